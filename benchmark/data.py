@@ -1,0 +1,91 @@
+"""Corpus and features of a workload, made when they are missing. Outside every clock: preparation.
+
+    data = prepare(workload, folder=Path("data"), corpus=None)
+    data.manifest.utterances("train"), data.seconds
+
+    data/corpora/embedded-2500/             the embedded corpus
+    data/LibriSpeech/                       where LibriSpeech is looked for (python -m features.download)
+    data/features/NAME-dtype/               shards and manifest.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.workloads import Workload
+from features import manifest, synthesis
+from features.__main__ import extract_corpus
+from features.batches import Layout
+from features.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Features ready to train on, how they are batched, and the seconds that preparing them took."""
+
+    folder: Path
+    manifest: Manifest
+    seconds: float
+
+    def layout(self, workload: Workload, batch: int) -> Layout:
+        """How the training set is put into batches."""
+        lengths = self.manifest.lengths("train")
+        if workload.padding == "fixed":
+            return Layout.fixed(max(workload.max_frames, *lengths), batch=batch)
+        return Layout.bucketed(lengths, batch=batch, buckets=workload.buckets)
+
+
+def librispeech_features(folder: Path) -> Path:
+    """Where LibriSpeech's features are kept."""
+    return folder / "features" / "librispeech"
+
+
+def prepare(
+    workload: Workload,
+    *,
+    folder: Path,
+    corpus: Path | None = None,
+    skip_bad: bool = False,
+    say: Callable[[str], None] = print,
+) -> Data:
+    """Find or make the workload's features.
+
+    Raises:
+        ValueError: the corpus is missing or bad; the message says what to do.
+    """
+    started = time.monotonic()
+    root, features = _places(workload, folder, corpus)
+    if workload.corpus == "embedded" and corpus is None and not (root / "corpus.json").is_file():
+        say(f"preparing: speaking {workload.sentences:,} sentences into {root}")
+        synthesis.synthesise(root, sentences=workload.sentences)
+    if not (workload.corpus == "librispeech" and corpus is None and (features / manifest.NAME).is_file()):
+        say(f"preparing: features of {root} in {features}")
+        extract_corpus(root, features, settings=manifest.Settings(max_frames=workload.max_frames), skip_bad=skip_bad)
+    found = manifest.load(features)
+    for role in ("train", "dev"):
+        found.select(role)
+        if not found.utterances(role):
+            raise ValueError(f"{root}: no usable utterances in the {role} subsets; expected at least one")
+    return Data(folder=features, manifest=found, seconds=time.monotonic() - started)
+
+
+def _places(workload: Workload, folder: Path, corpus: Path | None) -> tuple[Path, Path]:
+    """Folder of the corpus and folder of its features."""
+    if corpus is not None:
+        label = hashlib.sha256(str(corpus.resolve()).encode()).hexdigest()[:8]
+        return corpus, folder / "features" / f"{corpus.resolve().name}-{label}"
+    if workload.corpus == "embedded":
+        name = f"embedded-{workload.sentences}"
+        return folder / "corpora" / name, folder / "features" / name
+    if workload.corpus == "folder":
+        raise ValueError(f"workload {workload.name!r} learns a corpus of yours: give it with CORPUS=folder (--corpus), "
+                         f"in LibriSpeech layout")
+    root = folder / "LibriSpeech"
+    if not root.is_dir() and not librispeech_features(folder).is_dir():
+        raise ValueError(f"{root}: not there; download LibriSpeech with: python -m features.download {root}, "
+                         f"or give its folder with CORPUS=folder (--corpus)")
+    return root, librispeech_features(folder)

@@ -1,0 +1,89 @@
+"""A platform's replicas under tf.distribute: real GPUs where they are there, logical CPUs where they are not.
+
+    devices = prepare(platform)             # before TensorFlow has started its devices
+    with devices.strategy.scope(): ...
+    devices.emulated                        # True: the times say nothing about the platform
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from features.quiet import import_tensorflow
+from platforms import Platform
+
+tf = import_tensorflow()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Devices:
+    """The strategy to train under, the devices in words, and whether CPUs stand in for missing GPUs.
+
+    `reduction` is what combines gradients in fact: NCCL exists between GPUs only, so emulation falls back to
+    the first device.
+    """
+
+    strategy: tf.distribute.Strategy
+    replicas: int
+    names: tuple[str, ...]
+    emulated: bool
+    reduction: str
+
+    def describe(self) -> str:
+        """One word a distinct device: "4 x NVIDIA GeForce RTX 2070", "CPU", "4 x CPU (emulated)"."""
+        count = f"{self.replicas} x " if self.replicas > 1 else ""
+        return count + " + ".join(dict.fromkeys(self.names)) + (" (emulated)" if self.emulated else "")
+
+
+def gpus_present() -> int:
+    """How many GPUs TensorFlow can use here."""
+    return len(tf.config.list_physical_devices("GPU"))
+
+
+def prepare(platform: Platform) -> Devices:
+    """Set up devices, numeric precision and the gradients' reduction as the platform's file says.
+
+    Raises:
+        ValueError: a mixed precision that the CPU cannot emulate.
+    """
+    wanted, replicas = platform.hardware.gpus, platform.replicas
+    gpus = tf.config.list_physical_devices("GPU")[:wanted]
+    emulated = wanted > 0 and len(gpus) < wanted
+    _set_precision(platform.training.precision)
+    if wanted and not emulated:
+        tf.config.set_visible_devices(gpus, "GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        names = tuple(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus)
+        logical = [f"GPU:{n}" for n in range(replicas)]
+    else:
+        tf.config.set_visible_devices([], "GPU")
+        _split_cpu(replicas)
+        names, logical = ("CPU",) * replicas, [f"CPU:{n}" for n in range(replicas)]
+    reduction = "first-gpu" if emulated and platform.training.reduction == "nccl" else platform.training.reduction
+    strategy = tf.distribute.MirroredStrategy(logical, cross_device_ops=_cross_device_ops(reduction, logical[0]))
+    return Devices(strategy=strategy, replicas=replicas, names=names, emulated=emulated, reduction=reduction)
+
+
+def synchronise() -> None:
+    """Wait until every device has done what it was given."""
+    tf.test.experimental.sync_devices()
+
+
+def _split_cpu(replicas: int) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+
+
+def _cross_device_ops(reduction: str, first: str) -> tf.distribute.CrossDeviceOps:
+    if reduction == "nccl":
+        return tf.distribute.NcclAllReduce()
+    if reduction == "hierarchical":
+        return tf.distribute.HierarchicalCopyAllReduce()
+    return tf.distribute.ReductionToOneDevice(reduce_to_device=first)
+
+
+def _set_precision(precision: str) -> None:
+    """float32 means float32: TensorFlow would use TF32 on its own where a GPU has it."""
+    tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
+    tf.keras.mixed_precision.set_global_policy(precision if precision.startswith("mixed_") else "float32")

@@ -1,0 +1,109 @@
+"""The state machine of a run (the paper's figure 4), without TensorFlow.
+
+                 every 50 batches              every 250 batches
+    create --> train <--> generate       train <--> checkpoint
+                 |
+                 | every epoch
+                 v
+            [swap -->] evaluate [--> swap]  --> train, or checkpoint --> done
+
+    phase = next_phase(record, plan)
+
+`next_phase` is pure and total: the record of what happened decides, so replaying a journal resumes a run. Swap
+belongs to the evaluation mode of that name and does not occur in the resident mode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmark.journal import RunRecord
+
+
+class Phase(str, Enum):
+    """What the machine was doing during one row of the journal. DONE is never a row."""
+
+    CREATE = "create"
+    TRAIN = "train"
+    GENERATE = "generate"
+    CHECKPOINT = "checkpoint"
+    SWAP = "swap"
+    EVALUATE = "evaluate"
+    DONE = "done"
+
+
+AFTER: dict[Phase | None, frozenset[Phase]] = {
+    None: frozenset({Phase.CREATE}),
+    Phase.CREATE: frozenset({Phase.TRAIN}),
+    Phase.TRAIN: frozenset(Phase) - {Phase.CREATE},
+    Phase.GENERATE: frozenset({Phase.TRAIN, Phase.CHECKPOINT, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
+    Phase.CHECKPOINT: frozenset({Phase.TRAIN, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
+    Phase.SWAP: frozenset({Phase.EVALUATE, Phase.TRAIN, Phase.CHECKPOINT, Phase.DONE}),
+    Phase.EVALUATE: frozenset({Phase.TRAIN, Phase.SWAP, Phase.CHECKPOINT, Phase.DONE}),
+}
+"""Which phases may follow which; the order of a journal's rows obeys it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """When things are due and when a run ends.
+
+    `targets` maps a metric ("wer", "cer") to levels in percent; a run ends when all are reached, each by the
+    median over `window` epochs, or at `max_epochs` or `max_seconds` (since model creation), whichever is first.
+    """
+
+    batches_per_epoch: int
+    max_epochs: int
+    max_seconds: float
+    targets: dict[str, tuple[float, ...]]
+    window: int = 3
+    segment: int = 50
+    generate_every: int = 50
+    checkpoint_every: int = 250
+
+    def __post_init__(self) -> None:
+        counts = (self.batches_per_epoch, self.max_epochs, self.window, self.segment, self.generate_every,
+                  self.checkpoint_every)
+        if min(counts) < 1 or not self.max_seconds > 0:
+            raise ValueError(f"{self}: expected counts of at least 1 and a positive time limit")
+
+
+def next_phase(record: RunRecord, plan: Plan) -> Phase:
+    """What comes next. Generation and checkpoints due at the end of an epoch come before its evaluation."""
+    if not record.created:
+        return Phase.CREATE
+    if _due(record.step, record.generated_step, plan.generate_every):
+        return Phase.GENERATE
+    if _due(record.step, record.saved_step, plan.checkpoint_every):
+        return Phase.CHECKPOINT
+    if record.step > 0 and record.step % plan.batches_per_epoch == 0 and record.evaluated_epoch < _epochs(record, plan):
+        return Phase.EVALUATE
+    if finished(record, plan):
+        return Phase.CHECKPOINT if record.saved_step < record.step else Phase.DONE
+    return Phase.TRAIN
+
+
+def finished(record: RunRecord, plan: Plan) -> bool:
+    """All targets reached, or the limit of epochs or seconds."""
+    reached = bool(plan.targets) and all(
+        record.reached(metric, level, window=plan.window) is not None
+        for metric, levels in plan.targets.items() for level in levels)
+    return reached or record.evaluated_epoch >= plan.max_epochs or record.ended_s >= plan.max_seconds
+
+
+def segment_batches(record: RunRecord, plan: Plan) -> int:
+    """How many batches the next train row covers: up to the next event, at most `plan.segment`."""
+    to_event = min(every - record.step % every
+                   for every in (plan.generate_every, plan.checkpoint_every, plan.batches_per_epoch))
+    return min(plan.segment, to_event)
+
+
+def _due(step: int, last: int, every: int) -> bool:
+    return step > last and step % every == 0
+
+
+def _epochs(record: RunRecord, plan: Plan) -> int:
+    return record.step // plan.batches_per_epoch

@@ -1,0 +1,104 @@
+"""What is learnt: the same for every platform that is compared.
+
+    workload = load("mini")
+    workload.targets["cer"]                 # levels in percent, hardest last
+
+`mini` learns the embedded corpus, so it needs no download and no recordings; `speech` learns any corpus folder;
+`librispeech` is the paper's workload at the paper's size. A workload names no batch, readers or buffer: those are
+the platform's.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass, field
+
+RECIPES = ("paper", "authors")
+CORPORA = ("embedded", "folder", "librispeech")
+NORMALISATIONS = ("none", "frame-l2", "utterance")
+PADDINGS = ("fixed", "bucket")
+AUGMENTATIONS = ("none", "specaugment")
+DECODERS = ("greedy", "dictionary", "language-model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """Corpus, model size, recipe, decoder, targets, limits.
+
+    `targets`: metric -> levels in percent. The run ends when all are reached, each by its median over `window`
+    epochs, or after `max_epochs` or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`, as
+    in the paper) or "bucket" (at most `buckets` lengths). `sentences` is the embedded corpus's size.
+    """
+
+    name: str
+    description: str
+    corpus: str
+    targets: dict[str, tuple[float, ...]]
+    max_epochs: int
+    max_minutes: float
+    window: int = 3
+    recipe: str = "paper"
+    filters: int = 600
+    units: int = 800
+    layers: int = 5
+    dropout: float = 0.05
+    norm_momentum: float = 0.99
+    normalisation: str = "utterance"
+    augment: str = "none"
+    padding: str = "bucket"
+    buckets: int = 4
+    max_frames: int = 1670
+    decoder: str = "greedy"
+    beam_width: int = 256
+    sentences: int = 2500
+    evaluation: str = field(default="resident")
+
+    def __post_init__(self) -> None:
+        choices = (("corpus", CORPORA), ("recipe", RECIPES), ("normalisation", NORMALISATIONS),
+                   ("padding", PADDINGS), ("augment", AUGMENTATIONS), ("decoder", DECODERS),
+                   ("evaluation", ("resident",)))
+        for name, known in choices:
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(known)}")
+        if unknown := set(self.targets) - {"wer", "cer"}:
+            raise ValueError(f"targets for {', '.join(sorted(unknown))}; expected wer and cer")
+        for name in ("max_epochs", "max_minutes", "window", "buckets", "beam_width", "sentences"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+_SMALL = {"filters": 192, "units": 192, "norm_momentum": 0.98}
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload(
+            name="mini",
+            description="the embedded corpus (2,500 sentences spoken by espeak-ng), the paper's topology at a size "
+                        "that two CPU cores train in minutes",
+            corpus="embedded", targets={"cer": (30.0, 20.0, 15.0), "wer": (60.0, 50.0, 40.0)},
+            max_epochs=20, max_minutes=8, **_SMALL),
+        Workload(
+            name="speech",
+            description="any corpus folder in LibriSpeech layout (CORPUS=...), at the size of mini",
+            corpus="folder", targets={"cer": (30.0, 25.0, 20.0), "wer": (60.0, 50.0, 40.0)},
+            max_epochs=40, max_minutes=60, **_SMALL),
+        Workload(
+            name="librispeech",
+            description="LibriSpeech's 960 hours at the paper's size: 25.6 million parameters, padded to 16.7 s",
+            corpus="librispeech", targets={"cer": (10.0, 8.0, 7.0), "wer": (22.0, 20.2, 19.2)},
+            max_epochs=100, max_minutes=7 * 24 * 60, normalisation="frame-l2", padding="fixed"),
+    )
+}
+
+
+def load(name: str) -> Workload:
+    """A workload by name; raises ValueError naming the ones there are."""
+    if name in WORKLOADS:
+        return WORKLOADS[name]
+    close = difflib.get_close_matches(name, WORKLOADS, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"no workload {name!r}; there are {', '.join(WORKLOADS)}{hint}")

@@ -1,0 +1,55 @@
+"""The alphabet of 30: what a sentence is to the model.
+
+Index 0 is the space, 1-26 are a-z, 27 is the apostrophe, 28 the separator and 29 the CTC blank, which no
+sentence contains. The separator stands between doubled letters, so that a CTC path that merges repeats still
+spells them:
+
+    encode("cool") == [3, 15, 28, 15, 12]        # c o _ o l
+    decode([3, 15, 28, 15, 12]) == "cool"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+SEPARATOR = "_"
+CHARACTERS = " abcdefghijklmnopqrstuvwxyz'" + SEPARATOR
+SPACE, SEPARATOR_INDEX, BLANK = 0, 28, 29
+ALPHABET_SIZE = 30
+
+_INDEX = {character: index for index, character in enumerate(CHARACTERS)}
+
+
+def normalise(sentence: str) -> str:
+    """Lower case, one space between words, none around them.
+
+    Raises:
+        ValueError: a character outside a-z, apostrophe and space.
+    """
+    words = " ".join(sentence.lower().split())
+    strange = sorted(set(words) - set(CHARACTERS[:SEPARATOR_INDEX]))
+    if strange:
+        raise ValueError(f"found {strange[0]!r} in {sentence!r}; expected letters a-z, apostrophe and space")
+    return words
+
+
+def spell(word_or_sentence: str) -> str:
+    """Put the separator between doubled characters: "cool" -> "co_ol"."""
+    spelled = word_or_sentence[:1]
+    for character in word_or_sentence[1:]:
+        spelled += SEPARATOR + character if character == spelled[-1] else character
+    return spelled
+
+
+def encode(sentence: str) -> list[int]:
+    """Labels of a sentence, in 0..28, no two neighbours equal. Raises ValueError as `normalise` does."""
+    return [_INDEX[character] for character in spell(normalise(sentence))]
+
+
+def decode(labels: Iterable[int]) -> str:
+    """The sentence that labels spell. Separators are dropped, blanks are not expected here.
+
+    Spaces are tidied as in `normalise`: models emit them at both ends.
+    """
+    letters = "".join(CHARACTERS[label] for label in labels if label != SEPARATOR_INDEX)
+    return " ".join(letters.split())

@@ -1,0 +1,9 @@
+"""93-dimensional frames in, sentences out.
+
+    deepspeech.py  frozen Config; build(config) -> keras.Model; output_frames
+    lstm.py        the recurrent layer and its fast path
+    ctc.py         the loss
+    decoders.py    greedy, dictionary, language model
+
+This package imports `features.text` and nothing else of the project.
+"""

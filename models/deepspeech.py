@@ -1,0 +1,150 @@
+"""The acoustic model, Deep Speech 2 in style: one convolution, five LSTMs, one fully connected layer.
+
+    config = Config(filters=600, units=800)                 # the paper's size
+    model = build(config)                                   # keras.Model
+    logits = model(features, frames, training=False)        # [B, T, 93], [B] -> [B, T', 30]
+    output_frames(1670) == 830
+
+Two recipes. `paper` is what the paper's text says: batch normalisation and dropout between the layers. `authors`
+is what their code did: LSTMs with peepholes and a forget bias of 1; ReLU, batch normalisation and dropout after
+the convolution and every LSTM; ReLU on the logits; a small L2 penalty on the output layer; and batch statistics
+at evaluation too, so that its error rates depend on the evaluation batch.
+
+Trainable parameters at the paper's size: 25,623,030 (`paper`), 25,635,030 (`authors`: 5 x 3 x 800 peepholes more).
+
+Shapes: B utterances, T input frames, T' output frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from models.lstm import LSTM
+
+RECIPES = ("paper", "authors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Sizes and recipe of the model. The defaults are the paper's."""
+
+    recipe: str = "paper"
+    features: int = 93
+    filters: int = 600
+    kernel: int = 11
+    stride: int = 2
+    layers: int = 5
+    units: int = 800
+    alphabet: int = 30
+    dropout: float = 0.05
+    norm_momentum: float = 0.99
+
+    def __post_init__(self) -> None:
+        if self.recipe not in RECIPES:
+            raise ValueError(f"recipe is {self.recipe!r}; expected one of {RECIPES}")
+        sizes = (self.features, self.filters, self.kernel, self.stride, self.layers, self.units, self.alphabet)
+        if min(sizes) < 1 or not 0 <= self.dropout < 1 or not 0 <= self.norm_momentum < 1:
+            raise ValueError(f"{self}: expected sizes of at least 1, dropout and norm_momentum in [0, 1)")
+
+    @property
+    def as_authors(self) -> bool:
+        return self.recipe == "authors"
+
+
+def output_frames(input_frames, config: Config | None = None):
+    """T' of T: (T - 11) // 2 + 1, and 0 for inputs that the convolution cannot take. Ints, arrays or tensors."""
+    config = config or Config()
+    outputs = (input_frames - config.kernel) // config.stride + 1
+    return outputs * (outputs > 0) if isinstance(outputs, int) else outputs * tf.cast(outputs > 0, outputs.dtype)
+
+
+def build(config: Config) -> DeepSpeech:
+    """A model with its weights made, under the distribution strategy and precision policy in force."""
+    model = DeepSpeech(config)
+    model(tf.zeros([1, config.kernel, config.features]), tf.constant([config.kernel]))
+    return model
+
+
+class DeepSpeech(keras.Model):
+    """Call with features [B, T, 93] float32 and frames [B] int32 (valid frames of each); gives logits [B, T', 30].
+
+    What lies beyond an utterance's frames has no influence on its logits, nor, in training, on the others'. With
+    `training=True`, `seed` (int32 [2]) draws the dropout masks: the same seed gives the same masks.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        peepholes, forget_bias = config.as_authors, 1.0 if config.as_authors else 0.0
+        self.convolution = keras.layers.Conv1D(
+            config.filters, config.kernel, strides=config.stride, use_bias=False, name="convolution")
+        self.lstms = [LSTM(config.units, peepholes=peepholes, forget_bias=forget_bias, name=f"lstm{n}")
+                      for n in range(config.layers)]
+        self.norms = [BatchNorm(config.norm_momentum, always_batch_statistics=config.as_authors, name=f"norm{n}")
+                      for n in range(config.layers + 1)]
+        self.output_layer = keras.layers.Dense(
+            config.alphabet, dtype="float32", activation="relu" if config.as_authors else None,
+            kernel_regularizer=keras.regularizers.L2(1e-8) if config.as_authors else None, name="output")
+
+    def call(self, features: tf.Tensor, frames: tf.Tensor, training: bool = False,
+             seed: tf.Tensor | None = None) -> tf.Tensor:
+        x = self.convolution(features)
+        valid_BT = tf.sequence_mask(output_frames(frames, self.config), tf.shape(x)[1], dtype=tf.float32)
+        for number, norm in enumerate(self.norms):
+            if number:
+                x = self.lstms[number - 1](x)
+            if self.config.as_authors:
+                x = tf.nn.relu(x)
+            x = norm(x, valid_BT, training=training)
+            if training and self.config.dropout:
+                x = _dropout(x, self.config.dropout, seed + [0, number])
+        return self.output_layer(x)
+
+
+class BatchNorm(keras.layers.Layer):
+    """Batch normalisation over the valid frames only: padding changes nothing.
+
+    At evaluation the moving averages are used, unless `always_batch_statistics`. Under a distribution strategy
+    each replica normalises by its own share of the batch, and the moving averages are the mean over replicas.
+    """
+
+    EPSILON = 1e-3
+
+    def __init__(self, momentum: float, *, always_batch_statistics: bool = False, **options) -> None:
+        super().__init__(**options)
+        self.momentum, self.always_batch_statistics = momentum, always_batch_statistics
+
+    def build(self, x_shape, *_) -> None:
+        def weight(name: str, initializer: str, **options):
+            return self.add_weight(shape=(x_shape[-1],), name=name, initializer=initializer, dtype="float32",
+                                   autocast=False, **options)
+
+        self.gamma, self.beta = weight("gamma", "ones"), weight("beta", "zeros")
+        self.moving_mean = weight("moving_mean", "zeros", trainable=False, aggregation="mean")
+        self.moving_variance = weight("moving_variance", "ones", trainable=False, aggregation="mean")
+
+    def call(self, x: tf.Tensor, valid_BT: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if training or self.always_batch_statistics:
+            mean, variance = self._moments(tf.cast(x, tf.float32), valid_BT[:, :, None])
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        if training:
+            keep = self.momentum
+            self.moving_mean.assign(keep * self.moving_mean + (1 - keep) * mean)
+            self.moving_variance.assign(keep * self.moving_variance + (1 - keep) * variance)
+        scale = self.gamma * tf.math.rsqrt(variance + self.EPSILON)
+        return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - mean * scale, x.dtype)
+
+    def _moments(self, x: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean and variance over valid frames; the moving averages where a replica has no valid frame at all."""
+        count = tf.reduce_sum(valid)
+        mean = tf.math.divide_no_nan(tf.reduce_sum(x * valid, [0, 1]), count)
+        variance = tf.math.divide_no_nan(tf.reduce_sum(tf.square(x - mean) * valid, [0, 1]), count)
+        return (tf.where(count > 0, mean, self.moving_mean), tf.where(count > 0, variance, self.moving_variance))
+
+
+def _dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
+    return tf.nn.experimental.stateless_dropout(x, rate=rate, seed=seed)

@@ -1,0 +1,250 @@
+"""Which machine, which knobs: a platform is one TOML file that says what a rig costs, holds and is fed with.
+
+    platform = platforms.load("sys1")           # one of names(), or the path of a file of your own
+    platform.price.total                        # 2605.29; price is None for a machine without one
+    platform.batch_per_replica                  # 24: a step's 96 utterances, shared by 4 GPUs
+    platform.with_input(batch=48, readers=4)    # a checked copy with other knobs
+
+A file's keys are the fields of the dataclasses below; README.md explains each. A field carries the `Rule` its
+value must meet, checked whenever a record is made, in code as well. A `PlatformError` names the key, what was
+found and what would be right; `load` adds the file. This package imports nothing else of the project.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+FOLDER = Path(__file__).parent
+REDUCTIONS = ("first-gpu", "nccl", "hierarchical")
+PRECISIONS = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
+LARGEST = 10**9  # a number beyond it is a slip; also keeps sums of int and float from overflowing
+
+
+class PlatformError(ValueError):
+    """A platform that cannot be used as it is; the message names the key, what was found and the way out."""
+
+
+class Rule(NamedTuple):
+    expected: str  # what the value of a key must be, in words for messages
+    holds: Callable[[Any], bool]  # and as a test
+
+
+def _like(pattern: str, expected: str) -> Rule:
+    return Rule(expected, lambda v: _TEXT.holds(v) and re.fullmatch(pattern, v, re.ASCII) is not None)
+
+
+# type(), not isinstance(): True is an int too. NaN fails every comparison and infinity the upper bound.
+_FROM_0 = Rule(f"a number from 0 to {LARGEST}", lambda v: type(v) in (int, float) and 0 <= v <= LARGEST)
+_ABOVE_0 = Rule(f"a number above 0, at most {LARGEST}", lambda v: _FROM_0.holds(v) and v > 0)
+_COUNT_FROM_0 = Rule(f"a whole number from 0 to {LARGEST}", lambda v: type(v) is int and _FROM_0.holds(v))
+_COUNT_FROM_1 = Rule(f"a whole number from 1 to {LARGEST}", lambda v: _COUNT_FROM_0.holds(v) and v > 0)
+_TEXT = Rule("one line of text", lambda v: isinstance(v, str) and v.isprintable() and v.strip() != "")
+_TEXTS = Rule("a list of texts", lambda v: isinstance(v, tuple) and all(map(_TEXT.holds, v)))
+_MONTH_OR_DAY = r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?"
+
+
+def _key(rule: Rule, **default: Any) -> Any:
+    return field(metadata={"rule": rule}, **default)
+
+
+class _Checked:
+    """Holds each field of a record to its rule; a field whose default is None may be None."""
+
+    def __post_init__(self) -> None:
+        for key in fields(self):
+            value, rule = getattr(self, key.name), key.metadata["rule"]
+            if not rule.holds(value) and not (value is None and key.default is None):
+                raise _wrong(type(self), key.name, value, rule.expected)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price(_Checked):
+    """What the machine cost, in `currency`; `gpus` and `cpu` are parts of `total`."""
+
+    total: float = _key(_ABOVE_0)
+    gpus: float = _key(_FROM_0)  # all of them together
+    cpu: float = _key(_ABOVE_0)  # all sockets together
+    currency: str = _key(_like("[A-Z]{3}", 'three capital letters, "USD"'))
+    date: str = _key(_like(_MONTH_OR_DAY, 'text, a month or a day, "2019-10" or "2019-10-31"'))
+    source: str = _key(_TEXT)
+    storage_included: bool = _key(Rule("true or false", lambda v: isinstance(v, bool)))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gpus + self.cpu > self.total + 0.005:  # half a cent: a sum of floats is not exact
+            raise _wrong(Price, "total", self.total, f"at least gpus + cpu, {self.gpus + self.cpu:.2f}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware(_Checked):
+    """What is in the machine. None, allowed without GPUs only: whatever the machine at hand has."""
+
+    gpus: int = _key(_COUNT_FROM_0)
+    gpu: str | None = _key(_TEXT, default=None)
+    gpu_memory_gib: float | None = _key(_ABOVE_0, default=None)  # of one GPU
+    links: tuple[str, ...] = _key(_TEXTS, default=())
+    cpu: str | None = _key(_TEXT, default=None)
+    logical_cores: int | None = _key(_COUNT_FROM_1, default=None)  # of all sockets
+    ram_gib: float | None = _key(_ABOVE_0, default=None)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.links, list):  # an array of TOML or JSON; a tuple keeps the record frozen
+            object.__setattr__(self, "links", tuple(self.links))
+        super().__post_init__()
+        because = f", as [hardware] gpus is {self.gpus}"
+        if len(self.links) != self.gpus:
+            raise _wrong(Hardware, "links", self.links, f"{self.gpus} links, not {len(self.links)}{because}")
+        for key in fields(self):
+            value = getattr(self, key.name)
+            if value is None and self.gpus > 0:
+                raise _wrong(Hardware, key.name, MISSING, key.metadata["rule"].expected + because)
+            if value is not None and self.gpus == 0 and key.name in ("gpu", "gpu_memory_gib"):
+                raise _wrong(Hardware, key.name, value, f"no such key{because}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input(_Checked):
+    """How the machine is fed."""
+
+    batch: int = _key(_COUNT_FROM_1)  # utterances a step, over all GPUs
+    readers: int = _key(_COUNT_FROM_1)
+    buffer: int = _key(_COUNT_FROM_1)  # batches
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(_Checked):
+    """How gradients are combined, and in which arithmetic."""
+
+    reduction: str = _key(Rule(f"one of {', '.join(REDUCTIONS)}", lambda v: v in REDUCTIONS))
+    precision: str = _key(Rule(f"one of {', '.join(PRECISIONS)}", lambda v: v in PRECISIONS))
+
+
+TABLES = {"price": Price, "hardware": Hardware, "input": Input, "training": Training}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform(_Checked):
+    """One rig and its knobs. Without a price its price/performance is NA."""
+
+    name: str = _key(_like("[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, - and _"))
+    label: str = _key(_TEXT)
+    description: str = _key(_TEXT)
+    price: Price | None = _key(Rule("a table [price]", lambda v: isinstance(v, Price)), default=None)
+    hardware: Hardware = _key(Rule("a table [hardware]", lambda v: isinstance(v, Hardware)))
+    input: Input = _key(Rule("a table [input]", lambda v: isinstance(v, Input)))
+    training: Training = _key(Rule("a table [training]", lambda v: isinstance(v, Training)))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        gpus, batch, over = self.hardware.gpus, self.input.batch, self.input.batch % self.replicas
+        if over:
+            near = " or ".join(str(n) for n in (batch - over, batch - over + gpus) if n > 0)
+            raise _wrong(Input, "batch", batch, f"a multiple of [hardware] gpus, {gpus}: {near}")
+        if self.price and gpus > 0 and self.price.gpus == 0:
+            raise _wrong(Price, "gpus", self.price.gpus, f"what the {gpus} GPUs of [hardware] gpus cost")
+
+    @classmethod
+    def from_dict(cls, keys: Mapping[str, Any]) -> Platform:
+        """The platform of a parsed TOML file, or of `to_dict`."""
+        # What is no table stays as it is, for the rule of its key to refuse.
+        tables = {n: _made(kind, keys[n]) for n, kind in TABLES.items() if isinstance(keys.get(n), Mapping)}
+        return _made(cls, {**keys, **tables})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, texts and numbers, for JSON."""
+        plain = asdict(self)
+        plain["hardware"]["links"] = list(self.hardware.links)
+        return plain
+
+    def with_input(self, **knobs: int | None) -> Platform:
+        """A checked copy with another `batch`, `readers` or `buffer`; None leaves a knob as it is."""
+        given = {knob: value for knob, value in knobs.items() if value is not None}
+        return replace(self, input=_made(Input, {**asdict(self.input), **given}))
+
+    @property
+    def replicas(self) -> int:
+        return max(1, self.hardware.gpus)
+
+    @property
+    def batch_per_replica(self) -> int:
+        return self.input.batch // self.replicas
+
+
+def names() -> list[str]:
+    """The platforms that come with the suite."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name_or_path: str | os.PathLike[str]) -> Platform:
+    """Read a platform by its name, or by a path: whatever ends in .toml or has a path separator in it."""
+    path = _path_of(name_or_path)
+    try:
+        platform = Platform.from_dict(_read(path))
+        if platform.name != path.stem:
+            raise _wrong(Platform, "name", platform.name, f"{path.stem!r}, as the file is called {path.name}")
+    except PlatformError as error:
+        raise PlatformError(f"{path}: {error}") from error.__cause__
+    return platform
+
+
+def _path_of(name_or_path: str | os.PathLike[str]) -> Path:
+    text = os.fspath(name_or_path)
+    if isinstance(name_or_path, os.PathLike) or text.endswith(".toml") or {"/", os.sep} & set(text):
+        return Path(text)
+    if text in names():
+        return FOLDER / f"{text}.toml"
+    raise PlatformError(f"unknown platform {_shown(text)}; {_choices(text, names())}, or a path, ./mine.toml")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise PlatformError(f"{error.strerror}; expected a file, or one of {', '.join(names())}") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of 5000 digits; [[[[...
+        raise PlatformError(f"is not TOML: {error}; expected lines of key = value, as in cpu.toml") from error
+
+
+def _made(owner: type, keys: Mapping[str, Any]) -> Any:
+    known = {key.name: key for key in fields(owner)}
+    for name in keys:  # unknown before missing: a misspelt key is missing too, its spelling is the way out
+        if name not in known:
+            choices = _choices(name, known)
+            raise PlatformError(f"unknown key {_label(owner, name)} = {_shown(keys[name])}; {choices}")
+    for name, key in known.items():
+        if name not in keys and key.default is MISSING:
+            raise _wrong(owner, name, MISSING, key.metadata["rule"].expected)
+    return owner(**keys)
+
+
+def _wrong(owner: type, key: str, value: Any, expected: str) -> PlatformError:
+    found = "is missing" if value is MISSING else f"= {_shown(value)}"
+    return PlatformError(f"{_label(owner, key)} {found}; expected {expected}")
+
+
+def _label(owner: type, key: str) -> str:
+    return key if owner is Platform else f"[{owner.__name__.lower()}] {key}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of 5000 hex digits; a.a.a... a thousand keys deep
+        text = "a value too large to print"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _choices(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word.lower(), known, n=1)
+    return (f"did you mean {close[0]!r}? " if close else "") + f"known are {', '.join(known)}"

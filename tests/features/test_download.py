@@ -1,0 +1,565 @@
+"""Downloads are resumed, checked and unpacked safely. The only server asked is one on 127.0.0.1, made here."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import socket
+import struct
+import tarfile
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from features import download as module
+from features.corpus import read_corpus
+from features.download import LIBRISPEECH, TRIES, Archive, DownloadError, download, main, unpack
+
+SOUND = random.Random(0).randbytes(200_000)  # no more compressible than FLAC
+TRANSCRIPT = b"84-121123-0000 GO DO YOU HEAR\n"
+
+
+RANGED = ("serve", "drop", "reset", "stall")
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `files`; takes each answer's manner from `manners`, "serve" when there are none left.
+
+    serve        the whole file, or 206 from where the Range asks
+    drop         as serve, but the connection ends halfway through the body
+    no-ranges    200 and the whole file, whatever is asked
+    drop-whole   as no-ranges, but the connection ends halfway
+    lie          206, from 7 bytes after where the Range asks
+    busy         503
+    unmeasured   200 without a Content-Length, ending halfway
+    endless      200 without a Content-Length, the file and then as many bytes again
+    reset        as drop, but by a TCP reset, which is an error to the reader
+    stall        as drop, but the connection stays open and silent
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files: dict[str, bytes] = {}
+        self.manners: list[str] = []
+        self.asked: list[str | None] = []  # the Range header of every request
+        self.sent: list[int] = []  # body bytes of every answer
+        self.over = threading.Event()
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up early is what some tests are about."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        self.server.asked.append(asked)
+        manner = self.server.manners.pop(0) if self.server.manners else "serve"
+        content = self.server.files.get(self.path)
+        if content is None or manner == "busy":
+            self.send_error(404 if content is None else 503)
+            return
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        if start >= len(content) and manner in RANGED:
+            self.send_error(416)
+            return
+        self.answer(manner, content, start)
+
+    def answer(self, manner: str, content: bytes, start: int) -> None:
+        first = {"lie": start + 7}.get(manner, start if manner in RANGED else 0)
+        partial = first > 0 or manner == "lie"
+        body = content[first:]
+        self.send_response(206 if partial else 200)
+        if partial:
+            self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
+        if manner not in ("unmeasured", "endless"):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if manner in ("drop", "drop-whole", "unmeasured", "reset", "stall"):
+            body = body[:len(body) // 2]
+        elif manner == "endless":
+            body = body + body
+        self.server.sent.append(len(body))
+        self.wfile.write(body)
+        if manner == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+        elif manner == "stall":
+            self.server.over.wait(5)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+def member(name: str, content: bytes = b"", *, kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple:
+    info = tarfile.TarInfo(name)
+    info.size, info.type, info.linkname = len(content), kind, link
+    return info, content
+
+
+def tar_gz(*members: tuple) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for info, content in members:
+            tar.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def subset_tar_gz(subset: str = "dev-clean", *more: tuple) -> bytes:
+    chapter = f"LibriSpeech/{subset}/84/121123"
+    return tar_gz(member("LibriSpeech", kind=tarfile.DIRTYPE),
+                  member("LibriSpeech/README.TXT", b"about"),
+                  member(f"{chapter}/84-121123.trans.txt", TRANSCRIPT),
+                  member(f"{chapter}/84-121123-0000.flac", SOUND), *more)
+
+
+def serve(server: Server, content: bytes, *, name: str = "dev-clean") -> Archive:
+    """Put an archive on the server; its record as the module would list it."""
+    server.files[f"/12/{name}.tar.gz"] = content
+    return Archive(name, hashlib.md5(content).hexdigest(), len(content))
+
+
+def fetch(server: Server, archive: Archive, folder: Path, *, pauses: list[float] | None = None) -> Path:
+    return download(archive, folder, base_url=server.url, sleep=[].append if pauses is None else pauses.append)
+
+
+def run(server: Server, dest: Path, *archives: Archive, free: int = 10**12, more: tuple[str, ...] = (),
+        sleep=lambda _: None) -> int:
+    return main([str(dest), "--url", server.url, *more], archives=archives, free_bytes=lambda _: free, sleep=sleep)
+
+
+def content_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# The table
+
+
+def test_the_table_holds_the_seven_archives_with_the_published_sizes():
+    published_mb = {"dev-clean": 337, "dev-other": 314, "test-clean": 346, "test-other": 328,
+                    "train-clean-100": 6_387, "train-clean-360": 23_049, "train-other-500": 30_593}
+    assert {archive.name: archive.size // 10**6 for archive in LIBRISPEECH} == published_mb
+    assert all(len(bytes.fromhex(archive.md5)) == 16 for archive in LIBRISPEECH)
+
+
+# Downloading
+
+
+def test_a_fresh_download_is_one_request_and_ends_under_its_final_name(server, tmp_path):
+    content = subset_tar_gz()
+    path = fetch(server, serve(server, content), tmp_path / "new")
+    assert path == tmp_path / "new" / "dev-clean.tar.gz"
+    assert path.read_bytes() == content
+    assert server.asked == [None]
+    assert content_names(tmp_path / "new") == ["dev-clean.tar.gz"]
+
+
+def test_after_a_break_only_the_missing_bytes_are_asked_for_and_sent(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    server.manners = ["drop"]
+    path = fetch(server, archive, tmp_path)
+    half = len(content) // 2
+    assert path.read_bytes() == content
+    assert server.asked == [None, f"bytes={half}-"]
+    assert server.sent == [half, len(content) - half]  # no byte twice
+
+
+def test_a_part_left_by_an_earlier_start_is_gone_on_with(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    (tmp_path / "dev-clean.tar.gz.part").write_bytes(content[:1000])
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+    assert server.asked == ["bytes=1000-"]
+
+
+def test_a_server_that_ignores_the_range_makes_it_start_from_zero(server, tmp_path, capsys):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    (tmp_path / "dev-clean.tar.gz.part").write_bytes(b"x" * 1000)
+    server.manners = ["no-ranges"]
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+    assert server.sent == [len(content)]
+    assert "starting from zero" in capsys.readouterr().err
+
+
+def test_a_range_that_does_not_begin_where_asked_is_not_appended(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    (tmp_path / "dev-clean.tar.gz.part").write_bytes(content[:1000])
+    server.manners = ["lie"]
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+    assert server.asked == ["bytes=1000-", None]  # given up resuming: the second request is for the whole
+
+
+def test_a_part_that_is_whole_is_checked_and_not_asked_for(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    (tmp_path / "dev-clean.tar.gz.part").write_bytes(content)
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+    assert server.asked == []
+
+
+def test_a_part_longer_than_the_archive_is_fetched_afresh(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    (tmp_path / "dev-clean.tar.gz.part").write_bytes(content + b"more")
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+    assert server.asked == [None]
+
+
+def test_an_archive_that_is_there_is_checked_and_not_fetched_again(server, tmp_path):
+    archive = serve(server, subset_tar_gz())
+    fetch(server, archive, tmp_path)
+    fetch(server, archive, tmp_path)
+    assert server.asked == [None]
+    (tmp_path / "dev-clean.tar.gz").write_bytes(b"spoiled since")
+    with pytest.raises(DownloadError, match="found md5"):
+        fetch(server, archive, tmp_path)
+
+
+def test_five_tries_without_a_new_byte_are_enough_and_each_waits_longer(server, tmp_path):
+    archive = serve(server, subset_tar_gz())
+    server.manners = ["busy"] * 9
+    pauses: list[float] = []
+    with pytest.raises(DownloadError, match="503.*5 tries"):
+        fetch(server, archive, tmp_path, pauses=pauses)
+    assert len(server.asked) == TRIES == 5
+    assert pauses == [2, 4, 8, 16]  # none after the last try
+
+
+def test_a_try_that_made_progress_resets_the_count(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    server.manners = ["busy"] * 4 + ["drop"] + ["busy"] * 4
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+    assert len(server.asked) == 4 + 1 + 4 + 1
+
+
+def test_a_server_that_restarts_and_breaks_at_the_same_byte_is_not_asked_for_ever(server, tmp_path):
+    archive = serve(server, subset_tar_gz())
+    server.manners = ["drop-whole"] * 20
+    with pytest.raises(DownloadError, match="the connection ended at byte"):
+        fetch(server, archive, tmp_path)
+    assert len(server.asked) == 1 + TRIES  # the first brought new bytes
+
+
+def test_a_refused_connection_is_tried_again_and_told_in_one_sentence(server, tmp_path):
+    archive = serve(server, subset_tar_gz())
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(DownloadError, match="no connection.*refused"):
+        fetch(server, archive, tmp_path)
+
+
+def test_a_file_that_is_not_on_the_server_is_asked_for_once(server, tmp_path):
+    with pytest.raises(DownloadError, match="found HTTP 404.*--url"):
+        fetch(server, Archive("dev-clean", "0" * 32, 5), tmp_path)
+    assert len(server.asked) == 1
+
+
+def test_a_body_of_unknown_length_that_ends_early_is_resumed(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    server.manners = ["unmeasured"]
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+    assert server.asked == [None, f"bytes={len(content) // 2}-"]
+
+
+@pytest.mark.parametrize("manner", ["reset", "stall"])
+def test_a_connection_that_is_reset_or_falls_silent_is_tried_again(server, tmp_path, monkeypatch, manner):
+    monkeypatch.setattr(module, "TIMEOUT_S", 0.2)
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    server.manners = [manner]
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+    assert len(server.asked) == 2
+
+
+def test_no_more_bytes_are_taken_than_the_archive_has(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    server.manners = ["endless"]
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+
+
+def test_a_file_of_another_size_is_refused_before_the_part_is_touched(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    server.files["/12/dev-clean.tar.gz"] = content[:-1]  # the server's copy is cut short
+    (tmp_path / "dev-clean.tar.gz.part").write_bytes(content[:1000])
+    with pytest.raises(DownloadError, match=f"found {len(content) - 1} bytes, expected {len(content)}"):
+        fetch(server, archive, tmp_path)
+    assert (tmp_path / "dev-clean.tar.gz.part").read_bytes() == content[:1000]
+
+
+def test_a_wrong_md5_moves_the_file_away_and_names_file_found_expected_and_way_out(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    spoiled = content[:-1] + bytes([content[-1] ^ 1])
+    server.files["/12/dev-clean.tar.gz"] = spoiled
+    with pytest.raises(DownloadError) as error:
+        fetch(server, archive, tmp_path)
+    for part in ("dev-clean.tar.gz", hashlib.md5(spoiled).hexdigest(), archive.md5, "--url"):
+        assert part in str(error.value)
+    assert content_names(tmp_path) == ["dev-clean.tar.gz.bad"]
+    server.files["/12/dev-clean.tar.gz"] = content
+    assert fetch(server, archive, tmp_path).read_bytes() == content  # the way out works
+
+
+@pytest.mark.parametrize("url", ["openslr.org/resources", "ftp://openslr.org", "http://a b", "http://host:port"])
+def test_an_address_that_cannot_be_one_is_refused_before_any_try(url, tmp_path):
+    with pytest.raises(DownloadError, match="--url: found .* expected an address"):
+        download(LIBRISPEECH[0], tmp_path, base_url=url, sleep=lambda _: pytest.fail("tried"))
+
+
+# Unpacking
+
+
+def refused(tmp_path: Path, content: bytes, *, why: str) -> None:
+    """unpack() must refuse this archive, say why, and leave nothing but the archive."""
+    dest = tmp_path / "corpus"
+    dest.mkdir()
+    (dest / "dev-clean.tar.gz").write_bytes(content)
+    with pytest.raises(DownloadError, match=why) as error:
+        unpack(dest / "dev-clean.tar.gz", dest, subset="dev-clean")
+    assert "dev-clean.tar.gz" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert content_names(dest) == ["dev-clean.tar.gz"]
+    assert content_names(tmp_path) == ["corpus"]
+
+
+def test_unpacking_strips_the_top_folder_and_the_result_is_a_corpus(tmp_path):
+    archive = tmp_path / "dev-clean.tar.gz"
+    archive.write_bytes(subset_tar_gz())
+    assert unpack(archive, tmp_path / "corpus", subset="dev-clean") == tmp_path / "corpus" / "dev-clean"
+    assert content_names(tmp_path / "corpus") == ["README.TXT", "dev-clean"]
+    utterances, problems = read_corpus(tmp_path / "corpus")
+    assert [(u.id, u.sentence) for u in utterances] == [("84-121123-0000", "go do you hear")]
+    assert problems == []
+    assert utterances[0].audio.read_bytes() == SOUND
+
+
+def test_a_subset_that_is_there_is_left_alone(tmp_path):
+    archive = tmp_path / "dev-clean.tar.gz"
+    archive.write_bytes(b"never read")
+    (tmp_path / "dev-clean" / "84").mkdir(parents=True)
+    unpack(archive, tmp_path, subset="dev-clean")
+    assert content_names(tmp_path / "dev-clean") == ["84"]
+
+
+def test_what_a_killed_process_left_half_unpacked_is_not_taken_for_whole(tmp_path):
+    archive = tmp_path / "dev-clean.tar.gz"
+    archive.write_bytes(subset_tar_gz())
+    left = tmp_path / ".dev-clean.unpacking" / "dev-clean" / "99"
+    left.mkdir(parents=True)
+    unpack(archive, tmp_path, subset="dev-clean")
+    assert content_names(tmp_path / "dev-clean") == ["84"]
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.9, 0.9999])
+def test_an_archive_cut_short_is_refused_wherever_it_is_cut(keep, tmp_path):
+    content = subset_tar_gz()
+    refused(tmp_path, content[:int(len(content) * keep)], why="end")
+
+
+def test_an_archive_cut_short_behind_its_last_file_is_refused(tmp_path):
+    refused(tmp_path, subset_tar_gz()[:-8], why="end-of-stream")  # only gzip's CRC and length are missing
+
+
+def test_a_flipped_bit_is_refused(tmp_path):
+    content = bytearray(subset_tar_gz())
+    content[len(content) // 2] ^= 1  # in incompressible data, which gzip stores: only the CRC can tell
+    refused(tmp_path, bytes(content), why="CRC|invalid|decompressing")
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    refused(tmp_path, b"<html>please log in</html>", why="[Nn]ot a gzipped file")
+
+
+@pytest.mark.parametrize("name", ["LibriSpeech/../../out.txt", "../out.txt", "LibriSpeech/dev-clean/../../../out.txt",
+                                  "elsewhere/out.txt", ".."])
+def test_a_name_that_leads_out_is_refused(name, tmp_path):
+    refused(tmp_path, subset_tar_gz("dev-clean", member(name, b"x")), why="names under LibriSpeech/ only")
+
+
+def test_an_absolute_name_is_refused(tmp_path):
+    out = tmp_path / "corpus" / "out.txt"
+    refused(tmp_path, subset_tar_gz("dev-clean", member(str(out), b"x")), why="names under LibriSpeech/ only")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE,
+                                  tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE])
+def test_links_and_special_files_are_refused(kind, tmp_path):
+    strange = member("LibriSpeech/dev-clean/link", kind=kind, link="84/121123/84-121123.trans.txt")
+    refused(tmp_path, subset_tar_gz("dev-clean", strange), why="special file 'LibriSpeech/dev-clean/link'")
+
+
+def test_a_file_is_not_written_through_a_link_that_came_before_it(tmp_path):
+    bait = member("LibriSpeech/dev-clean/door", kind=tarfile.SYMTYPE, link=str(tmp_path))
+    refused(tmp_path, tar_gz(bait, member("LibriSpeech/dev-clean/door/out.txt", b"x")), why="link")
+
+
+def test_a_bomb_is_refused_by_its_declared_size_before_it_is_written(tmp_path, monkeypatch):
+    bomb = member("LibriSpeech/dev-clean/zeros.flac", bytes(8 << 20))
+    content = tar_gz(bomb)
+    assert len(content) < 20_000  # 8 MiB of zeros; twice the archive and 1 MiB are allowed
+    monkeypatch.setattr(module.shutil, "copyfileobj", lambda *_: pytest.fail("written"))
+    refused(tmp_path, content, why="zeros.flac' ends at byte 8389120, expected at most")  # 8 MiB and a header of 512
+
+
+def test_many_small_files_add_up_to_a_bomb(tmp_path):
+    many = [member(f"LibriSpeech/dev-clean/{n}.flac", bytes(64 << 10)) for n in range(32)]
+    refused(tmp_path, tar_gz(*many), why="expected at most")  # 32 x 64 KiB = 2 MiB, more than the 1 MiB of room
+
+
+def test_an_archive_of_another_subset_is_refused(tmp_path):
+    refused(tmp_path, subset_tar_gz("dev-other"), why="found nothing in LibriSpeech/dev-clean")
+
+
+def test_modes_in_the_archive_are_not_taken_over(tmp_path):
+    strange = member("LibriSpeech/dev-clean/run.flac", b"x")
+    strange[0].mode = 0o6777
+    (tmp_path / "dev-clean.tar.gz").write_bytes(tar_gz(strange))
+    unpack(tmp_path / "dev-clean.tar.gz", tmp_path, subset="dev-clean")
+    assert (tmp_path / "dev-clean" / "run.flac").stat().st_mode & 0o7111 == 0
+
+
+# The command
+
+
+def test_the_command_fetches_and_unpacks_all_and_does_nothing_the_second_time(server, tmp_path, capsys):
+    archives = [serve(server, subset_tar_gz(name), name=name) for name in ("dev-clean", "dev-other")]
+    assert run(server, tmp_path, *archives) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "dev-clean"), str(tmp_path / "dev-other")]
+    assert content_names(tmp_path) == ["README.TXT", "dev-clean", "dev-clean.tar.gz", "dev-other", "dev-other.tar.gz"]
+    assert run(server, tmp_path, *archives) == 0
+    assert len(server.asked) == 2
+    assert "0 of 2 subsets to fetch" in capsys.readouterr().err
+
+
+def test_only_the_subsets_asked_for_are_fetched_and_archives_can_be_discarded(server, tmp_path):
+    archives = [serve(server, subset_tar_gz(name), name=name) for name in ("dev-clean", "dev-other")]
+    assert run(server, tmp_path, *archives, more=("--discard-archives", "--subsets", "dev-other")) == 0
+    assert content_names(tmp_path) == ["README.TXT", "dev-other"]
+
+
+GB = 10**9
+
+
+@pytest.mark.parametrize(("keep", "part", "need"), [
+    ("--keep-archives", 0, 83_025_000_000),  # archives 10 + 30 + .5 GB; unpacked 1.05 times as much, 42.525 GB
+    ("--discard-archives", 0, 72_525_000_000),  # the largest archive, 30 GB, beside all that is unpacked
+    ("--keep-archives", 1000, 83_024_999_000),  # a part that is there needs no more room
+])
+def test_a_disk_too_small_by_one_byte_stops_before_anything_is_asked(server, tmp_path, capsys, keep, part, need):
+    archives = [Archive(name, "0" * 32, size) for name, size in
+                (("dev-clean", 10 * GB), ("dev-other", 30 * GB), ("test-clean", GB // 2))]
+    (tmp_path / "dev-other.tar.gz.part").write_bytes(bytes(part))
+    assert run(server, tmp_path, *archives, free=need - 1, more=(keep,)) == 2
+    assert server.asked == []
+    error = capsys.readouterr().err
+    assert f"takes {need / GB:.2f} GB" in error and "are free. Make room" in error
+    assert run(server, tmp_path, *archives, free=need, more=(keep,)) == 2  # goes on, to a server without files
+    assert len(server.asked) == 1
+
+
+def test_the_disk_needed_is_stated_before_the_download_starts(server, tmp_path, capsys):
+    assert run(server, tmp_path, Archive("dev-clean", "0" * 32, GB), free=3 * GB) == 2
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert "takes 2.05 GB of disk" in first and "3.00 GB are free" in first
+    assert "404" in last
+
+
+def test_ctrl_c_keeps_the_part_says_so_and_the_next_start_goes_on(server, tmp_path, capsys):
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    server.manners = ["drop"]
+    part = tmp_path / "dev-clean.tar.gz.part"
+    assert run(server, tmp_path, archive, sleep=interrupted) == 130
+    assert part.read_bytes() == content[:len(content) // 2]
+    assert f"stopped; {part} stays" in capsys.readouterr().err
+    assert run(server, tmp_path, archive) == 0
+    assert server.asked[1] == f"bytes={len(content) // 2}-"
+
+
+def test_ctrl_c_while_unpacking_leaves_no_subset(server, tmp_path, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    archive = serve(server, subset_tar_gz())
+    monkeypatch.setattr(module.shutil, "copyfileobj", interrupted)
+    assert run(server, tmp_path, archive) == 130
+    assert content_names(tmp_path) == ["dev-clean.tar.gz"]
+
+
+def test_a_full_disk_is_no_broken_connection(server, tmp_path, capsys, monkeypatch):
+    @contextmanager
+    def full(*_: object, **__: object):
+        def advance(_: int) -> None:
+            raise OSError(28, "No space left on device")
+        yield advance
+
+    archive = serve(server, subset_tar_gz())
+    monkeypatch.setattr(module, "progress", full)  # called beside file.write()
+    assert run(server, tmp_path, archive) == 2
+    assert len(server.asked) == 1
+    assert "No space left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda content: content[:-1] + b"!",  # wrong md5
+    lambda content: content[:1000],  # cut short
+])
+def test_users_see_one_line_and_no_traceback(server, tmp_path, capsys, spoil):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    server.files["/12/dev-clean.tar.gz"] = spoil(content)
+    assert run(server, tmp_path, archive) == 2
+    plan, error = capsys.readouterr().err.splitlines()
+    assert plan.startswith("features.download: ") and error.startswith("features.download: ")
+
+
+def test_a_destination_that_is_a_file_is_one_line_too(server, tmp_path, capsys):
+    (tmp_path / "corpus").write_text("a file")
+    assert run(server, tmp_path / "corpus", Archive("dev-clean", "0" * 32, 5)) == 2
+    assert str(tmp_path / "corpus") in capsys.readouterr().err
+
+
+def test_help_names_the_subsets_and_an_unknown_subset_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as helped:
+        main(["--help"])
+    assert helped.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(archive.name in shown for archive in LIBRISPEECH) and "30.59 GB" in shown
+    with pytest.raises(SystemExit) as wrong:
+        main(["somewhere", "--subsets", "train-clean-9000"])
+    assert wrong.value.code == 2
+    assert "train-clean-9000" in capsys.readouterr().err
