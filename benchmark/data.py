@@ -19,8 +19,8 @@ from pathlib import Path
 from benchmark.workloads import Workload
 from features import manifest, synthesis
 from features.__main__ import extract_corpus
-from features.batches import Layout
 from features.manifest import Manifest
+from features.batches import Layout
 
 
 @dataclass(frozen=True, kw_only=True)

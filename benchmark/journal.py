@@ -14,11 +14,12 @@ creation began, audio in seconds.
 from __future__ import annotations
 
 import csv
-import math
+import io
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
+from operator import attrgetter
 from pathlib import Path
 
 from benchmark.clock import Span
@@ -30,6 +31,8 @@ METRICS = ("wer", "cer", "wer_mean", "cer_paper")
 POOLED = ("workload", "recipe", "batch", "precision", "features", "decoder", "evaluation", "replicas", "code",
           "emulated")
 """What must agree before runs are pooled: anything else measured together would compare different things."""
+
+LARGEST = 2**64  # a number beyond it is a slip; also keeps sums of int and float from overflowing
 
 CLOCKS = {
     "wall": frozenset(),
@@ -89,10 +92,12 @@ class Row(Identity, Outcome):
     seconds: float
 
     def __post_init__(self) -> None:
-        for name in ("started_s", "seconds", "utterances", "audio_s", *METRICS):
-            value = getattr(self, name)
+        for name, value in zip(_AT_LEAST_0, _at_least_0(self), strict=True):
             if value is not None and not value >= 0:
                 raise ValueError(f"{name} is {value}; expected a number of at least 0")
+        for name, value in zip(_TEXTS, _texts(self), strict=True):
+            if not value.isprintable():  # a line break in it would tear the row in two
+                raise ValueError(f"{name} is {value[:80]!r}; expected text that can be printed")
         if self.phase is Phase.DONE:
             raise ValueError("phase is 'done'; expected a phase that takes time")
         if self.phase is Phase.EVALUATE and None in (self.wer, self.cer):
@@ -108,6 +113,11 @@ COLUMNS = ("schema", "run", "attempt", "platform", "workload", "recipe", "seed",
            "seconds", "utterances", "audio_s", "loss", *METRICS)
 _TYPES = {f.name: f.type for f in fields(Row)}
 assert set(COLUMNS) == set(_TYPES), set(COLUMNS) ^ set(_TYPES)
+_IDENTITY = tuple(f.name for f in fields(Identity))
+_TEXTS = tuple(name for name in _IDENTITY if _TYPES[name] == "str")
+_AT_LEAST_0 = ("attempt", "replicas", "batch", "epoch", "step", "started_s", "seconds", "utterances", "audio_s",
+               *METRICS)
+_identity, _texts, _at_least_0 = attrgetter(*_IDENTITY), attrgetter(*_TEXTS), attrgetter(*_AT_LEAST_0)
 
 
 @dataclass(frozen=True)
@@ -146,13 +156,35 @@ class RunRecord:
         return max((row.epoch for row in self.evaluations), default=0)
 
     def _last_step(self, phase: Phase) -> int:
-        return max((row.step for row in self.rows if row.phase is phase), default=0)
+        return max((row.step for row in self.standing if row.phase is phase), default=0)
+
+    @cached_property
+    def standing(self) -> tuple[Row, ...]:
+        """The rows that still hold: an attempt undoes what earlier ones did after the step it began from.
+
+        Its first row says where: created (from a checkpoint) at that step, or trained from before it.
+        """
+        standing: list[Row] = []
+        for row in self.rows:
+            if standing and row.attempt > standing[-1].attempt:
+                kept = row.step - (row.phase is Phase.TRAIN)
+                standing = [earlier for earlier in standing if earlier.step <= kept]
+            standing.append(row)
+        return tuple(standing)
 
     @cached_property
     def evaluations(self) -> tuple[Row, ...]:
         """One evaluate row an epoch, in order of epochs; a later attempt's replaces an earlier one's."""
-        latest = {row.epoch: row for row in self.rows if row.phase is Phase.EVALUATE}
+        latest = {row.epoch: row for row in self.standing if row.phase is Phase.EVALUATE}
         return tuple(latest[epoch] for epoch in sorted(latest))
+
+    def medians(self, metric: str, *, window: int = 3) -> Iterator[tuple[Row, float]]:
+        """Evaluations that end `window` epochs in a row, each with the median error over those epochs."""
+        for last in range(window, len(self.evaluations) + 1):
+            rows = self.evaluations[last - window:last]
+            errors = [getattr(row, metric) for row in rows]
+            if None not in errors and rows[-1].epoch - rows[0].epoch == window - 1:
+                yield rows[-1], statistics.median(errors)
 
     def reached(self, metric: str, level: float, *, window: int = 3) -> Row | None:
         """The evaluation at which time to accuracy is read, or None.
@@ -160,11 +192,7 @@ class RunRecord:
         That of the first epoch i >= window whose median error over epochs i-window+1..i is <= level (the paper's
         TTA(a, e), with a the level and e the window).
         """
-        errors = [getattr(row, metric) for row in self.evaluations]
-        for last in range(window, len(errors) + 1):
-            if None not in errors[last - window:last] and statistics.median(errors[last - window:last]) <= level:
-                return self.evaluations[last - 1]
-        return None
+        return next((row for row, median in self.medians(metric, window=window) if median <= level), None)
 
     def time_to_accuracy_s(self, metric: str, level: float, *, window: int = 3, clock: str = "wall") -> float | None:
         """Seconds by one of CLOCKS until the level was reached, or None."""
@@ -173,10 +201,27 @@ class RunRecord:
 
     def clock_s(self, until_s: float, clock: str = "wall") -> float:
         """What a clock shows at a moment given in seconds since model creation."""
-        if clock == "mlperf":
-            return until_s - next(row.started_s for row in self.rows if row.phase is Phase.TRAIN)
-        left_out = CLOCKS[clock]
-        return until_s - sum(row.seconds for row in self.rows if row.phase in left_out and row.ended_s <= until_s)
+        started_s = [row.started_s for row in self.rows if row.phase is Phase.TRAIN]
+        if clock == "mlperf" and started_s:
+            return until_s - min(started_s)
+        return until_s - self.alone_s(CLOCKS[clock], until_s=until_s)
+
+    def alone_s(self, phases: Collection[Phase], *, until_s: float = float("inf")) -> float:
+        """Seconds in which these phases ran and no other: an evaluation may overlap training."""
+        if not phases:
+            return 0.0
+        others = [row for row in self.rows if row.phase not in phases]
+        return _covered_s(self.rows, until_s) - _covered_s(others, until_s)
+
+
+def _covered_s(rows: Iterable[Row], until_s: float) -> float:
+    """Seconds in which at least one of the rows ran."""
+    covered_s = ended_s = 0.0
+    for row in sorted(rows, key=attrgetter("started_s")):
+        stop_s = min(row.ended_s, until_s)
+        covered_s += max(0.0, stop_s - max(row.started_s, ended_s))
+        ended_s = max(ended_s, stop_s)
+    return covered_s
 
 
 class Journal:
@@ -198,10 +243,12 @@ class Journal:
         return cls(path, identity, RunRecord(source=str(path)), attempt=1)
 
     def append(self, phase: Phase, span: Span, outcome: Outcome) -> Row:
-        """Write a phase's row and flush it."""
+        """Write a phase's row and flush it. Raises ValueError, and writes nothing, if `read` would refuse it."""
         row = Row(**asdict(self.identity), **asdict(outcome), phase=phase, attempt=self.attempt,
                   started_s=round(span.started_s, 6), seconds=round(span.seconds, 6))
-        self._writer.writerow([_to_text(getattr(row, column)) for column in COLUMNS])
+        values = [_to_text(getattr(row, column)) for column in COLUMNS]
+        row = _read_row(str(self.path), values)
+        self._writer.writerow(values)
         self._file.flush()
         self.record = RunRecord((*self.record.rows, row), self.record.source)
         return row
@@ -217,22 +264,34 @@ def read(path: str | Path) -> RunRecord:
         JournalError: naming file and line, what was found and what was expected.
     """
     path = Path(path)
+    reader = csv.reader(io.StringIO(_text(path), newline=""))
+    return RunRecord(tuple(_read_rows(path, reader)), str(path))
+
+
+def _text(path: Path) -> str:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = tuple(_read_rows(path, csv.reader(file)))
+        data = path.read_bytes()
     except FileNotFoundError:
         raise JournalError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise JournalError(f"{path}: a folder; expected a run's CSV file") from None
     except OSError as error:
         raise JournalError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise JournalError(f"{path}: not UTF-8 at byte {error.start}; expected a run's CSV file") from None
-    return RunRecord(rows, str(path))
+        line = data.count(b"\n", 0, error.start) + 1
+        raise JournalError(f"{path}:{line}: not UTF-8 at byte {error.start}; expected a run's CSV file") from None
+    if not text:
+        raise JournalError(f"{path}:1: empty; expected the header {','.join(COLUMNS[:4])},...")
+    if not text.endswith("\n"):  # a number cut short is a number too
+        line = text.count("\n") + 1
+        raise JournalError(f"{path}:{line}: no line break at its end; expected one (a line cut short? then delete it)")
+    return text
 
 
-def _read_rows(path: Path, reader: Iterator[list[str]]) -> Iterator[Row]:
-    first: Row | None = None
+def _read_rows(path: Path, reader: Iterator[list[str]]) -> list[Row]:
+    rows: list[Row] = []
     ended_s = 0.0
     for number, values in enumerate(_lines(path, reader), start=1):
         where = f"{path}:{number}"
@@ -240,32 +299,37 @@ def _read_rows(path: Path, reader: Iterator[list[str]]) -> Iterator[Row]:
             _check_header(where, values)
             continue
         row = _read_row(where, values)
-        if first and (changed := [f.name for f in fields(Identity) if getattr(row, f.name) != getattr(first, f.name)]):
-            name = changed[0]
-            raise JournalError(f"{where}: {name} is {getattr(row, name)!r}, but {getattr(first, name)!r} above; "
-                               f"expected one run a file")
-        if row.attempt == (first or row).attempt and row.started_s < ended_s - 1e-3 and row.phase is not Phase.EVALUATE:
+        if rows:
+            _check_same_run(where, row, rows[-1])
+        if row.started_s < ended_s - 1e-3 and row.phase is not Phase.EVALUATE:
             raise JournalError(f"{where}: started_s is {row.started_s}, before the row above ended ({ended_s:.6f}); "
                                f"expected time to run forwards")
-        first, ended_s = first or row, max(ended_s, row.ended_s)
-        yield row
+        ended_s = max(ended_s, row.ended_s)
+        rows.append(row)
+    return rows
+
+
+def _check_same_run(where: str, row: Row, above: Row) -> None:
+    if _identity(row) != _identity(above):
+        name = next(name for name in _IDENTITY if getattr(row, name) != getattr(above, name))
+        raise JournalError(f"{where}: {name} is {getattr(row, name)!r}, but {getattr(above, name)!r} above; expected "
+                           f"one run a file")
+    if row.attempt < above.attempt:
+        raise JournalError(f"{where}: attempt is {row.attempt}, but {above.attempt} above; expected attempts in order")
 
 
 def _lines(path: Path, reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    number = 0
     try:
-        for number, values in enumerate(reader, start=1):
-            yield values
+        yield from reader
     except csv.Error as error:
-        raise JournalError(f"{path}:{number + 1}: not CSV ({error})") from None
-    if number == 0:
-        raise JournalError(f"{path}: empty; expected the header {','.join(COLUMNS[:4])},...")
+        raise JournalError(f"{path}:{reader.line_num}: not CSV ({error})") from None
 
 
 def _check_header(where: str, values: list[str]) -> None:
     if values != list(COLUMNS):
-        wrong = next((i for i, (a, b) in enumerate(zip(values, COLUMNS)) if a != b), min(len(values), len(COLUMNS)))
-        found = repr(values[wrong]) if wrong < len(values) else "nothing"
+        wrong = next((i for i, (a, b) in enumerate(zip(values, COLUMNS, strict=False)) if a != b),
+                     min(len(values), len(COLUMNS)))
+        found = repr(values[wrong][:80]) if wrong < len(values) else "nothing"
         expected = repr(COLUMNS[wrong]) if wrong < len(COLUMNS) else "nothing"
         raise JournalError(f"{where}: column {wrong + 1} of the header is {found}; expected {expected} "
                            f"(a journal of schema {SCHEMA})")
@@ -275,7 +339,7 @@ def _read_row(where: str, values: list[str]) -> Row:
     if len(values) != len(COLUMNS):
         raise JournalError(f"{where}: {len(values)} fields; expected {len(COLUMNS)} (a line cut short?)")
     parsed = {}
-    for column, value in zip(COLUMNS, values):
+    for column, value in zip(COLUMNS, values, strict=True):
         try:
             parsed[column] = _from_text(column, value)
         except ValueError as error:
@@ -296,9 +360,10 @@ def _to_text(value: object) -> str:
         return value.value
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return repr(value) if isinstance(value, float) else str(value)
+    return repr(float(value)) if isinstance(value, float) else str(value)  # float(): NumPy's repr names its type
 
 
+@lru_cache(maxsize=4096)  # most of a row's fields are those of the row above: reading takes half the time
 def _from_text(column: str, value: str) -> object:
     """The value of a field; raises ValueError with what was expected."""
     kind = _TYPES[column]
@@ -325,8 +390,8 @@ def _number(value: str, *, whole: bool, optional: bool) -> float | int:
         number = int(value) if whole else float(value)
     except ValueError:
         raise ValueError(expected) from None
-    if not math.isfinite(number):
-        raise ValueError(expected)
+    if not abs(number) <= LARGEST:  # nor NaN
+        raise ValueError(f"{expected} that is finite and at most 2**64")
     return number
 
 

@@ -106,14 +106,16 @@ class Monitor:
         try:  # a byte, because a forked child of ours may hold the pipe open after we close it
             later, errors = self._sampler.communicate(b"\n", timeout=END_LIMIT_S)
         except subprocess.TimeoutExpired:
-            self._sampler.kill()
-            self.failure = f"sampler gave no answer for {END_LIMIT_S:g} s, killed; does nvidia-smi hang too?"
-            with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in a driver: the kernel's from here on
-                self._sampler.communicate(timeout=END_LIMIT_S)
-            return
+            if self._sampler.poll() is None:  # else it was we who were late, among many threads
+                self._sampler.kill()
+                self.failure = f"sampler gave no answer for {END_LIMIT_S:g} s, killed; does nvidia-smi hang too?"
+            try:
+                later, errors = self._sampler.communicate(timeout=END_LIMIT_S)
+            except subprocess.TimeoutExpired:  # stuck in a driver, where no signal reaches it
+                return
         for line in later.splitlines():
             self.unavailable.update(json.loads(line).get("unavailable", {}))
-        if died or self._sampler.returncode:
+        if self.failure is None and (died or self._sampler.returncode):
             why = (errors.decode(errors="replace").strip() or "it left no message").splitlines()[-1]
             self.failure = f"sampler ended with status {self._sampler.returncode} (-9: killed): {why}"
 
@@ -223,11 +225,11 @@ def open_for_append(path: Path, *, columns: list[str]):
 
 
 def ticks(hz: float):
-    """Yields at each sample's time, on a fixed grid (missed ones are left out), until standard input ends."""
+    """Yields on a fixed grid until standard input ends; a tick under half a period after a late one is left out."""
     due_s = time.monotonic() + 1 / hz
     while not select.select([sys.stdin], [], [], max(0.0, due_s - time.monotonic()))[0]:
         yield
-        due_s += (1 + (time.monotonic() - due_s) * hz // 1) / hz
+        due_s += (1 + round((time.monotonic() - due_s) * hz)) / hz
 
 
 def sample(*, pid: int, origin: float, hz: float, output: Path) -> None:
@@ -255,6 +257,8 @@ def main() -> None:
         parser.add_argument(f"--{flag}", type=kind, required=True)
     with contextlib.suppress(psutil.NoSuchProcess):  # the process has ended, and so may we
         sample(**vars(parser.parse_args()))
+    sys.stdout.flush()
+    os._exit(0)  # at once: on a laden machine the interpreter's own end may take longer than the parent waits
 
 
 @dataclass(frozen=True)

@@ -37,14 +37,17 @@ class Phase(str, Enum):
 
 AFTER: dict[Phase | None, frozenset[Phase]] = {
     None: frozenset({Phase.CREATE}),
-    Phase.CREATE: frozenset({Phase.TRAIN}),
+    Phase.CREATE: frozenset({Phase.TRAIN, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
     Phase.TRAIN: frozenset(Phase) - {Phase.CREATE},
     Phase.GENERATE: frozenset({Phase.TRAIN, Phase.CHECKPOINT, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
     Phase.CHECKPOINT: frozenset({Phase.TRAIN, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
     Phase.SWAP: frozenset({Phase.EVALUATE, Phase.TRAIN, Phase.CHECKPOINT, Phase.DONE}),
     Phase.EVALUATE: frozenset({Phase.TRAIN, Phase.SWAP, Phase.CHECKPOINT, Phase.DONE}),
 }
-"""Which phases may follow which; the order of a journal's rows obeys it."""
+"""Which phases may follow which; the order of an attempt's rows obeys it.
+
+Creation is followed by something else than training where an attempt resumes at an epoch's end, or a limit is met.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +91,9 @@ def next_phase(record: RunRecord, plan: Plan) -> Phase:
 
 def finished(record: RunRecord, plan: Plan) -> bool:
     """All targets reached, or the limit of epochs or seconds."""
-    reached = bool(plan.targets) and all(
-        record.reached(metric, level, window=plan.window) is not None
-        for metric, levels in plan.targets.items() for level in levels)
+    targets = [(metric, level) for metric, levels in plan.targets.items() for level in levels]
+    reached = bool(targets) and all(
+        record.reached(metric, level, window=plan.window) is not None for metric, level in targets)
     return reached or record.evaluated_epoch >= plan.max_epochs or record.ended_s >= plan.max_seconds
 
 

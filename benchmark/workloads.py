@@ -11,7 +11,7 @@ the platform's.
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 RECIPES = ("paper", "authors")
 CORPORA = ("embedded", "folder", "librispeech")
@@ -51,7 +51,7 @@ class Workload:
     decoder: str = "greedy"
     beam_width: int = 256
     sentences: int = 2500
-    evaluation: str = field(default="resident")
+    evaluation: str = "resident"
 
     def __post_init__(self) -> None:
         choices = (("corpus", CORPORA), ("recipe", RECIPES), ("normalisation", NORMALISATIONS),
@@ -65,6 +65,11 @@ class Workload:
         for name in ("max_epochs", "max_minutes", "window", "buckets", "beam_width", "sentences"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
+
+    @property
+    def decoder_label(self) -> str:
+        """Decoder and beam width in one word: "greedy", "dictionary-256"."""
+        return self.decoder if self.decoder == "greedy" else f"{self.decoder}-{self.beam_width}"
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)

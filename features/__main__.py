@@ -18,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from features import manifest
-from features.corpus import CorpusError, Problem, Utterance, read_corpus
+from features.corpus import CorpusError, Problem, Utterance, read_corpus, role
 from features.extract import FRAME_STEP_S
 from features.progress import progress
 from features.records import ShardOutcome, ShardPlan, finished, outcome_path, worker_environment, write_shard
@@ -72,23 +72,33 @@ def _write(plans: list[ShardPlan], *, jobs: int) -> dict[Path, ShardOutcome]:
     outcomes = {plan.path: done for plan in plans if (done := finished(plan))}
     waiting = [plan for plan in plans if plan.path not in outcomes]
     total = sum(len(plan.utterances) for plan in waiting)
-    if not waiting:
-        return outcomes
-    with worker_environment(), progress("features", total=total, unit="utterances") as advance, ProcessPoolExecutor(
-            min(jobs, len(waiting)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(write_shard, plan): plan for plan in waiting}
+    try:
+        with progress("features", total=total, unit="utterances") as advance:
+            for plan, outcome in _in_workers(waiting, jobs) if jobs > 1 else ((p, write_shard(p)) for p in waiting):
+                outcomes[plan.path] = outcome
+                advance(len(plan.utterances))
+    except CorpusError:
+        raise
+    except ValueError as error:
+        raise CorpusError(f"{error}; {SKIP_BAD_HINT}") from error
+    return outcomes
+
+
+def _in_workers(plans: list[ShardPlan], jobs: int) -> Iterator[tuple[ShardPlan, ShardOutcome]]:
+    """Write shards in spawned processes; yields them as they get done."""
+    if not plans:
+        return
+    context = multiprocessing.get_context("spawn")
+    with worker_environment(), ProcessPoolExecutor(min(jobs, len(plans)), mp_context=context) as pool:
+        futures = {pool.submit(write_shard, plan): plan for plan in plans}
         try:
             for future in as_completed(futures):
-                outcomes[futures[future].path] = future.result()
-                advance(len(futures[future].utterances))
-        except ValueError as error:
-            raise CorpusError(f"{error}; {SKIP_BAD_HINT}") from error
+                yield futures[future], future.result()
         except BrokenProcessPool:
             raise CorpusError("a worker process was killed (out of memory?); start again, with fewer --jobs if it "
                               "repeats: finished shards are kept") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    return outcomes
 
 
 def _manifest(
@@ -97,11 +107,15 @@ def _manifest(
     ordered = [outcomes[plan.path] for plan in plans]
     dropped = {problem.where.removeprefix(f"{root}/"): problem.reason.replace(f"{root}/", "") for problem in problems}
     notes: Counter[str] = Counter()
+    words: set[str] = set()
     for outcome in ordered:
         dropped.update(outcome.dropped | outcome.bad)
         notes.update(outcome.notes)
+        if role(outcome.shard.subset) == "train":
+            words.update(outcome.words)
     return manifest.Manifest(settings=plans[0].settings if plans else manifest.Settings(), dropped=dropped,
-                             shards=tuple(outcome.shard for outcome in ordered), notes=dict(notes))
+                             shards=tuple(outcome.shard for outcome in ordered), words=tuple(sorted(words)),
+                             notes=dict(notes))
 
 
 def _remove_strangers(out: Path, plans: list[ShardPlan]) -> None:

@@ -12,6 +12,7 @@ stop or to leave those utterances out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,9 +105,11 @@ def _read_line(path: Path, number: int, line: str, subset: str) -> Utterance | P
         return Problem(where=where, reason=str(error))
     if not sentence:
         return Problem(where=where, reason=f"utterance {identity} has an empty transcript")
-    audio = next((path.with_name(identity + suffix) for suffix in AUDIO_SUFFIXES
-                  if path.with_name(identity + suffix).is_file()), None)
-    if audio is None or "/" in identity:
-        return Problem(where=where, reason=f"audio file missing: expected {path.with_name(identity + '.flac').name} "
-                                           f"(or .wav) beside the transcript")
+    if not re.fullmatch(r"[\w.-]+", identity):
+        return Problem(where=where, reason=f"found {identity!r}; expected an utterance id that names a file")
+    candidates = [path.parent / f"{identity}{suffix}" for suffix in AUDIO_SUFFIXES]
+    audio = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if audio is None:
+        return Problem(where=where, reason=f"audio file missing: expected {candidates[0].name} (or .wav) beside the "
+                                           f"transcript")
     return Utterance(id=identity, subset=subset, speaker=path.parent.parent.name, audio=audio, sentence=sentence)

@@ -237,7 +237,7 @@ def _parse(argv: Sequence[str] | None, archives: Sequence[Archive]) -> argparse.
     sizes = ", ".join(f"{archive.name} {archive.size / 1e9:.2f} GB" for archive in archives)
     names = [archive.name for archive in archives]
     parser = argparse.ArgumentParser(
-        prog="python -m features.download", epilog=f"Subsets and their archives: {sizes}. Unpacked 5%% more.",
+        prog="python -m features.download", epilog=f"Subsets and their archives: {sizes}. Unpacked 5% more.",
         description="Download LibriSpeech, check it, unpack it. After a break the same command goes on.")
     add = parser.add_argument
     add("dest", metavar="DEST", type=Path, help="corpus root; subsets become DEST/SUBSET")

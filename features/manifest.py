@@ -62,10 +62,15 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """All shards of a features folder, with what was left out (utterance -> reason) and converted (note -> count)."""
+    """All shards of a features folder.
+
+    `words` are those of the training transcripts, sorted: a decoder's dictionary. `dropped` says what was left out
+    (utterance -> reason), `notes` what was converted (note -> count).
+    """
 
     settings: Settings
     shards: tuple[Shard, ...]
+    words: tuple[str, ...] = ()
     dropped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -129,7 +134,8 @@ def load(folder: Path) -> Manifest:
         raise ManifestError(f"{path}: schema {found!r}, expected {SCHEMA}; extract the features again")
     try:
         shards = tuple(Shard(**{**shard, "frames": tuple(shard["frames"])}) for shard in fields.pop("shards"))
-        return Manifest(**{**fields, "settings": Settings(**fields["settings"]), "shards": shards})
+        settings, words = Settings(**fields["settings"]), tuple(fields["words"])
+        return Manifest(**{**fields, "settings": settings, "shards": shards, "words": words})
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestError(f"{path}: {error}; delete it and extract the features again") from None
 

@@ -57,10 +57,11 @@ class ShardPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardOutcome:
-    """What became of a ShardPlan: the manifest's entry, what was left out and why, what was bad, what was converted."""
+    """What became of a ShardPlan: the manifest's entry, its words, what was left out, bad and converted."""
 
     key: str
     shard: manifest.Shard
+    words: tuple[str, ...] = ()
     dropped: dict[str, str] = field(default_factory=dict)
     bad: dict[str, str] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
@@ -91,6 +92,7 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
 
     key = plan.key
     frames: list[int] = []
+    words: set[str] = set()
     dropped: dict[str, str] = {}
     bad: dict[str, str] = {}
     notes: Counter[str] = Counter()
@@ -112,10 +114,11 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
             matrix = extract.features(audio.samples).astype(plan.settings.dtype)
             writer.write(_example(utterance, labels, matrix.tobytes()))
             frames.append(len(matrix))
+            words.update(utterance.sentence.split())
             notes.update(audio.notes)
     shard = manifest.Shard(file=plan.path.name, subset=plan.subset, frames=tuple(frames), sha256=file_digest(beside))
     beside.replace(plan.path)
-    outcome = ShardOutcome(key=key, shard=shard, dropped=dropped, bad=bad, notes=dict(notes))
+    outcome = ShardOutcome(key=key, shard=shard, words=tuple(sorted(words)), dropped=dropped, bad=bad, notes=dict(notes))
     manifest.replace_text(outcome_path(plan.path), json.dumps(asdict(outcome)))
     return outcome
 
@@ -180,7 +183,7 @@ def _example(utterance: Utterance, labels: list[int], features: bytes) -> bytes:
               "features": features}
     return tf.train.Example(features=tf.train.Features(feature={
         name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in fields.items()
-    })).SerializeToString()
+    })).SerializeToString(deterministic=True)
 
 
 @contextmanager

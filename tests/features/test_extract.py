@@ -1,0 +1,67 @@
+from math import ceil
+
+import numpy as np
+import pytest
+from conftest import write_tone
+
+from features import extract
+
+
+def oracle(tf, samples: np.ndarray) -> np.ndarray:
+    """tf.signal in float64; in float32 its own rounding shows in near-silent bands."""
+    spectrum = tf.abs(tf.signal.stft(tf.constant(samples, tf.float64), 512, 160, 512,
+                                     window_fn=tf.signal.hann_window, pad_end=True))
+    weights = tf.signal.linear_to_mel_weight_matrix(80, 257, 16_000, 80.0, 8000.0, dtype=tf.float64)
+    log_mel = tf.math.log(tf.matmul(spectrum, weights) + 1e-6)
+    mfcc = tf.signal.mfccs_from_log_mel_spectrograms(log_mel)[..., :13]
+    return np.concatenate([mfcc, log_mel], axis=1)
+
+
+def test_features_are_tf_signals_on_real_speech(tf, real_speech):
+    files = sorted(real_speech.glob("*/*/*/*/*.flac"))[::40]
+    assert len(files) > 40
+    for path in files:
+        samples = extract.read_audio(path).samples
+        np.testing.assert_allclose(extract.features(samples), oracle(tf, samples), atol=1e-3, rtol=0, err_msg=path.name)
+
+
+@pytest.mark.parametrize("samples", [1, 159, 160, 161, 512, 513, 16_000])
+def test_there_is_a_frame_for_every_160_samples_begun(tf, samples):
+    waveform = np.random.default_rng(samples).standard_normal(samples).astype(np.float32) * 0.1
+    frames = extract.features(waveform)
+    assert frames.shape == (ceil(samples / 160), 93) == (extract.frame_count(samples), 93)
+    assert frames.dtype == np.float32
+    np.testing.assert_allclose(frames, oracle(tf, waveform), atol=1e-3, rtol=0)
+
+
+def test_silence_is_finite():
+    # log(0 + 1e-6) = -13.8155; its first MFCC is 2 * 80 * -13.8155 / sqrt(160) = -174.754
+    frames = extract.features(np.zeros(1600, np.float32))
+    np.testing.assert_allclose(frames[:, 13:], -13.8155, atol=1e-3)
+    np.testing.assert_allclose(frames[:, 0], -174.754, atol=1e-2)
+
+
+def test_stereo_is_mixed_and_other_rates_are_resampled_with_a_note(tmp_path):
+    write_tone(tmp_path / "a.wav", seconds=1, rate_hz=8000, channels=2)
+    audio = extract.read_audio(tmp_path / "a.wav")
+    assert audio.notes == ("mixed from 2 channels", "resampled from 8000 Hz")
+    assert audio.samples.shape == (16_000,) and audio.seconds == 1.0
+
+
+def test_flac_and_wav_at_16_khz_need_no_note(tmp_path):
+    for name in ("a.wav", "a.flac"):
+        write_tone(tmp_path / name, seconds=0.5)
+        assert extract.read_audio(tmp_path / name).notes == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"not audio", b"fLaC\0\0\0\x22"])
+def test_a_broken_file_is_named(tmp_path, content):
+    (tmp_path / "x.flac").write_bytes(content)
+    with pytest.raises(ValueError, match="x.flac: cannot be decoded"):
+        extract.read_audio(tmp_path / "x.flac")
+
+
+def test_a_file_without_samples_is_named(tmp_path):
+    write_tone(tmp_path / "x.wav", seconds=0)
+    with pytest.raises(ValueError, match="x.wav: holds no samples"):
+        extract.read_audio(tmp_path / "x.wav")

@@ -1,0 +1,61 @@
+# Every target calls a module's command line. All but setup, clean and help begin with set-up, if .venv needs it.
+#
+# make bench CORPUS="/data/my speech" SEED=2 ARGS="--max-epochs 3"
+
+# From make's command line alone: one of these names in the environment (WSL sets NAME) means something else.
+PLATFORM = cpu
+WORKLOAD =
+CORPUS =
+SEED =
+BATCH =
+NAME =
+OUT =
+RUNS =
+ARGS =
+
+# The first Python that fits; where none does, python3 says what would. Looked for only when .venv is made.
+PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
+	$$python benchmark/install.py --check >/dev/null 2>&1 && echo $$python && exit; done; echo python3)
+SETUP = $(PYTHON) benchmark/install.py --dev
+RUN = .venv/bin/python -m
+READY = .venv/.complete
+
+# Given to commands as variables of the shell: paths may then hold spaces and quotes.
+export CORPUS OUT
+
+.PHONY: help setup bench test features tta lint clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
+	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= SEED= BATCH= NAME= OUT= RUNS= ARGS= PYTHON='
+
+setup: ## make .venv, once and after changes; about a minute, without root, nothing outside this folder
+	@$(SETUP)
+
+$(READY): setup.cfg constraints.txt benchmark/install.py
+	@$(SETUP)
+
+bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] [SEED=n] [BATCH=n] [NAME=run] [ARGS=...]
+	@$(RUN) benchmark --platform $(PLATFORM) $(if $(WORKLOAD),--workload $(WORKLOAD)) \
+		$(if $(CORPUS),--corpus "$$CORPUS") $(if $(SEED),--seed $(SEED)) $(if $(BATCH),--batch $(BATCH)) \
+		$(if $(NAME),--name $(NAME)) $(ARGS)
+
+test: $(READY) ## run the tests: [ARGS="tests/features -k mel"]
+	@$(RUN) pytest -q $(ARGS)
+
+features: $(READY) ## extract features from a corpus: CORPUS=dir OUT=dir [ARGS=...]
+	@$(RUN) features $(if $(CORPUS),"$$CORPUS") $(if $(OUT),"$$OUT") $(ARGS)
+
+tta: $(READY) ## judge the runs there are: [RUNS="results/a.csv results/b.csv"] [ARGS="--published"]
+	@set -- $(or $(RUNS),results/*.csv); \
+	if [ -e "$$1" ]; then $(RUN) benchmark.tta "$$@" $(ARGS); \
+	else echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; fi
+
+lint: $(READY) ## check style and form of the code
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+
+clean: ## remove .venv and what tools left; data/ and results/ stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find features models platforms benchmark tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,404 @@
+"""Make .venv: a virtual environment with what the suite needs, at the versions of constraints.txt.
+
+    python3 benchmark/install.py [--venv .venv] [--dev]     make setup calls it with --dev
+    python3 benchmark/install.py --check                    exit status 0 if this Python fits
+
+Everything lands in the virtual environment: packages, the log, pip's cache and scratch files while they are needed.
+The stamp is written last; while it fits, a further call returns at once. An installation that was cut off is begun
+anew. KenLM comes last and on its own, since it is compiled: without it everything but language models works.
+
+Needs the standard library alone and keeps to the grammar of Python 3.6, so that a Python that does not fit says so.
+"""
+
+import argparse
+import configparser
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONSTRAINTS = ROOT / "constraints.txt"
+OLDEST, NEWEST = (3, 10), (3, 12)  # setup.cfg's python_requires
+FAILED, BAD_PYTHON, INTERRUPTED = 1, 2, 130
+
+# In the environment:
+MARK = ".installer"  # says that this file made it, and is locked while this file is at work on it
+STAMP = ".complete"  # line 1: fingerprint() of what is installed; line 2: whether KenLM is
+LOG = "install.log"
+SCRATCH = "scratch"  # pip's cache and temporary files; outlives a break, so that no download is made twice
+
+DEFAULT_INDEX = "https://pypi.org/simple"  # pip's own default, for the one case in which there is no pip to ask
+WAYS_OUT = (  # what the log says, and what to do about it; the first that matches is shown
+    (
+        "No space left on device|Disk quota exceeded",
+        "The disk is full: {venv} needs 4 GB, with CUDA libraries 10 GB. Make room, then: make setup",
+    ),
+    (
+        "NewConnectionError|NameResolutionError|Timeout|ProxyError|SSLError|No matching distribution",
+        "The package index does not answer, or lacks a package. Behind a proxy set HTTPS_PROXY, then: make setup",
+    ),
+    ("", "The whole log is {log}. With the cause gone: make setup (what was downloaded is kept)"),
+)
+NO_LANGUAGE_MODEL = (
+    "Language-model decoding is what is missing, everything else works: KenLM could not be compiled, {why}.\n"
+    "To get it: apt install g++ python3-dev && make setup"
+)
+
+
+class SetupError(Exception):
+    """Set-up cannot go on; the message says what failed and the way out."""
+
+
+def main(argv=None) -> int:
+    """The command line; returns the exit status: 0 done, 1 failed, 2 this Python does not fit, 130 interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--dev", action="store_true", help="also what tests and linting need")
+    parser.add_argument("--check", action="store_true", help="say whether this Python fits, and make nothing")
+    options = parser.parse_args(argv)
+    unfit = version_problem(sys.version_info[:2])
+    if unfit:
+        say(unfit)
+        return BAD_PYTHON
+    if options.check:
+        return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a set-up that is ended takes its pip along
+    try:
+        set_up(Path(os.path.abspath(str(options.venv))), dev=options.dev)
+    except (SetupError, OSError) as error:
+        say(f"set-up: {error}")
+        return FAILED
+    except KeyboardInterrupt:
+        say("\nset-up: interrupted; the next make begins anew, with what was downloaded")
+        return INTERRUPTED
+    return 0
+
+
+def version_problem(version: tuple) -> str:
+    """One line on why this Python does not fit; empty if it does."""
+    if OLDEST <= version <= NEWEST:
+        return ""
+    return (
+        f"Python {version[0]}.{version[1]} does not fit; 3.10, 3.11 and 3.12 do: TensorFlow 2.21 needs 3.10 or "
+        "later, and pyctcdecode needs numpy < 2, which has no wheels for 3.13."
+    )
+
+
+def set_up(venv: Path, *, dev: bool) -> None:
+    """Make `venv` complete, or find that it is."""
+    gpus = list_gpus()
+    wanted = fingerprint(venv, gpu=bool(gpus), dev=dev)
+    with locked(venv):
+        installed, kenlm = read_stamp(venv)
+        if installed != wanted or not python_fits(venv):
+            install(venv, wanted, gpus=gpus, dev=dev)
+        elif not kenlm and not compiler_problem():
+            say("A C++ compiler is here now: trying KenLM again")
+            write_stamp(venv, wanted, kenlm=install_kenlm(venv))
+        else:
+            (venv / STAMP).touch()  # newer than the files that make compares it with
+            missing = "" if kenlm else f"; language-model decoding is missing, {compiler_problem()}"
+            say(f"{shown(venv)} is complete{missing}")
+
+
+def install(venv: Path, wanted: str, *, gpus: list, dev: bool) -> None:
+    """All steps, into an empty folder or over an older installation, and the stamp."""
+    started = time.monotonic()
+    empty_unless_complete(venv)
+    time_and_size = "a few minutes, 4 GB" if gpus else "a minute or two, 1 GB"
+    say(f"Setting up {shown(venv)} with Python {sys.version.split()[0]}: {time_and_size}; log: {shown(venv / LOG)}")
+    if gpus:
+        say(f"With TensorFlow's CUDA libraries, as nvidia-smi lists {len(gpus)} x {gpus[0]}")
+    make_environment(venv)
+    install_packages(venv, "pip", ["pip"])
+    extras = ",".join(name for name, wanted in (("dev", dev), ("gpu", gpus)) if wanted)
+    install_packages(venv, "TensorFlow and all others", [*BUILD, "--editable", f".[{extras}]" if extras else "."])
+    kenlm = install_kenlm(venv)
+    shutil.rmtree(str(venv / SCRATCH), ignore_errors=True)
+    write_stamp(venv, wanted, kenlm=kenlm)
+    say(f"{shown(venv)} is complete after {time.monotonic() - started:.0f} s")
+
+
+BUILD = ["--build-constraint", str(CONSTRAINTS)]  # known to the pip of constraints.txt, not to every older one
+
+
+def install_packages(venv: Path, label: str, what: list) -> None:
+    step(venv, label, [python_of(venv), "-m", "pip", "install", "--constraint", str(CONSTRAINTS), *what])
+
+
+def install_kenlm(venv: Path) -> bool:
+    """Compile KenLM; where that fails, say what is missing without it."""
+    try:
+        install_packages(venv, "KenLM, compiled", [*BUILD, "kenlm"])
+    except SetupError:
+        say(NO_LANGUAGE_MODEL.format(why=compiler_problem() or f"see the end of {shown(venv / LOG)}"))
+        return False
+    return True
+
+
+def compiler_problem() -> str:
+    """What is not here for compiling an extension of Python; empty if nothing is known to be missing."""
+    if not any(shutil.which(name) for name in (os.environ.get("CXX") or "g++", "c++", "clang++")):
+        return "as no C++ compiler is found"
+    if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
+        return "as Python's headers are not found"
+    return ""
+
+
+# What is there, and what is wanted
+
+
+def list_gpus() -> list:
+    """Names of the GPUs of `nvidia-smi -L`; none where it is absent or fails, and the failure is said."""
+    command = shutil.which("nvidia-smi")
+    if not command:
+        return []
+    try:
+        said = subprocess.check_output([command, "-L"], stderr=subprocess.STDOUT, timeout=60).decode(errors="replace")
+    except (OSError, subprocess.SubprocessError) as error:
+        said = str(getattr(error, "output", None) or error)
+    gpus = re.findall(r"^GPU \d+: (.*?)(?: \(UUID.*)?$", said, re.MULTILINE)
+    if not gpus:
+        say(f"nvidia-smi lists no GPU, so CUDA libraries are left out; it says: {said.strip()}")
+    return gpus
+
+
+def fingerprint(venv: Path, *, gpu: bool, dev: bool) -> str:
+    """Hash of all that decides what is installed; of the place as well, since a moved environment is broken."""
+    digest = hashlib.sha256()
+    options = f"{sys.version_info[:2]} {gpu} {dev} {venv}"
+    for part in ((ROOT / "setup.cfg").read_bytes(), CONSTRAINTS.read_bytes(), options.encode()):
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
+
+
+def read_stamp(venv: Path) -> tuple:
+    """The fingerprint of what is installed and whether KenLM is; ("", False) without a stamp."""
+    lines = (venv / STAMP).read_text().splitlines() if (venv / STAMP).exists() else []
+    return (lines[0] if lines else "", "kenlm" in lines[1:])
+
+
+def write_stamp(venv: Path, installed: str, *, kenlm: bool) -> None:
+    """Written beside and renamed: a stamp is whole or absent."""
+    beside = venv / (STAMP + ".new")
+    beside.write_text(installed + "\n" + ("kenlm" if kenlm else "no kenlm") + "\n")
+    beside.replace(venv / STAMP)
+
+
+def python_fits(venv: Path) -> bool:
+    """Whether the environment has a Python that runs and is of the version of this one."""
+    ask = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    return os.path.exists(python_of(venv)) and subprocess.call([python_of(venv), "-c", ask]) == 0
+
+
+# The environment and its pip
+
+
+@contextlib.contextmanager
+def locked(venv: Path):
+    """One set-up at a time works on an environment; a second waits, and then finds it complete."""
+    if venv.exists() and any(venv.iterdir()) and not (venv / MARK).exists():
+        if not python_fits(venv):
+            version = "{}.{}".format(*sys.version_info[:2])
+            raise SetupError(f"{venv} is there and is no environment of Python {version}: move it away")
+        (venv / STAMP).write_text("someone else's")  # complete, though out of date: installed into, never emptied
+    venv.mkdir(parents=True, exist_ok=True)
+    with (venv / MARK).open("a") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"Another set-up is at work on {shown(venv)}; waiting for it")
+            fcntl.flock(mark, fcntl.LOCK_EX)
+        yield
+
+
+def empty_unless_complete(venv: Path) -> None:
+    """Keep a complete environment of this Python, to be brought up to date, less its stamp; empty any other.
+
+    A break may leave half a package which pip takes for a whole one.
+    """
+    keep = (venv / STAMP).exists() and python_fits(venv)
+    for entry in [venv / STAMP] if keep else [path for path in venv.iterdir() if path.name not in (MARK, SCRATCH)]:
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(str(entry))
+        else:
+            entry.unlink()
+
+
+def make_environment(venv: Path) -> None:
+    """An environment with a pip. Without root, Debian's Python may lack ensurepip, which brings one."""
+    python = python_of(venv)
+    if not python_fits(venv):
+        step(venv, "virtual environment", [sys.executable, "-m", "venv", "--without-pip", str(venv)])
+    if succeeds(venv, [python, "-m", "pip", "--version"]):
+        return
+    if importlib.util.find_spec("ensurepip") and succeeds(venv, [python, "-m", "ensurepip"]):
+        return
+    try:
+        wheel = pip_wheel(venv)
+    except (OSError, SetupError) as error:
+        raise SetupError(
+            f"ensurepip is missing and pip cannot be fetched ({error}). The way out: apt install python3-venv, or "
+            "PIP_INDEX_URL for a mirror, then: make setup"
+        ) from error
+    step(venv, "pip's wheel, for ensurepip", [python, f"{wheel}/pip", "install", "--no-index", "--no-deps", str(wheel)])
+
+
+def pip_wheel(venv: Path) -> Path:
+    """The pinned pip's wheel, by a pip of the system, which knows its own settings, else straight from the index.
+
+    Raises:
+        SetupError, OSError: it cannot be had.
+    """
+    version = re.search(r"^pip==(\S+)", CONSTRAINTS.read_text(), re.MULTILINE).group(1)
+    wheel = venv / SCRATCH / f"pip-{version}-py3-none-any.whl"
+    for pip in ([sys.executable, "-m", "pip"], ["pip3"]):
+        command = [*pip, "download", "--no-deps", "--dest", str(wheel.parent), f"pip=={version}"]
+        if succeeds(venv, command) and wheel.exists():
+            return wheel
+    wheel.write_bytes(download(wheel.name, index=pip_setting("index-url") or DEFAULT_INDEX))
+    return wheel
+
+
+def download(name: str, *, index: str) -> bytes:
+    """A wheel from a package index, checked against the hash in the fragment of the index's link to it."""
+    page = f"{index.rstrip('/')}/{name.split('-')[0]}/"
+    link = re.search(rf'href="([^"]*/{re.escape(name)})#sha256=([0-9a-f]{{64}})"', fetch(page).decode())
+    if not link:
+        raise SetupError(f"{page} has no {name} with a sha256")
+    content = fetch(urllib.parse.urljoin(page, link.group(1)))
+    if hashlib.sha256(content).hexdigest() != link.group(2):
+        raise SetupError(f"the sha256 of {name} is not the one that {page} gives")
+    return content
+
+
+def fetch(url: str) -> bytes:
+    secure = {}
+    if url.startswith("https:"):
+        import ssl  # here, because a Python without it can do all the rest
+
+        secure["context"] = ssl.create_default_context(cafile=pip_setting("cert") or None)
+    with urllib.request.urlopen(url, timeout=60, **secure) as answer:
+        return answer.read()
+
+
+def pip_setting(name: str) -> str:
+    """A setting of pip from the environment or its configuration files; empty if there is none."""
+    of_user = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    files = ["/etc/pip.conf", os.path.expanduser("~/.pip/pip.conf"), os.path.join(of_user, "pip", "pip.conf")]
+    settings = configparser.RawConfigParser()
+    settings.read([*files, os.environ.get("PIP_CONFIG_FILE", os.devnull)])
+    variable = "PIP_" + name.upper().replace("-", "_")
+    return os.environ.get(variable) or settings.get("global", name, fallback="")
+
+
+# Commands and what is seen of them
+
+
+def step(venv: Path, label: str, command: list) -> None:
+    """Run a command with its output in the log; show its label and seconds, on a terminal the log's end meanwhile.
+
+    Raises:
+        SetupError: it failed; the message has the end of the log and the way out.
+    """
+    started = time.monotonic()
+    terminal = sys.stderr.isatty()
+    show(f"  {label:<28}")
+    with logged(venv, command) as process:
+        while process.poll() is None:
+            time.sleep(0.1)
+            if terminal:
+                last = "".join(log_tail(venv, lines=1))[: max(shutil.get_terminal_size().columns - 42, 0)]
+                show(f"\r\033[K  {label:<28} {time.monotonic() - started:4.0f} s  {last}")
+    failed = process.returncode != 0
+    if terminal:
+        show(f"\r\033[K  {label:<28}")
+    say(f" {time.monotonic() - started:4.0f} s{'  failed' if failed else ''}")
+    if failed:
+        tail = "\n".join(log_tail(venv, lines=15))
+        advice = next(advice for said, advice in WAYS_OUT if re.search(said, tail))
+        way_out = advice.format(venv=shown(venv), log=shown(venv / LOG))
+        raise SetupError(f"{label}: failed. The log ends:\n{tail}\n{way_out}")
+
+
+def succeeds(venv: Path, command: list) -> bool:
+    """Whether a command is there, runs and ends well; its output goes to the log."""
+    if not shutil.which(command[0]):
+        return False
+    with logged(venv, command) as process:
+        return process.wait() == 0
+
+
+@contextlib.contextmanager
+def logged(venv: Path, command: list):
+    """A process at work, with its output appended to the log; killed if the block is left before its end."""
+    with (venv / LOG).open("ab") as log:
+        log.write(f"$ {' '.join(command)}\n".encode())
+        log.flush()
+        process = subprocess.Popen(
+            command,
+            cwd=str(ROOT),
+            env=environment(venv),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def environment(venv: Path) -> dict:
+    """For pip: the user's settings, less those that lead out of the environment."""
+    outward = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON")
+    kept = {name: value for name, value in os.environ.items() if name not in outward}
+    scratch = venv / SCRATCH
+    (scratch / "tmp").mkdir(parents=True, exist_ok=True)
+    kept.setdefault("PIP_CACHE_DIR", str(scratch / "cache"))
+    kept.setdefault("TMPDIR", str(scratch / "tmp"))  # /tmp may be memory, and too small
+    return dict(kept, PIP_USER="0", PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
+
+
+def log_tail(venv: Path, *, lines: int) -> list:
+    """The log's last lines that are not empty."""
+    with (venv / LOG).open("rb") as log:
+        log.seek(max(log.seek(0, os.SEEK_END) - 20000, 0))
+        text = log.read().decode(errors="replace")
+    return [line for line in text.splitlines() if line.strip()][-lines:]
+
+
+def python_of(venv: Path) -> str:
+    return str(venv / "bin" / "python")
+
+
+def shown(path: Path) -> str:
+    """A path as seen from the project's folder."""
+    return str(path.relative_to(ROOT)) if ROOT in path.parents else str(path)
+
+
+def say(line: str) -> None:
+    show(line + "\n")
+
+
+def show(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""run.json: with what a run was made. Written before the first row of the journal, never overwritten.
+
+    facts = collect(platform=..., workload=..., plan=..., data=..., devices=..., seed=1, unavailable={})
+    write(folder, facts)
+
+What cannot be found out is null; sensors that cannot be read stand under "unavailable" with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform as host
+import re
+import subprocess
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+
+from benchmark.data import Data
+from benchmark.devices import Devices, tf
+from benchmark.journal import SCHEMA
+from benchmark.phases import Plan
+from benchmark.workloads import Workload
+from platforms import Platform
+
+RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "librosa", "jiwer", "flashlight-text", "pyctcdecode",
+                     "kenlm", "espeakng-loader")
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def collect(*, platform: Platform, workload: Workload, plan: Plan, data: Data, devices: Devices, seed: int,
+            unavailable: dict[str, str]) -> dict[str, object]:
+    """Everything about a run that is known before it starts, ready for JSON."""
+    commit, dirty = code_version()
+    build = tf.sysconfig.get_build_info()
+    return {
+        "schema": SCHEMA,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "code": {"version": _version("speech-tta"), "git_commit": commit, "git_dirty": dirty},
+        "platform": platform.to_dict(),
+        "workload": workload.to_dict(),
+        "plan": asdict(plan),
+        "seed": seed,
+        "features": {"manifest_sha256": data.manifest.digest, "settings": asdict(data.manifest.settings),
+                     "left_out": len(data.manifest.dropped), "notes": data.manifest.notes},
+        "preparation_s": round(data.seconds, 3),
+        "devices": {"names": devices.names, "replicas": devices.replicas, "emulated": devices.emulated,
+                    "reduction": devices.reduction},
+        "host": {"cpu": _cpu_name(), "logical_cores": os.cpu_count(), "python": host.python_version(),
+                 "system": f"{host.system()} {host.release()}", "nvidia_driver": _nvidia_driver()},
+        "versions": {name: _version(name) for name in RECORDED_PACKAGES},
+        "cuda": build.get("cuda_version"),
+        "cudnn": build.get("cudnn_version"),
+        "unavailable": unavailable,
+    }
+
+
+def write(folder: Path, facts: dict[str, object]) -> None:
+    """Write run.json; raises FileExistsError where one is there."""
+    with (folder / "run.json").open("x", encoding="utf-8") as file:
+        json.dump(facts, file, indent=1)
+
+
+def code_version() -> tuple[str | None, bool | None]:
+    """Git commit of the checkout and whether it has uncommitted changes; None for an installed package."""
+    commit = _git("rev-parse", "HEAD")
+    status = _git("status", "--porcelain")
+    return commit, None if status is None or commit is None else bool(status)
+
+
+def short_code() -> str:
+    """The code's version as the journal has it: "0.1.0+1a2b3c4d", with "-dirty" after uncommitted changes."""
+    commit, dirty = code_version()
+    return f"{_version('speech-tta') or 'unknown'}" + (f"+{commit[:8]}" if commit else "") + ("-dirty" if dirty else "")
+
+
+def _git(*command: str) -> str | None:
+    if not (CHECKOUT / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(CHECKOUT), *command], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_name() -> str | None:
+    try:
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        return None
+    return found.group(1) if found else None
+
+
+def _nvidia_driver() -> str | None:
+    try:
+        found = re.search(r"Kernel Module\s+(?:for \S+\s+)?([\d.]+)", Path("/proc/driver/nvidia/version").read_text())
+    except OSError:
+        return None
+    return found.group(1) if found else None

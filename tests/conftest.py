@@ -1,0 +1,78 @@
+"""Shared fixtures: real speech where it is there, and a tiny corpus made of tones where it need not be real."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import numpy as np
+import pytest
+import soundfile
+
+REAL_SPEECH = Path(__file__).resolve().parents[2] / "shared" / "data"
+WORDS = ("one", "two", "three", "cool", "don't")
+
+
+@pytest.fixture(scope="session")
+def real_speech() -> Path:
+    """The folder of real recordings beside the checkout; tests skip without it."""
+    if not (REAL_SPEECH / "an4").is_dir():
+        pytest.skip("real recordings are not here")
+    return REAL_SPEECH
+
+
+@pytest.fixture(scope="session")
+def tf():
+    """TensorFlow with four logical CPUs, so that tests can make up to four replicas."""
+    from features.quiet import import_tensorflow
+
+    tensorflow = import_tensorflow()
+    cpu = tensorflow.config.list_physical_devices("CPU")[0]
+    if not tensorflow.config.get_logical_device_configuration(cpu):
+        tensorflow.config.set_logical_device_configuration(cpu, [tensorflow.config.LogicalDeviceConfiguration()] * 4)
+    return tensorflow
+
+
+def write_tone(path: Path, *, seconds: float, rate_hz: int = 16_000, channels: int = 1, seed: int = 0) -> None:
+    """A noisy tone, as FLAC or WAV by the path's suffix."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(round(seconds * rate_hz)) / rate_hz
+    tone = 0.3 * np.sin(2 * np.pi * rng.uniform(200, 2000) * time_s) + 0.05 * rng.standard_normal(len(time_s))
+    soundfile.write(path, np.repeat(tone[:, None], channels, axis=1), rate_hz)
+
+
+def write_chapter(root: Path, subset: str, speaker: int, sentences: list[str], *, seconds: float = 1.0) -> Path:
+    """One chapter in LibriSpeech layout; returns its folder."""
+    folder = root / subset / str(speaker) / "1"
+    folder.mkdir(parents=True)
+    lines = []
+    for number, sentence in enumerate(sentences):
+        identity = f"{speaker}-1-{number:04d}"
+        write_tone(folder / f"{identity}.flac", seconds=seconds + 0.13 * (number % 5), seed=speaker * 100 + number)
+        lines.append(f"{identity} {sentence.upper()}\n")
+    (folder / f"{speaker}-1.trans.txt").write_text("".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tone_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """21 training and 7 dev utterances of one to one and a half seconds. Read only."""
+    root = tmp_path_factory.mktemp("corpus")
+    sentences = [f"{WORDS[n % 5]} {WORDS[n // 2 % 5]}" for n in range(21)]
+    write_chapter(root, "train-tones", 1, sentences[:11])
+    write_chapter(root, "train-tones", 2, sentences[11:])
+    write_chapter(root, "dev-tones", 3, sentences[:7])
+    return root
+
+
+@pytest.fixture(scope="session")
+def tone_features(tone_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tone corpus's features, in shards of 8. Read only."""
+    from features.__main__ import extract_corpus
+    from features.manifest import Settings
+
+    out = tmp_path_factory.mktemp("features")
+    extract_corpus(tone_corpus, out, settings=Settings(shard_utterances=8), jobs=1)
+    return out
