@@ -253,7 +253,7 @@ def make_environment(venv: Path) -> None:
             f"ensurepip is missing and pip cannot be fetched ({error}). The way out: apt install python3-venv, or "
             "PIP_INDEX_URL for a mirror, then: make setup"
         ) from error
-    step(venv, "pip's wheel, for ensurepip", [python, f"{wheel}/pip", "install", "--no-index", "--no-deps", str(wheel)])
+    step(venv, "pip, from its wheel", [python, f"{wheel}/pip", "install", "--no-index", "--no-deps", str(wheel)])
 
 
 def pip_wheel(venv: Path) -> Path:

@@ -52,7 +52,8 @@ GPU_SENSORS = {  # NVML counts memory in bytes and power in milliwatts
     "pcie_gen": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkGeneration(gpu),
     "pcie_width": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu),
 }
-REFRESH_S, REFRESH_SHARE = 1.0, 0.003  # of a core: to find children is to read /proc/*/stat of the whole host
+REFRESH_S = 1.0
+REFRESH_SHARE = 0.002  # of a core at most: to find children, psutil reads /proc/*/stat of the whole host
 START_LIMIT_S = 30.0  # a driver without persistence mode takes seconds per GPU to wake
 END_LIMIT_S = 1.0
 LONGEST_STEP = 10  # usual steps; a longer one is a pause between attempts, and nobody knows its power

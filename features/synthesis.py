@@ -10,12 +10,13 @@
 
 A sentence comes from `features.grammar`. One of 22 voices speaks it at a random rate and pitch; silence is put
 around it, noise under it (5 to 25 dB below the power of active speech), and its peak is set to a random level.
-An utterance takes 2.1 s, none more than 8. The default corpus is 1.5 h and 115 MB; two cores make it in 15 s.
+An utterance takes 2.1 s, none more than 8. The default corpus is 1.5 h and 120 MB; two cores make it in 15 s.
 
 The bytes depend on the seed, the size and the version of espeak-ng, not on the number of processes: all that is
-random about an utterance is drawn from numpy's Generator seeded by [seed, subset, utterance]. Work is handed out
-in chapters. A chapter's transcript is renamed into place after its last audio file, so that a run that broke off
-goes on with the chapters that lack one. Memory holds one small record a chapter, whatever the size.
+random about an utterance is drawn from numpy's Generator seeded by [seed, subset, utterance]. (Another processor or
+numpy may round a sample the other way.) Work is handed out in chapters. A chapter's transcript is renamed into
+place after its last audio file, so that a run that broke off goes on with the chapters that lack one. Memory holds
+one small record a chapter, whatever the size.
 """
 
 from __future__ import annotations

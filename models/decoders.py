@@ -93,13 +93,16 @@ def with_language_model(path: Path | None, words: Iterable[str], *, beam_width: 
     import pyctcdecode
 
     logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
-    labels = [*text.CHARACTERS, ""]
-    # The decoder sees doubled letters as they are spelled here, with the separator.
-    decoder = pyctcdecode.build_ctcdecoder(labels, str(path), unigrams=sorted(set(words)) or None)
+    decoder = pyctcdecode.build_ctcdecoder([*text.CHARACTERS[:text.SEPARATOR_INDEX], ""], str(path),
+                                           unigrams=sorted(set(words)) or None)
 
     def decode_one(emissions: np.ndarray) -> str:
-        found = decoder.decode(emissions, beam_width=beam_width) if len(emissions) else ""
-        return " ".join(found.replace(text.SEPARATOR, "").split())
+        if not len(emissions):
+            return ""
+        # A language model knows no separators; a blank between doubled letters says the same.
+        nothing = np.logaddexp(emissions[:, text.SEPARATOR_INDEX], emissions[:, text.BLANK])
+        letters = np.concatenate([emissions[:, :text.SEPARATOR_INDEX], nothing[:, None]], axis=1)
+        return " ".join(decoder.decode(letters, beam_width=beam_width).split())
 
     return _one_by_one(decode_one)
 

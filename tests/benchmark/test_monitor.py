@@ -211,13 +211,14 @@ def test_a_child_that_ends_between_samples_takes_nothing_back():
     assert tree.memory_mib() == 0
 
 
-def test_a_child_found_late_does_not_bring_its_past_as_a_peak():
+def test_a_child_found_late_does_not_bring_its_past_as_a_peak(monkeypatch):
+    monkeypatch.setattr(monitor_module, "REFRESH_S", 0.1)
+    monkeypatch.setattr(monitor_module, "REFRESH_SHARE", 1e9)
     tree = ProcessTree(os.getpid())
     tree.cpu_percent()
     child = subprocess.Popen(SPIN)
     try:
         time.sleep(0.2)
-        tree._refresh_s = 0  # as if a second had passed
         assert tree.cpu_percent() == 0  # the child's 0.2 s are from before its first look
         time.sleep(0.2)
         assert tree.cpu_percent() > 0  # from now on it counts
@@ -471,6 +472,12 @@ def test_another_benchmark_where_the_user_stands_is_not_taken_for_ours(output, n
     with Monitor("utilisation.csv", started_at=time.monotonic()) as monitor:
         assert "sampler" not in monitor.unavailable
     assert output.exists()  # a relative path is the user's, not the sampler's
+
+
+def test_the_sampler_is_found_where_python_leaves_the_working_folder_out(output, no_gpu, monkeypatch):
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    with start(output) as monitor:
+        assert "sampler" not in monitor.unavailable
 
 
 def test_the_sampler_imports_nothing_heavy():
