@@ -125,9 +125,7 @@ def install(venv: Path, wanted: str, *, gpus: list, dev: bool) -> None:
     install_packages(venv, "pip", ["pip"])
     extras = ",".join(name for name, wanted in (("dev", dev), ("gpu", gpus)) if wanted)
     install_packages(venv, "TensorFlow and all others", [*BUILD, "--editable", f".[{extras}]" if extras else "."])
-    kenlm = install_kenlm(venv)
-    shutil.rmtree(str(venv / SCRATCH), ignore_errors=True)
-    write_stamp(venv, wanted, kenlm=kenlm)
+    write_stamp(venv, wanted, kenlm=install_kenlm(venv))
     say(f"{shown(venv)} is complete after {time.monotonic() - started:.0f} s")
 
 
@@ -191,7 +189,8 @@ def read_stamp(venv: Path) -> tuple:
 
 
 def write_stamp(venv: Path, installed: str, *, kenlm: bool) -> None:
-    """Written beside and renamed: a stamp is whole or absent."""
+    """The end of a set-up. Written beside and renamed: a stamp is whole or absent."""
+    shutil.rmtree(str(venv / SCRATCH), ignore_errors=True)
     beside = venv / (STAMP + ".new")
     beside.write_text(installed + "\n" + ("kenlm" if kenlm else "no kenlm") + "\n")
     beside.replace(venv / STAMP)
@@ -375,11 +374,11 @@ def environment(venv: Path) -> dict:
 
 
 def log_tail(venv: Path, *, lines: int) -> list:
-    """The log's last lines that are not empty."""
+    """The last lines of the log that are not empty, of its last command alone."""
     with (venv / LOG).open("rb") as log:
         log.seek(max(log.seek(0, os.SEEK_END) - 20000, 0))
         text = log.read().decode(errors="replace")
-    return [line for line in text.splitlines() if line.strip()][-lines:]
+    return [line for line in text.rpartition("\n$ ")[2].splitlines() if line.strip()][-lines:]
 
 
 def python_of(venv: Path) -> str:

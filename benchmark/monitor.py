@@ -240,7 +240,7 @@ def sample(*, pid: int, origin: float, hz: float, output: Path) -> None:
     try:
         rows = open_for_append(output, columns=list(sensors))
     except (OSError, ValueError) as error:
-        print(json.dumps({"refused": str(error)}))
+        print(json.dumps({"refused": str(error)}), flush=True)
         return
     print(json.dumps({"unavailable": told}), flush=True)
     for _ in ticks(hz):
@@ -258,7 +258,6 @@ def main() -> None:
         parser.add_argument(f"--{flag}", type=kind, required=True)
     with contextlib.suppress(psutil.NoSuchProcess):  # the process has ended, and so may we
         sample(**vars(parser.parse_args()))
-    sys.stdout.flush()
     os._exit(0)  # at once: on a laden machine the interpreter's own end may take longer than the parent waits
 
 

@@ -376,6 +376,23 @@ def test_the_sampler_is_gone_soon_after_its_parent_is_killed(output, no_gpu, par
         parent.communicate()
 
 
+LEAVER = """
+    import os, signal, sys, time
+    from benchmark.monitor import Monitor
+    with Monitor(sys.argv[1], started_at=time.monotonic()) as monitor:
+        if (child := os.fork()) == 0:
+            time.sleep(30)  # inherits our end of the sampler's standard input
+    os.kill(child, signal.SIGKILL)
+    print(monitor.failure)
+"""
+
+
+def test_a_forked_child_of_the_run_does_not_keep_the_sampler_alive(output, no_gpu, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{os.environ['PYTHONPATH']}")
+    command = [sys.executable, "-c", textwrap.dedent(LEAVER), str(output)]
+    assert subprocess.check_output(command, text=True) == "None\n"
+
+
 def test_the_sampler_ends_when_the_process_it_watches_is_gone(output, no_gpu):
     watched = subprocess.Popen(SPIN)
     flags = [f"--pid={watched.pid}", "--origin=-1e-05", "--hz=20", f"--output={output}"]
