@@ -86,8 +86,10 @@ def run(job: Job) -> int:
     record = read(journal_path)
     if any(row.phase is Phase.EVALUATE for row in record.rows):
         print(tta.report([record]))
-    _say(f"the run is in {journal_path} and {job.results / job.name}; compare runs with: "
-         f"python -m benchmark.tta {job.results}/*.csv")
+    _say(
+        f"the run is in {journal_path} and {job.results / job.name}; compare runs with: "
+        f"python -m benchmark.tta {job.results}/*.csv"
+    )
     return status
 
 
@@ -98,10 +100,21 @@ def _train(job: Job, data: Data, machine: Devices, journal_path: Path) -> int:
     from models import decoders
 
     folder = job.results / job.name
-    decode = decoders.load(job.workload.decoder, words=data.manifest.words, beam_width=job.workload.beam_width,
-                           language_model=job.language_model)
-    trainer = Trainer(workload=job.workload, platform=job.platform, data=data, devices=machine, seed=job.seed,
-                      folder=folder, decode=decode)
+    decode = decoders.load(
+        job.workload.decoder,
+        words=data.manifest.words,
+        beam_width=job.workload.beam_width,
+        language_model=job.language_model,
+    )
+    trainer = Trainer(
+        workload=job.workload,
+        platform=job.platform,
+        data=data,
+        devices=machine,
+        seed=job.seed,
+        folder=folder,
+        decode=decode,
+    )
     plan = _plan(job.workload, trainer.batches_per_epoch)
     journal = Journal.create(journal_path, _identity(job, data, machine, provenance.short_code()))
     with ExitStack() as stack:
@@ -111,9 +124,18 @@ def _train(job: Job, data: Data, machine: Devices, journal_path: Path) -> int:
         if job.monitor_hz:
             sampler = Monitor(folder / "utilisation.csv", started_at=clock.origin, hz=job.monitor_hz)
             unavailable = stack.enter_context(sampler).unavailable
-        provenance.write(folder, provenance.collect(
-            platform=job.platform, workload=job.workload, plan=plan, data=data, devices=machine, seed=job.seed,
-            unavailable=unavailable))
+        provenance.write(
+            folder,
+            provenance.collect(
+                platform=job.platform,
+                workload=job.workload,
+                plan=plan,
+                data=data,
+                devices=machine,
+                seed=job.seed,
+                unavailable=unavailable,
+            ),
+        )
         shown = stack.enter_context(view(f"{job.name}: {job.platform.label}, {machine.describe()}", plan, clock))
         log = stack.enter_context((folder / "sentences.txt").open("a", encoding="utf-8"))
         trainer.show = lambda phase, sentences: _show(log, shown, journal.record, phase, sentences)
@@ -137,35 +159,55 @@ def _show(log: TextIO, shown: PlainView, record: RunRecord, phase: str, sentence
     if phase == "generate":
         shown.sentences(phase, sentences)
     for sentence in sentences[:LOGGED_SENTENCES]:
-        log.write(f"{phase} epoch {record.epoch} batch {record.step} {sentence.id}\n"
-                  f"  target  {sentence.target}\n  output  {sentence.output}\n")
+        log.write(
+            f"{phase} epoch {record.epoch} batch {record.step} {sentence.id}\n"
+            f"  target  {sentence.target}\n  output  {sentence.output}\n"
+        )
     log.flush()
 
 
 def _plan(workload: Workload, batches_per_epoch: int) -> Plan:
-    return Plan(batches_per_epoch=batches_per_epoch, max_epochs=workload.max_epochs, targets=workload.targets,
-                max_seconds=60 * workload.max_minutes, window=workload.window)
+    return Plan(
+        batches_per_epoch=batches_per_epoch,
+        max_epochs=workload.max_epochs,
+        targets=workload.targets,
+        max_seconds=60 * workload.max_minutes,
+        window=workload.window,
+    )
 
 
 def _identity(job: Job, data: Data, machine: Devices, code: str) -> Identity:
     return Identity(
-        run=job.name, platform=job.platform.name, workload=job.workload.name, recipe=job.workload.recipe,
-        seed=job.seed, replicas=machine.replicas, devices=machine.describe(), emulated=machine.emulated,
-        batch=job.platform.input.batch, precision=job.platform.training.precision,
-        features=data.manifest.digest[:12], decoder=job.workload.decoder_label, evaluation=job.workload.evaluation,
-        code=code)
+        run=job.name,
+        platform=job.platform.name,
+        workload=job.workload.name,
+        recipe=job.workload.recipe,
+        seed=job.seed,
+        replicas=machine.replicas,
+        devices=machine.describe(),
+        emulated=machine.emulated,
+        batch=job.platform.input.batch,
+        precision=job.platform.training.precision,
+        features=data.manifest.digest[:12],
+        decoder=job.workload.decoder_label,
+        evaluation=job.workload.evaluation,
+        code=code,
+    )
 
 
 def _emulation_warning(platform: Platform, devices: str) -> str:
-    return (f"EMULATED: {platform.name} has {platform.hardware.gpus} x {platform.hardware.gpu}, which are not here. "
-            f"Its replicas run on {devices}, with its batch of {platform.input.batch}. "
-            f"The times say nothing about {platform.name} and are never ranked with real ones.")
+    return (
+        f"EMULATED: {platform.name} has {platform.hardware.gpus} x {platform.hardware.gpu}, which are not here. "
+        f"Its replicas run on {devices}, with its batch of {platform.input.batch}. "
+        f"The times say nothing about {platform.name} and are never ranked with real ones."
+    )
 
 
 def _job(options: argparse.Namespace) -> Job:
     """The command line with its defaults filled in. Raises ValueError for what does not fit together."""
     platform = platforms.load(options.platform).with_input(
-        batch=options.batch, readers=options.readers, buffer=options.buffer)
+        batch=options.batch, readers=options.readers, buffer=options.buffer
+    )
     if options.precision:
         platform = replace(platform, training=replace(platform.training, precision=options.precision))
     workload = workloads.load(options.workload or _default_workload(platform, options))
@@ -173,10 +215,17 @@ def _job(options: argparse.Namespace) -> Job:
     workload = replace(workload, **changes)
     started = datetime.now().strftime("%Y%m%d-%H%M%S")
     return Job(
-        platform=platform, workload=workload, corpus=options.corpus, data=options.data, results=options.results,
+        platform=platform,
+        workload=workload,
+        corpus=options.corpus,
+        data=options.data,
+        results=options.results,
         name=_checked_name(options.name or f"{platform.name}-{workload.name}-seed{options.seed}-{started}"),
-        seed=options.seed, monitor_hz=options.monitor_hz, language_model=options.language_model,
-        skip_bad=options.skip_bad)
+        seed=options.seed,
+        monitor_hz=options.monitor_hz,
+        language_model=options.language_model,
+        skip_bad=options.skip_bad,
+    )
 
 
 def _checked_name(name: str) -> str:
@@ -199,20 +248,35 @@ def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="workloads:\n" + "\n".join(f"  {w.name:<12} {w.description}" for w in workloads.WORKLOADS.values()))
+        prog="python -m benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="workloads:\n" + "\n".join(f"  {w.name:<12} {w.description}" for w in workloads.WORKLOADS.values()),
+    )
     add = parser.add_argument
-    add("--platform", default="cpu", metavar="NAME",
-        help=f"{', '.join(platforms.names())}, or the path of a platform file; default: %(default)s")
-    add("--workload", choices=list(workloads.WORKLOADS),
+    add(
+        "--platform",
+        default="cpu",
+        metavar="NAME",
+        help=f"{', '.join(platforms.names())}, or the path of a platform file; default: %(default)s",
+    )
+    add(
+        "--workload",
+        choices=list(workloads.WORKLOADS),
         help="default: speech where --corpus is given, librispeech where its features and the platform's GPUs are "
-             "there, else mini")
+        "there, else mini",
+    )
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout, with train* and dev* subsets")
     add("--seed", type=int, default=1, help="of weights, order and dropout; default: %(default)s")
     add("--name", help="of the run; default: platform, workload, seed and time")
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="default: %(default)s")
-    add("--data", type=Path, default=Path("data"), metavar="DIR",
-        help="where corpora and features are kept; default: %(default)s")
+    add(
+        "--data",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="where corpora and features are kept; default: %(default)s",
+    )
     group = parser.add_argument_group("the platform's table, changed for this run")
     group.add_argument("--batch", type=int, metavar="N", help="global batch, utterances")
     group.add_argument("--readers", type=int, metavar="N", help="parallel readers")
@@ -229,8 +293,13 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--max-epochs", type=int, metavar="N")
     group.add_argument("--max-minutes", type=float, metavar="M")
     add("--skip-bad", action="store_true", help="leave out utterances with broken audio or transcript")
-    add("--monitor-hz", type=float, default=10, metavar="HZ",
-        help="utilisation samples a second, 0 for none; default: %(default)s")
+    add(
+        "--monitor-hz",
+        type=float,
+        default=10,
+        metavar="HZ",
+        help="utilisation samples a second, 0 for none; default: %(default)s",
+    )
     return parser
 
 

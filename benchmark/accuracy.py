@@ -39,7 +39,9 @@ def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRa
     """
     if not references or len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references and {len(hypotheses)} hypotheses; expected as many, at least 1")
-    pairs = [(_tidy(reference), _tidy(hypothesis)) for reference, hypothesis in zip(references, hypotheses, strict=True)]
+    pairs = [
+        (_tidy(reference), _tidy(hypothesis)) for reference, hypothesis in zip(references, hypotheses, strict=True)
+    ]
     word_edits = [_edits(jiwer.process_words(*pair)) for pair in pairs]
     character_edits = [_edits(jiwer.process_characters(*pair)) for pair in pairs]
     words = [len(reference.split()) for reference, _ in pairs]

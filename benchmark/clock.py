@@ -31,8 +31,13 @@ class Span:
 class Clock:
     """Seconds since creation, continued from `already_s` when a run is resumed."""
 
-    def __init__(self, *, now: Callable[[], float] = time.monotonic, sync: Callable[[], None] = lambda: None,
-                 already_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sync: Callable[[], None] = lambda: None,
+        already_s: float = 0.0,
+    ) -> None:
         self._now, self._sync = now, sync
         self.origin = now() - already_s
 

@@ -1,11 +1,11 @@
 """Corpus and features of a workload, made when they are missing. Outside every clock: preparation.
 
-    data = prepare(workload, folder=Path("data"), corpus=None)
-    data.manifest.utterances("train"), data.seconds
+data = prepare(workload, folder=Path("data"), corpus=None)
+data.manifest.utterances("train"), data.seconds
 
-    data/corpora/embedded-2500/             the embedded corpus
-    data/LibriSpeech/                       where LibriSpeech is looked for (python -m features.download)
-    data/features/NAME-dtype/               shards and manifest.json
+data/corpora/embedded-2500/             the embedded corpus
+data/LibriSpeech/                       where LibriSpeech is looked for (python -m features.download)
+data/features/NAME-dtype/               shards and manifest.json
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 from benchmark.workloads import Workload
 from features import manifest, synthesis
 from features.__main__ import extract_corpus
-from features.manifest import Manifest
 from features.batches import Layout
+from features.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +82,14 @@ def _places(workload: Workload, folder: Path, corpus: Path | None) -> tuple[Path
         name = f"embedded-{workload.sentences}"
         return folder / "corpora" / name, folder / "features" / name
     if workload.corpus == "folder":
-        raise ValueError(f"workload {workload.name!r} learns a corpus of yours: give it with CORPUS=folder (--corpus), "
-                         f"in LibriSpeech layout")
+        raise ValueError(
+            f"workload {workload.name!r} learns a corpus of yours: give it with CORPUS=folder (--corpus), "
+            f"in LibriSpeech layout"
+        )
     root = folder / "LibriSpeech"
     if not root.is_dir() and not librispeech_features(folder).is_dir():
-        raise ValueError(f"{root}: not there; download LibriSpeech with: python -m features.download {root}, "
-                         f"or give its folder with CORPUS=folder (--corpus)")
+        raise ValueError(
+            f"{root}: not there; download LibriSpeech with: python -m features.download {root}, "
+            f"or give its folder with CORPUS=folder (--corpus)"
+        )
     return root, librispeech_features(folder)

@@ -1,8 +1,8 @@
 """A platform's replicas under tf.distribute: real GPUs where they are there, logical CPUs where they are not.
 
-    devices = prepare(platform)             # before TensorFlow has started its devices
-    with devices.strategy.scope(): ...
-    devices.emulated                        # True: the times say nothing about the platform
+devices = prepare(platform)             # before TensorFlow has started its devices
+with devices.strategy.scope(): ...
+devices.emulated                        # True: the times say nothing about the platform
 """
 
 from __future__ import annotations

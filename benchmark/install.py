@@ -37,7 +37,7 @@ FAILED, BAD_PYTHON, INTERRUPTED = 1, 2, 130
 MARK = ".installer"  # says that this file made it, and is locked while this file is at work on it
 STAMP = ".complete"  # line 1: fingerprint() of what is installed; line 2: whether KenLM is
 LOG = "install.log"
-SCRATCH = "scratch"  # pip's cache and temporary files; outlives a break, so that no download is made twice
+SCRATCH = "scratch"  # pip's cache and temporary files; outlives a break, so that pip need not download all again
 
 DEFAULT_INDEX = "https://pypi.org/simple"  # pip's own default, for the one case in which there is no pip to ask
 WAYS_OUT = (  # what the log says, and what to do about it; the first that matches is shown
@@ -49,7 +49,7 @@ WAYS_OUT = (  # what the log says, and what to do about it; the first that match
         "NewConnectionError|NameResolutionError|Timeout|ProxyError|SSLError|No matching distribution",
         "The package index does not answer, or lacks a package. Behind a proxy set HTTPS_PROXY, then: make setup",
     ),
-    ("", "The whole log is {log}. With the cause gone: make setup (what was downloaded is kept)"),
+    ("", "The whole log is {log}. With the cause gone: make setup"),
 )
 NO_LANGUAGE_MODEL = (
     "Language-model decoding is what is missing, everything else works: KenLM could not be compiled, {why}.\n"
@@ -81,7 +81,7 @@ def main(argv=None) -> int:
         say(f"set-up: {error}")
         return FAILED
     except KeyboardInterrupt:
-        say("\nset-up: interrupted; the next make begins anew, with what was downloaded")
+        say("\nset-up: interrupted; the next make begins it anew")
         return INTERRUPTED
     return 0
 
@@ -228,6 +228,7 @@ def empty_unless_complete(venv: Path) -> None:
 
     A break may leave half a package which pip takes for a whole one.
     """
+    shutil.rmtree(str(venv / SCRATCH / "tmp"), ignore_errors=True)
     keep = (venv / STAMP).exists() and python_fits(venv)
     for entry in [venv / STAMP] if keep else [path for path in venv.iterdir() if path.name not in (MARK, SCRATCH)]:
         if entry.is_dir() and not entry.is_symlink():

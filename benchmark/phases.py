@@ -68,8 +68,14 @@ class Plan:
     checkpoint_every: int = 250
 
     def __post_init__(self) -> None:
-        counts = (self.batches_per_epoch, self.max_epochs, self.window, self.segment, self.generate_every,
-                  self.checkpoint_every)
+        counts = (
+            self.batches_per_epoch,
+            self.max_epochs,
+            self.window,
+            self.segment,
+            self.generate_every,
+            self.checkpoint_every,
+        )
         if min(counts) < 1 or not self.max_seconds > 0:
             raise ValueError(f"{self}: expected counts of at least 1 and a positive time limit")
 
@@ -93,14 +99,16 @@ def finished(record: RunRecord, plan: Plan) -> bool:
     """All targets reached, or the limit of epochs or seconds."""
     targets = [(metric, level) for metric, levels in plan.targets.items() for level in levels]
     reached = bool(targets) and all(
-        record.reached(metric, level, window=plan.window) is not None for metric, level in targets)
+        record.reached(metric, level, window=plan.window) is not None for metric, level in targets
+    )
     return reached or record.evaluated_epoch >= plan.max_epochs or record.ended_s >= plan.max_seconds
 
 
 def segment_batches(record: RunRecord, plan: Plan) -> int:
     """How many batches the next train row covers: up to the next event, at most `plan.segment`."""
-    to_event = min(every - record.step % every
-                   for every in (plan.generate_every, plan.checkpoint_every, plan.batches_per_epoch))
+    to_event = min(
+        every - record.step % every for every in (plan.generate_every, plan.checkpoint_every, plan.batches_per_epoch)
+    )
     return min(plan.segment, to_event)
 
 

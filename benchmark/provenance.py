@@ -25,13 +25,31 @@ from benchmark.phases import Plan
 from benchmark.workloads import Workload
 from platforms import Platform
 
-RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "librosa", "jiwer", "flashlight-text", "pyctcdecode",
-                     "kenlm", "espeakng-loader")
+RECORDED_PACKAGES = (
+    "tensorflow",
+    "keras",
+    "numpy",
+    "scipy",
+    "librosa",
+    "jiwer",
+    "flashlight-text",
+    "pyctcdecode",
+    "kenlm",
+    "espeakng-loader",
+)
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-def collect(*, platform: Platform, workload: Workload, plan: Plan, data: Data, devices: Devices, seed: int,
-            unavailable: dict[str, str]) -> dict[str, object]:
+def collect(
+    *,
+    platform: Platform,
+    workload: Workload,
+    plan: Plan,
+    data: Data,
+    devices: Devices,
+    seed: int,
+    unavailable: dict[str, str],
+) -> dict[str, object]:
     """Everything about a run that is known before it starts, ready for JSON."""
     commit, dirty = code_version()
     build = tf.sysconfig.get_build_info()
@@ -43,13 +61,26 @@ def collect(*, platform: Platform, workload: Workload, plan: Plan, data: Data, d
         "workload": workload.to_dict(),
         "plan": asdict(plan),
         "seed": seed,
-        "features": {"manifest_sha256": data.manifest.digest, "settings": asdict(data.manifest.settings),
-                     "left_out": len(data.manifest.dropped), "notes": data.manifest.notes},
+        "features": {
+            "manifest_sha256": data.manifest.digest,
+            "settings": asdict(data.manifest.settings),
+            "left_out": len(data.manifest.dropped),
+            "notes": data.manifest.notes,
+        },
         "preparation_s": round(data.seconds, 3),
-        "devices": {"names": devices.names, "replicas": devices.replicas, "emulated": devices.emulated,
-                    "reduction": devices.reduction},
-        "host": {"cpu": _cpu_name(), "logical_cores": os.cpu_count(), "python": host.python_version(),
-                 "system": f"{host.system()} {host.release()}", "nvidia_driver": _nvidia_driver()},
+        "devices": {
+            "names": devices.names,
+            "replicas": devices.replicas,
+            "emulated": devices.emulated,
+            "reduction": devices.reduction,
+        },
+        "host": {
+            "cpu": _cpu_name(),
+            "logical_cores": os.cpu_count(),
+            "python": host.python_version(),
+            "system": f"{host.system()} {host.release()}",
+            "nvidia_driver": _nvidia_driver(),
+        },
         "versions": {name: _version(name) for name in RECORDED_PACKAGES},
         "cuda": build.get("cuda_version"),
         "cudnn": build.get("cudnn_version"),

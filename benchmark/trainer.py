@@ -51,14 +51,29 @@ class Diverged(ArithmeticError):
 class Trainer:
     """Performs phases. What it shows (sentences) goes to `show`; what it counts comes back as an Outcome."""
 
-    def __init__(self, *, workload: Workload, platform: Platform, data: Data, devices: Devices, seed: int, folder: Path,
-                 decode: Decode, show: Callable[[str, list[Sentence]], None] = lambda phase, sentences: None) -> None:
+    def __init__(
+        self,
+        *,
+        workload: Workload,
+        platform: Platform,
+        data: Data,
+        devices: Devices,
+        seed: int,
+        folder: Path,
+        decode: Decode,
+        show: Callable[[str, list[Sentence]], None] = lambda phase, sentences: None,
+    ) -> None:
         self.workload, self.platform, self.data, self.devices = workload, platform, data, devices
         self.seed, self.folder, self.decode, self.show = seed, folder, decode, show
         self.strategy = devices.strategy
         self.layout = data.layout(workload, platform.input.batch)
-        self._perform = {Phase.CREATE: self.create, Phase.TRAIN: self.train, Phase.GENERATE: self.generate,
-                         Phase.CHECKPOINT: self.checkpoint, Phase.EVALUATE: self.evaluate}
+        self._perform = {
+            Phase.CREATE: self.create,
+            Phase.TRAIN: self.train,
+            Phase.GENERATE: self.generate,
+            Phase.CHECKPOINT: self.checkpoint,
+            Phase.EVALUATE: self.evaluate,
+        }
 
     @property
     def batches_per_epoch(self) -> int:
@@ -73,17 +88,26 @@ class Trainer:
         workload = self.workload
         tf.keras.utils.set_random_seed(self.seed)
         with self.strategy.scope():
-            self.model = deepspeech.build(deepspeech.Config(
-                recipe=workload.recipe, filters=workload.filters, units=workload.units, layers=workload.layers,
-                dropout=workload.dropout, norm_momentum=workload.norm_momentum))
+            self.model = deepspeech.build(
+                deepspeech.Config(
+                    recipe=workload.recipe,
+                    filters=workload.filters,
+                    units=workload.units,
+                    layers=workload.layers,
+                    dropout=workload.dropout,
+                    norm_momentum=workload.norm_momentum,
+                )
+            )
             # The paper's: AdaDelta with learning rate 1.0, rho .95, epsilon 1e-8, no clipping.
             self.optimizer = tf.keras.optimizers.Adadelta(learning_rate=1.0, rho=0.95, epsilon=1e-8)
             if self.platform.training.precision == "mixed_float16":
                 self.optimizer = tf.keras.mixed_precision.LossScaleOptimizer(self.optimizer)
             self.optimizer.build(self.model.trainable_variables)
         self._checkpoints = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=self.model, optimizer=self.optimizer), self.folder / "checkpoints",
-            max_to_keep=KEPT_CHECKPOINTS)
+            tf.train.Checkpoint(model=_by_path(self.model), optimizer=_by_path(self.optimizer)),
+            self.folder / "checkpoints",
+            max_to_keep=KEPT_CHECKPOINTS,
+        )
         self._samples = list(self._sample_batches())
         return Outcome(step=0, epoch=0)
 
@@ -92,15 +116,21 @@ class Trainer:
         batches = segment_batches(record, plan)
         epoch = record.step // plan.batches_per_epoch + 1
         if record.step % plan.batches_per_epoch == 0:
-            self._epoch_batches = iter(self._distributed(Order(
-                seed=self.seed, epoch=epoch, files_only=self.workload.recipe == "authors")))
+            self._epoch_batches = iter(
+                self._distributed(Order(seed=self.seed, epoch=epoch, files_only=self.workload.recipe == "authors"))
+            )
         totals = self._train_segment(self._epoch_batches, tf.constant(record.step), tf.constant(batches))
         loss, utterances, frames = (float(total) for total in totals)
         step = record.step + batches
         if not math.isfinite(loss):
             raise Diverged(f"the loss became {loss} between batches {record.step + 1} and {step} (epoch {epoch})")
-        return Outcome(step=step, epoch=epoch, utterances=round(utterances), audio_s=round(frames * FRAME_STEP_S, 2),
-                       loss=loss / utterances)
+        return Outcome(
+            step=step,
+            epoch=epoch,
+            utterances=round(utterances),
+            audio_s=round(frames * FRAME_STEP_S, 2),
+            loss=loss / utterances,
+        )
 
     def generate(self, record: RunRecord, plan: Plan) -> Outcome:
         """Three sentences of the training data, beam width 1."""
@@ -120,8 +150,13 @@ class Trainer:
         rates = error_rates([s.target for s in sentences], [s.output for s in sentences])
         self.show("evaluate", sentences)
         seconds = round(self.data.manifest.seconds("dev"), 2)
-        return Outcome(step=record.step, epoch=record.epoch, utterances=len(sentences), audio_s=seconds,
-                       **{name: round(rate, 6) for name, rate in asdict(rates).items()})
+        return Outcome(
+            step=record.step,
+            epoch=record.epoch,
+            utterances=len(sentences),
+            audio_s=seconds,
+            **{name: round(rate, 6) for name, rate in asdict(rates).items()},
+        )
 
     # --- training ------------------------------------------------------------------------------------------------
 
@@ -136,10 +171,21 @@ class Trainer:
             return shares | {"global_utterances": tf.fill([replicas], total)}
 
         def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            return read_batches(
-                self.data.folder, self.data.manifest, "train", self.layout, readers=platform.readers,
-                buffer=platform.buffer, normalisation=self.workload.normalisation, order=order,
-                augment=self.workload.augment).map(cut).unbatch()
+            return (
+                read_batches(
+                    self.data.folder,
+                    self.data.manifest,
+                    "train",
+                    self.layout,
+                    readers=platform.readers,
+                    buffer=platform.buffer,
+                    normalisation=self.workload.normalisation,
+                    order=order,
+                    augment=self.workload.augment,
+                )
+                .map(cut)
+                .unbatch()
+            )
 
         return self.strategy.distribute_datasets_from_function(dataset)
 
@@ -159,8 +205,9 @@ class Trainer:
         seed = tf.random.fold_in(tf.random.fold_in([self.seed, 0], step), replica)
         with tf.GradientTape() as tape:
             logits = self.model(share["features"], share["frames"], training=True, seed=seed)
-            losses = ctc_loss(share["labels"], share["label_lengths"], logits,
-                              deepspeech.output_frames(share["frames"]))
+            losses = ctc_loss(
+                share["labels"], share["label_lengths"], logits, deepspeech.output_frames(share["frames"])
+            )
             loss = tf.reduce_sum(losses) / share["global_utterances"]
             penalty = tf.add_n(self.model.losses) / self.devices.replicas if self.model.losses else 0.0
             objective = self.optimizer.scale_loss(loss + penalty)
@@ -178,8 +225,15 @@ class Trainer:
         return self._read(role, Layout(self.layout.batch, edges))
 
     def _read(self, role: str, layout: Layout) -> tf.data.Dataset:
-        return read_batches(self.data.folder, self.data.manifest, role, layout, readers=self.platform.input.readers,
-                            buffer=self.platform.input.buffer, normalisation=self.workload.normalisation)
+        return read_batches(
+            self.data.folder,
+            self.data.manifest,
+            role,
+            layout,
+            readers=self.platform.input.readers,
+            buffer=self.platform.input.buffer,
+            normalisation=self.workload.normalisation,
+        )
 
     def _sample_batches(self) -> Iterator[dict[str, tf.Tensor]]:
         """Batches of three training utterances to generate from, filled up to the usual size."""
@@ -194,8 +248,9 @@ class Trainer:
             frames = batch["frames"].numpy()
             logits = self._logits(batch)[frames > 0]
             outputs = decode(logits, deepspeech.output_frames(frames[frames > 0]))
-            for identity, target, output in zip(batch["id"].numpy()[frames > 0], batch["sentence"].numpy()[frames > 0],
-                                                outputs, strict=True):
+            for identity, target, output in zip(
+                batch["id"].numpy()[frames > 0], batch["sentence"].numpy()[frames > 0], outputs, strict=True
+            ):
                 sentences.append(Sentence(id=identity.decode(), target=target.decode(), output=output))
         return sorted(sentences, key=lambda sentence: sentence.id)
 
@@ -205,7 +260,7 @@ class Trainer:
 
         def share(context: tf.distribute.ValueContext) -> tuple[tf.Tensor, tf.Tensor]:
             start = context.replica_id_in_sync_group * size
-            return batch["features"][start:start + size], batch["frames"][start:start + size]
+            return batch["features"][start : start + size], batch["frames"][start : start + size]
 
         shares = self.strategy.experimental_distribute_values_from_function(share)
         parts = self.strategy.experimental_local_results(self._forward(shares))
@@ -221,3 +276,10 @@ def _shares(values: tf.Tensor, replicas: int) -> tf.Tensor:
     shape = tf.shape(values)
     cut = tf.reshape(values, tf.concat([[replicas, shape[0] // replicas], shape[1:]], 0))
     return tf.ensure_shape(cut, [replicas, values.shape[0] // replicas, *values.shape[1:]])
+
+
+def _by_path(owner: tf.keras.Model | tf.keras.optimizers.Optimizer) -> dict[str, tf.Variable]:
+    """All variables, moving averages and the optimiser's accumulators too, under names that TensorFlow can save."""
+    found = {variable.path: variable.value for variable in owner.variables}
+    assert len(found) == len(owner.variables), "two variables of one path"
+    return found

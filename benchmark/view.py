@@ -46,7 +46,9 @@ def view(title: str, plan: Plan, clock: Clock) -> Iterator[PlainView]:
 
 def describe(row: Row) -> str:
     """One line on one row: "  123.4 s  train  epoch 2  batch 150  loss 45.2  38 utterances/s"."""
-    parts = [f"{row.started_s:8.1f} s  {row.phase.value:<10} epoch {row.epoch:<3} batch {row.step:<6} {row.seconds:6.1f} s"]
+    parts = [
+        f"{row.started_s:8.1f} s  {row.phase.value:<10} epoch {row.epoch:<3} batch {row.step:<6} {row.seconds:6.1f} s"
+    ]
     if row.loss is not None:
         parts.append(f"loss {row.loss:.2f}")
     if row.phase is Phase.TRAIN and row.utterances:
@@ -101,8 +103,11 @@ class LiveView(PlainView):
         self.shown = list(sentences[:SHOWN_SENTENCES])
 
     def __rich__(self) -> Panel:
-        return Panel(Group(self._figures(), self._epoch_bar(), Text("\n".join(self.lines), style="dim"),
-                           self._sentence_table()), title=self.title, title_align="left")
+        return Panel(
+            Group(self._figures(), self._epoch_bar(), Text("\n".join(self.lines), style="dim"), self._sentence_table()),
+            title=self.title,
+            title_align="left",
+        )
 
     def _figures(self) -> Table:
         elapsed = self.clock.elapsed()
@@ -124,8 +129,9 @@ class LiveView(PlainView):
 
     def _epoch_bar(self) -> ProgressBar:
         per_epoch = self.plan.batches_per_epoch
-        return ProgressBar(total=per_epoch, completed=self.record.step % per_epoch or
-                           (per_epoch if self.record.step else 0), width=60)
+        return ProgressBar(
+            total=per_epoch, completed=self.record.step % per_epoch or (per_epoch if self.record.step else 0), width=60
+        )
 
     def _sentence_table(self) -> Table:
         table = Table.grid(padding=(0, 2))

@@ -54,9 +54,15 @@ class Workload:
     evaluation: str = "resident"
 
     def __post_init__(self) -> None:
-        choices = (("corpus", CORPORA), ("recipe", RECIPES), ("normalisation", NORMALISATIONS),
-                   ("padding", PADDINGS), ("augment", AUGMENTATIONS), ("decoder", DECODERS),
-                   ("evaluation", ("resident",)))
+        choices = (
+            ("corpus", CORPORA),
+            ("recipe", RECIPES),
+            ("normalisation", NORMALISATIONS),
+            ("padding", PADDINGS),
+            ("augment", AUGMENTATIONS),
+            ("decoder", DECODERS),
+            ("evaluation", ("resident",)),
+        )
         for name, known in choices:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(known)}")
@@ -83,19 +89,32 @@ WORKLOADS = {
         Workload(
             name="mini",
             description="the embedded corpus (2,500 sentences spoken by espeak-ng), the paper's topology at a size "
-                        "that two CPU cores train in minutes",
-            corpus="embedded", targets={"cer": (30.0, 20.0, 15.0), "wer": (60.0, 50.0, 40.0)},
-            max_epochs=20, max_minutes=8, **_SMALL),
+            "that two CPU cores train in minutes",
+            corpus="embedded",
+            targets={"cer": (30.0, 20.0, 15.0), "wer": (60.0, 50.0, 40.0)},
+            max_epochs=20,
+            max_minutes=8,
+            **_SMALL,
+        ),
         Workload(
             name="speech",
             description="any corpus folder in LibriSpeech layout (CORPUS=...), at the size of mini",
-            corpus="folder", targets={"cer": (30.0, 25.0, 20.0), "wer": (60.0, 50.0, 40.0)},
-            max_epochs=40, max_minutes=60, **_SMALL),
+            corpus="folder",
+            targets={"cer": (30.0, 25.0, 20.0), "wer": (60.0, 50.0, 40.0)},
+            max_epochs=40,
+            max_minutes=60,
+            **_SMALL,
+        ),
         Workload(
             name="librispeech",
             description="LibriSpeech's 960 hours at the paper's size: 25.6 million parameters, padded to 16.7 s",
-            corpus="librispeech", targets={"cer": (10.0, 8.0, 7.0), "wer": (22.0, 20.2, 19.2)},
-            max_epochs=100, max_minutes=7 * 24 * 60, normalisation="frame-l2", padding="fixed"),
+            corpus="librispeech",
+            targets={"cer": (10.0, 8.0, 7.0), "wer": (22.0, 20.2, 19.2)},
+            max_epochs=100,
+            max_minutes=7 * 24 * 60,
+            normalisation="frame-l2",
+            padding="fixed",
+        ),
     )
 }
 

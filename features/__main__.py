@@ -63,8 +63,13 @@ def plan_shards(
         chosen = [utterance for utterance in utterances if utterance.subset == subset]
         random.Random(subset).shuffle(chosen)
         for number, start in enumerate(range(0, len(chosen), settings.shard_utterances)):
-            yield ShardPlan(path=out / f"{subset}-{number:05d}.tfrecord", subset=subset, settings=settings,
-                            utterances=tuple(chosen[start:start + settings.shard_utterances]), skip_bad=skip_bad)
+            yield ShardPlan(
+                path=out / f"{subset}-{number:05d}.tfrecord",
+                subset=subset,
+                settings=settings,
+                utterances=tuple(chosen[start : start + settings.shard_utterances]),
+                skip_bad=skip_bad,
+            )
 
 
 def _write(plans: list[ShardPlan], *, jobs: int) -> dict[Path, ShardOutcome]:
@@ -95,8 +100,10 @@ def _in_workers(plans: list[ShardPlan], jobs: int) -> Iterator[tuple[ShardPlan, 
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool:
-            raise CorpusError("a worker process was killed (out of memory?); start again, with fewer --jobs if it "
-                              "repeats: finished shards are kept") from None
+            raise CorpusError(
+                "a worker process was killed (out of memory?); start again, with fewer --jobs if it "
+                "repeats: finished shards are kept"
+            ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -113,9 +120,13 @@ def _manifest(
         notes.update(outcome.notes)
         if role(outcome.shard.subset) == "train":
             words.update(outcome.words)
-    return manifest.Manifest(settings=plans[0].settings if plans else manifest.Settings(), dropped=dropped,
-                             shards=tuple(outcome.shard for outcome in ordered), words=tuple(sorted(words)),
-                             notes=dict(notes))
+    return manifest.Manifest(
+        settings=plans[0].settings if plans else manifest.Settings(),
+        dropped=dropped,
+        shards=tuple(outcome.shard for outcome in ordered),
+        words=tuple(sorted(words)),
+        notes=dict(notes),
+    )
 
 
 def _remove_strangers(out: Path, plans: list[ShardPlan]) -> None:
@@ -129,8 +140,10 @@ def _remove_strangers(out: Path, plans: list[ShardPlan]) -> None:
 def describe(result: manifest.Manifest) -> Iterator[str]:
     """Lines that say what the features hold and what was left out."""
     for subset in result.subsets:
-        yield (f"{subset}: {result.utterances(subset):,} utterances, "
-               f"{result.seconds(subset) / 3600:.2f} hours, {len(result.select(subset))} shards")
+        yield (
+            f"{subset}: {result.utterances(subset):,} utterances, "
+            f"{result.seconds(subset) / 3600:.2f} hours, {len(result.select(subset))} shards"
+        )
     for note, count in sorted(result.notes.items()):
         yield f"{count:,} utterances {note}"
     if result.dropped:
@@ -139,20 +152,36 @@ def describe(result: manifest.Manifest) -> Iterator[str]:
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m features", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path, metavar="CORPUS",
-                        help="folder in LibriSpeech layout: SUBSET/SPEAKER/CHAPTER/*.trans.txt with .flac or .wav")
+    parser = argparse.ArgumentParser(
+        prog="python -m features", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "corpus",
+        type=Path,
+        metavar="CORPUS",
+        help="folder in LibriSpeech layout: SUBSET/SPEAKER/CHAPTER/*.trans.txt with .flac or .wav",
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the shards and manifest.json")
     parser.add_argument("--dtype", choices=manifest.DTYPES, default="float16", help="default: %(default)s")
-    parser.add_argument("--compression", choices=manifest.COMPRESSIONS, default="none",
-                        help="gzip makes shards about a quarter smaller and reading many times slower; "
-                             "default: %(default)s")
-    parser.add_argument("--max-seconds", type=float, default=16.7, metavar="S",
-                        help="leave out longer utterances, as the paper does; default: %(default)s")
+    parser.add_argument(
+        "--compression",
+        choices=manifest.COMPRESSIONS,
+        default="none",
+        help="gzip makes shards about a quarter smaller and reading many times slower; default: %(default)s",
+    )
+    parser.add_argument(
+        "--max-seconds",
+        type=float,
+        default=16.7,
+        metavar="S",
+        help="leave out longer utterances, as the paper does; default: %(default)s",
+    )
     parser.add_argument("--shard-utterances", type=int, default=256, metavar="N", help="default: %(default)s")
-    parser.add_argument("--skip-bad", action="store_true",
-                        help="leave out utterances with broken audio or transcript, count and list them")
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave out utterances with broken audio or transcript, count and list them",
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="worker processes; default: all cores")
     return parser.parse_args(argv)
 
@@ -161,11 +190,15 @@ def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0 done, 2 bad input, 130 interrupted."""
     options = _arguments(argv)
     try:
-        settings = manifest.Settings(dtype=options.dtype, compression=options.compression,
-                                     max_frames=round(options.max_seconds / FRAME_STEP_S),
-                                     shard_utterances=options.shard_utterances)
-        result = extract_corpus(options.corpus, options.out, settings=settings, skip_bad=options.skip_bad,
-                                jobs=options.jobs)
+        settings = manifest.Settings(
+            dtype=options.dtype,
+            compression=options.compression,
+            max_frames=round(options.max_seconds / FRAME_STEP_S),
+            shard_utterances=options.shard_utterances,
+        )
+        result = extract_corpus(
+            options.corpus, options.out, settings=settings, skip_bad=options.skip_bad, jobs=options.jobs
+        )
     except (ValueError, OSError) as error:
         print(f"features: {error}", file=sys.stderr)
         return 2

@@ -53,8 +53,11 @@ class Layout:
         best: dict[int, tuple[int, tuple[int, ...]]] = {0: (0, ())}  # last edge -> frames so far, edges so far
         for _ in range(min(buckets, len(steps))):
             best |= {
-                edge: min((frames + edge * sum(n for step, n in steps.items() if last < step <= edge), (*edges, edge))
-                          for last, (frames, edges) in best.items() if last <= edge)
+                edge: min(
+                    (frames + edge * sum(n for step, n in steps.items() if last < step <= edge), (*edges, edge))
+                    for last, (frames, edges) in best.items()
+                    if last <= edge
+                )
                 for edge in steps
             }
         edges = best[max(steps)][1]
@@ -122,12 +125,16 @@ def read_batches(
     if rng is not None:
         paths = [paths[i] for i in rng.permutation(len(paths))]
     dataset = tf.data.Dataset.from_tensor_slices(paths).interleave(
-        lambda path: open_shard(path, manifest.settings), cycle_length=INTERLEAVED_SHARDS,
-        num_parallel_calls=readers, deterministic=True)
+        lambda path: open_shard(path, manifest.settings),
+        cycle_length=INTERLEAVED_SHARDS,
+        num_parallel_calls=readers,
+        deterministic=True,
+    )
     if rng is not None and not order.files_only:
         dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
-    dataset = dataset.map(lambda record: _utterance(record, manifest, normalisation), num_parallel_calls=readers,
-                          deterministic=True)
+    dataset = dataset.map(
+        lambda record: _utterance(record, manifest, normalisation), num_parallel_calls=readers, deterministic=True
+    )
     if augment == "specaugment":
         dataset = dataset.map(spec_augment(int(rng.integers(1 << 31)) if rng is not None else 0))
     elif augment != "none":
@@ -152,7 +159,7 @@ def _utterance(record: tf.Tensor, manifest: Manifest, normalisation: str) -> dic
 
 
 def normalise(features: tf.Tensor, normalisation: str) -> tf.Tensor:
-    """[T, 93] -> [T, 93]: "none"; "frame-l2", each frame to length 1; "utterance", each feature to mean 0, variance 1."""
+    """[T, 93] -> [T, 93]: "none"; "frame-l2", frames of length 1; "utterance", features of mean 0 and variance 1."""
     tf = import_tensorflow()
     if normalisation == "frame-l2":
         return tf.math.l2_normalize(features, axis=1)
@@ -168,8 +175,9 @@ def _in_buckets(dataset: tf.data.Dataset, layout: Layout) -> tf.data.Dataset:
     # tf.data's boundaries are exclusive and it pads to boundary - 1, hence edge + 1. Labels get padded as far.
     boundaries = [edge + 1 for edge in layout.edges]
     sizes = [layout.batch] * (len(boundaries) + 1)
-    return dataset.bucket_by_sequence_length(lambda utterance: utterance["frames"], boundaries, sizes,
-                                             pad_to_bucket_boundary=True)
+    return dataset.bucket_by_sequence_length(
+        lambda utterance: utterance["frames"], boundaries, sizes, pad_to_bucket_boundary=True
+    )
 
 
 def _filled_up(batch: dict[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:
@@ -178,7 +186,8 @@ def _filled_up(batch: dict[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:
 
     def fill(values: tf.Tensor) -> tf.Tensor:
         missing = [[0, size - tf.shape(values)[0]]] + [[0, 0]] * (values.shape.rank - 1)
-        return tf.ensure_shape(tf.pad(values, missing, constant_values="" if values.dtype == tf.string else 0),
-                               [size, *values.shape[1:]])
+        return tf.ensure_shape(
+            tf.pad(values, missing, constant_values="" if values.dtype == tf.string else 0), [size, *values.shape[1:]]
+        )
 
     return {name: fill(values) for name, values in batch.items()}

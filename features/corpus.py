@@ -65,13 +65,21 @@ def read_corpus(root: Path) -> tuple[list[Utterance], list[Problem]]:
                 if isinstance(found, Problem):
                     problems.append(found)
                 elif found.id in utterances:
-                    problems.append(Problem(where=str(transcripts), reason=(
-                        f"utterance {found.id} is also in {utterances[found.id].audio.parent}; ids must be unique")))
+                    problems.append(
+                        Problem(
+                            where=str(transcripts),
+                            reason=(
+                                f"utterance {found.id} is also in {utterances[found.id].audio.parent}; ids must be unique"
+                            ),
+                        )
+                    )
                 else:
                     utterances[found.id] = found
     if not utterances and not problems:
-        raise CorpusError(f"{root}: no transcripts found; expected SUBSET/SPEAKER/CHAPTER/*.trans.txt with "
-                          f"subsets named train*, dev* or test*")
+        raise CorpusError(
+            f"{root}: no transcripts found; expected SUBSET/SPEAKER/CHAPTER/*.trans.txt with "
+            f"subsets named train*, dev* or test*"
+        )
     return sorted(utterances.values(), key=lambda u: (u.subset, u.id)), problems
 
 
@@ -81,7 +89,7 @@ def subsets(root: Path) -> list[str]:
 
 
 def role(subset: str) -> str:
-    """"train", "dev" or "test": what a subset is for, by its name."""
+    """ "train", "dev" or "test": what a subset is for, by its name."""
     return next(role for role in ROLES if subset.startswith(role))
 
 
@@ -110,6 +118,7 @@ def _read_line(path: Path, number: int, line: str, subset: str) -> Utterance | P
     candidates = [path.parent / f"{identity}{suffix}" for suffix in AUDIO_SUFFIXES]
     audio = next((candidate for candidate in candidates if candidate.is_file()), None)
     if audio is None:
-        return Problem(where=where, reason=f"audio file missing: expected {candidates[0].name} (or .wav) beside the "
-                                           f"transcript")
+        return Problem(
+            where=where, reason=f"audio file missing: expected {candidates[0].name} (or .wav) beside the transcript"
+        )
     return Utterance(id=identity, subset=subset, speaker=path.parent.parent.name, audio=audio, sentence=sentence)

@@ -89,8 +89,8 @@ def _fetch(url: str, part: Path, *, size: int, sleep: Callable) -> None:
             farthest = max(farthest, _size(part))
             if failures == TRIES:
                 raise DownloadError(f"{url}: {broken}; {TRIES} tries in vain. Try later or another --url") from broken
-            _say(f"{url}: {broken}; trying again in {2 ** failures} s")
-            sleep(2.0 ** failures)
+            _say(f"{url}: {broken}; trying again in {2**failures} s")
+            sleep(2.0**failures)
 
 
 def _receive(url: str, part: Path, *, size: int) -> None:
@@ -106,8 +106,10 @@ def _receive(url: str, part: Path, *, size: int) -> None:
             raise ConnectionError(f"found {answer.headers.get('Content-Range')!r}, expected bytes from {start} on")
         if begin < start:
             _say(f"{url}: the server does not resume; starting from zero")
-        with part.open("ab" if begin else "wb") as file, \
-                progress(f"download {part.stem}", total=size - begin, unit="bytes") as advance:
+        with (
+            part.open("ab" if begin else "wb") as file,
+            progress(f"download {part.stem}", total=size - begin, unit="bytes") as advance,
+        ):
             for block in _blocks(answer, at_most=size - begin):
                 file.write(block)
                 advance(len(block))
@@ -196,8 +198,13 @@ def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path,
             shutil.copyfileobj(tar.extractfile(member), file, BLOCK)
 
 
-def main(argv: Sequence[str] | None = None, *, archives: Sequence[Archive] = LIBRISPEECH,
-         free_bytes: Callable = lambda folder: shutil.disk_usage(folder).free, sleep: Callable = time.sleep) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    archives: Sequence[Archive] = LIBRISPEECH,
+    free_bytes: Callable = lambda folder: shutil.disk_usage(folder).free,
+    sleep: Callable = time.sleep,
+) -> int:
     options = _parse(argv, archives)
     try:
         for archive in _plan(options, archives, free_bytes=free_bytes):
@@ -225,8 +232,10 @@ def _plan(options: argparse.Namespace, archives: Sequence[Archive], *, free_byte
     need = (sum if options.keep else max)(to_come or [0])  # discarded archives are there one at a time
     need += int(UNPACKED_PER_ARCHIVE * sum(archive.size for archive in missing))
     free = free_bytes(dest)
-    plan = (f"{dest}: {len(missing)} of {len(wanted)} subsets to fetch; that takes {need / 1e9:.2f} GB of disk, "
-            f"archives and unpacked files together; {free / 1e9:.2f} GB are free")
+    plan = (
+        f"{dest}: {len(missing)} of {len(wanted)} subsets to fetch; that takes {need / 1e9:.2f} GB of disk, "
+        f"archives and unpacked files together; {free / 1e9:.2f} GB are free"
+    )
     if need > free:
         raise DownloadError(f"{plan}. Make room, name fewer --subsets, or use --discard-archives")
     _say(plan)
@@ -237,8 +246,10 @@ def _parse(argv: Sequence[str] | None, archives: Sequence[Archive]) -> argparse.
     sizes = ", ".join(f"{archive.name} {archive.size / 1e9:.2f} GB" for archive in archives)
     names = [archive.name for archive in archives]
     parser = argparse.ArgumentParser(
-        prog="python -m features.download", epilog=f"Subsets and their archives: {sizes}. Unpacked 5% more.",
-        description="Download LibriSpeech, check it, unpack it. After a break the same command goes on.")
+        prog="python -m features.download",
+        epilog=f"Subsets and their archives: {sizes}. Unpacked 5% more.",
+        description="Download LibriSpeech, check it, unpack it. After a break the same command goes on.",
+    )
     add = parser.add_argument
     add("dest", metavar="DEST", type=Path, help="corpus root; subsets become DEST/SUBSET")
     add("--subsets", metavar="SUBSET", nargs="+", choices=names, default=names, help="by name (default: all)")

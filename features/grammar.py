@@ -19,71 +19,76 @@ import numpy as np
 
 MIN_WORDS, MAX_WORDS = 3, 9
 
-WORDS: dict[str, tuple[str, ...]] = {group: tuple(words.split()) for group, words in {
-    "name": """anna peter william emma george lucy henry alice robert molly harry daniel sarah thomas jenny
+WORDS: dict[str, tuple[str, ...]] = {
+    group: tuple(words.split())
+    for group, words in {
+        "name": """anna peter william emma george lucy henry alice robert molly harry daniel sarah thomas jenny
                oscar hannah martin billy susan""",
-    "person": """mother father brother sister uncle cousin teacher doctor farmer captain soldier lawyer
+        "person": """mother father brother sister uncle cousin teacher doctor farmer captain soldier lawyer
                  baker neighbor friend grandmother daughter husband driver singer painter sailor stranger
                  writer woman boy girl child queen prince butler officer""",
-    "people": """children students workers women farmers soldiers neighbors singers doctors sailors visitors
+        "people": """children students workers women farmers soldiers neighbors singers doctors sailors visitors
                  friends teachers parents""",
-    "subject": "he she they we i you",
-    "animal": """dog cat horse rabbit chicken goose sheep pony kitten puppy fox wolf monkey squirrel eagle
+        "subject": "he she they we i you",
+        "animal": """dog cat horse rabbit chicken goose sheep pony kitten puppy fox wolf monkey squirrel eagle
                  turtle""",
-    "thing": """book letter bottle window table chair basket hammer lamp mirror pencil picture ticket
+        "thing": """book letter bottle window table chair basket hammer lamp mirror pencil picture ticket
                 umbrella wagon wheel needle button candle blanket pillow carpet drum engine flag ladder map
                 box key bell ball kettle spoon clock ring coin newspaper hat coat apron saddle rope barrel
                 trunk""",
-    "stuff": "paper cotton leather silver gold glass copper wool brick",
-    "food": """bread butter cheese coffee soup cake pepper rice dinner supper milk honey lemon sugar pudding
+        "stuff": "paper cotton leather silver gold glass copper wool brick",
+        "food": """bread butter cheese coffee soup cake pepper rice dinner supper milk honey lemon sugar pudding
                fish salad chocolate""",
-    "quality": """cool small good little old happy pretty heavy empty broken simple clever gentle quiet
+        "quality": """cool small good little old happy pretty heavy empty broken simple clever gentle quiet
                   strong young tall deep narrow hidden wooden silly foolish friendly famous smooth red green
                   yellow black white brown purple gray golden pink""",
-    "feeling": """happy angry sorry tired lonely hungry sleepy afraid ready busy proud calm sad cold merry
+        "feeling": """happy angry sorry tired lonely hungry sleepy afraid ready busy proud calm sad cold merry
                   worried excited grateful""",
-    "room": "kitchen garden attic cellar bedroom stable office school library barn cottage yard",
-    "landmark": """river village bridge harbor forest mountain church market island castle station hill lake
+        "room": "kitchen garden attic cellar bedroom stable office school library barn cottage yard",
+        "landmark": """river village bridge harbor forest mountain church market island castle station hill lake
                    valley meadow tower city tunnel street beach""",
-    "past": """found lost carried dropped opened pulled pushed painted repaired borrowed brought bought sold
+        "past": """found lost carried dropped opened pulled pushed painted repaired borrowed brought bought sold
                kept forgot hid washed cleaned needed wanted followed noticed moved took left""",
-    "base": """find lose carry drop open pull push paint repair borrow bring sell keep forget hide wash
+        "base": """find lose carry drop open pull push paint repair borrow bring sell keep forget hide wash
                clean move follow notice take leave""",
-    "met": "met helped called thanked visited trusted warned married remembered invited missed",
-    "ate": "cooked tasted wanted ordered finished shared spilled liked refused offered",
-    "went": """walked waited slept stayed worked lived stopped stood played sang danced jumped laughed fell
+        "met": "met helped called thanked visited trusted warned married remembered invited missed",
+        "ate": "cooked tasted wanted ordered finished shared spilled liked refused offered",
+        "went": """walked waited slept stayed worked lived stopped stood played sang danced jumped laughed fell
                ran""",
-    "go": "walk wait sleep stay work stop stand play sing dance jump laugh run swim travel",
-    "manner": "slowly quickly quietly carefully softly gladly suddenly alone together badly",
-    "rarely": "never always often seldom still finally really soon",
-    "may": "can could should must will might can't couldn't shouldn't won't wouldn't",
-    "near": "in near behind beside across from",
-    "under": "under behind beside on",
-    "owner": "my your his her our",
-    "number": "two three five six seven nine ten eleven twelve fifteen twenty thirty forty fifty",
-    "hour": "one two three five six seven nine ten eleven twelve",
-    "things": """books letters bottles tables horses coins apples stones wheels chickens boxes bells boats
+        "go": "walk wait sleep stay work stop stand play sing dance jump laugh run swim travel",
+        "manner": "slowly quickly quietly carefully softly gladly suddenly alone together badly",
+        "rarely": "never always often seldom still finally really soon",
+        "may": "can could should must will might can't couldn't shouldn't won't wouldn't",
+        "near": "in near behind beside across from",
+        "under": "under behind beside on",
+        "owner": "my your his her our",
+        "number": "two three five six seven nine ten eleven twelve fifteen twenty thirty forty fifty",
+        "hour": "one two three five six seven nine ten eleven twelve",
+        "things": """books letters bottles tables horses coins apples stones wheels chickens boxes bells boats
                  trees flowers glasses rabbits pennies streets hills maps""",
-    "day": "monday tuesday wednesday thursday friday saturday sunday",
-    "month": "january march april june july august september november december",
-    "part": "morning evening afternoon",
-    "period": "week month year summer winter spring",
-    "sky": "sun moon wind rain snow storm fog thunder",
-    "changed": "came stopped began passed faded returned vanished",
-    "nature": "tree stone flower grass cloud star leaf shadow feather fire",
-    "thought": "said thought hoped felt believed agreed",
-    "place": "home outside upstairs downstairs nearby away inside abroad",
-    "being": "i'm you're we're they're he's she's",
-    "doing": """leaving coming waiting looking sleeping cooking reading singing running falling going
+        "day": "monday tuesday wednesday thursday friday saturday sunday",
+        "month": "january march april june july august september november december",
+        "part": "morning evening afternoon",
+        "period": "week month year summer winter spring",
+        "sky": "sun moon wind rain snow storm fog thunder",
+        "changed": "came stopped began passed faded returned vanished",
+        "nature": "tree stone flower grass cloud star leaf shadow feather fire",
+        "thought": "said thought hoped felt believed agreed",
+        "place": "home outside upstairs downstairs nearby away inside abroad",
+        "being": "i'm you're we're they're he's she's",
+        "doing": """leaving coming waiting looking sleeping cooking reading singing running falling going
                 working""",
-    "having": "i've we've you've they've",
-    "done": "seen found lost forgotten finished broken taken heard",
-    "shall": "i'll we'll you'll they'll he'll she'll",
-    "question": "where when why how",
-}.items()}
+        "having": "i've we've you've they've",
+        "done": "seen found lost forgotten finished broken taken heard",
+        "shall": "i'll we'll you'll they'll he'll she'll",
+        "question": "where when why how",
+    }.items()
+}
 
-PHRASES: dict[str, tuple[str, ...]] = {group: tuple(lines.strip().splitlines()) for group, lines in {
-    "sentence": """
+PHRASES: dict[str, tuple[str, ...]] = {
+    group: tuple(lines.strip().splitlines())
+    for group, lines in {
+        "sentence": """
 {who} {past} {what}
 {who} {past} {what} {time}
 {who} {past} {what} {where}
@@ -128,7 +133,7 @@ what's {under} {what}
 who {past} {what}
 i don't {thought_now} {who} {past} it
 come {place} and {base} {what}""",
-    "who": """
+        "who": """
 {subject}
 {subject}
 {name}
@@ -136,12 +141,12 @@ come {place} and {base} {what}""",
 the {person}
 {owner} {person}
 the {quality} {person}""",
-    "whom": """
+        "whom": """
 {name}
 the {person}
 {owner} {person}
 the {people}""",
-    "what": """
+        "what": """
 the {thing}
 the {thing}
 a {thing}
@@ -152,12 +157,12 @@ the {stuff} {thing}
 {number} {things}
 the {animal}
 it""",
-    "where": """
+        "where": """
 {near} the {landmark}
 {near} the {room}
 {under} the {thing}
 {place}""",
-    "time": """
+        "time": """
 at {hour} o'clock
 on {day}
 in {month}
@@ -170,11 +175,12 @@ tonight
 again
 before {food}
 after {hour} days""",
-    "thought_now": """
+        "thought_now": """
 think
 know if
 believe""",
-}.items()}
+    }.items()
+}
 
 GRAMMAR = {**WORDS, **PHRASES}
 _LINES = " ".join(line for lines in GRAMMAR.values() for line in lines)
@@ -192,5 +198,5 @@ def sentence(rng: np.random.Generator) -> str:
 def _expand(template: str, rng: np.random.Generator) -> str:
     while (slot := re.search(r"{(\w+)}", template)) is not None:
         choices = GRAMMAR[slot[1]]
-        template = template[:slot.start()] + choices[rng.integers(len(choices))] + template[slot.end():]
+        template = template[: slot.start()] + choices[rng.integers(len(choices))] + template[slot.end() :]
     return template

@@ -46,8 +46,10 @@ class Settings:
         if self.compression not in COMPRESSIONS:
             raise ValueError(f"compression is {self.compression!r}; expected one of {COMPRESSIONS}")
         if self.max_frames < 11 or self.shard_utterances < 1 or self.features != FEATURES:
-            raise ValueError(f"{self} is no way to store features; expected max_frames >= 11, "
-                             f"shard_utterances >= 1, features = {FEATURES}")
+            raise ValueError(
+                f"{self} is no way to store features; expected max_frames >= 11, "
+                f"shard_utterances >= 1, features = {FEATURES}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +84,9 @@ class Manifest:
             ManifestError: there are none, naming the subsets there are.
         """
         named = tuple(s for s in self.shards if s.subset == role_or_subset)
-        chosen = named or tuple(s for s in self.shards if role_or_subset in corpus.ROLES
-                                and corpus.role(s.subset) == role_or_subset)
+        chosen = named or tuple(
+            s for s in self.shards if role_or_subset in corpus.ROLES and corpus.role(s.subset) == role_or_subset
+        )
         if not chosen:
             raise ManifestError(f"no shards of {role_or_subset!r}; there are {', '.join(self.subsets) or 'none'}")
         return chosen

@@ -16,8 +16,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.progress import TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 PLAIN_LINE_EVERY_S = 5.0
 
@@ -34,8 +41,7 @@ def progress(label: str, *, total: int, unit: str = "") -> Iterator[Callable[[in
 
 
 def _bar(unit: str) -> Progress:
-    counts = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [
-        MofNCompleteColumn(), TextColumn(unit)]
+    counts = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn(), TextColumn(unit)]
     columns = [TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn()]
     return Progress(*columns, console=Console(stderr=True))
 

@@ -118,7 +118,9 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
             notes.update(audio.notes)
     shard = manifest.Shard(file=plan.path.name, subset=plan.subset, frames=tuple(frames), sha256=file_digest(beside))
     beside.replace(plan.path)
-    outcome = ShardOutcome(key=key, shard=shard, words=tuple(sorted(words)), dropped=dropped, bad=bad, notes=dict(notes))
+    outcome = ShardOutcome(
+        key=key, shard=shard, words=tuple(sorted(words)), dropped=dropped, bad=bad, notes=dict(notes)
+    )
     manifest.replace_text(outcome_path(plan.path), json.dumps(asdict(outcome)))
     return outcome
 
@@ -179,18 +181,29 @@ def _tf_compression(settings: manifest.Settings) -> str:
 def _example(utterance: Utterance, labels: list[int], features: bytes) -> bytes:
     tf = import_tensorflow()
 
-    fields = {"id": utterance.id.encode(), "sentence": utterance.sentence.encode(), "labels": bytes(labels),
-              "features": features}
-    return tf.train.Example(features=tf.train.Features(feature={
-        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in fields.items()
-    })).SerializeToString(deterministic=True)
+    fields = {
+        "id": utterance.id.encode(),
+        "sentence": utterance.sentence.encode(),
+        "labels": bytes(labels),
+        "features": features,
+    }
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in fields.items()
+            }
+        )
+    ).SerializeToString(deterministic=True)
 
 
 @contextmanager
 def worker_environment() -> Iterator[None]:
     """For processes spawned inside: one thread each, a quiet TensorFlow, no GPU memory taken."""
-    ours = dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", NUMBA_NUM_THREADS="1",
-                TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="")
+    ours = {
+        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

@@ -21,9 +21,7 @@ one small record a chapter, whatever the size.
 
 from __future__ import annotations
 
-import _ctypes
 import argparse
-import ctypes
 import hashlib
 import json
 import math
@@ -44,38 +42,65 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from scipy.signal import firwin, lfilter, resample_poly
+from scipy.signal import lfilter
 
+from features.espeak import SAMPLE_RATE_HZ, espeak_version, speak
 from features.grammar import GRAMMAR, VOCABULARY, sentence
 from features.progress import progress
 
-SAMPLE_RATE_HZ = 16_000
-SCHEMA = 1                               # of corpus.json, and of the signal processing below
+SCHEMA = 1  # of corpus.json, and of the signal processing below
 
 # Accent "+" variant. The variant makes the speaker: none is in two subsets. All accents are in train.
 VOICES = {
-    "train": ("en-us+m3", "en-gb-scotland+f2", "en+m1", "en-us+f1", "en-029+m6", "en-gb-x-rp+f3",
-              "en-us+Andy", "en+f4", "en-gb-x-gbclan+m7", "en-us+steph", "en-gb-scotland+m2", "en-us+m8",
-              "en-gb-x-rp+m4", "en-029+f5", "en-us+Alex", "en+belinda"),
+    "train": (
+        "en-us+m3",
+        "en-gb-scotland+f2",
+        "en+m1",
+        "en-us+f1",
+        "en-029+m6",
+        "en-gb-x-rp+f3",
+        "en-us+Andy",
+        "en+f4",
+        "en-gb-x-gbclan+m7",
+        "en-us+steph",
+        "en-gb-scotland+m2",
+        "en-us+m8",
+        "en-gb-x-rp+m4",
+        "en-029+f5",
+        "en-us+Alex",
+        "en+belinda",
+    ),
     "dev": ("en-us+Annie", "en-gb-scotland+m5", "en+Michael"),
     "test": ("en-us+Mario", "en-029+linda", "en-gb-x-rp+john"),
 }
 SUBSETS = ("train", "dev", "test")
-SUBSET_OF_HASH = ("train",) * 8 + ("dev", "test")        # which subset a sentence may be in, by its hash
+SUBSET_OF_HASH = ("train",) * 8 + ("dev", "test")  # which subset a sentence may be in, by its hash
 FIRST_SPEAKER = {"train": 101, "dev": 201, "test": 301}
 RATE_WPM = (140, 200)
-PITCH_PERCENT = (40, 60)                 # espeak's scale: 50 is a voice's own, 40 is 0.84 and 60 is 1.2 of it
-SILENCE_S = (0.1, 0.3)                   # before, and again after
+PITCH_PERCENT = (40, 60)  # espeak's scale: 50 is a voice's own, 40 is 0.84 and 60 is 1.2 of it
+SILENCE_S = (0.1, 0.3)  # before, and again after
 SNR_DB = (5.0, 25.0)
 PEAK_DBFS = (-15.0, -1.0)
-EVALUATION_SHARE = 0.06                  # of all sentences, for dev and again for test: 150 of 2500
-EVALUATION_HOURS = 5.0                   # at most
-MEAN_SECONDS = 2.15                      # of an utterance, measured over 10,000; --hours starts from it
-MAX_SECONDS = 8.0                        # none is longer
-UTTERANCES_PER_CHAPTER = 100             # at most
-CHAPTERS_PER_WORKER = 200                # then a new process: espeak-ng leaks 2 KiB an utterance
-RECIPE = (GRAMMAR, VOICES, SUBSET_OF_HASH, RATE_WPM, PITCH_PERCENT, SILENCE_S, SNR_DB, PEAK_DBFS, EVALUATION_SHARE,
-          EVALUATION_HOURS, MEAN_SECONDS, UTTERANCES_PER_CHAPTER)
+EVALUATION_SHARE = 0.06  # of all sentences, for dev and again for test: 150 of 2500
+EVALUATION_HOURS = 5.0  # at most
+MEAN_SECONDS = 2.15  # of an utterance, measured over 10,000; --hours starts from it
+MAX_SECONDS = 8.0  # none is longer
+UTTERANCES_PER_CHAPTER = 100  # at most
+CHAPTERS_PER_WORKER = 200  # then a new process: espeak-ng leaks 2 KiB an utterance
+RECIPE = (
+    GRAMMAR,
+    VOICES,
+    SUBSET_OF_HASH,
+    RATE_WPM,
+    PITCH_PERCENT,
+    SILENCE_S,
+    SNR_DB,
+    PEAK_DBFS,
+    EVALUATION_SHARE,
+    EVALUATION_HOURS,
+    MEAN_SECONDS,
+    UTTERANCES_PER_CHAPTER,
+)
 SENTENCES = 2500
 COMPLETE, PARTIAL = "corpus.json", "corpus.partial.json"
 
@@ -83,13 +108,14 @@ COMPLETE, PARTIAL = "corpus.json", "corpus.partial.json"
 @dataclass(frozen=True)
 class Corpus:
     """What corpus.json says: the settings, down to espeak_ng, then what was made."""
+
     schema: int
-    sentences: int | None                # None where hours were asked for
+    sentences: int | None  # None where hours were asked for
     hours: float | None
     seed: int
-    recipe: str                          # hash of RECIPE
-    espeak_ng: str                       # its version
-    utterances: dict[str, int]           # by subset
+    recipe: str  # hash of RECIPE
+    espeak_ng: str  # its version
+    utterances: dict[str, int]  # by subset
     vocabulary_words: int
     seconds: float
 
@@ -97,6 +123,7 @@ class Corpus:
 @dataclass(frozen=True)
 class Chapter:
     """Utterances first..stop-1 of a subset, spoken by one voice: the unit of work."""
+
     root: Path
     seed: int
     subset: str
@@ -129,84 +156,8 @@ class Chapter:
         return [self.folder / f"{self.name}-{i:04d}.flac" for i in range(self.stop - self.first)]
 
 
-# ---- speech: espeak-ng through ctypes
-
-_SYNCHRONOUS, _DONT_EXIT, _CHARS_UTF8 = 2, 0x8000, 1     # espeak's own names less their prefixes
-_RATE, _VOLUME, _PITCH = 1, 2, 3
-_ESPEAK_RATE_HZ = 22_050
-_UP, _DOWN = 320, 441                                    # 22,050 Hz * 320 / 441 = 16,000 Hz
-_RESAMPLER = firwin(2 * 10 * _DOWN + 1, 1 / _DOWN, window=("kaiser", 5.0))      # scipy's default, made once
-_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-
-
-@contextmanager
-def espeak() -> Iterator[ctypes.CDLL]:
-    """A freshly loaded espeak-ng, unloaded at the end.
-
-    espeak-ng carries state from one utterance to the next that nothing in its interface resets, neither setting
-    the voice nor the random seed nor espeak_Terminate: the phase of the pitch flutter, for one. Unloading the
-    library does, so that no utterance depends on those before it. That, and finding the voice again, is a third
-    of an utterance's 9 ms.
-    """
-    library, data = _load_espeak()
-    try:                                                 # synchronous: espeak starts no thread of its own
-        if library.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), _DONT_EXIT) != _ESPEAK_RATE_HZ:
-            raise ValueError(f"espeak-ng does not start with the data in {data}; "
-                             "pip install --force-reinstall espeakng-loader")
-        yield library
-        library.espeak_Terminate()
-    finally:
-        _ctypes.dlclose(library._handle)
-
-
-def _load_espeak() -> tuple[ctypes.CDLL, str]:
-    try:
-        import espeakng_loader
-        return ctypes.CDLL(espeakng_loader.get_library_path()), espeakng_loader.get_data_path()
-    except (ImportError, OSError) as error:
-        raise ValueError(f"espeak-ng cannot be loaded ({error}); pip install espeakng-loader") from error
-
-
-def espeak_version() -> str:
-    with espeak() as library:
-        library.espeak_Info.restype = ctypes.c_char_p
-        return library.espeak_Info(None).decode()
-
-
-def speak(text: str, *, voice: str, rate_wpm: int, pitch_percent: int, seed: int) -> np.ndarray:
-    """Clean speech, float64 [samples] at 16 kHz within -1..1, without the silence around it.
-
-    The seed is that of the breath some voices have; without one espeak-ng takes the time of day.
-    """
-    blocks: list[bytes] = []
-
-    @_Callback
-    def collect(wave: int | None, samples: int, _events: int) -> int:
-        if wave:
-            blocks.append(ctypes.string_at(wave, 2 * samples))
-        return 0
-
-    with espeak() as library:
-        library.espeak_SetSynthCallback(collect)
-        if library.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise ValueError(f"espeak-ng has no voice {voice!r}; pip install --upgrade espeakng-loader")
-        library.espeak_SetParameter(_RATE, rate_wpm, 0)
-        library.espeak_SetParameter(_PITCH, pitch_percent, 0)
-        library.espeak_SetParameter(_VOLUME, 70, 0)      # at its default of 100 a loud voice may clip
-        library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
-        utf8 = text.encode() + b"\0"
-        library.espeak_Synth(utf8, ctypes.c_size_t(len(utf8)), 0, 1, 0, _CHARS_UTF8, None, None)
-        library.espeak_Synchronize()
-    wave = np.frombuffer(b"".join(blocks), "<i2") / 32768
-    return _trim(resample_poly(wave, _UP, _DOWN, window=_RESAMPLER))
-
-
-def _trim(wave: np.ndarray) -> np.ndarray:
-    loud = np.flatnonzero(np.abs(wave) > 0.005 * np.abs(wave).max())
-    return wave[loud[0]:loud[-1] + 1]
-
-
 # ---- one utterance: sentence, speech, silence, noise, level
+
 
 def utterance(*, seed: int, subset: str, number: int, voice: str) -> tuple[str, np.ndarray]:
     """The sentence and its audio, int16 [samples]."""
@@ -237,7 +188,7 @@ def _sentence_of(subset: str, rng: np.random.Generator) -> str:
 def active_power(speech: np.ndarray) -> float:
     """Mean square of the 20 ms frames within 30 dB of the loudest: pauses and closed lips do not count."""
     frame = SAMPLE_RATE_HZ // 50
-    powers = np.square(speech[:len(speech) // frame * frame].reshape(-1, frame)).mean(axis=1)
+    powers = np.square(speech[: len(speech) // frame * frame].reshape(-1, frame)).mean(axis=1)
     return float(powers[powers >= powers.max() / 1000].mean())
 
 
@@ -257,6 +208,7 @@ _PINK_DENOMINATOR = (1.0, -2.494956002, 2.017265875, -0.522189400)
 
 # ---- one chapter, in a worker process
 
+
 def _speak_chapter(chapter: Chapter) -> tuple[Chapter, float]:
     """Write the chapter unless it is there; return it with the seconds of its audio."""
     seconds = _seconds_on_disk(chapter)
@@ -269,7 +221,7 @@ def _seconds_on_disk(chapter: Chapter) -> float | None:
     try:
         return sum(soundfile.info(path).frames for path in chapter.audio) / SAMPLE_RATE_HZ
     except (OSError, soundfile.SoundFileError):
-        return None                                      # an audio file was lost since: speak them again
+        return None  # an audio file was lost since: speak them again
 
 
 def _write_chapter(chapter: Chapter) -> float:
@@ -294,11 +246,12 @@ def _write_whole(path: Path, text: str) -> None:
 
 # ---- many chapters, on many processes
 
+
 def _spoken(chapters: list[Chapter], *, jobs: int) -> Iterator[tuple[Chapter, float]]:
     """Each chapter with its seconds, as they get ready."""
     block = jobs * CHAPTERS_PER_WORKER
     for first in range(0, len(chapters), block):
-        yield from _spoken_by_new_workers(chapters[first:first + block], jobs=jobs)
+        yield from _spoken_by_new_workers(chapters[first : first + block], jobs=jobs)
 
 
 def _spoken_by_new_workers(chapters: list[Chapter], *, jobs: int) -> Iterator[tuple[Chapter, float]]:
@@ -308,13 +261,13 @@ def _spoken_by_new_workers(chapters: list[Chapter], *, jobs: int) -> Iterator[tu
     waiting = iter(chapters)
     with ProcessPoolExecutor(jobs, context, initializer=_die_with_parent) as pool:
         try:
-            with _interrupts_held():                     # the workers inherit this: Ctrl-C is the parent's
+            with _interrupts_held():  # the workers inherit this: Ctrl-C is the parent's
                 running = {pool.submit(_speak_chapter, chapter) for chapter in islice(waiting, 2 * jobs)}
             while running:
                 ready, running = wait(running, return_when=FIRST_COMPLETED)
                 running |= {pool.submit(_speak_chapter, chapter) for chapter in islice(waiting, len(ready))}
                 yield from (future.result() for future in ready)
-        except BaseException:                            # Ctrl-C too; chapters cut short are spoken again later
+        except BaseException:  # Ctrl-C too; chapters cut short are spoken again later
             for worker in set(multiprocessing.active_children()) - others:
                 worker.terminate()
             raise
@@ -331,16 +284,25 @@ def _interrupts_held() -> Iterator[None]:
 
 def _die_with_parent() -> None:
     """Without this a worker whose parent was killed would wait for work for ever."""
+
     def watch() -> None:
         multiprocessing.parent_process().join()
         os._exit(1)
+
     threading.Thread(target=watch, daemon=True).start()
 
 
 # ---- the whole corpus
 
-def synthesise(out: str | os.PathLike, *, sentences: int = SENTENCES, hours: float | None = None,
-               seed: int = 0, jobs: int | None = None) -> Corpus:
+
+def synthesise(
+    out: str | os.PathLike,
+    *,
+    sentences: int = SENTENCES,
+    hours: float | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+) -> Corpus:
     """Write the corpus to `out`, or the rest of it; `hours`, where given, takes the place of `sentences`.
 
     The workers are spawned: a script that calls this needs `if __name__ == "__main__":`.
@@ -352,8 +314,12 @@ def synthesise(out: str | os.PathLike, *, sentences: int = SENTENCES, hours: flo
         return complete
     utterances, speaker_seconds = _speak_subsets(root, settings, jobs=jobs)
     _write_whole(root / "SPEAKERS.TXT", _speakers_txt(speaker_seconds))
-    corpus = Corpus(**settings, utterances=utterances, vocabulary_words=len(VOCABULARY),
-                    seconds=round(sum(speaker_seconds.values()), 3))
+    corpus = Corpus(
+        **settings,
+        utterances=utterances,
+        vocabulary_words=len(VOCABULARY),
+        seconds=round(sum(speaker_seconds.values()), 3),
+    )
     _write_whole(root / COMPLETE, json.dumps(asdict(corpus), indent=1) + "\n")
     (root / PARTIAL).unlink()
     return corpus
@@ -364,9 +330,14 @@ def _settings(*, sentences: int, hours: float | None, seed: int) -> dict:
         _checked("--sentences", sentences, at_least=len(SUBSETS))
     elif not 0 < hours < math.inf:
         raise ValueError(f"--hours {hours}: expected a number above 0, such as 0.5")
-    return {"schema": SCHEMA, "sentences": sentences if hours is None else None, "hours": hours,
-            "seed": _checked("--seed", seed, at_least=0),
-            "recipe": hashlib.sha256(repr(RECIPE).encode()).hexdigest()[:12], "espeak_ng": espeak_version()}
+    return {
+        "schema": SCHEMA,
+        "sentences": sentences if hours is None else None,
+        "hours": hours,
+        "seed": _checked("--seed", seed, at_least=0),
+        "recipe": hashlib.sha256(repr(RECIPE).encode()).hexdigest()[:12],
+        "espeak_ng": espeak_version(),
+    }
 
 
 def _checked(option: str, value: int, *, at_least: int) -> int:
@@ -383,27 +354,37 @@ def _claim(root: Path, settings: dict) -> Corpus | None:
             _check_same(root / name, found, settings)
             return Corpus(**found) if name == COMPLETE else None
     if strange := [subset for subset in SUBSETS if (root / f"{subset}-synthetic").exists()]:
-        raise ValueError(f"{root} has a {strange[0]}-synthetic but no {COMPLETE} to say what it is; "
-                         "choose another folder or delete this one")
+        raise ValueError(
+            f"{root} has a {strange[0]}-synthetic but no {COMPLETE} to say what it is; "
+            "choose another folder or delete this one"
+        )
     root.mkdir(parents=True, exist_ok=True)
     _write_whole(root / PARTIAL, json.dumps(settings, indent=1) + "\n")
     return None
 
 
 def _check_same(path: Path, found: dict, settings: dict) -> None:
-    other = [f"{name} {found.get(name)} there, {asked} asked for" for name, asked in settings.items()
-             if found.get(name) != asked]
+    other = [
+        f"{name} {found.get(name)} there, {asked} asked for"
+        for name, asked in settings.items()
+        if found.get(name) != asked
+    ]
     if other:
-        raise ValueError(f"{path} is of a corpus with other settings: {'; '.join(other)}; "
-                         "ask for the same, choose another folder or delete this one")
+        raise ValueError(
+            f"{path} is of a corpus with other settings: {'; '.join(other)}; "
+            "ask for the same, choose another folder or delete this one"
+        )
 
 
 def _speak_subsets(root: Path, settings: dict, *, jobs: int) -> tuple[dict[str, int], dict[int, float]]:
     """Write every chapter; return utterances by subset and seconds by speaker."""
     seed, wanted_s = settings["seed"], 3600 * (settings["hours"] or 0)
     utterances = _shares(settings["sentences"] or math.ceil(wanted_s / MEAN_SECONDS))
-    chapters = [chapter for subset, count in utterances.items()
-                for chapter in chapters_of(root, seed=seed, subset=subset, first=0, stop=count)]
+    chapters = [
+        chapter
+        for subset, count in utterances.items()
+        for chapter in chapters_of(root, seed=seed, subset=subset, first=0, stop=count)
+    ]
     speaker_seconds: dict[int, float] = defaultdict(float)
     while chapters:
         for chapter, seconds in _with_progress(_spoken(chapters, jobs=min(jobs, len(chapters))), chapters):
@@ -411,13 +392,13 @@ def _speak_subsets(root: Path, settings: dict, *, jobs: int) -> tuple[dict[str, 
         # MEAN_SECONDS is an estimate: where it fell short of the hours, train gets more chapters.
         spoken, index = utterances["train"], 1 + max(c.index for c in chapters if c.subset == "train")
         utterances["train"] += max(0, math.ceil((wanted_s - sum(speaker_seconds.values())) / MEAN_SECONDS))
-        chapters = chapters_of(root, seed=seed, subset="train", first=spoken, stop=utterances["train"],
-                               first_index=index)
+        chapters = chapters_of(
+            root, seed=seed, subset="train", first=spoken, stop=utterances["train"], first_index=index
+        )
     return utterances, dict(sorted(speaker_seconds.items()))
 
 
-def _with_progress(spoken: Iterable[tuple[Chapter, float]],
-                   chapters: list[Chapter]) -> Iterator[tuple[Chapter, float]]:
+def _with_progress(spoken: Iterable[tuple[Chapter, float]], chapters: list[Chapter]) -> Iterator[tuple[Chapter, float]]:
     total = sum(chapter.stop - chapter.first for chapter in chapters)
     with progress("synthesis", total=total, unit="utterances") as advance:
         for chapter, seconds in spoken:
@@ -431,14 +412,15 @@ def _shares(sentences: int) -> dict[str, int]:
     return {"train": max(1, sentences - 2 * evaluation), "dev": evaluation, "test": evaluation}
 
 
-def chapters_of(root: Path, *, seed: int, subset: str, first: int, stop: int,
-                first_index: int = 0) -> list[Chapter]:
+def chapters_of(root: Path, *, seed: int, subset: str, first: int, stop: int, first_index: int = 0) -> list[Chapter]:
     """Utterances first..stop-1 of a subset, cut evenly into chapters and dealt evenly to the voices."""
     utterances, voices = stop - first, len(VOICES[subset])
     chapters = min(utterances, voices * math.ceil(utterances / (voices * UTTERANCES_PER_CHAPTER)))
     bounds = [first + utterances * i // chapters for i in range(chapters + 1)] if utterances else []
-    return [Chapter(root, seed, subset, index, start, end)
-            for index, (start, end) in enumerate(pairwise(bounds), first_index)]
+    return [
+        Chapter(root, seed, subset, index, start, end)
+        for index, (start, end) in enumerate(pairwise(bounds), first_index)
+    ]
 
 
 def _speakers_txt(speaker_seconds: dict[int, float]) -> str:
@@ -452,11 +434,13 @@ def _speakers_txt(speaker_seconds: dict[int, float]) -> str:
 
 # ---- command line
 
+
 def main(argv: list[str] | None = None) -> int:
     options = _parse(argv)
     try:
-        corpus = synthesise(options.out, sentences=options.sentences, hours=options.hours, seed=options.seed,
-                            jobs=options.jobs)
+        corpus = synthesise(
+            options.out, sentences=options.sentences, hours=options.hours, seed=options.seed, jobs=options.jobs
+        )
     except (ValueError, OSError, soundfile.SoundFileError) as error:
         return _complain(str(error), status=2)
     except BrokenProcessPool:
@@ -474,8 +458,10 @@ def _complain(message: str, *, status: int) -> int:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m features.synthesis", description="Write the embedded "
-                                     "corpus, spoken by espeak-ng, as FLAC in LibriSpeech's layout.")
+    parser = argparse.ArgumentParser(
+        prog="python -m features.synthesis",
+        description="Write the embedded corpus, spoken by espeak-ng, as FLAC in LibriSpeech's layout.",
+    )
     parser.add_argument("out", type=Path, metavar="OUT")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--sentences", type=int, default=SENTENCES, help="in all (default: %(default)s)")

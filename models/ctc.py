@@ -31,6 +31,9 @@ def ctc_loss(labels: tf.Tensor, label_lengths: tf.Tensor, logits: tf.Tensor, fra
     indices = tf.where(tf.sequence_mask(lengths, tf.shape(labels)[1]))
     logits_TBC = tf.transpose(tf.cast(logits, tf.float32), [1, 0, 2])
     losses = tf.raw_ops.CTCLoss(
-        inputs=logits_TBC, labels_indices=indices, labels_values=tf.gather_nd(labels, indices),
-        sequence_length=tf.where(real, frames, 1))[0]
+        inputs=logits_TBC,
+        labels_indices=indices,
+        labels_values=tf.gather_nd(labels, indices),
+        sequence_length=tf.where(real, frames, 1),
+    )[0]
     return tf.where(real, losses, 0.0)

@@ -55,7 +55,14 @@ def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
     flashlight-text's lexicon decoder with a language model that scores nothing. Each word is spelled with its
     separators and a trailing space; one frame of certain space is appended, so that a last word can end.
     """
-    from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions, SmearingMode, Trie, ZeroLM
+    from flashlight.lib.text.decoder import (
+        CriterionType,
+        LexiconDecoder,
+        LexiconDecoderOptions,
+        SmearingMode,
+        Trie,
+        ZeroLM,
+    )
 
     vocabulary = sorted(set(words))
     if not vocabulary:
@@ -65,8 +72,16 @@ def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
         trie.insert([*text.encode(word), text.SPACE], number, 0.0)
     trie.smear(SmearingMode.MAX)
     options = LexiconDecoderOptions(
-        beam_size=beam_width, beam_size_token=text.ALPHABET_SIZE, beam_threshold=1e9, lm_weight=0.0, word_score=0.0,
-        unk_score=-np.inf, sil_score=0.0, log_add=True, criterion_type=CriterionType.CTC)
+        beam_size=beam_width,
+        beam_size_token=text.ALPHABET_SIZE,
+        beam_threshold=1e9,
+        lm_weight=0.0,
+        word_score=0.0,
+        unk_score=-np.inf,
+        sil_score=0.0,
+        log_add=True,
+        criterion_type=CriterionType.CTC,
+    )
     decoder = LexiconDecoder(options, trie, ZeroLM(), text.SPACE, text.BLANK, -1, [], False)
     final = np.full((1, text.ALPHABET_SIZE), -1e9, np.float32)
     final[0, text.SPACE] = 0.0
@@ -84,24 +99,29 @@ def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
 def with_language_model(path: Path | None, words: Iterable[str], *, beam_width: int) -> Decode:
     """Beam search scored by a KenLM model (ARPA or binary), by pyctcdecode."""
     if path is None or not Path(path).is_file():
-        raise ValueError(f"language model {path}: no such file; give an ARPA or KenLM binary file with --language-model")
+        raise ValueError(
+            f"language model {path}: no such file; give an ARPA or KenLM binary file with --language-model"
+        )
     try:
         import kenlm  # noqa: F401 - pyctcdecode only warns where it is missing
     except ImportError:
-        raise ValueError("language-model decoding needs kenlm, which is compiled on installation: "
-                         "apt install g++ python3-dev, then make setup") from None
+        raise ValueError(
+            "language-model decoding needs kenlm, which is compiled on installation: "
+            "apt install g++ python3-dev, then make setup"
+        ) from None
     import pyctcdecode
 
     logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
-    decoder = pyctcdecode.build_ctcdecoder([*text.CHARACTERS[:text.SEPARATOR_INDEX], ""], str(path),
-                                           unigrams=sorted(set(words)) or None)
+    decoder = pyctcdecode.build_ctcdecoder(
+        [*text.CHARACTERS[: text.SEPARATOR_INDEX], ""], str(path), unigrams=sorted(set(words)) or None
+    )
 
     def decode_one(emissions: np.ndarray) -> str:
         if not len(emissions):
             return ""
         # A language model knows no separators; a blank between doubled letters says the same.
         nothing = np.logaddexp(emissions[:, text.SEPARATOR_INDEX], emissions[:, text.BLANK])
-        letters = np.concatenate([emissions[:, :text.SEPARATOR_INDEX], nothing[:, None]], axis=1)
+        letters = np.concatenate([emissions[:, : text.SEPARATOR_INDEX], nothing[:, None]], axis=1)
         return " ".join(decoder.decode(letters, beam_width=beam_width).split())
 
     return _one_by_one(decode_one)

@@ -80,17 +80,27 @@ class DeepSpeech(keras.Model):
         self.config = config
         peepholes, forget_bias = config.as_authors, 1.0 if config.as_authors else 0.0
         self.convolution = keras.layers.Conv1D(
-            config.filters, config.kernel, strides=config.stride, use_bias=False, name="convolution")
-        self.lstms = [LSTM(config.units, peepholes=peepholes, forget_bias=forget_bias, name=f"lstm{n}")
-                      for n in range(config.layers)]
-        self.norms = [BatchNorm(config.norm_momentum, always_batch_statistics=config.as_authors, name=f"norm{n}")
-                      for n in range(config.layers + 1)]
+            config.filters, config.kernel, strides=config.stride, use_bias=False, name="convolution"
+        )
+        self.lstms = [
+            LSTM(config.units, peepholes=peepholes, forget_bias=forget_bias, name=f"lstm{n}")
+            for n in range(config.layers)
+        ]
+        self.norms = [
+            BatchNorm(config.norm_momentum, always_batch_statistics=config.as_authors, name=f"norm{n}")
+            for n in range(config.layers + 1)
+        ]
         self.output_layer = keras.layers.Dense(
-            config.alphabet, dtype="float32", activation="relu" if config.as_authors else None,
-            kernel_regularizer=keras.regularizers.L2(1e-8) if config.as_authors else None, name="output")
+            config.alphabet,
+            dtype="float32",
+            activation="relu" if config.as_authors else None,
+            kernel_regularizer=keras.regularizers.L2(1e-8) if config.as_authors else None,
+            name="output",
+        )
 
-    def call(self, features: tf.Tensor, frames: tf.Tensor, training: bool = False,
-             seed: tf.Tensor | None = None) -> tf.Tensor:
+    def call(
+        self, features: tf.Tensor, frames: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
         x = self.convolution(features)
         valid_BT = tf.sequence_mask(output_frames(frames, self.config), tf.shape(x)[1], dtype=tf.float32)
         for number, norm in enumerate(self.norms):
@@ -119,8 +129,9 @@ class BatchNorm(keras.layers.Layer):
 
     def build(self, x_shape, *_) -> None:
         def weight(name: str, initializer: str, **options):
-            return self.add_weight(shape=(x_shape[-1],), name=name, initializer=initializer, dtype="float32",
-                                   autocast=False, **options)
+            return self.add_weight(
+                shape=(x_shape[-1],), name=name, initializer=initializer, dtype="float32", autocast=False, **options
+            )
 
         self.gamma, self.beta = weight("gamma", "ones"), weight("beta", "zeros")
         self.moving_mean = weight("moving_mean", "zeros", trainable=False, aggregation="mean")

@@ -41,8 +41,9 @@ class LSTM(keras.layers.Layer):
         self.kernel = self.add_weight(shape=(input_shape[-1], gates), name="kernel")
         self.recurrent = self.add_weight(shape=(self.units, gates), name="recurrent", initializer="orthogonal")
         self.bias = self.add_weight(shape=(gates,), name="bias", initializer=self._initial_bias)
-        self.peephole = (self.add_weight(shape=(3, self.units), name="peephole", initializer="zeros")
-                         if self.peepholes else None)
+        self.peephole = (
+            self.add_weight(shape=(3, self.units), name="peephole", initializer="zeros") if self.peepholes else None
+        )
 
     def _initial_bias(self, shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
         parts = [0.0, self.forget_bias, 0.0, 0.0]
@@ -98,8 +99,9 @@ def _forward(x, kernel, recurrent, bias, peephole):
         h = o * tf.tanh(c)
         return t + 1, h, c, hs.write(t, h), gates.write(t, tf.concat([i, f, g, o], 1)), cs.write(t, c)
 
-    *_, hs, gates, cs = tf.while_loop(lambda t, *_: t < frames, step, [0, state, state, *kept],
-                                      maximum_iterations=frames)
+    *_, hs, gates, cs = tf.while_loop(
+        lambda t, *_: t < frames, step, [0, state, state, *kept], maximum_iterations=frames
+    )
     return hs.stack(), gates.stack(), cs.stack()
 
 
@@ -131,6 +133,7 @@ def _backward(dh, x, h, gates, c, kernel, recurrent, peephole):
     dkernel = tf.matmul(tf.reshape(x, [frames * batch, inputs]), flat, transpose_a=True)
     drecurrent = tf.matmul(h_before, flat, transpose_a=True)
     dzi, dzf, _, dzo = tf.split(dz, 4, axis=2)
-    dpeephole = tf.stack([tf.reduce_sum(dzi * before, [0, 1]), tf.reduce_sum(dzf * before, [0, 1]),
-                          tf.reduce_sum(dzo * c, [0, 1])])
+    dpeephole = tf.stack(
+        [tf.reduce_sum(dzi * before, [0, 1]), tf.reduce_sum(dzf * before, [0, 1]), tf.reduce_sum(dzo * c, [0, 1])]
+    )
     return dx, dkernel, drecurrent, tf.reduce_sum(flat, 0), dpeephole

@@ -86,8 +86,14 @@ def test_normalisation_by_utterance_frame_and_not_at_all(tf):
 
 def test_specaugment_masks_some_bands_and_frames_and_nothing_else_and_repeats_by_seed(read):
     plain = {i: row for batch in read() for i, row in zip(batch["id"].numpy(), batch["features"].numpy(), strict=True)}
-    masked_of = [{i: row for batch in read(augment="specaugment")
-                  for i, row in zip(batch["id"].numpy(), batch["features"].numpy(), strict=True)} for _ in range(2)]
+    masked_of = [
+        {
+            i: row
+            for batch in read(augment="specaugment")
+            for i, row in zip(batch["id"].numpy(), batch["features"].numpy(), strict=True)
+        }
+        for _ in range(2)
+    ]
     changed = 0
     for identity, row in plain.items():
         masked = masked_of[0][identity]

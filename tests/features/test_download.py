@@ -88,7 +88,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if manner in ("drop", "drop-whole", "unmeasured", "reset", "stall"):
-            body = body[:len(body) // 2]
+            body = body[: len(body) // 2]
         elif manner == "endless":
             body = body + body
         self.server.sent.append(len(body))
@@ -131,10 +131,13 @@ def tar_gz(*members: tuple) -> bytes:
 
 def subset_tar_gz(subset: str = "dev-clean", *more: tuple) -> bytes:
     chapter = f"LibriSpeech/{subset}/84/121123"
-    return tar_gz(member("LibriSpeech", kind=tarfile.DIRTYPE),
-                  member("LibriSpeech/README.TXT", b"about"),
-                  member(f"{chapter}/84-121123.trans.txt", TRANSCRIPT),
-                  member(f"{chapter}/84-121123-0000.flac", SOUND), *more)
+    return tar_gz(
+        member("LibriSpeech", kind=tarfile.DIRTYPE),
+        member("LibriSpeech/README.TXT", b"about"),
+        member(f"{chapter}/84-121123.trans.txt", TRANSCRIPT),
+        member(f"{chapter}/84-121123-0000.flac", SOUND),
+        *more,
+    )
 
 
 def serve(server: Server, content: bytes, *, name: str = "dev-clean") -> Archive:
@@ -147,8 +150,9 @@ def fetch(server: Server, archive: Archive, folder: Path, *, pauses: list[float]
     return download(archive, folder, base_url=server.url, sleep=[].append if pauses is None else pauses.append)
 
 
-def run(server: Server, dest: Path, *archives: Archive, free: int = 10**12, more: tuple[str, ...] = (),
-        sleep=lambda _: None) -> int:
+def run(
+    server: Server, dest: Path, *archives: Archive, free: int = 10**12, more: tuple[str, ...] = (), sleep=lambda _: None
+) -> int:
     return main([str(dest), "--url", server.url, *more], archives=archives, free_bytes=lambda _: free, sleep=sleep)
 
 
@@ -160,8 +164,15 @@ def content_names(folder: Path) -> list[str]:
 
 
 def test_the_table_holds_the_seven_archives_with_the_published_sizes():
-    published_mb = {"dev-clean": 337, "dev-other": 314, "test-clean": 346, "test-other": 328,
-                    "train-clean-100": 6_387, "train-clean-360": 23_049, "train-other-500": 30_593}
+    published_mb = {
+        "dev-clean": 337,
+        "dev-other": 314,
+        "test-clean": 346,
+        "test-other": 328,
+        "train-clean-100": 6_387,
+        "train-clean-360": 23_049,
+        "train-other-500": 30_593,
+    }
     assert {archive.name: archive.size // 10**6 for archive in LIBRISPEECH} == published_mb
     assert all(len(bytes.fromhex(archive.md5)) == 16 for archive in LIBRISPEECH)
 
@@ -292,7 +303,8 @@ def test_a_body_of_unknown_length_that_ends_early_is_resumed(server, tmp_path):
 
 @pytest.mark.parametrize(("manner", "reason"), [("reset", "reset by peer"), ("stall", "timed out")])
 def test_a_connection_that_is_reset_or_falls_silent_is_tried_again(
-        server, tmp_path, monkeypatch, capsys, manner, reason):
+    server, tmp_path, monkeypatch, capsys, manner, reason
+):
     monkeypatch.setattr(module, "TIMEOUT_S", 0.2)
     content = subset_tar_gz()
     archive = serve(server, content)
@@ -388,7 +400,7 @@ def test_what_a_killed_process_left_half_unpacked_is_not_taken_for_whole(tmp_pat
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.9999])
 def test_an_archive_cut_short_is_refused_wherever_it_is_cut(keep, tmp_path):
     content = subset_tar_gz()
-    refused(tmp_path, content[:int(len(content) * keep)], why="end")
+    refused(tmp_path, content[: int(len(content) * keep)], why="end")
 
 
 @pytest.mark.parametrize("padding", [0, 1 << 20])  # the end of the archive in tar's last read, or behind it
@@ -407,8 +419,10 @@ def test_what_is_no_archive_is_refused(tmp_path):
     refused(tmp_path, b"<html>please log in</html>", why="[Nn]ot a gzipped file")
 
 
-@pytest.mark.parametrize("name", ["LibriSpeech/../../out.txt", "../out.txt", "LibriSpeech/dev-clean/../../../out.txt",
-                                  "elsewhere/out.txt", ".."])
+@pytest.mark.parametrize(
+    "name",
+    ["LibriSpeech/../../out.txt", "../out.txt", "LibriSpeech/dev-clean/../../../out.txt", "elsewhere/out.txt", ".."],
+)
 def test_a_name_that_leads_out_is_refused(name, tmp_path):
     refused(tmp_path, subset_tar_gz("dev-clean", member(name, b"x")), why="names under LibriSpeech/ only")
 
@@ -418,8 +432,10 @@ def test_an_absolute_name_is_refused(tmp_path):
     refused(tmp_path, subset_tar_gz("dev-clean", member(str(out), b"x")), why="names under LibriSpeech/ only")
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE,
-                                  tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE])
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE],
+)
 def test_links_and_special_files_are_refused(kind, tmp_path):
     strange = member("LibriSpeech/dev-clean/link", kind=kind, link="84/121123/84-121123.trans.txt")
     refused(tmp_path, subset_tar_gz("dev-clean", strange), why="special file 'LibriSpeech/dev-clean/link'")
@@ -477,14 +493,19 @@ def test_only_the_subsets_asked_for_are_fetched_and_archives_can_be_discarded(se
 GB = 10**9
 
 
-@pytest.mark.parametrize(("keep", "part", "need"), [
-    ("--keep-archives", 0, 83_025_000_000),  # archives 10 + 30 + .5 GB; unpacked 1.05 times as much, 42.525 GB
-    ("--discard-archives", 0, 72_525_000_000),  # the largest archive, 30 GB, beside all that is unpacked
-    ("--keep-archives", 1000, 83_024_999_000),  # a part that is there needs no more room
-])
+@pytest.mark.parametrize(
+    ("keep", "part", "need"),
+    [
+        ("--keep-archives", 0, 83_025_000_000),  # archives 10 + 30 + .5 GB; unpacked 1.05 times as much, 42.525 GB
+        ("--discard-archives", 0, 72_525_000_000),  # the largest archive, 30 GB, beside all that is unpacked
+        ("--keep-archives", 1000, 83_024_999_000),  # a part that is there needs no more room
+    ],
+)
 def test_a_disk_too_small_by_one_byte_stops_before_anything_is_asked(server, tmp_path, capsys, keep, part, need):
-    archives = [Archive(name, "0" * 32, size) for name, size in
-                (("dev-clean", 10 * GB), ("dev-other", 30 * GB), ("test-clean", GB // 2))]
+    archives = [
+        Archive(name, "0" * 32, size)
+        for name, size in (("dev-clean", 10 * GB), ("dev-other", 30 * GB), ("test-clean", GB // 2))
+    ]
     (tmp_path / "dev-other.tar.gz.part").write_bytes(bytes(part))
     assert run(server, tmp_path, *archives, free=need - 1, more=(keep,)) == 2
     assert server.asked == []
@@ -510,7 +531,7 @@ def test_ctrl_c_keeps_the_part_says_so_and_the_next_start_goes_on(server, tmp_pa
     server.manners = ["drop"]
     part = tmp_path / "dev-clean.tar.gz.part"
     assert run(server, tmp_path, archive, sleep=interrupted) == 130
-    assert part.read_bytes() == content[:len(content) // 2]
+    assert part.read_bytes() == content[: len(content) // 2]
     assert f"stopped; {part} stays" in capsys.readouterr().err
     assert run(server, tmp_path, archive) == 0
     assert server.asked[1] == f"bytes={len(content) // 2}-"
@@ -531,6 +552,7 @@ def test_a_full_disk_is_no_broken_connection(server, tmp_path, capsys, monkeypat
     def full(*_: object, **__: object):
         def advance(_: int) -> None:
             raise OSError(28, "No space left on device")
+
         yield advance
 
     archive = serve(server, subset_tar_gz())
@@ -540,10 +562,13 @@ def test_a_full_disk_is_no_broken_connection(server, tmp_path, capsys, monkeypat
     assert "No space left" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("spoil", [
-    lambda content: content[:-1] + b"!",  # wrong md5
-    lambda content: content[:1000],  # cut short
-])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content[:-1] + b"!",  # wrong md5
+        lambda content: content[:1000],  # cut short
+    ],
+)
 def test_users_see_one_line_and_no_traceback(server, tmp_path, capsys, spoil):
     content = subset_tar_gz()
     archive = serve(server, content)

@@ -9,8 +9,9 @@ from features import extract
 
 def oracle(tf, samples: np.ndarray) -> np.ndarray:
     """tf.signal in float64; in float32 its own rounding shows in near-silent bands."""
-    spectrum = tf.abs(tf.signal.stft(tf.constant(samples, tf.float64), 512, 160, 512,
-                                     window_fn=tf.signal.hann_window, pad_end=True))
+    spectrum = tf.abs(
+        tf.signal.stft(tf.constant(samples, tf.float64), 512, 160, 512, window_fn=tf.signal.hann_window, pad_end=True)
+    )
     weights = tf.signal.linear_to_mel_weight_matrix(80, 257, 16_000, 80.0, 8000.0, dtype=tf.float64)
     log_mel = tf.math.log(tf.matmul(spectrum, weights) + 1e-6)
     mfcc = tf.signal.mfccs_from_log_mel_spectrograms(log_mel)[..., :13]

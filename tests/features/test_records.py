@@ -20,13 +20,15 @@ def corpus(tmp_path):
 
 def read_all(folder, settings):
     found = manifest.load(folder)
-    examples = [records.parse(raw, settings) for shard in found.shards
-                for raw in records.open_shard(str(folder / shard.file), settings)]
+    examples = [
+        records.parse(raw, settings)
+        for shard in found.shards
+        for raw in records.open_shard(str(folder / shard.file), settings)
+    ]
     return {example["id"].numpy().decode(): example for example in examples}
 
 
-@pytest.mark.parametrize(("dtype", "compression", "tolerance"),
-                         [("float32", "none", 0), ("float16", "gzip", 1e-3)])
+@pytest.mark.parametrize(("dtype", "compression", "tolerance"), [("float32", "none", 0), ("float16", "gzip", 1e-3)])
 def test_what_is_read_back_is_what_was_extracted(tf, corpus, tmp_path, dtype, compression, tolerance):
     settings = Settings(dtype=dtype, compression=compression, shard_utterances=2)
     extract_corpus(corpus, tmp_path / "out", settings=settings, jobs=1)
@@ -44,8 +46,14 @@ def test_what_is_read_back_is_what_was_extracted(tf, corpus, tmp_path, dtype, co
 
 @pytest.mark.parametrize(
     ("frames", "labels", "reason"),
-    [(1671, 5, "longer than 1670"), (10, 1, "shorter"), (11, 2, "2 labels for 1 output"), (13, 2, None),
-     (1670, 830, None), (1670, 831, "831 labels for 830")],
+    [
+        (1671, 5, "longer than 1670"),
+        (10, 1, "shorter"),
+        (11, 2, "2 labels for 1 output"),
+        (13, 2, None),
+        (1670, 830, None),
+        (1670, 831, "831 labels for 830"),
+    ],
 )
 def test_an_utterance_that_cannot_be_trained_on_is_left_out_with_a_reason(frames, labels, reason):
     found = records.misfit(frames, labels, 1670)
@@ -112,8 +120,13 @@ def test_the_same_corpus_gives_the_same_manifest_whatever_the_jobs_and_place(cor
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("{", "not JSON"), ("[]", "schema None, expected 1"), ('{"schema": 99}', "schema 99, expected 1"),
-     ('{"schema": 1, "shards": []}', "settings"), ('{"schema": 1, "shards": 3}', "")],
+    [
+        ("{", "not JSON"),
+        ("[]", "schema None, expected 1"),
+        ('{"schema": 99}', "schema 99, expected 1"),
+        ('{"schema": 1, "shards": []}', "settings"),
+        ('{"schema": 1, "shards": 3}', ""),
+    ],
 )
 def test_a_damaged_manifest_is_named_with_the_way_out(tmp_path, text, expected):
     (tmp_path / "manifest.json").write_text(text)

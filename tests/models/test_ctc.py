@@ -38,8 +38,10 @@ def test_loss_and_gradient_are_tensorflows_dense_ones_padding_included(tf, ctc_l
     labels = tf.constant([[3, 15, 28, 15, 12, 0], [1, 2, 0, 0, 0, 0], [5, 5, 5, 0, 0, 0]])
     lengths, frames = tf.constant([5, 2, 3]), tf.constant([40, 9, 5])
     results = []
-    for loss in (lambda: ctc_loss(labels, lengths, logits, frames),
-                 lambda: tf.nn.ctc_loss(labels, logits, lengths, frames, logits_time_major=False, blank_index=29)):
+    for loss in (
+        lambda: ctc_loss(labels, lengths, logits, frames),
+        lambda: tf.nn.ctc_loss(labels, logits, lengths, frames, logits_time_major=False, blank_index=29),
+    ):
         with tf.GradientTape() as tape:
             tape.watch(logits)
             losses = loss()

@@ -19,8 +19,10 @@ def logits_of(rows: list[list[float]], classes: str) -> np.ndarray:
 
 def path(characters: str) -> np.ndarray:
     """Logits in which the given class of every frame is all but certain."""
-    return logits_of([[float(c == k) for k in " abcdefghijklmnopqrstuvwxyz'_-"] for c in characters],
-                     " abcdefghijklmnopqrstuvwxyz'_-")
+    return logits_of(
+        [[float(c == k) for k in " abcdefghijklmnopqrstuvwxyz'_-"] for c in characters],
+        " abcdefghijklmnopqrstuvwxyz'_-",
+    )
 
 
 def decode(decoder, logits):
@@ -128,8 +130,9 @@ ngram 2=2
 def test_a_language_model_decides_between_words_that_sound_alike(tmp_path):
     pytest.importorskip("kenlm")
     (tmp_path / "model.arpa").write_text(ARPA)
-    decoder = decoders.load("language-model", words=["sea", "see"], beam_width=32,
-                            language_model=tmp_path / "model.arpa")
+    decoder = decoders.load(
+        "language-model", words=["sea", "see"], beam_width=32, language_model=tmp_path / "model.arpa"
+    )
     # "se" then a .51 against separator + e .49: the letters say sea, the language model see.
     rows = [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0.51, 0.49, 0], [0, 0.49, 0.01, 0, 0.5]]
     logits = logits_of(rows, "sea_-")

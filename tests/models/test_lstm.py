@@ -57,8 +57,10 @@ def test_peepholes_follow_the_equations_and_so_do_their_gradients(tf, layers):
     inputs = tf.random.stateless_normal([2, 6, 3], seed=[3, 4])
     layer = LSTM(4, peepholes=True)
     layer(inputs)
-    weights = [tf.constant(np.random.default_rng(n).normal(size=w.shape, scale=0.5), tf.float32)
-               for n, w in enumerate(layer.get_weights())]
+    weights = [
+        tf.constant(np.random.default_rng(n).normal(size=w.shape, scale=0.5), tf.float32)
+        for n, w in enumerate(layer.get_weights())
+    ]
     layer.set_weights(weights)
     outputs, gradients = outputs_and_gradients(tf, layer, inputs)
     with tf.GradientTape() as tape:
