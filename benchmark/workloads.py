@@ -81,7 +81,7 @@ class Workload:
         return asdict(self)
 
 
-_SMALL = {"filters": 192, "units": 192, "norm_momentum": 0.98}
+_SMALL = {"filters": 192, "units": 192, "norm_momentum": 0.98, "decoder": "dictionary", "beam_width": 64}
 
 WORKLOADS = {
     workload.name: workload
@@ -114,6 +114,7 @@ WORKLOADS = {
             max_minutes=7 * 24 * 60,
             normalisation="frame-l2",
             padding="fixed",
+            decoder="dictionary",
         ),
     )
 }

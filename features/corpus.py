@@ -65,13 +65,9 @@ def read_corpus(root: Path) -> tuple[list[Utterance], list[Problem]]:
                 if isinstance(found, Problem):
                     problems.append(found)
                 elif found.id in utterances:
+                    first = utterances[found.id].audio.parent
                     problems.append(
-                        Problem(
-                            where=str(transcripts),
-                            reason=(
-                                f"utterance {found.id} is also in {utterances[found.id].audio.parent}; ids must be unique"
-                            ),
-                        )
+                        Problem(where=str(transcripts), reason=f"utterance {found.id} is in {first} too; expected one")
                     )
                 else:
                     utterances[found.id] = found
