@@ -31,6 +31,10 @@ class Data:
     manifest: Manifest
     seconds: float
 
+    def validation(self, workload: Workload) -> str:
+        """The subset to evaluate every epoch, or "dev" for all dev subsets."""
+        return workload.validation if workload.validation in self.manifest.subsets else "dev"
+
     def layout(self, workload: Workload, batch: int) -> Layout:
         """How the training set is put into batches."""
         lengths = self.manifest.lengths("train")

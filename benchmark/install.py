@@ -30,6 +30,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
+BUILD = ["--build-constraint", str(CONSTRAINTS)]  # known to the pip of constraints.txt, not to every older one
 OLDEST, NEWEST = (3, 10), (3, 12)  # setup.cfg's python_requires
 FAILED, BAD_PYTHON, INTERRUPTED = 1, 2, 130
 
@@ -116,20 +117,17 @@ def set_up(venv: Path, *, dev: bool) -> None:
 def install(venv: Path, wanted: str, *, gpus: list, dev: bool) -> None:
     """All steps, into an empty folder or over an older installation, and the stamp."""
     started = time.monotonic()
-    empty_unless_complete(venv)
     time_and_size = "a few minutes, 4 GB" if gpus else "a minute or two, 1 GB"
     say(f"Setting up {shown(venv)} with Python {sys.version.split()[0]}: {time_and_size}; log: {shown(venv / LOG)}")
     if gpus:
         say(f"With TensorFlow's CUDA libraries, as nvidia-smi lists {len(gpus)} x {gpus[0]}")
+    empty_unless_complete(venv)
     make_environment(venv)
     install_packages(venv, "pip", ["pip"])
     extras = ",".join(name for name, wanted in (("dev", dev), ("gpu", gpus)) if wanted)
     install_packages(venv, "TensorFlow and all others", [*BUILD, "--editable", f".[{extras}]" if extras else "."])
     write_stamp(venv, wanted, kenlm=install_kenlm(venv))
     say(f"{shown(venv)} is complete after {time.monotonic() - started:.0f} s")
-
-
-BUILD = ["--build-constraint", str(CONSTRAINTS)]  # known to the pip of constraints.txt, not to every older one
 
 
 def install_packages(venv: Path, label: str, what: list) -> None:

@@ -28,8 +28,18 @@ from benchmark.phases import Phase
 SCHEMA = 1
 METRICS = ("wer", "cer", "wer_mean", "cer_paper")
 
-POOLED = ("workload", "recipe", "batch", "precision", "features", "decoder", "evaluation", "replicas", "code",
-          "emulated")
+POOLED = (
+    "workload",
+    "recipe",
+    "batch",
+    "precision",
+    "features",
+    "decoder",
+    "evaluation",
+    "replicas",
+    "code",
+    "emulated",
+)
 """What must agree before runs are pooled: anything else measured together would compare different things."""
 
 LARGEST = 2**64  # a number beyond it is a slip; also keeps sums of int and float from overflowing
@@ -108,15 +118,49 @@ class Row(Identity, Outcome):
         return self.started_s + self.seconds
 
 
-COLUMNS = ("schema", "run", "attempt", "platform", "workload", "recipe", "seed", "replicas", "devices", "emulated",
-           "batch", "precision", "features", "decoder", "evaluation", "code", "phase", "epoch", "step", "started_s",
-           "seconds", "utterances", "audio_s", "loss", *METRICS)
+COLUMNS = (
+    "schema",
+    "run",
+    "attempt",
+    "platform",
+    "workload",
+    "recipe",
+    "seed",
+    "replicas",
+    "devices",
+    "emulated",
+    "batch",
+    "precision",
+    "features",
+    "decoder",
+    "evaluation",
+    "code",
+    "phase",
+    "epoch",
+    "step",
+    "started_s",
+    "seconds",
+    "utterances",
+    "audio_s",
+    "loss",
+    *METRICS,
+)
 _TYPES = {f.name: f.type for f in fields(Row)}
 assert set(COLUMNS) == set(_TYPES), set(COLUMNS) ^ set(_TYPES)
 _IDENTITY = tuple(f.name for f in fields(Identity))
 _TEXTS = tuple(name for name in _IDENTITY if _TYPES[name] == "str")
-_AT_LEAST_0 = ("attempt", "replicas", "batch", "epoch", "step", "started_s", "seconds", "utterances", "audio_s",
-               *METRICS)
+_AT_LEAST_0 = (
+    "attempt",
+    "replicas",
+    "batch",
+    "epoch",
+    "step",
+    "started_s",
+    "seconds",
+    "utterances",
+    "audio_s",
+    *METRICS,
+)
 _identity, _texts, _at_least_0 = attrgetter(*_IDENTITY), attrgetter(*_TEXTS), attrgetter(*_AT_LEAST_0)
 
 
@@ -181,7 +225,7 @@ class RunRecord:
     def medians(self, metric: str, *, window: int = 3) -> Iterator[tuple[Row, float]]:
         """Evaluations that end `window` epochs in a row, each with the median error over those epochs."""
         for last in range(window, len(self.evaluations) + 1):
-            rows = self.evaluations[last - window:last]
+            rows = self.evaluations[last - window : last]
             errors = [getattr(row, metric) for row in rows]
             if None not in errors and rows[-1].epoch - rows[0].epoch == window - 1:
                 yield rows[-1], statistics.median(errors)
@@ -244,8 +288,14 @@ class Journal:
 
     def append(self, phase: Phase, span: Span, outcome: Outcome) -> Row:
         """Write a phase's row and flush it. Raises ValueError, and writes nothing, if `read` would refuse it."""
-        row = Row(**asdict(self.identity), **asdict(outcome), phase=phase, attempt=self.attempt,
-                  started_s=round(span.started_s, 6), seconds=round(span.seconds, 6))
+        row = Row(
+            **asdict(self.identity),
+            **asdict(outcome),
+            phase=phase,
+            attempt=self.attempt,
+            started_s=round(span.started_s, 6),
+            seconds=round(span.seconds, 6),
+        )
         values = [_to_text(getattr(row, column)) for column in COLUMNS]
         row = _read_row(str(self.path), values)
         self._writer.writerow(values)
@@ -302,8 +352,10 @@ def _read_rows(path: Path, reader: Iterator[list[str]]) -> list[Row]:
         if rows:
             _check_same_run(where, row, rows[-1])
         if row.started_s < ended_s - 1e-3 and row.phase is not Phase.EVALUATE:
-            raise JournalError(f"{where}: started_s is {row.started_s}, before the row above ended ({ended_s:.6f}); "
-                               f"expected time to run forwards")
+            raise JournalError(
+                f"{where}: started_s is {row.started_s}, before the row above ended ({ended_s:.6f}); "
+                f"expected time to run forwards"
+            )
         ended_s = max(ended_s, row.ended_s)
         rows.append(row)
     return rows
@@ -312,8 +364,9 @@ def _read_rows(path: Path, reader: Iterator[list[str]]) -> list[Row]:
 def _check_same_run(where: str, row: Row, above: Row) -> None:
     if _identity(row) != _identity(above):
         name = next(name for name in _IDENTITY if getattr(row, name) != getattr(above, name))
-        raise JournalError(f"{where}: {name} is {getattr(row, name)!r}, but {getattr(above, name)!r} above; expected "
-                           f"one run a file")
+        raise JournalError(
+            f"{where}: {name} is {getattr(row, name)!r}, but {getattr(above, name)!r} above; expected one run a file"
+        )
     if row.attempt < above.attempt:
         raise JournalError(f"{where}: attempt is {row.attempt}, but {above.attempt} above; expected attempts in order")
 
@@ -327,12 +380,14 @@ def _lines(path: Path, reader: Iterator[list[str]]) -> Iterator[list[str]]:
 
 def _check_header(where: str, values: list[str]) -> None:
     if values != list(COLUMNS):
-        wrong = next((i for i, (a, b) in enumerate(zip(values, COLUMNS, strict=False)) if a != b),
-                     min(len(values), len(COLUMNS)))
+        wrong = next(
+            (i for i, (a, b) in enumerate(zip(values, COLUMNS, strict=False)) if a != b), min(len(values), len(COLUMNS))
+        )
         found = repr(values[wrong][:80]) if wrong < len(values) else "nothing"
         expected = repr(COLUMNS[wrong]) if wrong < len(COLUMNS) else "nothing"
-        raise JournalError(f"{where}: column {wrong + 1} of the header is {found}; expected {expected} "
-                           f"(a journal of schema {SCHEMA})")
+        raise JournalError(
+            f"{where}: column {wrong + 1} of the header is {found}; expected {expected} (a journal of schema {SCHEMA})"
+        )
 
 
 def _read_row(where: str, values: list[str]) -> Row:
@@ -345,8 +400,9 @@ def _read_row(where: str, values: list[str]) -> Row:
         except ValueError as error:
             raise JournalError(f"{where}: {column} is {value[:80]!r}; expected {error}") from None
     if parsed["schema"] != SCHEMA:
-        raise JournalError(f"{where}: schema is {parsed['schema']}; expected {SCHEMA}: read it with the version that "
-                           f"wrote it")
+        raise JournalError(
+            f"{where}: schema is {parsed['schema']}; expected {SCHEMA}: read it with the version that wrote it"
+        )
     try:
         return Row(**parsed)
     except ValueError as error:

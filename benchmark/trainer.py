@@ -145,11 +145,12 @@ class Trainer:
         return Outcome(step=record.step, epoch=record.epoch)
 
     def evaluate(self, record: RunRecord, plan: Plan) -> Outcome:
-        """The whole dev set, each utterance once."""
-        sentences = self._transcribe(self._evaluation_batches("dev"), decode=self.decode)
+        """The whole validation set, each utterance once."""
+        validation = self.data.validation(self.workload)
+        sentences = self._transcribe(self._evaluation_batches(validation), decode=self.decode)
         rates = error_rates([s.target for s in sentences], [s.output for s in sentences])
         self.show("evaluate", sentences)
-        seconds = round(self.data.manifest.seconds("dev"), 2)
+        seconds = round(self.data.manifest.seconds(validation), 2)
         return Outcome(
             step=record.step,
             epoch=record.epoch,
@@ -218,13 +219,13 @@ class Trainer:
 
     # --- transcribing --------------------------------------------------------------------------------------------
 
-    def _evaluation_batches(self, role: str) -> tf.data.Dataset:
-        """A role's utterances in the training set's shapes where they fit, so that little is compiled anew."""
-        longest = max(self.data.manifest.lengths(role))
+    def _evaluation_batches(self, role_or_subset: str) -> tf.data.Dataset:
+        """Its utterances in the training set's shapes where they fit, so that little is compiled anew."""
+        longest = max(self.data.manifest.lengths(role_or_subset))
         edges = self.layout.edges + ((longest,) if longest > self.layout.edges[-1] else ())
-        return self._read(role, Layout(self.layout.batch, edges))
+        return self._read(role_or_subset, Layout(self.layout.batch, edges))
 
-    def _read(self, role: str, layout: Layout) -> tf.data.Dataset:
+    def _read(self, role_or_subset: str, layout: Layout) -> tf.data.Dataset:
         return read_batches(
             self.data.folder,
             self.data.manifest,

@@ -136,7 +136,7 @@ class LiveView(PlainView):
     def _sentence_table(self) -> Table:
         table = Table.grid(padding=(0, 2))
         for sentence in self.shown:
-            table.add_row(Text("target", style="dim"), sentence.target)
+            table.add_row(Text("target", style="dim"), Text(sentence.target))
             table.add_row(Text("output", style="dim"), Text(sentence.output, style="cyan"))
         return table
 

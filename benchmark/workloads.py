@@ -27,7 +27,8 @@ class Workload:
 
     `targets`: metric -> levels in percent. The run ends when all are reached, each by its median over `window`
     epochs, or after `max_epochs` or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`, as
-    in the paper) or "bucket" (at most `buckets` lengths). `sentences` is the embedded corpus's size.
+    in the paper) or "bucket" (at most `buckets` lengths). `sentences` is the embedded corpus's size. `validation` is
+    the subset evaluated every epoch; a corpus without it is evaluated on all its dev subsets.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Workload:
     decoder: str = "greedy"
     beam_width: int = 256
     sentences: int = 2500
+    validation: str = "dev"
     evaluation: str = "resident"
 
     def __post_init__(self) -> None:
@@ -115,6 +117,7 @@ WORKLOADS = {
             normalisation="frame-l2",
             padding="fixed",
             decoder="dictionary",
+            validation="dev-clean",
         ),
     )
 }

@@ -55,7 +55,5 @@ def test_rates_are_the_fewest_edits_over_the_reference(pairs):
     references, hypotheses = zip(*pairs, strict=True)
     rates = error_rates(references, hypotheses)
     words = sum(len(r.split()) for r in references)
-    assert rates.wer == pytest.approx(
-        100 * sum(distance(r.split(), h.split()) for r, h in pairs) / max(words, 1))
-    assert rates.cer == pytest.approx(
-        100 * sum(distance(r, h) for r, h in pairs) / max(sum(map(len, references)), 1))
+    assert rates.wer == pytest.approx(100 * sum(distance(r.split(), h.split()) for r, h in pairs) / max(words, 1))
+    assert rates.cer == pytest.approx(100 * sum(distance(r, h) for r, h in pairs) / max(sum(map(len, references)), 1))

@@ -14,9 +14,22 @@ from features import manifest
 from models import decoders
 
 TINY = replace(workloads.load("mini"), filters=8, units=8, layers=1, buckets=2, dropout=0.1)
-IDENTITY = Identity(run="r", platform="cpu", workload="mini", recipe="paper", seed=1, replicas=1, devices="CPU",
-                    emulated=False, batch=4, precision="float32", features="f", decoder="greedy",
-                    evaluation="resident", code="c")
+IDENTITY = Identity(
+    run="r",
+    platform="cpu",
+    workload="mini",
+    recipe="paper",
+    seed=1,
+    replicas=1,
+    devices="CPU",
+    emulated=False,
+    batch=4,
+    precision="float32",
+    features="f",
+    decoder="greedy",
+    evaluation="resident",
+    code="c",
+)
 
 
 class FakeClock:
@@ -38,21 +51,40 @@ def make(tf, tone_features, tmp_path):
     def trainer(*, replicas=1, batch=4, seed=1, workload=TINY, **options):
         names = [f"CPU:{n}" for n in range(replicas)]
         strategy = tf.distribute.MirroredStrategy(
-            names, cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=names[0]))
-        devices = Devices(strategy=strategy, replicas=replicas, names=("CPU",) * replicas, emulated=replicas > 1,
-                          reduction="first-gpu")
+            names, cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
+        )
+        devices = Devices(
+            strategy=strategy,
+            replicas=replicas,
+            names=("CPU",) * replicas,
+            emulated=replicas > 1,
+            reduction="first-gpu",
+        )
         data = Data(folder=tone_features, manifest=manifest.load(tone_features), seconds=0.0)
-        return Trainer(workload=workload, platform=platforms.load("cpu").with_input(batch=batch), data=data,
-                       devices=devices, seed=seed, folder=tmp_path / f"{replicas}-{seed}", decode=decoders.greedy,
-                       **options)
+        return Trainer(
+            workload=workload,
+            platform=platforms.load("cpu").with_input(batch=batch),
+            data=data,
+            devices=devices,
+            seed=seed,
+            folder=tmp_path / f"{replicas}-{seed}",
+            decode=decoders.greedy,
+            **options,
+        )
 
     return trainer
 
 
 def run(trainer, path, *, max_epochs=2):
     """Train to the end on a clock that counts a second a phase; returns the record."""
-    plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=max_epochs, max_seconds=1e9, targets={},
-                generate_every=4, checkpoint_every=5)
+    plan = Plan(
+        batches_per_epoch=trainer.batches_per_epoch,
+        max_epochs=max_epochs,
+        max_seconds=1e9,
+        targets={},
+        generate_every=4,
+        checkpoint_every=5,
+    )
     journal, clock = Journal.create(path, IDENTITY), FakeClock()
     while (phase := next_phase(journal.record, plan)) is not Phase.DONE:
         journal.append(phase, clock.span(), trainer.perform(phase, journal.record, plan))
@@ -71,7 +103,8 @@ def test_two_epochs_train_every_utterance_once_an_epoch_and_evaluate_all(make, t
         rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
         assert sum(row.utterances for row in rows) == 21
         assert sum(row.audio_s for row in rows) == pytest.approx(
-            manifest.load(tone_features).seconds("train"), abs=0.05)
+            manifest.load(tone_features).seconds("train"), abs=0.05
+        )
     assert [row.utterances for row in record.evaluations] == [7, 7]
     generated = [sentences for phase, sentences in shown if phase == "generate"]
     assert generated and all(len(sentences) == 3 and all(s.target for s in sentences) for sentences in generated)
@@ -79,14 +112,18 @@ def test_two_epochs_train_every_utterance_once_an_epoch_and_evaluate_all(make, t
 
 def test_training_lowers_the_loss(make, tmp_path):
     record = run(make(workload=replace(TINY, dropout=0.0)), tmp_path / "r.csv", max_epochs=6)
-    first, last = (sum(row.loss * row.utterances for row in record.rows if row.phase is Phase.TRAIN and
-                       row.epoch == epoch) for epoch in (1, 6))
+    first, last = (
+        sum(row.loss * row.utterances for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch)
+        for epoch in (1, 6)
+    )
     assert last < 0.95 * first
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_seed_others(make, tmp_path):
-    one, again, other = (losses(run(make(seed=seed), tmp_path / f"{name}.csv", max_epochs=1))
-                         for name, seed in (("one", 1), ("again", 1), ("other", 2)))
+    one, again, other = (
+        losses(run(make(seed=seed), tmp_path / f"{name}.csv", max_epochs=1))
+        for name, seed in (("one", 1), ("again", 1), ("other", 2))
+    )
     np.testing.assert_allclose(one, again, rtol=1e-6)
     assert not np.allclose(one, other, rtol=1e-3)
 
@@ -104,8 +141,11 @@ def test_one_step_is_the_same_on_one_and_on_two_replicas_without_batch_statistic
     """The gradient of a batch is the mean over its utterances, wherever they are computed."""
     from models import deepspeech
 
-    monkeypatch.setattr(deepspeech.BatchNorm, "_moments", lambda self, x, valid: (self.moving_mean * 0.0,
-                                                                                 self.moving_variance * 0.0 + 1.0))
+    monkeypatch.setattr(
+        deepspeech.BatchNorm,
+        "_moments",
+        lambda self, x, valid: (self.moving_mean * 0.0, self.moving_variance * 0.0 + 1.0),
+    )
     weights = []
     for replicas in (1, 2):
         trainer = make(replicas=replicas, workload=replace(TINY, dropout=0.0))

@@ -1,0 +1,70 @@
+from dataclasses import dataclass
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from benchmark.clock import Clock
+from benchmark.journal import Row, RunRecord
+from benchmark.phases import Phase, Plan
+from benchmark.view import LiveView, PlainView, describe
+
+PLAN = Plan(batches_per_epoch=10, max_epochs=4, max_seconds=100, targets={})
+COMMON = {
+    "run": "r",
+    "platform": "cpu",
+    "workload": "mini",
+    "recipe": "paper",
+    "seed": 1,
+    "replicas": 1,
+    "devices": "CPU",
+    "emulated": False,
+    "batch": 4,
+    "precision": "float32",
+    "features": "f",
+    "decoder": "greedy",
+    "evaluation": "resident",
+    "code": "c",
+}
+TRAINED = Row(**COMMON, phase=Phase.TRAIN, started_s=10.0, seconds=4.0, step=5, epoch=1, utterances=20, loss=31.456)
+EVALUATED = Row(
+    **COMMON, phase=Phase.EVALUATE, started_s=14.0, seconds=1.0, step=10, epoch=1, utterances=7, wer=42.04, cer=12.5
+)
+
+
+@dataclass
+class Spoken:
+    target: str
+    output: str
+
+
+def test_a_row_is_one_line():
+    assert "train" in describe(TRAINED) and "loss 31.46  5.0 utterances/s" in describe(TRAINED)  # 20 / 4 s
+    assert "WER 42.0%  CER 12.5%" in describe(EVALUATED)
+
+
+def test_the_plain_view_prints_lines_and_three_sentences(capsys):
+    view = PlainView(PLAN)
+    view.row(TRAINED, RunRecord((TRAINED,)))
+    view.sentences("generate", [Spoken("one", "on")] * 5)
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 + 2 * 3 and "target  one" in err and "output  on" in err
+
+
+@pytest.mark.parametrize("rows", [(), (TRAINED,), (TRAINED, EVALUATED)])
+def test_the_live_view_shows_phase_clock_epoch_loss_rates_and_sentences(rows):
+    now = iter(range(1000))
+    view = LiveView("a run", PLAN, Clock(now=lambda: next(now)))
+    record = RunRecord(rows)
+    view.phase(Phase.GENERATE, record)
+    for row in rows:
+        view.row(row, record)
+    view.sentences("generate", [Spoken("[bold]three", "tree")])
+    console = Console(record=True, width=100, file=StringIO())
+    console.print(view)
+    shown = console.export_text()
+    assert "a run" in shown and "generate" in shown and "of 4" in shown and "[bold]three" in shown
+    if rows:
+        assert "31.46" in shown and "5.0" in shown
+    if len(rows) == 2:
+        assert "42.0%" in shown and "12.5%" in shown

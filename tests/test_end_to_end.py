@@ -1,0 +1,153 @@
+"""The whole path as a user takes it: a corpus folder in, a table out, on two emulated replicas; and what goes wrong."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark import journal
+from benchmark.phases import AFTER, Phase
+
+ROOT = Path(__file__).resolve().parents[1]
+TWO_GPUS = """
+name = "twin"
+label = "Twin"
+description = "two GPUs that no machine has"
+[hardware]
+gpus = 2
+gpu = "Imaginary 1"
+gpu_memory_gib = 8
+links = ["PCIe 3.0 x16", "PCIe 3.0 x16"]
+cpu = "Imaginary"
+logical_cores = 4
+ram_gib = 16
+[input]
+batch = 8
+readers = 2
+buffer = 2
+[training]
+reduction = "nccl"
+precision = "float32"
+"""
+
+
+def command(folder: Path, module: str, *arguments: object) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def run(folder, tone_corpus):
+    """Two tiny epochs on two emulated replicas."""
+    (folder / "twin.toml").write_text(TWO_GPUS)
+    done = command(
+        folder,
+        "benchmark",
+        "--platform",
+        folder / "twin.toml",
+        "--corpus",
+        tone_corpus,
+        "--max-epochs",
+        2,
+        "--name",
+        "first",
+        "--seed",
+        3,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_it_says_loudly_that_it_emulates(run):
+    assert "EMULATED: twin has 2 x Imaginary 1, which are not here" in run.stderr
+    assert "twin (emulated)" in run.stdout and "say nothing about the rig" in run.stdout
+
+
+def test_the_journal_has_every_phase_in_an_order_that_the_machine_allows(run, folder):
+    rows = journal.read(folder / "results" / "first.csv").rows
+    for before, after in zip(
+        (None, *(row.phase for row in rows)), (*(row.phase for row in rows), Phase.DONE), strict=True
+    ):
+        assert after in AFTER[before], (before, after)
+    assert rows[0].phase is Phase.CREATE and rows[-1].phase is Phase.CHECKPOINT
+    assert [row.epoch for row in rows if row.phase is Phase.EVALUATE] == [1, 2]
+    assert {(row.emulated, row.replicas, row.batch, row.seed, row.workload) for row in rows} == {
+        (True, 2, 8, 3, "speech")
+    }
+    for epoch in (1, 2):  # 21 utterances in batches of 8: the last ones are not full, and none is dropped
+        assert sum(row.utterances for row in rows if row.phase is Phase.TRAIN and row.epoch == epoch) == 21
+    assert all(row.utterances == 7 for row in rows if row.phase is Phase.EVALUATE)
+
+
+def test_run_json_tells_what_it_was_made_with(run, folder):
+    facts = json.loads((folder / "results" / "first" / "run.json").read_text())
+    assert facts["platform"]["name"] == "twin" and facts["workload"]["name"] == "speech" and facts["seed"] == 3
+    assert facts["devices"] == {"names": ["CPU", "CPU"], "replicas": 2, "emulated": True, "reduction": "first-gpu"}
+    assert facts["versions"]["tensorflow"].startswith("2.") and len(facts["features"]["manifest_sha256"]) == 64
+    assert "gpu" in facts["unavailable"] or facts["unavailable"] == {}
+
+
+def test_utilisation_was_sampled_and_sentences_were_kept(run, folder):
+    with (folder / "results" / "first" / "utilisation.csv").open() as file:
+        samples = list(csv.DictReader(file))
+    assert len(samples) > 5 and max(float(sample["process_cpu_percent"]) for sample in samples) > 20
+    assert "  target  one one\n" in (folder / "results" / "first" / "sentences.txt").read_text()
+
+
+def test_there_is_a_plain_line_for_every_row_and_no_chatter_of_libraries(run, folder):
+    rows = journal.read(folder / "results" / "first.csv").rows
+    assert sum("epoch" in line and "batch" in line for line in run.stderr.splitlines()) == len(rows)
+    for chatter in ("\x1b", "UserWarning", "oneDNN", "cuda", "port.cc", "Traceback"):
+        assert chatter not in run.stderr + run.stdout
+
+
+def test_the_judge_reads_the_run_from_anywhere(run, folder, tmp_path):
+    judged = command(tmp_path, "benchmark.tta", folder / "results" / "first.csv", "--format", "json")
+    assert judged.returncode == 0
+    assert {row["platform"] for row in json.loads(judged.stdout)} == {"twin"}
+
+
+def test_a_run_is_never_overwritten(run, folder, tone_corpus):
+    before = (folder / "results" / "first.csv").read_bytes()
+    again = command(folder, "benchmark", "--corpus", tone_corpus, "--name", "first")
+    assert again.returncode == 2 and "choose another --name" in again.stderr
+    assert (folder / "results" / "first.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--platform", "sys3"], "sys1"),
+        (["--platform", "absent.toml"], "absent.toml"),
+        (["--corpus", "absent"], "absent: no such folder"),
+        (["--workload", "speech"], "give it with CORPUS=folder"),
+        (["--workload", "librispeech"], "python -m features.download"),
+        (["--name", "../x"], "cannot name files"),
+        (["--batch", "0"], "batch"),
+        (["--max-epochs", "0"], "max_epochs is 0"),
+        (["--platform", "sys1", "--batch", "97"], "97"),
+        (["--decoder", "language-model", "--sentences", "3"], "language model"),
+    ],
+)
+def test_bad_input_gets_one_line_and_status_2(tmp_path, arguments, said):
+    done = command(tmp_path, "benchmark", *arguments)
+    lines = [line for line in done.stderr.strip().splitlines() if line.startswith("benchmark:")]
+    assert done.returncode == 2 and len(lines) == 1 and said in lines[0], done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("results/*.csv"))
