@@ -316,7 +316,8 @@ def step(venv: Path, label: str, command: list) -> None:
     show(f"  {label:<28}")
     with logged(venv, command) as process:
         while process.poll() is None:
-            time.sleep(0.1)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.2)
             if terminal:
                 last = "".join(log_tail(venv, lines=1))[: max(shutil.get_terminal_size().columns - 42, 0)]
                 show(f"\r\033[K  {label:<28} {time.monotonic() - started:4.0f} s  {last}")

@@ -229,7 +229,7 @@ class Trainer:
         return read_batches(
             self.data.folder,
             self.data.manifest,
-            role,
+            role_or_subset,
             layout,
             readers=self.platform.input.readers,
             buffer=self.platform.input.buffer,

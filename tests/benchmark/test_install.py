@@ -343,7 +343,7 @@ def index(tmp_path):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/simple", pages
         server.shutdown()
 
@@ -420,7 +420,7 @@ def imported():
     """Every module that the four packages import, less the standard library and the packages themselves."""
     paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     names = set().union(*(imports_of(ast.parse(path.read_text(encoding="utf-8"))) for path in paths))
-    return names - set(sys.stdlib_module_names) - set(PACKAGES)
+    return names - set(sys.stdlib_module_names) - {"tomllib"} - set(PACKAGES)  # tomllib came with 3.11
 
 
 def module(distribution):
