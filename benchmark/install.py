@@ -75,7 +75,6 @@ def main(argv=None) -> int:
         return BAD_PYTHON
     if options.check:
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a set-up that is ended takes its pip along
     try:
         set_up(Path(os.path.abspath(str(options.venv))), dev=options.dev)
     except (SetupError, OSError) as error:
@@ -400,4 +399,5 @@ def show(text: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a set-up that is ended takes its pip along
     sys.exit(main())

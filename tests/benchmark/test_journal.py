@@ -225,6 +225,7 @@ def swapped(text: str) -> str:
 DAMAGES = {
     "nothing in it": (lambda text: "", 1, "empty; expected the header schema,run,attempt,platform,"),
     "not a journal": (lambda text: "a,b\n1,2\n", 1, "column 1 of the header is 'a'; expected 'schema'"),
+    "a long line of something else": (lambda text: "x" * 500 + "\n", 1, "column 1 of the header is 'xxxx"),
     "another order of columns": (
         lambda text: text.replace("schema,run", "run,schema", 1), 1, "column 1 of the header is 'run'; expected 's"
     ),

@@ -18,11 +18,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmark import judge as judging
 from benchmark import tta
 from benchmark.clock import Span
+from benchmark.doubts import warnings
 from benchmark.journal import COLUMNS, Identity, Journal, JournalError, Outcome, Row, RunRecord, read
+from benchmark.judge import JudgeError, Question, judge
 from benchmark.phases import Phase
-from benchmark.tta import JudgeError, Question, judge, main, report
+from benchmark.tta import main, report
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = {
@@ -91,7 +94,7 @@ def cells(text: str, label: str, *, table: int = 0) -> list[str]:
 
 def doubts(records, **question) -> str:
     asked = Question(**question)
-    return "\n".join(tta.warnings(records, judge(records, asked), asked))
+    return "\n".join(warnings(records, judge(records, asked), asked))
 
 
 # --- the arithmetic of time to accuracy ------------------------------------------------------------------------------
@@ -246,7 +249,7 @@ def test_a_run_that_missed_the_level_counts_as_slower_than_all():
     [([], None), ([None], None), ([3.0], 3.0), ([3.0, None], None), ([5.0, None, 3.0], 5.0), ([None, 1.0, None], None)],
 )
 def test_the_middle_of_values_some_of_which_are_missing(values, expected):
-    assert tta.middle(values) == expected
+    assert judging.middle(values) == expected
 
 
 def test_runs_that_differ_in_what_must_agree_are_not_pooled():
@@ -307,7 +310,7 @@ def test_published_csv_is_table_3_of_the_paper():
         found = {(r["metric"], r["level"], r["platform"]): r["tta_minutes"] for r in csv.DictReader(file)}
     assert found == {(*key, p): m for key, row in TABLE_3.items() for p, m in zip(PLATFORMS, row, strict=True)}
     assert {(m, float(level)) for m, level in TABLE_3} == {
-        (metric.upper(), level) for metric, levels in tta.PAPER_LEVELS.items() for level in levels
+        (metric.upper(), level) for metric, levels in judging.PAPER_LEVELS.items() for level in levels
     }
 
 
@@ -489,7 +492,7 @@ def trained(*seconds, attempt: int = 1, utterances: int = 800, started_s: float 
 
 def test_throughput_is_the_median_of_train_rows_without_the_two_that_compile():
     record = RunRecord(tuple(trained(100.0, 50.0, 8.0, 10.0, 16.0, 8.0, 80.0)))
-    assert tta.throughputs(record) == [100.0, 80.0, 50.0, 100.0, 10.0]  # 800 utterances each
+    assert judging.throughputs(record) == [100.0, 80.0, 50.0, 100.0, 10.0]  # 800 utterances each
     (group,) = judge([record], Question())
     assert group.utterances_per_s == 80.0
     assert "throughput" not in doubts([record])
@@ -497,7 +500,7 @@ def test_throughput_is_the_median_of_train_rows_without_the_two_that_compile():
 
 def test_a_resumed_attempt_compiles_again():
     record = RunRecord((*trained(100.0, 50.0, 8.0), *trained(100.0, 50.0, 4.0, attempt=2, started_s=158.0)))
-    assert tta.throughputs(record) == [100.0, 200.0]
+    assert judging.throughputs(record) == [100.0, 200.0]
 
 
 def test_throughput_of_several_runs_is_the_median_of_theirs():
