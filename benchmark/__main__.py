@@ -21,7 +21,7 @@ import platforms
 from benchmark import tta, workloads
 from benchmark.clock import Clock
 from benchmark.journal import Identity, Journal, JournalError, RunRecord, read
-from benchmark.monitor import Monitor
+from benchmark.monitor import Monitor, summarise
 from benchmark.phases import Phase, Plan, next_phase
 from benchmark.view import PlainView, view
 from benchmark.workloads import Workload
@@ -86,6 +86,7 @@ def run(job: Job) -> int:
     record = read(journal_path)
     if any(row.phase is Phase.EVALUATE for row in record.rows):
         print(tta.report([record]))
+    _say(_utilisation(job.results / job.name / "utilisation.csv"))
     _say(
         f"the run is in {journal_path} and {job.results / job.name}; compare runs with: "
         f"python -m benchmark.tta {job.results}/*.csv"
@@ -152,6 +153,24 @@ def _train(job: Job, data: Data, machine: Devices, journal_path: Path) -> int:
             _say("benchmark: interrupted")
             return INTERRUPTED
     return 0
+
+
+def _utilisation(path: Path) -> str:
+    """One line on how busy the machine was."""
+    if not path.is_file():
+        return "utilisation: not sampled"
+    summary = summarise(path)
+    if not summary.samples or summary.process_cpu_percent_mean is None:
+        return "utilisation: no samples"
+    gpus = ", ".join(
+        f"GPU {n} {gpu.util_percent_mean:.0f}%"
+        for n, gpu in enumerate(summary.gpus)
+        if gpu.util_percent_mean is not None
+    )
+    return (
+        f"utilisation: {summary.process_cpu_percent_mean / 100:.1f} cores, "
+        f"{summary.process_memory_mib_max / 1024:.1f} GiB of memory at most" + (f", {gpus}" if gpus else "")
+    )
 
 
 def _show(log: TextIO, shown: PlainView, record: RunRecord, phase: str, sentences: Sequence[Sentence]) -> None:
