@@ -30,7 +30,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
 	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= SEED= BATCH= NAME= OUT= RUNS= ARGS= PYTHON='
 
-setup: ## make .venv, once and after changes; about a minute, without root, nothing outside this folder
+setup: ## make .venv, once and after changes; a minute or two, without root, nothing outside this folder
 	@$(SETUP)
 
 $(READY): setup.cfg constraints.txt benchmark/install.py

@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from benchmark.data import Data
     from benchmark.devices import Devices
     from benchmark.trainer import Sentence
+    from models.decoders import Decode
 
 BAD_INPUT, DIVERGED, INTERRUPTED = 2, 3, 130
 LOGGED_SENTENCES = 10
@@ -58,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return run(_job(options))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, BrokenProcessPool) as error:
         _say(f"benchmark: {error}")
         return BAD_INPUT
     except KeyboardInterrupt:
@@ -77,12 +79,24 @@ def run(job: Job) -> int:
     prepared = data.prepare(job.workload, folder=job.data, corpus=job.corpus, skip_bad=job.skip_bad, say=_say)
 
     from benchmark import devices
+    from models import decoders
 
+    decode = decoders.load(
+        job.workload.decoder,
+        words=prepared.manifest.words,
+        beam_width=job.workload.beam_width,
+        language_model=job.language_model,
+    )
     machine = devices.prepare(job.platform)
     if machine.emulated:
         _say(_emulation_warning(job.platform, machine.describe()))
     (job.results / job.name).mkdir(parents=True)
-    status = _train(job, prepared, machine, journal_path)
+    try:
+        status = _train(job, prepared, machine, decode, journal_path)
+    except devices.tf.errors.ResourceExhaustedError as error:
+        raise ValueError(_out_of_memory(job.platform, error.message)) from error
+    except devices.tf.errors.OpError as error:
+        raise ValueError(f"TensorFlow gave up: {error.message.splitlines()[0]}") from error
     record = read(journal_path)
     if any(row.phase is Phase.EVALUATE for row in record.rows):
         print(tta.report([record]))
@@ -94,19 +108,12 @@ def run(job: Job) -> int:
     return status
 
 
-def _train(job: Job, data: Data, machine: Devices, journal_path: Path) -> int:
+def _train(job: Job, data: Data, machine: Devices, decode: Decode, journal_path: Path) -> int:
     """The run itself: ask what comes next, do it, write it down."""
     from benchmark import devices, provenance
     from benchmark.trainer import Diverged, Trainer
-    from models import decoders
 
     folder = job.results / job.name
-    decode = decoders.load(
-        job.workload.decoder,
-        words=data.manifest.words,
-        beam_width=job.workload.beam_width,
-        language_model=job.language_model,
-    )
     trainer = Trainer(
         workload=job.workload,
         platform=job.platform,
@@ -153,6 +160,13 @@ def _train(job: Job, data: Data, machine: Devices, journal_path: Path) -> int:
             _say("benchmark: interrupted")
             return INTERRUPTED
     return 0
+
+
+def _out_of_memory(platform: Platform, message: str) -> str:
+    return (
+        f"out of memory with a batch of {platform.batch_per_replica} utterances a replica "
+        f"({message.splitlines()[0][:100]}); give a smaller batch: make bench BATCH={platform.input.batch // 2}"
+    )
 
 
 def _utilisation(path: Path) -> str:

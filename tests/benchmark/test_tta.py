@@ -409,6 +409,11 @@ def test_without_targets_levels_are_the_papers_and_the_best_error_is_told(tmp_pa
     assert "the best median over e = 3 is 17.50%: train longer, or ask for --level 17.5" in one_line
 
 
+def test_of_several_runs_the_best_error_that_any_reached_is_told():
+    text = doubts(make_runs([45, 45, 45], [35, 35, 35]), metrics=("wer",), levels=(20.0,))
+    assert "WER 20% reached by 0 of 2 runs; the best median over e = 3 is 35.00%" in text
+
+
 def test_the_level_that_a_warning_proposes_is_one_that_was_reached():
     record = make_run([35.04, 35.04, 35.04])
     proposed = float(re.search(r"WER .*--level ([\d.]+)", doubts([record]))[1])
@@ -627,6 +632,7 @@ def test_plain_text_fits_100_columns_whatever_is_asked(tmp_path, capsys):
     assert max(map(len, text.splitlines())) <= 100
     assert text.isascii()
     assert all(line == line.rstrip() for line in text.splitlines())
+    assert text.count("\n\nplatform  ") >= 3  # where a table goes on below
     assert sum(line.startswith("a-platform-with-a-name-0 decoder=greedy  ") for line in text.splitlines()) >= 6
 
 
