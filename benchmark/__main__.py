@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 BAD_INPUT, DIVERGED, INTERRUPTED = 2, 3, 130
 LOGGED_SENTENCES = 10
+UNPOOLED_OPTIONS = ("augment", "padding")  # the journal has a column for what else trains differently
 WORKLOAD_OPTIONS = ("recipe", "decoder", "beam_width", "augment", "padding", "sentences", "max_epochs", "max_minutes")
 
 
@@ -245,7 +246,7 @@ def _job(options: argparse.Namespace) -> Job:
         platform = replace(platform, training=replace(platform.training, precision=options.precision))
     workload = workloads.load(options.workload or _default_workload(platform, options))
     changes = {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None}
-    workload = replace(workload, **changes)
+    workload = _changed(workload, changes)
     started = datetime.now().strftime("%Y%m%d-%H%M%S")
     return Job(
         platform=platform,
@@ -259,6 +260,16 @@ def _job(options: argparse.Namespace) -> Job:
         language_model=options.language_model,
         skip_bad=options.skip_bad,
     )
+
+
+def _changed(workload: Workload, changes: dict[str, object]) -> Workload:
+    """The workload with other settings; what would train differently shows in its name, so that runs do not pool."""
+    marks = [
+        f"{name}={changes[name]}"
+        for name in UNPOOLED_OPTIONS
+        if name in changes and changes[name] != getattr(workload, name)
+    ]
+    return replace(workload, **changes, name="+".join([workload.name, *marks]))
 
 
 def _checked_name(name: str) -> str:

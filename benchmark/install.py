@@ -40,7 +40,6 @@ STAMP = ".complete"  # line 1: fingerprint() of what is installed; line 2: wheth
 LOG = "install.log"
 SCRATCH = "scratch"  # pip's cache and temporary files; outlives a break, so that pip need not download all again
 
-DEFAULT_INDEX = "https://pypi.org/simple"  # pip's own default, for the one case in which there is no pip to ask
 WAYS_OUT = (  # what the log says, and what to do about it; the first that matches is shown
     (
         "No space left on device|Disk quota exceeded",
@@ -248,7 +247,7 @@ def make_environment(venv: Path) -> None:
     except (OSError, SetupError) as error:
         raise SetupError(
             f"ensurepip is missing and pip cannot be fetched ({error}). The way out: apt install python3-venv, or "
-            "PIP_INDEX_URL for a mirror, then: make setup"
+            "PIP_INDEX_URL=the package index's address, then: make setup"
         ) from error
     step(venv, "pip, from its wheel", [python, f"{wheel}/pip", "install", "--no-index", "--no-deps", str(wheel)])
 
@@ -265,7 +264,10 @@ def pip_wheel(venv: Path) -> Path:
         command = [*pip, "download", "--no-deps", "--dest", str(wheel.parent), f"pip=={version}"]
         if succeeds(venv, command) and wheel.exists():
             return wheel
-    wheel.write_bytes(download(wheel.name, index=pip_setting("index-url") or DEFAULT_INDEX))
+    index = pip_setting("index-url")
+    if not index:
+        raise SetupError("there is no pip to ask for its default package index, and no PIP_INDEX_URL")
+    wheel.write_bytes(download(wheel.name, index=index))
     return wheel
 
 

@@ -10,7 +10,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("features", "models", "platforms", "benchmark")
 MAY_IMPORT = {"features": set(), "models": {"features.text"}, "platforms": set()}
-WITHOUT_TENSORFLOW = ("phases", "journal", "clock", "workloads", "accuracy", "monitor", "judge", "doubts", "tta", "install", "view")
+WITHOUT_TENSORFLOW = (
+    "phases",
+    "journal",
+    "clock",
+    "workloads",
+    "accuracy",
+    "monitor",
+    "judge",
+    "doubts",
+    "tta",
+    "install",
+    "view",
+)
 
 
 def imports(path: Path) -> set[str]:
