@@ -89,6 +89,11 @@ def run(job: Job) -> int:
         language_model=job.language_model,
     )
     machine = devices.prepare(job.platform)
+    if other := devices.other_gpu(job.platform, machine):
+        _say(
+            f"WARNING: {job.platform.name} has {job.platform.hardware.gpu}, found {other}: the times are not "
+            f"{job.platform.name}'s, and its price does not apply. Describe this machine in a platform file of its own."
+        )
     if machine.emulated:
         _say(_emulation_warning(job.platform, machine.describe()))
     (job.results / job.name).mkdir(parents=True)
@@ -164,9 +169,10 @@ def _train(job: Job, data: Data, machine: Devices, decode: Decode, journal_path:
 
 
 def _out_of_memory(platform: Platform, message: str) -> str:
+    half = platform.replicas * max(1, platform.batch_per_replica // 2)
     return (
         f"out of memory with a batch of {platform.batch_per_replica} utterances a replica "
-        f"({message.splitlines()[0][:100]}); give a smaller batch: make bench BATCH={platform.input.batch // 2}"
+        f"({message.splitlines()[0][:100]}); give a smaller batch: make bench BATCH={half}"
     )
 
 
@@ -174,7 +180,10 @@ def _utilisation(path: Path) -> str:
     """One line on how busy the machine was."""
     if not path.is_file():
         return "utilisation: not sampled"
-    summary = summarise(path)
+    try:
+        summary = summarise(path)
+    except ValueError as error:
+        return f"utilisation: {error}"
     if not summary.samples or summary.process_cpu_percent_mean is None:
         return "utilisation: no samples"
     gpus = ", ".join(
@@ -247,6 +256,9 @@ def _job(options: argparse.Namespace) -> Job:
     workload = workloads.load(options.workload or _default_workload(platform, options))
     changes = {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None}
     workload = _changed(workload, changes)
+    if options.recipe == "authors":
+        workload = replace(workload, normalisation="frame-l2")  # theirs in most runs
+    _check(options, workload)
     started = datetime.now().strftime("%Y%m%d-%H%M%S")
     return Job(
         platform=platform,
@@ -260,6 +272,19 @@ def _job(options: argparse.Namespace) -> Job:
         language_model=options.language_model,
         skip_bad=options.skip_bad,
     )
+
+
+def _check(options: argparse.Namespace, workload: Workload) -> None:
+    """What would be refused later, after hours of preparation."""
+    if not 0 <= options.seed < 2**32:
+        raise ValueError(f"seed is {options.seed}; expected 0 to {2**32 - 1}")
+    if not 0 <= options.monitor_hz <= 100:
+        raise ValueError(f"monitor-hz is {options.monitor_hz}; expected 0 (off) to 100 samples a second")
+    if workload.decoder == "language-model" and not (options.language_model and options.language_model.is_file()):
+        raise ValueError(
+            f"language model {options.language_model}: no such file; give an ARPA or KenLM binary file "
+            f"with --language-model"
+        )
 
 
 def _changed(workload: Workload, changes: dict[str, object]) -> Workload:

@@ -10,9 +10,11 @@ data/features/NAME-dtype/               shards and manifest.json
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from features import manifest, synthesis
 from features.__main__ import extract_corpus
 from features.batches import Layout
 from features.manifest import Manifest
+
+LIBRISPEECH_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500", "dev-clean")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +67,49 @@ def prepare(
     """
     started = time.monotonic()
     root, features = _places(workload, folder, corpus)
-    if workload.corpus == "embedded" and corpus is None and not (root / "corpus.json").is_file():
-        say(f"preparing: speaking {workload.sentences:,} sentences into {root}")
-        synthesis.synthesise(root, sentences=workload.sentences)
-    if not (workload.corpus == "librispeech" and corpus is None and (features / manifest.NAME).is_file()):
-        say(f"preparing: features of {root} in {features}")
-        extract_corpus(root, features, settings=manifest.Settings(max_frames=workload.max_frames), skip_bad=skip_bad)
+    settings = manifest.Settings(max_frames=workload.max_frames)
+    with locked(folder, say):
+        if workload.corpus == "embedded" and corpus is None:
+            say(f"preparing: {workload.sentences:,} sentences, spoken, in {root}")
+            synthesis.synthesise(root, sentences=workload.sentences)
+        if root.is_dir() or corpus is not None:  # LibriSpeech's features may be there without its audio
+            say(f"preparing: features of {root} in {features}")
+            extract_corpus(root, features, settings=settings, skip_bad=skip_bad)
     found = manifest.load(features)
+    if workload.corpus == "librispeech" and corpus is None:
+        _check_librispeech(found, features, settings)
     for role in ("train", "dev"):
         found.select(role)
         if not found.utterances(role):
             raise ValueError(f"{root}: no usable utterances in the {role} subsets; expected at least one")
     return Data(folder=features, manifest=found, seconds=time.monotonic() - started)
+
+
+@contextmanager
+def locked(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """One process at a time prepares data in a folder; others wait and then find it ready."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another process is preparing data in {folder}; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _check_librispeech(found: Manifest, features: Path, settings: manifest.Settings) -> None:
+    missing = [subset for subset in LIBRISPEECH_SUBSETS if subset not in found.subsets]
+    if missing:
+        raise ValueError(
+            f"{features}: features of {', '.join(missing)} are missing; download and unpack all of "
+            f"LibriSpeech (python -m features.download), or learn a part of it as WORKLOAD=speech"
+        )
+    if found.settings.max_frames != settings.max_frames:
+        raise ValueError(
+            f"{features}: made with max_frames {found.settings.max_frames}, expected "
+            f"{settings.max_frames}; delete the folder and extract again"
+        )
 
 
 def _places(workload: Workload, folder: Path, corpus: Path | None) -> tuple[Path, Path]:

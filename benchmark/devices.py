@@ -7,6 +7,7 @@ devices.emulated                        # True: the times say nothing about the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from features.quiet import import_tensorflow
@@ -41,11 +42,7 @@ def gpus_present() -> int:
 
 
 def prepare(platform: Platform) -> Devices:
-    """Set up devices, numeric precision and the gradients' reduction as the platform's file says.
-
-    Raises:
-        ValueError: a mixed precision that the CPU cannot emulate.
-    """
+    """Set up devices, numeric precision and the gradients' reduction as the platform's file says."""
     wanted, replicas = platform.hardware.gpus, platform.replicas
     gpus = tf.config.list_physical_devices("GPU")[:wanted]
     emulated = wanted > 0 and len(gpus) < wanted
@@ -63,6 +60,16 @@ def prepare(platform: Platform) -> Devices:
     reduction = "first-gpu" if emulated and platform.training.reduction == "nccl" else platform.training.reduction
     strategy = tf.distribute.MirroredStrategy(logical, cross_device_ops=_cross_device_ops(reduction, logical[0]))
     return Devices(strategy=strategy, replicas=replicas, names=names, emulated=emulated, reduction=reduction)
+
+
+def other_gpu(platform: Platform, devices: Devices) -> str | None:
+    """The name of a GPU that is not the platform's, going by the numbers in its model ("2070", "V100", "H200")."""
+    models = [
+        word for word in (platform.hardware.gpu or "").upper().split() if re.fullmatch(r"[A-Z]*\d{2,4}[A-Z]*", word)
+    ]
+    models = [word for word in models if not re.fullmatch(r"\d{1,3}(GB|GIB)?", word)]
+    found = [] if devices.emulated or not models else [name for name in devices.names if models[0] not in name.upper()]
+    return found[0] if found and platform.hardware.gpus else None
 
 
 def synchronise() -> None:

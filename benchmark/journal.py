@@ -37,6 +37,7 @@ POOLED = (
     "decoder",
     "evaluation",
     "replicas",
+    "devices",
     "code",
     "emulated",
 )
@@ -243,12 +244,17 @@ class RunRecord:
         row = self.reached(metric, level, window=window)
         return None if row is None else self.clock_s(row.ended_s, clock)
 
+    @property
+    def created_s(self) -> float:
+        """When model creation began: the zero of the wall and train clocks."""
+        return self.rows[0].started_s if self.rows else 0.0
+
     def clock_s(self, until_s: float, clock: str = "wall") -> float:
-        """What a clock shows at a moment given in seconds since model creation."""
+        """What a clock shows at a moment of the journal."""
         started_s = [row.started_s for row in self.rows if row.phase is Phase.TRAIN]
         if clock == "mlperf" and started_s:
             return until_s - min(started_s)
-        return until_s - self.alone_s(CLOCKS[clock], until_s=until_s)
+        return until_s - self.created_s - self.alone_s(CLOCKS[clock], until_s=until_s)
 
     def alone_s(self, phases: Collection[Phase], *, until_s: float = float("inf")) -> float:
         """Seconds in which these phases ran and no other: an evaluation may overlap training."""

@@ -32,7 +32,7 @@ AS_THE_PAPER = {"wer": "wer_mean", "cer": "cer_paper"}  # its authors averaged o
 CORPUS_SUM = {mean: total for total, mean in AS_THE_PAPER.items()}
 PUBLISHED = Path(__file__).with_name("published.csv")  # the paper's table 3
 
-SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "devices", "run")
+SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "run")
 """What --by can keep apart. Platform, workload and emulation always are."""
 
 COMPILING_ROWS = 2  # first train rows of an attempt: its first steps compile. Only throughput leaves them out

@@ -8,6 +8,7 @@ What cannot be found out is null; sensors that cannot be read stand under "unava
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform as host
@@ -97,14 +98,15 @@ def write(folder: Path, facts: dict[str, object]) -> None:
 def code_version() -> tuple[str | None, bool | None]:
     """Git commit of the checkout and whether it has uncommitted changes; None for an installed package."""
     commit = _git("rev-parse", "HEAD")
-    status = _git("status", "--porcelain")
-    return commit, None if status is None or commit is None else bool(status)
+    changes = _git("diff", "HEAD", "--stat")
+    return commit, None if changes is None or commit is None else bool(changes)
 
 
 def short_code() -> str:
-    """The code's version as the journal has it: "0.1.0+1a2b3c4d", with "-dirty" after uncommitted changes."""
+    """The code's version as the journal has it: "0.1.0+1a2b3c4d", and "-dirty5e6f70", a hash, after changes to it."""
     commit, dirty = code_version()
-    return f"{_version('speech-tta') or 'unknown'}" + (f"+{commit[:8]}" if commit else "") + ("-dirty" if dirty else "")
+    changes = "-dirty" + hashlib.sha256((_git("diff", "HEAD") or "").encode()).hexdigest()[:6] if dirty else ""
+    return f"{_version('speech-tta') or 'unknown'}" + (f"+{commit[:8]}" if commit else "") + changes
 
 
 def _git(*command: str) -> str | None:

@@ -180,7 +180,7 @@ def _long_row(group: Group, level: Level, question: Question) -> dict[str, objec
         "workload": group.workload,
         "emulated": group.emulated,
         "published": group.published,
-        **{name: group.values(name) for name in ("seed", "devices", "run")},
+        **{name: group.values(name) for name in ("seed", "run")},
         "metric": level.metric,
         "level_percent": level.percent,
         "window_epochs": question.window,

@@ -7,13 +7,11 @@ an earlier run finished, with the same settings and the same audio, are kept.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import random
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from features.corpus import CorpusError, Problem, Utterance, read_corpus, role
 from features.extract import FRAME_STEP_S
 from features.progress import progress
 from features.records import ShardOutcome, ShardPlan, finished, outcome_path, worker_environment, write_shard
+from features.workers import spawned
 
 SKIP_BAD_HINT = "repair it, or pass --skip-bad to leave such utterances out and list them in the manifest"
 
@@ -91,21 +90,16 @@ def _write(plans: list[ShardPlan], *, jobs: int) -> dict[Path, ShardOutcome]:
 
 def _in_workers(plans: list[ShardPlan], jobs: int) -> Iterator[tuple[ShardPlan, ShardOutcome]]:
     """Write shards in spawned processes; yields them as they get done."""
-    if not plans:
-        return
-    context = multiprocessing.get_context("spawn")
-    with worker_environment(), ProcessPoolExecutor(min(jobs, len(plans)), mp_context=context) as pool:
-        futures = {pool.submit(write_shard, plan): plan for plan in plans}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool:
-            raise CorpusError(
-                "a worker process was killed (out of memory?); start again, with fewer --jobs if it "
-                "repeats: finished shards are kept"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    by_file = {plan.path.name: plan for plan in plans}
+    try:
+        with worker_environment():
+            for outcome in spawned(write_shard, plans, jobs=min(jobs, len(plans))) if plans else ():
+                yield by_file[outcome.shard.file], outcome
+    except BrokenProcessPool:
+        raise CorpusError(
+            "a worker process was killed (out of memory?); start again, with fewer --jobs if it repeats: finished "
+            "shards are kept"
+        ) from None
 
 
 def _manifest(
@@ -130,11 +124,11 @@ def _manifest(
 
 
 def _remove_strangers(out: Path, plans: list[ShardPlan]) -> None:
-    """Delete shards of an earlier extraction that are no part of this one."""
-    ours = {plan.path for plan in plans}
-    for path in set(out.glob("*.tfrecord")) - ours:
-        path.unlink()
-        outcome_path(path).unlink(missing_ok=True)
+    """Delete shards that an earlier extraction finished here and that are no part of this one, and nothing else."""
+    for path in set(out.glob("*.tfrecord")) - {plan.path for plan in plans}:
+        if outcome_path(path).is_file():
+            path.unlink()
+            outcome_path(path).unlink()
 
 
 def describe(result: manifest.Manifest) -> Iterator[str]:
@@ -171,7 +165,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--max-seconds",
-        type=float,
+        type=_seconds,
         default=16.7,
         metavar="S",
         help="leave out longer utterances, as the paper does; default: %(default)s",
@@ -184,6 +178,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="worker processes; default: all cores")
     return parser.parse_args(argv)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.11 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text}; expected seconds from 0.11 to 3600")
+    return seconds
 
 
 def main(argv: list[str] | None = None) -> int:

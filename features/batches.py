@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 NORMALISATIONS = ("none", "frame-l2", "utterance")
-INTERLEAVED_SHARDS = 8
+INTERLEAVED_SHARDS = 16
 SHUFFLE_WINDOW = 1024
 EDGE_STEP_FRAMES = 8
 
@@ -127,7 +127,7 @@ def read_batches(
     dataset = tf.data.Dataset.from_tensor_slices(paths).interleave(
         lambda path: open_shard(path, manifest.settings),
         cycle_length=INTERLEAVED_SHARDS,
-        num_parallel_calls=readers,
+        num_parallel_calls=min(readers, INTERLEAVED_SHARDS),
         deterministic=True,
     )
     if rng is not None and not order.files_only:

@@ -88,8 +88,6 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
     Raises:
         ValueError: an audio file cannot be read and the plan says not to skip bad ones; the message names it.
     """
-    tf = import_tensorflow()
-
     key = plan.key
     frames: list[int] = []
     words: set[str] = set()
@@ -97,7 +95,8 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
     bad: dict[str, str] = {}
     notes: Counter[str] = Counter()
     beside = plan.path.with_name(plan.path.name + ".tmp")
-    with tf.io.TFRecordWriter(str(beside), options=_tf_compression(plan.settings)) as writer:
+    outcome_path(plan.path).unlink(missing_ok=True)  # what it says will no longer be true
+    with _writer(beside, plan.settings) as writer:
         for utterance in plan.utterances:
             try:
                 audio = extract.read_audio(utterance.audio)
@@ -123,6 +122,17 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
     )
     manifest.replace_text(outcome_path(plan.path), json.dumps(asdict(outcome)))
     return outcome
+
+
+@contextmanager
+def _writer(path: Path, settings: manifest.Settings) -> Iterator[tf.io.TFRecordWriter]:
+    """TensorFlow's, with its errors (a full disk, no permission) as an OSError."""
+    tf = import_tensorflow()
+    try:
+        with tf.io.TFRecordWriter(str(path), options=_tf_compression(settings)) as writer:
+            yield writer
+    except tf.errors.OpError as error:
+        raise OSError(f"{path}: cannot be written ({error.message}); make room, then start again") from None
 
 
 def finished(plan: ShardPlan) -> ShardOutcome | None:

@@ -25,19 +25,14 @@ import argparse
 import hashlib
 import json
 import math
-import multiprocessing
 import os
-import signal
 import sys
-import threading
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +42,7 @@ from scipy.signal import lfilter
 from features.espeak import SAMPLE_RATE_HZ, espeak_version, speak
 from features.grammar import GRAMMAR, VOCABULARY, sentence
 from features.progress import progress
+from features.workers import spawned
 
 SCHEMA = 1  # of corpus.json, and of the signal processing below
 
@@ -251,45 +247,7 @@ def _spoken(chapters: list[Chapter], *, jobs: int) -> Iterator[tuple[Chapter, fl
     """Each chapter with its seconds, as they get ready."""
     block = jobs * CHAPTERS_PER_WORKER
     for first in range(0, len(chapters), block):
-        yield from _spoken_by_new_workers(chapters[first : first + block], jobs=jobs)
-
-
-def _spoken_by_new_workers(chapters: list[Chapter], *, jobs: int) -> Iterator[tuple[Chapter, float]]:
-    """At most two chapters a worker are handed out at a time."""
-    context = multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
-    waiting = iter(chapters)
-    with ProcessPoolExecutor(jobs, context, initializer=_die_with_parent) as pool:
-        try:
-            with _interrupts_held():  # the workers inherit this: Ctrl-C is the parent's
-                running = {pool.submit(_speak_chapter, chapter) for chapter in islice(waiting, 2 * jobs)}
-            while running:
-                ready, running = wait(running, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(_speak_chapter, chapter) for chapter in islice(waiting, len(ready))}
-                yield from (future.result() for future in ready)
-        except BaseException:  # Ctrl-C too; chapters cut short are spoken again later
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-            raise
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _die_with_parent() -> None:
-    """Without this a worker whose parent was killed would wait for work for ever."""
-
-    def watch() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+        yield from spawned(_speak_chapter, chapters[first : first + block], jobs=jobs)
 
 
 # ---- the whole corpus

@@ -151,6 +151,9 @@ class Platform(_Checked):
         if over:
             near = " or ".join(str(n) for n in (batch - over, batch - over + gpus) if n > 0)
             raise _wrong(Input, "batch", batch, f"a multiple of [hardware] gpus, {gpus}: {near}")
+        if self.training.reduction == "hierarchical" and gpus % 2 and gpus > 1:
+            # TensorFlow's halves the devices, and would leave the last one's gradients out.
+            raise _wrong(Training, "reduction", "hierarchical", f"first-gpu or nccl with {gpus} GPUs: it needs pairs")
         if self.price and gpus > 0 and self.price.gpus == 0:
             raise _wrong(Price, "gpus", self.price.gpus, f"what the {gpus} GPUs of [hardware] gpus cost")
 

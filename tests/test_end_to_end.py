@@ -139,6 +139,8 @@ def test_a_run_is_never_overwritten(run, folder, tone_corpus):
         (["--workload", "speech"], "give it with CORPUS=folder"),
         (["--workload", "librispeech"], "python -m features.download"),
         (["--name", "../x"], "cannot name files"),
+        (["--seed", "-1"], "seed is -1; expected 0 to"),
+        (["--monitor-hz", "1000"], "monitor-hz is 1000.0"),
         (["--batch", "0"], "batch"),
         (["--max-epochs", "0"], "max_epochs is 0"),
         (["--platform", "sys1", "--batch", "97"], "97"),

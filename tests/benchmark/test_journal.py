@@ -378,7 +378,18 @@ def test_runs_may_be_pooled_unless_what_must_agree_differs():
     def run(**changes) -> RunRecord:
         return RunRecord((replace(make_row(Phase.TRAIN), **changes),))
 
-    assert differing([run(), run(seed=2, run="other", devices="other"), RunRecord()]) == []
+    assert differing([run(), run(seed=2, run="other"), RunRecord()]) == []
     assert differing([run(), run(batch=48), run(code="x")]) == [("batch", [48, 96]), ("code", ["0.1.0+cd34", "x"])]
     assert differing([run(), run(batch=48)], ["code"]) == []
     assert set(POOLED) <= {name for name in COLUMNS if name not in METRICS}
+
+
+def test_clocks_begin_with_model_creation_and_not_with_the_sampler_that_was_started_before():
+    rows = tuple(
+        replace(make_row(phase), started_s=started_s, seconds=seconds)
+        for phase, started_s, seconds in ((Phase.CREATE, 0.5, 2.0), (Phase.TRAIN, 2.5, 10.0))
+    )
+    record = RunRecord(rows)
+    assert record.clock_s(12.5) == 12.0  # 12.5 - 0.5
+    assert record.clock_s(12.5, "train") == 10.0  # less 2 of creation
+    assert record.clock_s(12.5, "mlperf") == 10.0  # 12.5 - 2.5

@@ -265,11 +265,17 @@ def test_runs_that_differ_in_what_must_agree_are_not_pooled():
     assert [group.label for group in groups] == ["sys1 precision=float32 code=cd34", "sys1 precision=tf32 code=ef56"]
 
 
-def test_seeds_runs_and_devices_may_differ_within_a_group():
-    runs = [make_run([30]), make_run([31], run="b", seed=2, devices="other")]
+def test_seeds_and_runs_may_differ_within_a_group():
+    runs = [make_run([30]), make_run([31], run="b", seed=2)]
     (group,) = judge(runs, Question())
     assert len(group.records) == 2
     assert len(judge(runs, Question(by=("seed",)))) == 2
+
+
+def test_runs_on_other_devices_do_not_pool_under_one_platforms_name():
+    runs = [make_run([30]), make_run([31], run="b", seed=2, devices="2 x NVIDIA H200")]
+    with pytest.raises(JudgeError, match=r"devices is .*NVIDIA H200.*--by devices"):
+        judge(runs, Question())
 
 
 def test_platforms_and_workloads_are_groups_of_their_own():

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,6 +109,20 @@ def test_shards_of_another_extraction_are_removed(corpus, tmp_path):
     extract_corpus(corpus, tmp_path / "out", settings=Settings(shard_utterances=1), jobs=1)
     extract_corpus(corpus, tmp_path / "out", settings=Settings(shard_utterances=3), jobs=1)
     assert [path.name for path in (tmp_path / "out").glob("*.tfrecord")] == ["train-a-00000.tfrecord"]
+
+
+def test_files_of_others_in_the_folder_are_left_alone(corpus, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.tfrecord").write_bytes(b"precious")
+    extract_corpus(corpus, tmp_path / "out", jobs=1)
+    assert (tmp_path / "out" / "mine.tfrecord").read_bytes() == b"precious"
+
+
+def test_the_digest_is_of_what_was_learnt_and_not_of_the_last_digits_of_its_floats(corpus, tmp_path):
+    found = extract_corpus(corpus, tmp_path / "out", jobs=1)
+    other_bytes = tuple(replace(shard, sha256="0" * 64) for shard in found.shards)
+    assert replace(found, shards=other_bytes).digest == found.digest
+    assert replace(found, words=("else",)).digest != found.digest
 
 
 def test_the_same_corpus_gives_the_same_manifest_whatever_the_jobs_and_place(corpus, tmp_path):
