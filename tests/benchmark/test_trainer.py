@@ -13,7 +13,7 @@ from benchmark.phases import Phase, Plan, next_phase
 from features import manifest
 from models import decoders
 
-TINY = replace(workloads.load("mini"), filters=8, units=8, layers=1, buckets=2, dropout=0.1)
+TINY = replace(workloads.load("mini"), filters=8, units=8, layers=1, buckets=1, dropout=0.1)
 IDENTITY = Identity(
     run="r",
     platform="cpu",
