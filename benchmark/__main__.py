@@ -290,9 +290,7 @@ def _check(options: argparse.Namespace, workload: Workload) -> None:
 def _changed(workload: Workload, changes: dict[str, object]) -> Workload:
     """The workload with other settings; what would train differently shows in its name, so that runs do not pool."""
     marks = [
-        f"{name}={changes[name]}"
-        for name in UNPOOLED_OPTIONS
-        if name in changes and changes[name] != getattr(workload, name)
+        str(changes[name]) for name in UNPOOLED_OPTIONS if name in changes and changes[name] != getattr(workload, name)
     ]
     return replace(workload, **changes, name="+".join([workload.name, *marks]))
 

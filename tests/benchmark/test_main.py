@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+import platforms
+from benchmark import __main__ as command
+from benchmark import workloads
+
+
+def job(*arguments: str) -> command.Job:
+    return command._job(command._parser().parse_args(list(arguments)))
+
+
+def test_the_default_is_mini_on_the_cpu_and_a_corpus_makes_it_speech():
+    assert (job().platform.name, job().workload.name, job().seed) == ("cpu", "mini", 1)
+    assert job("--corpus", "somewhere").workload.name == "speech"
+
+
+def test_librispeech_needs_its_features_and_the_gpus(tf, tmp_path):
+    (tmp_path / "features" / "librispeech").mkdir(parents=True)
+    (tmp_path / "features" / "librispeech" / "manifest.json").write_text("{}")
+    for platform in ("cpu", "sys1"):  # there are no GPUs in a test
+        assert job("--platform", platform, "--data", str(tmp_path)).workload.name == "mini"
+
+
+def test_knobs_on_the_command_line_change_the_platform_and_the_workload():
+    asked = job("--batch", "8", "--readers", "3", "--precision", "mixed_bfloat16", "--max-epochs", "2")
+    assert (asked.platform.input.batch, asked.platform.input.readers) == (8, 3)
+    assert asked.platform.training.precision == "mixed_bfloat16" and asked.workload.max_epochs == 2
+
+
+def test_what_trains_differently_shows_in_the_workloads_name():
+    assert job("--augment", "specaugment").workload.name == "mini+specaugment"
+    assert job("--padding", "bucket").workload.name == "mini"  # as it is anyway
+    assert job("--recipe", "authors").workload.normalisation == "frame-l2"
+
+
+def test_a_name_is_made_of_platform_workload_seed_and_time():
+    assert job("--seed", "7").name.startswith("cpu-mini-seed7-20")
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a b", "../x"])
+def test_a_name_must_name_files(name):
+    with pytest.raises(ValueError, match="cannot name files"):
+        command._checked_name(name)
+
+
+def test_out_of_memory_proposes_a_batch_that_the_gpus_divide():
+    said = command._out_of_memory(platforms.load("sys1"), "OOM when allocating\nmore")
+    assert "24 utterances a replica" in said and "BATCH=48" in said  # 4 GPUs x 24 / 2
+    smallest = platforms.load("sys1").with_input(batch=4)
+    assert "BATCH=4" in command._out_of_memory(smallest, "OOM")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "not sampled"),
+        ("seconds,process_cpu_percent,process_memory_mib,host_cpu_percent\n", "no samples"),
+        ("something,else\n1,2\n", "found the columns"),
+        (
+            (
+                "seconds,process_cpu_percent,process_memory_mib,host_cpu_percent,gpu0_util_percent,gpu0_power_w,"
+                "gpu0_memory_mib\n1,100,2048,50,90,,\n2,200,1024,50,80,,\n"
+            ),
+            "1.5 cores, 2.0 GiB of memory at most, GPU 0 85%",  # (100 + 200) / 2, max(2048, 1024), (90 + 80) / 2
+        ),
+    ],
+)
+def test_utilisation_is_one_line_and_never_fails_a_run(tmp_path: Path, text, said):
+    path = tmp_path / "utilisation.csv"
+    if text is not None:
+        path.write_text(text)
+    assert said in command._utilisation(path)
+
+
+def test_the_epilogue_of_help_names_every_workload(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in workloads.WORKLOADS) and "sys10" in shown
