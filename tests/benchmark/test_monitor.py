@@ -199,6 +199,9 @@ def test_a_busy_child_raises_process_cpu_percent(output, no_gpu):
 
 
 def test_a_child_that_ends_between_samples_takes_nothing_back():
+    before = ProcessTree(os.getpid())
+    before.cpu_percent()
+    others_mib = before.memory_mib()  # helpers that other tests left, idle; a tree leaves its reader out
     child = subprocess.Popen(SPIN)
     tree = ProcessTree(os.getpid())
     time.sleep(0.3)
@@ -206,9 +209,9 @@ def test_a_child_that_ends_between_samples_takes_nothing_back():
     time.sleep(0.1)
     child.kill()
     child.wait()
-    # We alone are left, and a tree leaves its reader out. By sums it would be -0.3 s / 0.1 s = -300 %.
-    assert tree.cpu_percent() == 0
-    assert tree.memory_mib() == 0
+    # By sums it would be -0.3 s / 0.1 s = -300 %.
+    assert 0 <= tree.cpu_percent() < 20
+    assert tree.memory_mib() == pytest.approx(others_mib, abs=1)
 
 
 def test_a_child_found_late_does_not_bring_its_past_as_a_peak(monkeypatch):
