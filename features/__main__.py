@@ -75,6 +75,8 @@ def _write(plans: list[ShardPlan], *, jobs: int) -> dict[Path, ShardOutcome]:
     """Write the shards that are not finished yet; a worker's ValueError becomes a CorpusError."""
     outcomes = {plan.path: done for plan in plans if (done := finished(plan))}
     waiting = [plan for plan in plans if plan.path not in outcomes]
+    if not waiting:
+        return outcomes
     total = sum(len(plan.utterances) for plan in waiting)
     try:
         with progress("features", total=total, unit="utterances") as advance:
@@ -93,7 +95,7 @@ def _in_workers(plans: list[ShardPlan], jobs: int) -> Iterator[tuple[ShardPlan, 
     by_file = {plan.path.name: plan for plan in plans}
     try:
         with worker_environment():
-            for outcome in spawned(write_shard, plans, jobs=min(jobs, len(plans))) if plans else ():
+            for outcome in spawned(write_shard, plans, jobs=min(jobs, len(plans))):
                 yield by_file[outcome.shard.file], outcome
     except BrokenProcessPool:
         raise CorpusError(

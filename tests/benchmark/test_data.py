@@ -11,7 +11,7 @@ def test_the_embedded_corpus_and_its_features_are_made_once(tmp_path):
     said = []
     first = data.prepare(MINI, folder=tmp_path, say=said.append)
     assert first.manifest.utterances("train") == 1 and first.manifest.utterances("dev") == 1
-    assert any("speaking 3 sentences" in line for line in said)
+    assert any("3 sentences, spoken" in line for line in said)
     written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tfrecord")}
     again = data.prepare(MINI, folder=tmp_path, say=said.append)
     assert again.manifest == first.manifest
