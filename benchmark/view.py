@@ -127,11 +127,12 @@ class LiveView(PlainView):
         table.add_row(*(Text(value, style="bold") for value in figures.values()))
         return table
 
-    def _epoch_bar(self) -> ProgressBar:
+    def _epoch_bar(self) -> Table:
         per_epoch = self.plan.batches_per_epoch
-        return ProgressBar(
-            total=per_epoch, completed=self.record.step % per_epoch or (per_epoch if self.record.step else 0), width=60
-        )
+        done = self.record.step % per_epoch or (per_epoch if self.record.step else 0)
+        row = Table.grid()  # a bar by itself would not end its line
+        row.add_row(ProgressBar(total=per_epoch, completed=done, width=60), Text(f"  batch {done} of {per_epoch}"))
+        return row
 
     def _sentence_table(self) -> Table:
         table = Table.grid(padding=(0, 2))

@@ -64,6 +64,9 @@ def test_the_live_view_shows_phase_clock_epoch_loss_rates_and_sentences(rows):
     console.print(view)
     shown = console.export_text()
     assert "a run" in shown and "generate" in shown and "of 4" in shown and "[bold]three" in shown
+    done = {0: 0, 1: 5, 2: 10}[len(rows)]
+    (bar,) = [line for line in shown.splitlines() if f"batch {done} of 10" in line]
+    assert "train" not in bar
     if rows:
         assert "31.46" in shown and "5.0" in shown
     if len(rows) == 2:
