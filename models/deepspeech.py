@@ -102,7 +102,7 @@ class DeepSpeech(keras.Model):
         self, features: tf.Tensor, frames: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         x = self.convolution(features)
-        valid_BT = tf.sequence_mask(output_frames(frames, self.config), tf.shape(x)[1], dtype=tf.float32)
+        valid_BT = tf.sequence_mask(output_frames(frames, self.config), tf.shape(x)[1])  # bool: Keras lets it be
         for number, norm in enumerate(self.norms):
             if number:
                 x = self.lstms[number - 1](x)
@@ -139,7 +139,7 @@ class BatchNorm(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, valid_BT: tf.Tensor, training: bool = False) -> tf.Tensor:
         if training or self.always_batch_statistics:
-            mean, variance = self._moments(tf.cast(x, tf.float32), valid_BT[:, :, None])
+            mean, variance = self._moments(tf.cast(x, tf.float32), tf.cast(valid_BT[:, :, None], tf.float32))
         else:
             mean, variance = self.moving_mean, self.moving_variance
         if training:

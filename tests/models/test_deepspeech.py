@@ -74,6 +74,24 @@ def test_the_paper_recipe_gives_an_utterance_the_same_logits_in_any_batch_and_au
         assert np.allclose(alone, together, atol=1e-5) == equal, recipe
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_in_mixed_precision_layers_compute_in_16_bits_and_logits_and_weights_stay_in_32(tf, deepspeech, policy):
+    import keras
+
+    x, frames = tf.random.stateless_normal([2, 30, 93], seed=[6, 6]), tf.constant([30, 20])
+    exact = small(deepspeech, dropout=0.0)
+    keras.config.set_dtype_policy(policy)
+    try:
+        mixed = small(deepspeech, dropout=0.0)
+        mixed.set_weights(exact.get_weights())
+        logits = mixed(x, frames, training=True)
+        assert mixed.lstms[0].compute_dtype == policy.removeprefix("mixed_")
+        assert logits.dtype == tf.float32 and {v.dtype for v in mixed.variables} == {"float32"}
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(logits, exact(x, frames, training=True), atol=0.1)
+
+
 def test_dropout_depends_on_its_seed(tf, deepspeech):
     model = small(deepspeech, dropout=0.5)
     x, frames = tf.random.stateless_normal([1, 30, 93], seed=[3, 3]), tf.constant([30])
