@@ -204,3 +204,18 @@ def test_both_recipes_and_both_paddings_train(make, tmp_path, recipe):
     workload = replace(TINY, recipe=recipe, padding="fixed", max_frames=200, augment="specaugment")
     record = run(make(workload=workload), tmp_path / "r.csv", max_epochs=1)
     assert np.isfinite(losses(record)).all() and record.evaluated_epoch == 1
+
+
+def test_mixed_float16_trains_with_loss_scaling(make, tmp_path, tf):
+    from benchmark import devices
+
+    trainer = make()
+    training = replace(trainer.platform.training, precision="mixed_float16")
+    trainer.platform = replace(trainer.platform, training=training)
+    devices._set_precision("mixed_float16")
+    try:
+        record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+    finally:
+        devices._set_precision("float32")
+    assert isinstance(trainer.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+    assert np.isfinite(losses(record)).all() and record.evaluated_epoch == 1
