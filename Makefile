@@ -23,7 +23,7 @@ READY = .venv/.complete
 # Given to commands as variables of the shell: paths may then hold spaces and quotes.
 export CORPUS OUT
 
-.PHONY: help setup bench test features tta lint clean
+.PHONY: help setup bench test features tta final lint clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -51,6 +51,9 @@ tta: $(READY) ## judge the runs there are: [RUNS="results/a.csv results/b.csv"] 
 	@set -- $(or $(RUNS),results/*.csv); \
 	if [ -e "$$1" ]; then $(RUN) benchmark.tta "$$@" $(ARGS); \
 	else echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; fi
+
+final: $(READY) ## evaluate a run's best and last checkpoint on every dev and test subset: RUNS=results/name
+	@$(RUN) benchmark.final $(RUNS) $(ARGS)
 
 lint: $(READY) ## check style and form of the code
 	@$(RUN) ruff check

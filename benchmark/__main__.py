@@ -10,50 +10,34 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
 
 import platforms
-from benchmark import tta, workloads
-from benchmark.clock import Clock
-from benchmark.journal import Identity, Journal, JournalError, RunRecord, read
-from benchmark.monitor import Monitor, summarise
-from benchmark.phases import Phase, Plan, next_phase
-from benchmark.view import PlainView, view
+from benchmark import decoding, workloads
+from benchmark.phases import EVALUATIONS
+from benchmark.runner import INTERRUPTED, Job, run
 from benchmark.workloads import Workload
+from features.download import LANGUAGE_MODELS
+from models.decoders import NAMES as DECODERS
 from platforms import Platform
 
-if TYPE_CHECKING:
-    from benchmark.data import Data
-    from benchmark.devices import Devices
-    from benchmark.trainer import Sentence
-    from models.decoders import Decode
-
-BAD_INPUT, DIVERGED, INTERRUPTED = 2, 3, 130
-LOGGED_SENTENCES = 10
+BAD_INPUT = 2
+PUBLISHED_MODELS = tuple(model.name for model in LANGUAGE_MODELS)
 UNPOOLED_OPTIONS = ("augment", "padding")  # the journal has a column for what else trains differently
-WORKLOAD_OPTIONS = ("recipe", "decoder", "beam_width", "augment", "padding", "sentences", "max_epochs", "max_minutes")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What the command line asks for."""
-
-    platform: Platform
-    workload: Workload
-    corpus: Path | None
-    data: Path
-    results: Path
-    name: str
-    seed: int
-    monitor_hz: float
-    language_model: Path | None
-    skip_bad: bool
+WORKLOAD_OPTIONS = (
+    "recipe",
+    "decoder",
+    "beam_width",
+    "evaluation",
+    "augment",
+    "padding",
+    "sentences",
+    "max_epochs",
+    "max_minutes",
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -67,183 +51,6 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("\nbenchmark: interrupted")
         return INTERRUPTED
-
-
-def run(job: Job) -> int:
-    """Prepare, train, judge."""
-    from benchmark import data
-
-    journal_path = job.results / f"{job.name}.csv"
-    if journal_path.exists() or (job.results / job.name).exists():
-        raise JournalError(f"{journal_path}: a run of this name is there already; choose another --name")
-    _say(f"platform {job.platform.name}, workload {job.workload.name}, seed {job.seed}")
-    prepared = data.prepare(job.workload, folder=job.data, corpus=job.corpus, skip_bad=job.skip_bad, say=_say)
-
-    from benchmark import devices
-    from models import decoders
-
-    decode = decoders.load(
-        job.workload.decoder,
-        words=prepared.manifest.words,
-        beam_width=job.workload.beam_width,
-        language_model=job.language_model,
-    )
-    machine = devices.prepare(job.platform)
-    if other := devices.other_gpu(job.platform, machine):
-        _say(
-            f"WARNING: {job.platform.name} has {job.platform.hardware.gpu}, found {other}: the times are not "
-            f"{job.platform.name}'s, and its price does not apply. Describe this machine in a platform file of its own."
-        )
-    if machine.emulated:
-        _say(_emulation_warning(job.platform, machine.describe()))
-    (job.results / job.name).mkdir(parents=True)
-    try:
-        status = _train(job, prepared, machine, decode, journal_path)
-    except devices.tf.errors.ResourceExhaustedError as error:
-        raise ValueError(_out_of_memory(job.platform, error.message)) from error
-    except devices.tf.errors.OpError as error:
-        raise ValueError(f"TensorFlow gave up: {error.message.splitlines()[0]}") from error
-    record = read(journal_path)
-    if any(row.phase is Phase.EVALUATE for row in record.rows):
-        print(tta.report([record]))
-    _say(_utilisation(job.results / job.name / "utilisation.csv"))
-    _say(
-        f"the run is in {journal_path} and {job.results / job.name}; compare runs with: "
-        f"python -m benchmark.tta {job.results}/*.csv"
-    )
-    return status
-
-
-def _train(job: Job, data: Data, machine: Devices, decode: Decode, journal_path: Path) -> int:
-    """The run itself: ask what comes next, do it, write it down."""
-    from benchmark import devices, provenance
-    from benchmark.trainer import Diverged, Trainer
-
-    folder = job.results / job.name
-    trainer = Trainer(
-        workload=job.workload,
-        platform=job.platform,
-        data=data,
-        devices=machine,
-        seed=job.seed,
-        folder=folder,
-        decode=decode,
-    )
-    plan = _plan(job.workload, trainer.batches_per_epoch)
-    journal = Journal.create(journal_path, _identity(job, data, machine, provenance.short_code()))
-    with ExitStack() as stack:
-        stack.callback(journal.close)
-        clock = Clock(sync=devices.synchronise)
-        unavailable = {"sampler": "switched off"}
-        if job.monitor_hz:
-            sampler = Monitor(folder / "utilisation.csv", started_at=clock.origin, hz=job.monitor_hz)
-            unavailable = stack.enter_context(sampler).unavailable
-        provenance.write(
-            folder,
-            provenance.collect(
-                platform=job.platform,
-                workload=job.workload,
-                plan=plan,
-                data=data,
-                devices=machine,
-                seed=job.seed,
-                unavailable=unavailable,
-            ),
-        )
-        shown = stack.enter_context(view(f"{job.name}: {job.platform.label}, {machine.describe()}", plan, clock))
-        log = stack.enter_context((folder / "sentences.txt").open("a", encoding="utf-8"))
-        trainer.show = lambda phase, sentences: _show(log, shown, journal.record, phase, sentences)
-        try:
-            while (phase := next_phase(journal.record, plan)) is not Phase.DONE:
-                shown.phase(phase, journal.record)
-                with clock.span() as span:
-                    outcome = trainer.perform(phase, journal.record, plan)
-                shown.row(journal.append(phase, span, outcome), journal.record)
-        except Diverged as error:
-            _say(f"benchmark: {error}; the run is closed as diverged")
-            return DIVERGED
-        except KeyboardInterrupt:
-            _say("benchmark: interrupted")
-            return INTERRUPTED
-    return 0
-
-
-def _out_of_memory(platform: Platform, message: str) -> str:
-    half = platform.replicas * max(1, platform.batch_per_replica // 2)
-    return (
-        f"out of memory with a batch of {platform.batch_per_replica} utterances a replica "
-        f"({message.splitlines()[0][:100]}); give a smaller batch: make bench BATCH={half}"
-    )
-
-
-def _utilisation(path: Path) -> str:
-    """One line on how busy the machine was."""
-    if not path.is_file():
-        return "utilisation: not sampled"
-    try:
-        summary = summarise(path)
-    except ValueError as error:
-        return f"utilisation: {error}"
-    if not summary.samples or summary.process_cpu_percent_mean is None:
-        return "utilisation: no samples"
-    gpus = ", ".join(
-        f"GPU {n} {gpu.util_percent_mean:.0f}%"
-        for n, gpu in enumerate(summary.gpus)
-        if gpu.util_percent_mean is not None
-    )
-    return (
-        f"utilisation: {summary.process_cpu_percent_mean / 100:.1f} cores, "
-        f"{summary.process_memory_mib_max / 1024:.1f} GiB of memory at most" + (f", {gpus}" if gpus else "")
-    )
-
-
-def _show(log: TextIO, shown: PlainView, record: RunRecord, phase: str, sentences: Sequence[Sentence]) -> None:
-    """Generated sentences to the screen, and all shown ones to sentences.txt."""
-    if phase == "generate":
-        shown.sentences(phase, sentences)
-    for sentence in sentences[:LOGGED_SENTENCES]:
-        log.write(
-            f"{phase} epoch {record.epoch} batch {record.step} {sentence.id}\n"
-            f"  target  {sentence.target}\n  output  {sentence.output}\n"
-        )
-    log.flush()
-
-
-def _plan(workload: Workload, batches_per_epoch: int) -> Plan:
-    return Plan(
-        batches_per_epoch=batches_per_epoch,
-        max_epochs=workload.max_epochs,
-        targets=workload.targets,
-        max_seconds=60 * workload.max_minutes,
-        window=workload.window,
-    )
-
-
-def _identity(job: Job, data: Data, machine: Devices, code: str) -> Identity:
-    return Identity(
-        run=job.name,
-        platform=job.platform.name,
-        workload=job.workload.name,
-        recipe=job.workload.recipe,
-        seed=job.seed,
-        replicas=machine.replicas,
-        devices=machine.describe(),
-        emulated=machine.emulated,
-        batch=job.platform.input.batch,
-        precision=job.platform.training.precision,
-        features=data.manifest.digest[:12],
-        decoder=job.workload.decoder_label,
-        evaluation=job.workload.evaluation,
-        code=code,
-    )
-
-
-def _emulation_warning(platform: Platform, devices: str) -> str:
-    return (
-        f"EMULATED: {platform.name} has {platform.hardware.gpus} x {platform.hardware.gpu}, which are not here. "
-        f"Its replicas run on {devices}, with its batch of {platform.input.batch}. "
-        f"The times say nothing about {platform.name} and are never ranked with real ones."
-    )
 
 
 def _job(options: argparse.Namespace) -> Job:
@@ -269,7 +76,8 @@ def _job(options: argparse.Namespace) -> Job:
         name=_checked_name(options.name or f"{platform.name}-{workload.name}-seed{options.seed}-{started}"),
         seed=options.seed,
         monitor_hz=options.monitor_hz,
-        language_model=options.language_model,
+        language_model=_language_model(options),
+        decode_jobs=decoding.cores() if options.decode_jobs is None else options.decode_jobs,
         skip_bad=options.skip_bad,
     )
 
@@ -280,11 +88,31 @@ def _check(options: argparse.Namespace, workload: Workload) -> None:
         raise ValueError(f"seed is {options.seed}; expected 0 to {2**32 - 1}")
     if not 0 <= options.monitor_hz <= 100:
         raise ValueError(f"monitor-hz is {options.monitor_hz}; expected 0 (off) to 100 samples a second")
-    if workload.decoder == "language-model" and not (options.language_model and options.language_model.is_file()):
-        raise ValueError(
-            f"language model {options.language_model}: no such file; give an ARPA or KenLM binary file "
-            f"with --language-model"
-        )
+    if options.decode_jobs is not None and options.decode_jobs < 1:
+        raise ValueError(f"decode-jobs is {options.decode_jobs}; expected at least 1")
+    if options.language_model and workload.decoder != "language-model":
+        raise ValueError(f"a language model, but the decoder is {workload.decoder}; add --decoder language-model")
+    if workload.decoder == "language-model":
+        path = _language_model(options)
+        if path is None or not path.is_file():
+            raise ValueError(_no_language_model(options, path))
+
+
+def _language_model(options: argparse.Namespace) -> Path | None:
+    """The file: one of LibriSpeech's published models is known by its name."""
+    if options.language_model in PUBLISHED_MODELS:
+        return options.data / "language-models" / f"{options.language_model}.arpa"
+    return Path(options.language_model) if options.language_model else None
+
+
+def _no_language_model(options: argparse.Namespace, path: Path | None) -> str:
+    if path and options.language_model in PUBLISHED_MODELS:
+        fetch = f"python -m features.download {path.parent} --language-models {options.language_model}"
+        return f"language model {path}: not there; download it with: {fetch}"
+    return (
+        f"language model {path}: no such file; give an ARPA or KenLM binary file with --language-model, "
+        f"or one of {', '.join(PUBLISHED_MODELS)}"
+    )
 
 
 def _changed(workload: Workload, changes: dict[str, object]) -> Workload:
@@ -351,14 +179,25 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--precision", choices=platforms.PRECISIONS)
     group = parser.add_argument_group("the workload, changed for this run")
     group.add_argument("--recipe", choices=workloads.RECIPES)
-    group.add_argument("--decoder", choices=workloads.DECODERS)
+    group.add_argument("--decoder", choices=DECODERS)
     group.add_argument("--beam-width", type=int, metavar="N")
-    group.add_argument("--language-model", type=Path, metavar="FILE", help="ARPA or KenLM binary file")
+    group.add_argument(
+        "--language-model",
+        metavar="FILE",
+        help=f"ARPA or KenLM binary file, or {', '.join(PUBLISHED_MODELS)} of LibriSpeech",
+    )
+    group.add_argument(
+        "--evaluation",
+        choices=EVALUATIONS,
+        help="resident: the model that trains is evaluated (default); swap: as in the paper, an evaluation model "
+        "takes its place; overlap: decoding goes on while training does",
+    )
     group.add_argument("--augment", choices=workloads.AUGMENTATIONS)
     group.add_argument("--padding", choices=workloads.PADDINGS)
     group.add_argument("--sentences", type=int, metavar="N", help="size of the embedded corpus")
     group.add_argument("--max-epochs", type=int, metavar="N")
     group.add_argument("--max-minutes", type=float, metavar="M")
+    add("--decode-jobs", type=int, metavar="N", help="decoding worker processes; default: one a core")
     add("--skip-bad", action="store_true", help="leave out utterances with broken audio or transcript")
     add(
         "--monitor-hz",

@@ -30,6 +30,10 @@ class Devices:
     emulated: bool
     reduction: str
 
+    @property
+    def on_cpu(self) -> bool:
+        return set(self.names) == {"CPU"}
+
     def describe(self) -> str:
         """One word a distinct device: "4 x NVIDIA GeForce RTX 2070", "CPU", "4 x CPU (emulated)"."""
         count = f"{self.replicas} x " if self.replicas > 1 else ""
@@ -60,6 +64,17 @@ def prepare(platform: Platform) -> Devices:
     reduction = "first-gpu" if emulated and platform.training.reduction == "nccl" else platform.training.reduction
     strategy = tf.distribute.MirroredStrategy(logical, cross_device_ops=_cross_device_ops(reduction, logical[0]))
     return Devices(strategy=strategy, replicas=replicas, names=names, emulated=emulated, reduction=reduction)
+
+
+def one(precision: str) -> Devices:
+    """The first GPU there is, else the CPU: for evaluation alone."""
+    _set_precision(precision)
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    device = "GPU:0" if gpus else "CPU:0"
+    strategy = tf.distribute.MirroredStrategy([device], cross_device_ops=_cross_device_ops("first-gpu", device))
+    return Devices(strategy=strategy, replicas=1, names=(device[:3],), emulated=False, reduction="first-gpu")
 
 
 def other_gpu(platform: Platform, devices: Devices) -> str | None:

@@ -178,11 +178,27 @@ class RunRecord:
 
     @property
     def step(self) -> int:
-        return self.rows[-1].step if self.rows else 0
+        """Batches trained."""
+        return self._here.step if self._here else 0
 
     @property
     def epoch(self) -> int:
-        return self.rows[-1].epoch if self.rows else 0
+        """The epoch that the last batch belongs to."""
+        return self._here.epoch if self._here else 0
+
+    @property
+    def _here(self) -> Row | None:
+        """The last row that says where training stands: an overlapping evaluation is of earlier weights."""
+        backwards = reversed(self.rows)
+        return next((row for row in backwards if row.phase is not Phase.EVALUATE), self.rows[-1] if self.rows else None)
+
+    @property
+    def swapped(self) -> bool:
+        """The evaluation model is there, not the training model: an odd number of swaps since creation."""
+        swapped = False
+        for row in self.rows:
+            swapped = row.phase is not Phase.CREATE and swapped != (row.phase is Phase.SWAP)
+        return swapped
 
     @property
     def ended_s(self) -> float:

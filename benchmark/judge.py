@@ -113,8 +113,9 @@ class Group:
 
     @cached_property
     def evaluation_share(self) -> float | None:
-        """Of the run's time, what went to evaluation while nothing else ran."""
-        return middle([record.alone_s({Phase.EVALUATE}) / record.ended_s for record in self.records if record.ended_s])
+        """Of the run's time, what went to evaluation, and swapping for it, while nothing else ran."""
+        phases = {Phase.EVALUATE, Phase.SWAP}
+        return middle([record.alone_s(phases) / record.ended_s for record in self.records if record.ended_s])
 
     @cached_property
     def utterances_per_s(self) -> float | None:

@@ -1,16 +1,22 @@
 """The state machine of a run (the paper's figure 4), without TensorFlow.
 
-                 every 50 batches              every 250 batches
+                 every 50 batches        every 250 batches and every epoch
     create --> train <--> generate       train <--> checkpoint
                  |
-                 | every epoch
+                 | every epoch, after its checkpoint
                  v
-            [swap -->] evaluate [--> swap]  --> train, or checkpoint --> done
+            [swap -->] evaluate [--> swap]  --> train, or done
 
     phase = next_phase(record, plan)
 
-`next_phase` is pure and total: the record of what happened decides, so replaying a journal resumes a run. Swap
-belongs to the evaluation mode of that name and does not occur in the resident mode.
+`next_phase` is pure and total: the record of what happened decides, so replaying a journal resumes a run. Three
+modes of evaluation:
+
+    resident    the model that trains is evaluated where it is
+    swap        the paper's: the training model is freed, an evaluation model is built from the checkpoint,
+                evaluated and freed, the training model is built anew; a row for each swap
+    overlap     the forward pass at once, decoding in the background while training goes on; the row is
+                written when the figure is known, and its step and epoch are those of the weights
 """
 
 from __future__ import annotations
@@ -42,12 +48,15 @@ AFTER: dict[Phase | None, frozenset[Phase]] = {
     Phase.GENERATE: frozenset({Phase.TRAIN, Phase.CHECKPOINT, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
     Phase.CHECKPOINT: frozenset({Phase.TRAIN, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
     Phase.SWAP: frozenset({Phase.EVALUATE, Phase.TRAIN, Phase.CHECKPOINT, Phase.DONE}),
-    Phase.EVALUATE: frozenset({Phase.TRAIN, Phase.SWAP, Phase.CHECKPOINT, Phase.DONE}),
+    Phase.EVALUATE: frozenset(Phase) - {Phase.CREATE},
 }
 """Which phases may follow which; the order of an attempt's rows obeys it.
 
 Creation is followed by something else than training where an attempt resumes at an epoch's end, or a limit is met.
+An overlapping evaluation is written when it ends, so that anything but creation may follow it.
 """
+
+EVALUATIONS = ("resident", "swap", "overlap")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +75,11 @@ class Plan:
     segment: int = 50
     generate_every: int = 50
     checkpoint_every: int = 250
+    evaluation: str = "resident"
 
     def __post_init__(self) -> None:
+        if self.evaluation not in EVALUATIONS:
+            raise ValueError(f"evaluation is {self.evaluation!r}; expected {' or '.join(EVALUATIONS)}")
         counts = (
             self.batches_per_epoch,
             self.max_epochs,
@@ -80,19 +92,27 @@ class Plan:
             raise ValueError(f"{self}: expected counts of at least 1 and a positive time limit")
 
 
-def next_phase(record: RunRecord, plan: Plan) -> Phase:
-    """What comes next. Generation and checkpoints due at the end of an epoch come before its evaluation."""
+def next_phase(record: RunRecord, plan: Plan, *, evaluating: int = 0) -> Phase:
+    """What comes next. Generation and the checkpoint due at the end of an epoch come before its evaluation.
+
+    `evaluating` is the epoch whose evaluation is under way in the background, if any. EVALUATE then means to wait
+    for it: at the end of the run, or when the next epoch is to be evaluated.
+    """
     if not record.created:
         return Phase.CREATE
     if _due(record.step, record.generated_step, plan.generate_every):
         return Phase.GENERATE
-    if _due(record.step, record.saved_step, plan.checkpoint_every):
+    epochs = record.step // plan.batches_per_epoch
+    epoch_is_over = record.step > 0 and record.step % plan.batches_per_epoch == 0
+    if _due(record.step, record.saved_step, plan.batches_per_epoch if epoch_is_over else plan.checkpoint_every):
         return Phase.CHECKPOINT
-    if record.step > 0 and record.step % plan.batches_per_epoch == 0 and record.evaluated_epoch < _epochs(record, plan):
+    if epoch_is_over and epochs > max(record.evaluated_epoch, evaluating):
+        return Phase.SWAP if plan.evaluation == "swap" and not record.swapped else Phase.EVALUATE
+    if evaluating and (epochs >= plan.max_epochs or finished(record, plan)):
         return Phase.EVALUATE
     if finished(record, plan):
         return Phase.CHECKPOINT if record.saved_step < record.step else Phase.DONE
-    return Phase.TRAIN
+    return Phase.SWAP if record.swapped else Phase.TRAIN
 
 
 def finished(record: RunRecord, plan: Plan) -> bool:
@@ -114,7 +134,3 @@ def segment_batches(record: RunRecord, plan: Plan) -> int:
 
 def _due(step: int, last: int, every: int) -> bool:
     return step > last and step % every == 0
-
-
-def _epochs(record: RunRecord, plan: Plan) -> int:
-    return record.step // plan.batches_per_epoch

@@ -63,6 +63,7 @@ def collect(
         "plan": asdict(plan),
         "seed": seed,
         "features": {
+            "folder": str(data.folder.resolve()),
             "manifest_sha256": data.manifest.digest,
             "settings": asdict(data.manifest.settings),
             "left_out": len(data.manifest.dropped),

@@ -1,7 +1,9 @@
-"""The TensorFlow side of every phase: create, train, generate, checkpoint, evaluate under tf.distribute.
+"""The TensorFlow side of every phase: create, train, generate, checkpoint, swap, evaluate under tf.distribute.
 
-    trainer = Trainer(workload=..., platform=..., data=..., devices=..., seed=1, folder=Path("results/run"))
+    trainer = Trainer(workload=..., platform=..., data=..., devices=..., seed=1, folder=..., pool=...)
     outcome = trainer.perform(Phase.TRAIN, record, plan)
+    known = trainer.begin_evaluation(record)        # overlapping: the forward pass now,
+    outcome = known()                               # the figures when they are called for
 
 The outer loop is plain Python and knows phases and time; here are the tensors. A train segment of up to 50 batches
 is one call of one tf.function. Gradients are summed over replicas and divided by the utterances of the global
@@ -10,38 +12,32 @@ batch, so that a batch means the same on any number of replicas. Dropout depends
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from benchmark.accuracy import error_rates
+from benchmark.checkpoints import Checkpoints, kept
 from benchmark.data import Data
+from benchmark.decoding import DecodingPool
 from benchmark.devices import Devices, tf
+from benchmark.evaluation import Evaluated, Transcriber
 from benchmark.journal import Outcome, RunRecord
 from benchmark.phases import Phase, Plan, segment_batches
 from benchmark.workloads import Workload
-from features.batches import Layout, Order, read_batches
+from features.batches import Order, read_batches
 from features.extract import FRAME_STEP_S
 from models import deepspeech
 from models.ctc import ctc_loss
-from models.decoders import Decode, greedy
+from models.decoders import Decoder
 from platforms import Platform
 
 GENERATED_SENTENCES = 3
-KEPT_CHECKPOINTS = 3
+SAMPLE_BATCHES = 4
 NUMERIC = ("features", "frames", "labels", "label_lengths")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sentence:
-    """What was said and what the model made of it."""
-
-    id: str
-    target: str
-    output: str
 
 
 class Diverged(ArithmeticError):
@@ -49,7 +45,10 @@ class Diverged(ArithmeticError):
 
 
 class Trainer:
-    """Performs phases. What it shows (sentences) goes to `show`; what it counts comes back as an Outcome."""
+    """Performs phases. What it shows (sentences) goes to `show`; what it counts comes back as an Outcome.
+
+    `progress(done, total)` is told how many utterances of an evaluation are decoded; not of an overlapping one.
+    """
 
     def __init__(
         self,
@@ -60,18 +59,22 @@ class Trainer:
         devices: Devices,
         seed: int,
         folder: Path,
-        decode: Decode,
-        show: Callable[[str, list[Sentence]], None] = lambda phase, sentences: None,
+        pool: DecodingPool,
+        show: Callable[[str, int, int, Evaluated], None] = lambda phase, epoch, step, evaluated: None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self.workload, self.platform, self.data, self.devices = workload, platform, data, devices
-        self.seed, self.folder, self.decode, self.show = seed, folder, decode, show
+        self.seed, self.pool, self.show, self.progress = seed, pool, show, progress
         self.strategy = devices.strategy
+        self.checkpoints = Checkpoints(folder / "checkpoints")
         self.layout = data.layout(workload, platform.input.batch)
+        self._greedy = DecodingPool(Decoder(name="greedy"), jobs=1)
         self._perform = {
             Phase.CREATE: self.create,
             Phase.TRAIN: self.train,
             Phase.GENERATE: self.generate,
             Phase.CHECKPOINT: self.checkpoint,
+            Phase.SWAP: self.swap,
             Phase.EVALUATE: self.evaluate,
         }
 
@@ -85,29 +88,9 @@ class Trainer:
 
     def create(self, record: RunRecord, plan: Plan) -> Outcome:
         """Model, optimiser, input pipeline."""
-        workload = self.workload
+        self.pool.start()
         tf.keras.utils.set_random_seed(self.seed)
-        with self.strategy.scope():
-            self.model = deepspeech.build(
-                deepspeech.Config(
-                    recipe=workload.recipe,
-                    filters=workload.filters,
-                    units=workload.units,
-                    layers=workload.layers,
-                    dropout=workload.dropout,
-                    norm_momentum=workload.norm_momentum,
-                )
-            )
-            # The paper's: AdaDelta with learning rate 1.0, rho .95, epsilon 1e-8, no clipping.
-            self.optimizer = tf.keras.optimizers.Adadelta(learning_rate=1.0, rho=0.95, epsilon=1e-8)
-            if self.platform.training.precision == "mixed_float16":
-                self.optimizer = tf.keras.mixed_precision.LossScaleOptimizer(self.optimizer)
-            self.optimizer.build(self.model.trainable_variables)
-        self._checkpoints = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=_by_path(self.model), optimizer=_by_path(self.optimizer)),
-            self.folder / "checkpoints",
-            max_to_keep=KEPT_CHECKPOINTS,
-        )
+        self._build_training_model()
         self._samples = list(self._sample_batches())
         return Outcome(step=0, epoch=0)
 
@@ -135,29 +118,83 @@ class Trainer:
     def generate(self, record: RunRecord, plan: Plan) -> Outcome:
         """Three sentences of the training data, beam width 1."""
         batch = self._samples[record.step // plan.generate_every % len(self._samples)]
-        sentences = self._transcribe([batch], decode=greedy)
-        self.show("generate", sentences)
-        return Outcome(step=record.step, epoch=record.epoch, utterances=len(sentences))
+        evaluated = self.transcriber.transcribe_batches([batch], self._greedy).result()
+        self.show("generate", record.epoch, record.step, evaluated)
+        return Outcome(step=record.step, epoch=record.epoch, utterances=len(evaluated.sentences))
 
     def checkpoint(self, record: RunRecord, plan: Plan) -> Outcome:
-        """Weights and optimiser, under the number of batches trained."""
-        self._checkpoints.save(checkpoint_number=record.step)
+        """Weights and optimiser, under the number of batches trained; those no longer wanted are deleted."""
+        self.checkpoints.save(record.step, self.model, self.optimizer)
+        self.checkpoints.prune(kept(self.checkpoints.steps(), record, plan.batches_per_epoch))
+        return Outcome(step=record.step, epoch=record.epoch)
+
+    def swap(self, record: RunRecord, plan: Plan) -> Outcome:
+        """From the training model to the evaluation model or back, by way of the checkpoint saved just now."""
+        to_training = self.optimizer is None
+        self._free()
+        if to_training:
+            self._build_training_model()
+        else:
+            self._build_model()
+        self.checkpoints.restore(record.step, self.model, self.optimizer)
         return Outcome(step=record.step, epoch=record.epoch)
 
     def evaluate(self, record: RunRecord, plan: Plan) -> Outcome:
         """The whole validation set, each utterance once."""
+        total, done = self.data.manifest.utterances(self.data.validation(self.workload)), 0
+
+        def advance(utterances: int) -> None:
+            nonlocal done
+            done += utterances
+            self.progress(done, total)
+
+        return self.begin_evaluation(record)(advance)
+
+    def begin_evaluation(self, record: RunRecord) -> Callable[..., Outcome]:
+        """Forward pass of the validation set; returns what waits for the decoding and gives the outcome."""
         validation = self.data.validation(self.workload)
-        sentences = self._transcribe(self._evaluation_batches(validation), decode=self.decode)
-        rates = error_rates([s.target for s in sentences], [s.output for s in sentences])
-        self.show("evaluate", sentences)
-        seconds = round(self.data.manifest.seconds(validation), 2)
-        return Outcome(
-            step=record.step,
-            epoch=record.epoch,
-            utterances=len(sentences),
-            audio_s=seconds,
-            **{name: round(rate, 6) for name, rate in asdict(rates).items()},
+        step, epoch = record.step, record.epoch
+        transcription = self.transcriber.transcribe(validation, self.pool)
+
+        def known(progress: Callable[[int], None] = lambda utterances: None) -> Outcome:
+            evaluated = transcription.result(progress)
+            self.show("evaluate", epoch, step, evaluated)
+            return Outcome(
+                step=step,
+                epoch=epoch,
+                utterances=len(evaluated.sentences),
+                audio_s=round(self.data.manifest.seconds(validation), 2),
+                **{name: round(rate, 6) for name, rate in asdict(evaluated.rates).items()},
+            )
+
+        return known
+
+    # --- models --------------------------------------------------------------------------------------------------
+
+    def _build_model(self) -> None:
+        """A model, and what transcribes with it; without an optimiser."""
+        with self.strategy.scope():
+            self.model = deepspeech.build(model_config(self.workload))
+        self.optimizer = None
+        self.transcriber = Transcriber(
+            self.model, workload=self.workload, platform=self.platform, data=self.data, devices=self.devices
         )
+
+    def _build_training_model(self) -> None:
+        self._build_model()
+        with self.strategy.scope():
+            # The paper's: AdaDelta with learning rate 1.0, rho .95, epsilon 1e-8, no clipping.
+            self.optimizer = tf.keras.optimizers.Adadelta(learning_rate=1.0, rho=0.95, epsilon=1e-8, name="adadelta")
+            if self.platform.training.precision == "mixed_float16":
+                self.optimizer = tf.keras.mixed_precision.LossScaleOptimizer(self.optimizer, name="loss_scale")
+            self.optimizer.build(self.model.trainable_variables)
+        self._train_segment = tf.function(self._train_batches)
+
+    def _free(self) -> None:
+        """Let go of the model, of the optimiser and of the functions compiled for them."""
+        self.model = self.optimizer = self.transcriber = self._train_segment = None
+        tf.keras.backend.clear_session()
+        gc.collect()
 
     # --- training ------------------------------------------------------------------------------------------------
 
@@ -190,8 +227,7 @@ class Trainer:
 
         return self.strategy.distribute_datasets_from_function(dataset)
 
-    @tf.function
-    def _train_segment(self, batches: Iterator, step: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _train_batches(self, batches: Iterator, step: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Sums over `count` batches: loss, utterances, input frames."""
         totals = (tf.constant(0.0), tf.constant(0.0), tf.constant(0.0))
         for number in tf.range(count):
@@ -217,59 +253,23 @@ class Trainer:
         utterances = tf.math.count_nonzero(share["frames"], dtype=tf.float32)
         return tf.reduce_sum(losses), utterances, tf.reduce_sum(tf.cast(share["frames"], tf.float32))
 
-    # --- transcribing --------------------------------------------------------------------------------------------
-
-    def _evaluation_batches(self, role_or_subset: str) -> tf.data.Dataset:
-        """Its utterances in the training set's shapes where they fit, so that little is compiled anew."""
-        longest = max(self.data.manifest.lengths(role_or_subset))
-        edges = self.layout.edges + ((longest,) if longest > self.layout.edges[-1] else ())
-        return self._read(role_or_subset, Layout(self.layout.batch, edges))
-
-    def _read(self, role_or_subset: str, layout: Layout) -> tf.data.Dataset:
-        return read_batches(
-            self.data.folder,
-            self.data.manifest,
-            role_or_subset,
-            layout,
-            readers=self.platform.input.readers,
-            buffer=self.platform.input.buffer,
-            normalisation=self.workload.normalisation,
-        )
-
     def _sample_batches(self) -> Iterator[dict[str, tf.Tensor]]:
         """Batches of three training utterances to generate from, filled up to the usual size."""
-        for batch in self._read("train", self.layout).take(4):
+        for batch in self.transcriber.read("train", self.layout).take(SAMPLE_BATCHES):
             real = np.arange(self.layout.batch) < GENERATED_SENTENCES
             yield {**batch, "frames": tf.where(real, batch["frames"], 0)}
 
-    def _transcribe(self, batches, *, decode: Decode) -> list[Sentence]:
-        """Every utterance of the batches, sorted by id: nothing depends on how they were batched."""
-        sentences = []
-        for batch in batches:
-            frames = batch["frames"].numpy()
-            logits = self._logits(batch)[frames > 0]
-            outputs = decode(logits, deepspeech.output_frames(frames[frames > 0]))
-            for identity, target, output in zip(
-                batch["id"].numpy()[frames > 0], batch["sentence"].numpy()[frames > 0], outputs, strict=True
-            ):
-                sentences.append(Sentence(id=identity.decode(), target=target.decode(), output=output))
-        return sorted(sentences, key=lambda sentence: sentence.id)
 
-    def _logits(self, batch: dict[str, tf.Tensor]) -> np.ndarray:
-        """[B, T', 30] of a whole batch, computed by all replicas."""
-        size = self.layout.batch // self.devices.replicas
-
-        def share(context: tf.distribute.ValueContext) -> tuple[tf.Tensor, tf.Tensor]:
-            start = context.replica_id_in_sync_group * size
-            return batch["features"][start : start + size], batch["frames"][start : start + size]
-
-        shares = self.strategy.experimental_distribute_values_from_function(share)
-        parts = self.strategy.experimental_local_results(self._forward(shares))
-        return np.concatenate([part.numpy() for part in parts])
-
-    @tf.function(reduce_retracing=True)
-    def _forward(self, shares):
-        return self.strategy.run(lambda features, frames: self.model(features, frames, training=False), args=shares)
+def model_config(workload: Workload) -> deepspeech.Config:
+    """The workload's model."""
+    return deepspeech.Config(
+        recipe=workload.recipe,
+        filters=workload.filters,
+        units=workload.units,
+        layers=workload.layers,
+        dropout=workload.dropout,
+        norm_momentum=workload.norm_momentum,
+    )
 
 
 def _shares(values: tf.Tensor, replicas: int) -> tf.Tensor:
@@ -277,10 +277,3 @@ def _shares(values: tf.Tensor, replicas: int) -> tf.Tensor:
     shape = tf.shape(values)
     cut = tf.reshape(values, tf.concat([[replicas, shape[0] // replicas], shape[1:]], 0))
     return tf.ensure_shape(cut, [replicas, values.shape[0] // replicas, *values.shape[1:]])
-
-
-def _by_path(owner: tf.keras.Model | tf.keras.optimizers.Optimizer) -> dict[str, tf.Variable]:
-    """All variables, moving averages and the optimiser's accumulators too, under names that TensorFlow can save."""
-    found = {variable.path: variable.value for variable in owner.variables}
-    assert len(found) == len(owner.variables), "two variables of one path"
-    return found

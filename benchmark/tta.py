@@ -18,16 +18,13 @@ import json
 import math
 import os
 import sys
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.doubts import warnings
 from benchmark.journal import CLOCKS, METRICS, POOLED, JournalError, RunRecord, read
 from benchmark.judge import AS_THE_PAPER, SPLITS, Group, JudgeError, Level, Question, judge, metric_name
-
-WIDTH = 100  # columns of a terminal that everybody has
+from benchmark.tables import Table, figure, plain, show
 
 CLOCK_WORDS = {
     "wall": "since model creation, everything inside (wall clock)",
@@ -36,17 +33,9 @@ CLOCK_WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Table:
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
 def report(records: Iterable[RunRecord], question: Question | None = None) -> str:
     """The judgement as plain text, without colours or box drawing."""
-    parts = report_parts(list(records), question or Question())
-    return "\n\n".join(_plain(part) if isinstance(part, Table) else _wrapped(part) for part in parts)
+    return plain(report_parts(list(records), question or Question()))
 
 
 def report_parts(records: Sequence[RunRecord], question: Question) -> list[str | Table]:
@@ -104,67 +93,6 @@ def _minutes_cell(level: Level) -> str:
 
 def _cell(value: float | None, style: str) -> str:
     return "NA" if value is None else format(value, style)
-
-
-def figure(value: float | None) -> str:
-    """Three digits or more: two decimals under 10, one under 100, else none."""
-    if value is None:
-        return "NA"
-    if round(value, 2) < 10:  # rounded first: 9.999 is 10.0
-        return f"{value:.2f}"
-    return f"{value:.1f}" if round(value, 1) < 100 else f"{value:.0f}"
-
-
-def _wrapped(text: str) -> str:
-    wrap = textwrap.TextWrapper(WIDTH, break_long_words=False, break_on_hyphens=False)
-    lines = []
-    for line in text.splitlines():
-        wrap.subsequent_indent = "  " * line.startswith("-")
-        lines += wrap.wrap(line)
-    return "\n".join(lines)
-
-
-def _plain(table: Table) -> str:
-    lines = [table.title]
-    for number, columns in enumerate(_fitting(table)):
-        lines += [""] * (number > 0)
-        widths = [max(map(len, column)) for column in columns]
-        for cells in zip(*columns, strict=True):
-            padded = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]
-            lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
-
-
-def _fitting(table: Table) -> Iterator[list[tuple[str, ...]]]:
-    """The table's columns, header on top, in parts that fit WIDTH; each begins with the first column."""
-    first, *others = zip(table.header, *table.rows, strict=True)
-    part, width = [first], max(map(len, first))
-    for column in others:
-        column_width = 2 + max(map(len, column))
-        if width + column_width > WIDTH and len(part) > 1:
-            yield part
-            part, width = [first], max(map(len, first))
-        part.append(column)
-        width += column_width
-    yield part
-
-
-def _print_rich(parts: Iterable[str | Table]) -> None:
-    from rich.box import SIMPLE_HEAD  # here, not above: a tenth of a second that a pipe need not wait
-    from rich.console import Console
-    from rich.table import Table as RichTable
-
-    console = Console(markup=False, highlight=False)
-    for part in parts:
-        if isinstance(part, Table):
-            shown = RichTable(title=part.title, title_justify="left", box=SIMPLE_HEAD)
-            for number, name in enumerate(part.header):
-                shown.add_column(name, justify="right" if number else "left", no_wrap=number == 0)
-            for row in part.rows:
-                shown.add_row(*row)
-            console.print(shown)
-        else:
-            console.print(part + "\n")
 
 
 def long_rows(groups: Iterable[Group], question: Question) -> list[dict[str, object]]:
@@ -273,10 +201,7 @@ def _read_all(paths: Sequence[str]) -> list[RunRecord]:
 
 def _print(records: Sequence[RunRecord], question: Question, *, style: str) -> None:
     if style == "table":
-        if sys.stdout.isatty():
-            _print_rich(report_parts(records, question))
-        else:
-            print(report(records, question))
+        show(report_parts(records, question))
         return
     groups = judge(records, question)
     rows = long_rows(groups, question)

@@ -4,6 +4,7 @@
         show.phase(Phase.TRAIN)             # about to start
         show.row(row, record)               # done
         show.sentences("generate", sentences)
+        show.decoded(40, 150)               # utterances of an evaluation
 
 It goes to standard error; standard output is kept for results.
 """
@@ -11,6 +12,7 @@ It goes to standard error; standard output is kept for results.
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,9 +30,10 @@ from benchmark.journal import Row, RunRecord
 from benchmark.phases import Phase, Plan
 
 if TYPE_CHECKING:
-    from benchmark.trainer import Sentence
+    from benchmark.evaluation import Sentence
 
 SHOWN_SENTENCES = 3
+PLAIN_PROGRESS_EVERY_S = 5.0
 
 
 @contextmanager
@@ -63,6 +66,7 @@ class PlainView:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self._said_s = time.monotonic()
 
     def phase(self, phase: Phase, record: RunRecord) -> None:
         """A phase is about to start."""
@@ -77,7 +81,13 @@ class PlainView:
             self._print(f"{'':12}target  {sentence.target}")
             self._print(f"{'':12}output  {sentence.output}")
 
+    def decoded(self, done: int, total: int) -> None:
+        """How far an evaluation's decoding is: a line now and then."""
+        if done < total and time.monotonic() - self._said_s >= PLAIN_PROGRESS_EVERY_S:
+            self._print(f"{'':12}decoded {done:,} of {total:,} utterances")
+
     def _print(self, line: str) -> None:
+        self._said_s = time.monotonic()
         print(line, file=sys.stderr, flush=True)
 
 
@@ -91,9 +101,11 @@ class LiveView(PlainView):
         self.record = RunRecord()
         self.lines: deque[str] = deque(maxlen=8)
         self.shown: list[Sentence] = []
+        self.decoding: tuple[int, int] | None = None
 
     def phase(self, phase: Phase, record: RunRecord) -> None:
         self.now, self.started_s, self.record = phase, self.clock.elapsed(), record
+        self.decoding = None
 
     def row(self, row: Row, record: RunRecord) -> None:
         self.record = record
@@ -101,6 +113,9 @@ class LiveView(PlainView):
 
     def sentences(self, phase: str, sentences: Sequence[Sentence]) -> None:
         self.shown = list(sentences[:SHOWN_SENTENCES])
+
+    def decoded(self, done: int, total: int) -> None:
+        self.decoding = (done, total)
 
     def __rich__(self) -> Panel:
         return Panel(
@@ -128,10 +143,13 @@ class LiveView(PlainView):
         return table
 
     def _epoch_bar(self) -> Table:
-        per_epoch = self.plan.batches_per_epoch
-        done = self.record.step % per_epoch or (per_epoch if self.record.step else 0)
+        """The epoch's batches, or an evaluation's utterances."""
+        total = self.plan.batches_per_epoch
+        done, what = self.record.step % total or (total if self.record.step else 0), "batch"
+        if self.decoding:
+            (done, total), what = self.decoding, "decoded utterance"
         row = Table.grid()  # a bar by itself would not end its line
-        row.add_row(ProgressBar(total=per_epoch, completed=done, width=60), Text(f"  batch {done} of {per_epoch}"))
+        row.add_row(ProgressBar(total=total, completed=done, width=60), Text(f"  {what} {done:,} of {total:,}"))
         return row
 
     def _sentence_table(self) -> Table:

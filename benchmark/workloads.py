@@ -11,14 +11,17 @@ the platform's.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+
+from benchmark.phases import EVALUATIONS
+from models.decoders import NAMES as DECODERS
 
 RECIPES = ("paper", "authors")
 CORPORA = ("embedded", "folder", "librispeech")
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 PADDINGS = ("fixed", "bucket")
 AUGMENTATIONS = ("none", "specaugment")
-DECODERS = ("greedy", "dictionary", "language-model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ class Workload:
             ("padding", PADDINGS),
             ("augment", AUGMENTATIONS),
             ("decoder", DECODERS),
-            ("evaluation", ("resident",)),
+            ("evaluation", EVALUATIONS),
         )
         for name, known in choices:
             if getattr(self, name) not in known:
@@ -74,16 +77,17 @@ class Workload:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
 
-    @property
-    def decoder_label(self) -> str:
-        """Decoder and beam width in one word: "greedy", "dictionary-256"."""
-        return self.decoder if self.decoder == "greedy" else f"{self.decoder}-{self.beam_width}"
-
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, object]) -> Workload:
+        """What `to_dict` gave, also by way of JSON. Raises TypeError or ValueError for anything else."""
+        targets = {metric: tuple(levels) for metric, levels in dict(fields["targets"]).items()}
+        return cls(**{**fields, "targets": targets})
 
-_SMALL = {"filters": 192, "units": 192, "norm_momentum": 0.98, "decoder": "dictionary", "beam_width": 64}
+
+_SMALL = {"filters": 192, "units": 192, "norm_momentum": 0.98, "decoder": "dictionary"}
 
 WORKLOADS = {
     workload.name: workload

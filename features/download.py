@@ -1,14 +1,19 @@
-"""LibriSpeech by HTTP: resumable, md5-checked, safely unpacked.
+"""LibriSpeech and its language models by HTTP: resumable, md5-checked, safely unpacked.
 
     python -m features.download DEST --subsets dev-clean train-clean-100
+    python -m features.download DEST --language-models 3-gram.pruned.1e-7    # and no subset, for none is named
 
     DEST/SUBSET/SPEAKER/CHAPTER/...    a whole subset: DEST is the corpus root
-    DEST/SUBSET.tar.gz                 an archive with the right md5 (.part: not whole yet; .bad: wrong md5)
-    DEST/.SUBSET.unpacking/            a subset being unpacked; removed when that fails
+    DEST/MODEL.arpa                    a whole language model, in lower case
+    DEST/SUBSET.tar.gz, MODEL.arpa.gz  archives with the right md5 (.part: not whole yet; .bad: wrong md5)
+    DEST/.SUBSET|MODEL.unpacking       a subset or model being unpacked; removed when that fails
 
 A name is a state: files and folders get their final name by one rename, after the last check. So whatever broke,
-the same command goes on from there. Exit status: 0 all subsets are there, 2 not (the last line on standard error
+the same command goes on from there. Exit status: 0 all asked for is there, 2 not (the last line on standard error
 says why), 130 stopped by Ctrl-C.
+
+The models are published in UPPER CASE, and our transcripts are in lower case: a decoder would know none of our
+words. So a model is lower-cased as it is unpacked; of ARPA's own words only <UNK> changes, and 1e-3 is as good as 1E-3.
 """
 
 from __future__ import annotations
@@ -26,15 +31,17 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from features.progress import progress
 
 BASE_URL = "https://www.openslr.org/resources"
 TRIES, TIMEOUT_S, BLOCK = 5, 60.0, 1 << 18  # tries in a row without a new byte; bytes read at once
-UNPACKED_PER_ARCHIVE = 1.05  # FLAC does not compress further
 BOMB_FACTOR, BOMB_FLOOR = 2, 1 << 20  # unpacked, at most twice the archive and some room for tar's padding
+ARPA_BOMB_FACTOR = 12  # text and digits: gzip makes them three to four times smaller
 AGAIN = "run the same command again to fetch it afresh, or from another server with --url"
 
 
@@ -46,6 +53,31 @@ class Archive:
     md5: str
     size: int  # bytes
 
+    resource: ClassVar[int] = 12  # OpenSLR's number: the archive is at BASE/12/NAME.tar.gz
+    suffix: ClassVar[str] = ".tar.gz"
+    growth: ClassVar[float] = 1.05  # bytes unpacked per byte of archive: FLAC does not compress further
+
+    def is_in(self, dest: Path) -> bool:
+        return any((dest / self.name).glob("*"))
+
+    def unpack(self, path: Path, dest: Path) -> Path:
+        return unpack(path, dest, subset=self.name)
+
+
+@dataclass(frozen=True)
+class LanguageModel(Archive):
+    """One n-gram model's archive: ARPA text, gzipped. The larger the number behind "pruned", the smaller the model."""
+
+    resource: ClassVar[int] = 11
+    suffix: ClassVar[str] = ".arpa.gz"
+    growth: ClassVar[float] = 3.5  # an estimate: the unpacked sizes are not published
+
+    def is_in(self, dest: Path) -> bool:
+        return (dest / f"{self.name}.arpa").is_file()
+
+    def unpack(self, path: Path, dest: Path) -> Path:
+        return unpack_model(path, dest, name=self.name)
+
 
 LIBRISPEECH = (
     Archive("dev-clean", "42e2234ba48799c1f50f24a7926300a1", 337_926_286),
@@ -56,21 +88,27 @@ LIBRISPEECH = (
     Archive("train-clean-360", "c0e676e450a7ff2f54aeade5171606fa", 23_049_477_885),
     Archive("train-other-500", "d1a0fd59409feb2c614ce4d30c387708", 30_593_501_606),
 )
+LANGUAGE_MODELS = (
+    LanguageModel("3-gram", "74cbb837e582378c26c602e1c8cbcb9c", 759_636_181),
+    LanguageModel("3-gram.pruned.1e-7", "9a0f1325bcaf3a0f7b7be4be10823c2a", 34_094_057),
+    LanguageModel("3-gram.pruned.3e-7", "8f67ec741827742eee05799ab7605b50", 13_654_242),
+    LanguageModel("4-gram", "6abdcd5b055bd482e4f9defe91d40408", 1_355_172_078),
+)
 
 
 class DownloadError(ValueError):
-    """A subset cannot be had this way; the message says what was found, what expected, and the way out."""
+    """What was asked for cannot be had this way; the message says what was found, what expected, and the way out."""
 
 
 def download(archive: Archive, folder: Path, *, base_url: str = BASE_URL, sleep: Callable = time.sleep) -> Path:
     """Fetch what an archive lacks, check its md5, return its path. One that is there is only checked."""
     if not re.fullmatch(r"https?://(\[[\da-f:]+\]|[^/:\s]+)(:\d+)?(/\S*)?", base_url):
         raise DownloadError(f"--url: found {base_url!r}, expected an address as in {BASE_URL}")
-    final = folder / f"{archive.name}.tar.gz"
+    final = folder / f"{archive.name}{archive.suffix}"
     path = final if final.exists() else Path(f"{final}.part")
     if path != final:
         folder.mkdir(parents=True, exist_ok=True)
-        _fetch(f"{base_url.rstrip('/')}/12/{final.name}", path, size=archive.size, sleep=sleep)
+        _fetch(f"{base_url.rstrip('/')}/{archive.resource}/{final.name}", path, size=archive.size, sleep=sleep)
     if (found := _md5(path)) != archive.md5:
         bad = path.replace(f"{final}.bad")
         raise DownloadError(f"{path}: found md5 {found}, expected {archive.md5}. Delete {bad} and {AGAIN}")
@@ -158,16 +196,24 @@ def unpack(archive_path: Path, dest: Path, *, subset: str) -> Path:
     shutil.rmtree(work, ignore_errors=True)  # left by a killed process
     work.mkdir(parents=True)
     try:
-        _extract(archive_path, work)
-        if not any((work / subset).glob("*")):
-            raise DownloadError(f"found nothing in LibriSpeech/{subset}, expected the subset")
+        with _blamed(archive_path):
+            _extract(archive_path, work)
+            if not any((work / subset).glob("*")):
+                raise DownloadError(f"found nothing in LibriSpeech/{subset}, expected the subset")
         for text in work.glob("*.TXT"):
             text.replace(dest / text.name)  # the same in every archive
         return (work / subset).rename(final)
-    except (DownloadError, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DownloadError(f"{archive_path}: {error}; nothing unpacked. Delete it and {AGAIN}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def _blamed(archive_path: Path) -> Iterator[None]:
+    """What a spoiled archive raises becomes one sentence about it. Other errors, as of a full disk, pass."""
+    try:
+        yield
+    except (DownloadError, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise DownloadError(f"{archive_path}: {error}; nothing unpacked. Delete it and {AGAIN}") from error
 
 
 def _extract(archive_path: Path, folder: Path) -> None:
@@ -198,18 +244,56 @@ def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path,
             shutil.copyfileobj(tar.extractfile(member), file, BLOCK)
 
 
+def unpack_model(archive_path: Path, dest: Path, *, name: str) -> Path:
+    """Make DEST/NAME.arpa (returned), in lower case, wholly or not at all. One that is there is left alone."""
+    final, work = dest / f"{name}.arpa", dest / f".{name}.unpacking"
+    if final.is_file():
+        return final
+    dest.mkdir(parents=True, exist_ok=True)
+    try:
+        with _blamed(archive_path):
+            _lower_case(archive_path, work)
+        return work.replace(final)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def _lower_case(archive_path: Path, target: Path) -> None:
+    size, last = _size(archive_path), b""
+    limit = size * ARPA_BOMB_FACTOR + BOMB_FLOOR
+    with (
+        archive_path.open("rb") as packed,
+        gzip.open(packed) as plain,
+        target.open("wb") as file,
+        progress(f"unpack {archive_path.name}", total=size, unit="bytes") as advance,
+    ):
+        before = 0
+        while block := plain.read(BLOCK).lower():  # ASCII only; the read that finds the end checks the CRC
+            if not last and (first := block.lstrip().partition(b"\n")[0].rstrip()) != b"\\data\\":
+                raise DownloadError(f"found first line {first[:40]!r}, expected \\data\\ as in every ARPA file")
+            if (end := file.tell() + len(block)) > limit:
+                raise DownloadError(f"found text to byte {end} at least, expected at most {limit} here")
+            file.write(block)
+            last = (last + block)[-1000:]
+            advance(packed.tell() - before)
+            before = packed.tell()
+    if (found := last.rstrip().rpartition(b"\n")[2]) != b"\\end\\":
+        raise DownloadError(f"found last line {found[-40:]!r}, expected \\end\\ as in every ARPA file")
+
+
 def main(
     argv: Sequence[str] | None = None,
     *,
     archives: Sequence[Archive] = LIBRISPEECH,
+    models: Sequence[LanguageModel] = LANGUAGE_MODELS,
     free_bytes: Callable = lambda folder: shutil.disk_usage(folder).free,
     sleep: Callable = time.sleep,
 ) -> int:
-    options = _parse(argv, archives)
+    options = _parse(argv, archives, models)
     try:
-        for archive in _plan(options, archives, free_bytes=free_bytes):
+        for archive in _plan(options, (*archives, *models), free_bytes=free_bytes):
             path = download(archive, options.dest, base_url=options.url, sleep=sleep)
-            print(unpack(path, options.dest, subset=archive.name), flush=True)
+            print(archive.unpack(path, options.dest), flush=True)
             if not options.keep:
                 path.unlink()
         return 0
@@ -223,40 +307,48 @@ def main(
 
 
 def _plan(options: argparse.Namespace, archives: Sequence[Archive], *, free_bytes: Callable) -> list[Archive]:
-    """The archives whose subsets are asked for and not there. Says what disk they need; raises if there is less."""
-    dest, wanted = options.dest, [archive for archive in archives if archive.name in options.subsets]
+    """Those of the archives asked for whose content is not there. Says what disk they need; raises if there is less."""
+    dest, wanted = options.dest, [a for a in archives if a.name in (*options.subsets, *options.models)]
     dest.mkdir(parents=True, exist_ok=True)
-    missing = [archive for archive in wanted if not any((dest / archive.name).glob("*"))]
-    here = (max(_size(dest / f"{a.name}.tar.gz{end}") for end in ("", ".part")) for a in missing)
+    missing = [archive for archive in wanted if not archive.is_in(dest)]
+    here = (max(_size(dest / f"{a.name}{a.suffix}{end}") for end in ("", ".part")) for a in missing)
     to_come = [max(0, archive.size - size) for archive, size in zip(missing, here, strict=True)]
     need = (sum if options.keep else max)(to_come or [0])  # discarded archives are there one at a time
-    need += int(UNPACKED_PER_ARCHIVE * sum(archive.size for archive in missing))
+    need += sum(int(archive.growth * archive.size) for archive in missing)
     free = free_bytes(dest)
     plan = (
-        f"{dest}: {len(missing)} of {len(wanted)} subsets to fetch; that takes {need / 1e9:.2f} GB of disk, "
-        f"archives and unpacked files together; {free / 1e9:.2f} GB are free"
+        f"{dest}: {len(missing)} of {len(wanted)} subsets and language models to fetch; that takes {need / 1e9:.2f} GB "
+        f"of disk, archives and unpacked files together; {free / 1e9:.2f} GB are free"
     )
     if need > free:
-        raise DownloadError(f"{plan}. Make room, name fewer --subsets, or use --discard-archives")
+        raise DownloadError(f"{plan}. Make room, name fewer of them, or use --discard-archives")
     _say(plan)
     return missing
 
 
-def _parse(argv: Sequence[str] | None, archives: Sequence[Archive]) -> argparse.Namespace:
-    sizes = ", ".join(f"{archive.name} {archive.size / 1e9:.2f} GB" for archive in archives)
-    names = [archive.name for archive in archives]
+def _parse(argv: Sequence[str] | None, archives: Sequence[Archive], models: Sequence[Archive]) -> argparse.Namespace:
+    gigabytes = ", ".join(f"{archive.name} {archive.size / 1e9:.2f} GB" for archive in archives)
+    megabytes = ", ".join(f"{model.name} {model.size / 1e6:.0f} MB" for model in models)
+    subset_names, model_names = ([archive.name for archive in table] for table in (archives, models))
     parser = argparse.ArgumentParser(
         prog="python -m features.download",
-        epilog=f"Subsets and their archives: {sizes}. Unpacked 5% more.",
+        epilog=f"Subsets and their archives: {gigabytes}. Unpacked 5% more. "
+        f"Language models and their archives: {megabytes}. Unpacked about 3.5 times that.",
         description="Download LibriSpeech, check it, unpack it. After a break the same command goes on.",
     )
     add = parser.add_argument
-    add("dest", metavar="DEST", type=Path, help="corpus root; subsets become DEST/SUBSET")
-    add("--subsets", metavar="SUBSET", nargs="+", choices=names, default=names, help="by name (default: all)")
-    add("--url", metavar="BASE", default=BASE_URL, help="server that has BASE/12/SUBSET.tar.gz (default: %(default)s)")
-    add("--keep-archives", dest="keep", action="store_true", default=True, help="leave DEST/SUBSET.tar.gz (default)")
+    add("dest", metavar="DEST", type=Path, help="corpus root; subsets become DEST/SUBSET, models DEST/MODEL.arpa")
+    which = "by name (default: all; with --language-models, none)"
+    add("--subsets", metavar="SUBSET", nargs="+", choices=subset_names, help=which)
+    which = "by name; unpacked in lower case, as our transcripts are (default: none)"
+    add("--language-models", metavar="MODEL", nargs="+", choices=model_names, default=[], dest="models", help=which)
+    url = "server that has BASE/12/SUBSET.tar.gz and BASE/11/MODEL.arpa.gz (default: %(default)s)"
+    add("--url", metavar="BASE", default=BASE_URL, help=url)
+    add("--keep-archives", dest="keep", action="store_true", default=True, help="leave the .gz files in DEST (default)")
     add("--discard-archives", dest="keep", action="store_false", help="delete each archive once it is unpacked")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    options.subsets = options.subsets or ([] if options.models else subset_names)
+    return options
 
 
 def _size(path: Path) -> int:

@@ -2,6 +2,9 @@
 
     for result in spawned(work, items, jobs=4): ...
 
+    with executor(jobs=4, initializer=prepare) as pool:
+        future = pool.submit(work, item)
+
 Processes are spawned, not forked: a forked TensorFlow hangs.
 """
 
@@ -21,27 +24,48 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+@contextmanager
+def executor(
+    jobs: int, *, initializer: Callable[..., None] | None = None, initargs: tuple = ()
+) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose workers are all started at once; they are ended at once if the block raises, Ctrl-C included."""
+    others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(initializer, initargs)) as pool:
+        try:
+            with _interrupts_held():  # the workers inherit this: Ctrl-C is the parent's
+                for _ in range(jobs):
+                    pool.submit(_nothing)  # each starts a worker, as none is idle yet
+            yield pool
+        except BaseException:  # what is cut short is done again later
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            raise
+
+
 def spawned(work: Callable[[Item], Result], items: Iterable[Item], *, jobs: int) -> Iterator[Result]:
     """Results as they get ready; at most two items a worker are handed out at a time.
 
     Raises:
         concurrent.futures.process.BrokenProcessPool: a worker was killed.
     """
-    context = multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
     waiting = iter(items)
-    with ProcessPoolExecutor(jobs, context, initializer=_die_with_parent) as pool:
-        try:
-            with _interrupts_held():  # the workers inherit this: Ctrl-C is the parent's
-                running = {pool.submit(work, item) for item in islice(waiting, 2 * jobs)}
-            while running:
-                ready, running = wait(running, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(work, item) for item in islice(waiting, len(ready))}
-                yield from (future.result() for future in ready)
-        except BaseException:  # Ctrl-C too; what is cut short is done again later
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-            raise
+    with executor(jobs) as pool:
+        running = {pool.submit(work, item) for item in islice(waiting, 2 * jobs)}
+        while running:
+            ready, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(work, item) for item in islice(waiting, len(ready))}
+            yield from (future.result() for future in ready)
+
+
+def _nothing() -> None:
+    """Work that only starts its worker."""
+
+
+def _begin(initializer: Callable[..., None] | None, initargs: tuple) -> None:
+    _die_with_parent()
+    if initializer:
+        initializer(*initargs)
 
 
 @contextmanager

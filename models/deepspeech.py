@@ -76,7 +76,7 @@ class DeepSpeech(keras.Model):
     """
 
     def __init__(self, config: Config) -> None:
-        super().__init__()
+        super().__init__(name="deep_speech")  # its variables' names in checkpoints
         self.config = config
         peepholes, forget_bias = config.as_authors, 1.0 if config.as_authors else 0.0
         self.convolution = keras.layers.Conv1D(

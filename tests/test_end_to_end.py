@@ -85,7 +85,7 @@ def test_the_journal_has_every_phase_in_an_order_that_the_machine_allows(run, fo
         (None, *(row.phase for row in rows)), (*(row.phase for row in rows), Phase.DONE), strict=True
     ):
         assert after in AFTER[before], (before, after)
-    assert rows[0].phase is Phase.CREATE and rows[-1].phase is Phase.CHECKPOINT
+    assert rows[0].phase is Phase.CREATE and rows[-1].phase is Phase.EVALUATE
     assert [row.epoch for row in rows if row.phase is Phase.EVALUATE] == [1, 2]
     assert {(row.emulated, row.replicas, row.batch, row.seed, row.workload) for row in rows} == {
         (True, 2, 8, 3, "speech")
@@ -107,7 +107,7 @@ def test_utilisation_was_sampled_and_sentences_were_kept(run, folder):
     with (folder / "results" / "first" / "utilisation.csv").open() as file:
         samples = list(csv.DictReader(file))
     assert len(samples) > 5 and max(float(sample["process_cpu_percent"]) for sample in samples) > 20
-    assert "  target  one one\n" in (folder / "results" / "first" / "sentences.txt").read_text()
+    assert "    target  one one\n" in (folder / "results" / "first" / "sentences.txt").read_text()
 
 
 def test_there_is_a_plain_line_for_every_row_and_no_chatter_of_libraries(run, folder):
@@ -121,6 +121,37 @@ def test_the_judge_reads_the_run_from_anywhere(run, folder, tmp_path):
     judged = command(tmp_path, "benchmark.tta", folder / "results" / "first.csv", "--format", "json")
     assert judged.returncode == 0
     assert {row["platform"] for row in json.loads(judged.stdout)} == {"twin"}
+
+
+def test_the_final_table_is_made_of_the_run_and_of_one_checkpoint(run, folder):
+    done = command(folder, "benchmark.final", "results/first.csv", "--decode-jobs", 2)
+    assert done.returncode == 0, done.stderr
+    assert "dev-tones" in done.stdout and "dictionary-512" in done.stdout and "Sys1$" in done.stdout
+    with (folder / "results" / "first" / "final.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    evaluations = {row.epoch: row for row in journal.read(folder / "results" / "first.csv").evaluations}
+    assert {int(row["utterances"]) for row in rows} == {7} and {row["subset"] for row in rows} == {"dev-tones"}
+    checkpoint = folder / "results" / "first" / "checkpoints" / "ckpt-4"  # 2 bucketed epochs of 4 batches
+    again = command(folder, "benchmark.final", checkpoint, "--beam-width", 256, "--decoder", "dictionary", "greedy")
+    assert again.returncode == 0, again.stderr
+    with (folder / "results" / "first" / "final.csv").open() as file:
+        found = {row["decoder"]: row for row in csv.DictReader(file)}
+    # The same weights, decoder and width as in the run: the same four figures, on one replica instead of two.
+    for name in journal.METRICS:
+        assert float(found["dictionary-256"][name]) == getattr(evaluations[1], name)
+    assert set(found) == {"dictionary-256", "greedy"}
+    assert "worst" in (folder / "results" / "first" / "final-sentences.txt").read_text()
+
+
+def test_a_run_whose_evaluation_overlaps_has_the_error_rates_of_a_resident_one(run, folder, tone_corpus):
+    resident = journal.read(folder / "results" / "first.csv")
+    arguments = ["--platform", folder / "twin.toml", "--corpus", tone_corpus, "--max-epochs", 2, "--seed", 3]
+    done = command(folder, "benchmark", *arguments, "--name", "overlap", "--evaluation", "overlap")
+    assert done.returncode == 0, done.stderr
+    found = journal.read(folder / "results" / "overlap.csv")
+    assert found.rows[0].evaluation == "overlap"
+    for ours, theirs in zip(found.evaluations, resident.evaluations, strict=True):
+        assert all(getattr(ours, name) == getattr(theirs, name) for name in journal.METRICS)
 
 
 def test_a_run_is_never_overwritten(run, folder, tone_corpus):
@@ -145,6 +176,12 @@ def test_a_run_is_never_overwritten(run, folder, tone_corpus):
         (["--max-epochs", "0"], "max_epochs is 0"),
         (["--platform", "sys1", "--batch", "97"], "97"),
         (["--decoder", "language-model", "--sentences", "3"], "language model"),
+        (
+            ["--decoder", "language-model", "--language-model", "3-gram"],
+            "download it with: python -m features.download",
+        ),
+        (["--language-model", "x.arpa"], "add --decoder language-model"),
+        (["--decode-jobs", "0"], "decode-jobs is 0; expected at least 1"),
     ],
 )
 def test_bad_input_gets_one_line_and_status_2(tmp_path, arguments, said):

@@ -20,6 +20,8 @@ WITHOUT_TENSORFLOW = (
     "judge",
     "doubts",
     "tta",
+    "tables",
+    "decoding",
     "install",
     "view",
 )

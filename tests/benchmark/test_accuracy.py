@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.accuracy import error_rates
+from benchmark.accuracy import Edits, edits, error_rates, rates_of
 
 
 def test_corpus_rates_sum_before_they_divide_and_means_divide_before_they_sum():
@@ -27,8 +27,20 @@ def test_empty_and_overlong_sentences_are_defined(reference, hypothesis, wer, ce
     assert (rates.wer, rates.cer, rates.wer_mean, rates.cer_paper) == (wer, cer, wer_mean, cer_paper)
 
 
-def test_case_and_spaces_do_not_count():
-    assert error_rates(["THE  Cat"], [" the cat "]).cer == 0
+def test_case_spaces_and_separators_do_not_count():
+    assert error_rates(["THE  Co_ol Cat"], [" the cool cat "]).cer == 0
+
+
+def test_the_counts_of_one_utterance():
+    counted = edits("the cat sat", "the cats")  # cat -> cats, sat deleted; 11 characters: "at" deleted, " " deleted
+    assert counted == Edits(word_edits=2, words=3, character_edits=3, characters=11, longest=11)
+    assert (counted.word_share, counted.character_share) == (2 / 3, 3 / 11)
+
+
+@given(st.permutations(range(12)))
+def test_the_order_of_utterances_changes_no_digit(order):
+    counted = [edits("a b c d e f g"[: n + 1], "a b x d e y z"[: 13 - n]) for n in range(12)]
+    assert rates_of([counted[n] for n in order]) == rates_of(counted)
 
 
 def test_no_utterances_and_unequal_numbers_are_refused():

@@ -4,7 +4,7 @@ import pytest
 
 import platforms
 from benchmark import __main__ as command
-from benchmark import workloads
+from benchmark import runner, workloads
 
 
 def job(*arguments: str) -> command.Job:
@@ -46,10 +46,10 @@ def test_a_name_must_name_files(name):
 
 
 def test_out_of_memory_proposes_a_batch_that_the_gpus_divide():
-    said = command._out_of_memory(platforms.load("sys1"), "OOM when allocating\nmore")
+    said = runner._out_of_memory(platforms.load("sys1"), "OOM when allocating\nmore")
     assert "24 utterances a replica" in said and "BATCH=48" in said  # 4 GPUs x 24 / 2
     smallest = platforms.load("sys1").with_input(batch=4)
-    assert "BATCH=4" in command._out_of_memory(smallest, "OOM")
+    assert "BATCH=4" in runner._out_of_memory(smallest, "OOM")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_utilisation_is_one_line_and_never_fails_a_run(tmp_path: Path, text, sai
     path = tmp_path / "utilisation.csv"
     if text is not None:
         path.write_text(text)
-    assert said in command._utilisation(path)
+    assert said in runner._utilisation(path)
 
 
 def test_the_epilogue_of_help_names_every_workload(capsys):

@@ -11,9 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.journal import Row, RunRecord
-from benchmark.phases import AFTER, Phase, Plan, finished, next_phase, segment_batches
+from benchmark.phases import AFTER, EVALUATIONS, Phase, Plan, finished, next_phase, segment_batches
 
-SECONDS = {Phase.CREATE: 5.0, Phase.GENERATE: 1.0, Phase.CHECKPOINT: 2.0, Phase.EVALUATE: 20.0}  # TRAIN: 1 a batch
+SECONDS = {  # TRAIN: 1 a batch
+    Phase.CREATE: 5.0,
+    Phase.GENERATE: 1.0,
+    Phase.CHECKPOINT: 2.0,
+    Phase.SWAP: 3.0,
+    Phase.EVALUATE: 20.0,
+}
 ENDLESS_S = 1e9
 ROOT = Path(__file__).parents[2]
 
@@ -47,13 +53,31 @@ def perform(phase: Phase, record: RunRecord, plan: Plan, wer: Callable[[int], fl
 
 
 def simulate(
-    plan: Plan, *, wer: Callable[[int], float] = lambda epoch: 90.0, record: RunRecord | None = None
+    plan: Plan,
+    *,
+    wer: Callable[[int], float] = lambda epoch: 90.0,
+    record: RunRecord | None = None,
+    known_after: int = 1,
 ) -> RunRecord:
+    """A whole run. The figures of an overlapping evaluation are known `known_after` phases after it began."""
     record = record or RunRecord()
-    while (phase := next_phase(record, plan)) is not Phase.DONE:
-        record = RunRecord((*record.rows, perform(phase, record, plan, wer)))
+    evaluating, wait = None, 0
+    while True:
+        if evaluating and wait <= 0:
+            record, evaluating = RunRecord((*record.rows, evaluating)), None
+        phase = next_phase(record, plan, evaluating=evaluating.epoch if evaluating else 0)
+        if phase is Phase.DONE:
+            assert evaluating is None, "an evaluation is lost"
+            return record
+        row = perform(phase, record, plan, wer)
+        wait -= 1
+        if phase is Phase.EVALUATE and evaluating:
+            wait = 0
+        elif phase is Phase.EVALUATE and plan.evaluation == "overlap":
+            evaluating, wait = row, known_after
+        else:
+            record = RunRecord((*record.rows, row))
         assert len(record.rows) < 2_500, f"the run does not end; it last did {phase}"
-    return record
 
 
 def steps(record: RunRecord, phase: Phase) -> list[int]:
@@ -63,7 +87,7 @@ def steps(record: RunRecord, phase: Phase) -> list[int]:
 def test_a_run_of_two_epochs_does_what_the_papers_figure_4_shows():
     record = simulate(plan(batches_per_epoch=600, max_epochs=2))
     assert steps(record, Phase.GENERATE) == list(range(50, 1201, 50))  # every 50 batches
-    assert steps(record, Phase.CHECKPOINT) == [250, 500, 750, 1000, 1200]  # every 250, and the end
+    assert steps(record, Phase.CHECKPOINT) == [250, 500, 600, 750, 1000, 1200]  # every 250, and each epoch
     assert steps(record, Phase.EVALUATE) == [600, 1200]  # every epoch
     assert [row.epoch for row in record.evaluations] == [1, 2]
     assert [row.phase for row in record.rows[:4]] == [Phase.CREATE, Phase.TRAIN, Phase.GENERATE, Phase.TRAIN]
@@ -74,6 +98,25 @@ def test_generation_and_checkpoint_come_before_the_evaluation_of_an_epoch():
     record = simulate(plan(batches_per_epoch=250, max_epochs=1))
     at_the_end = [row.phase for row in record.rows if row.step == 250]
     assert at_the_end == [Phase.TRAIN, Phase.GENERATE, Phase.CHECKPOINT, Phase.EVALUATE]
+
+
+def test_swapping_stands_around_every_evaluation_but_not_after_the_last():
+    record = simulate(plan(batches_per_epoch=40, max_epochs=2, evaluation="swap"))
+    assert " ".join(row.phase.value for row in record.rows) == (
+        "create train checkpoint swap evaluate swap train generate train checkpoint swap evaluate"
+    )
+
+
+def test_an_overlapping_evaluation_is_written_when_it_is_known_and_the_run_waits_for_the_last():
+    record = simulate(plan(batches_per_epoch=40, max_epochs=2, evaluation="overlap"), known_after=2)
+    # Begun after the first checkpoint; known after two more phases, train to 50 and generate.
+    assert " ".join(row.phase.value for row in record.rows) == (
+        "create train checkpoint train generate evaluate train checkpoint evaluate"
+    )
+    assert [(row.epoch, row.step) for row in record.evaluations] == [(1, 40), (2, 80)]
+    # An epoch's end waits for the evaluation of the epoch before.
+    late = simulate(plan(batches_per_epoch=40, max_epochs=2, evaluation="overlap"), known_after=99)
+    assert [row.phase for row in late.rows[-2:]] == [Phase.EVALUATE] * 2
 
 
 def test_epochs_that_fit_no_other_interval_get_shorter_segments():
@@ -87,7 +130,7 @@ def test_a_run_ends_when_its_targets_are_reached_and_keeps_a_checkpoint():
     record = simulate(plan(max_epochs=99), wer=errors.__getitem__)
     # Medians over 3 epochs: of (30, 19, 25) 25; of (19, 25, 18) 19 <= 20: epoch 4.
     assert record.evaluated_epoch == 4
-    assert record.rows[-1].phase is Phase.CHECKPOINT
+    assert record.rows[-1].phase is Phase.EVALUATE
     assert record.saved_step == record.step == 4 * 600
 
 
@@ -134,29 +177,36 @@ plans = st.builds(
     segment=st.integers(1, 60),
     generate_every=st.integers(1, 60),
     checkpoint_every=st.integers(1, 200),
+    evaluation=st.sampled_from(EVALUATIONS),
 )
 error_rates = st.lists(st.floats(0, 120), min_size=4, max_size=4)
 
 
-@given(plans, error_rates)
-def test_any_run_obeys_the_transition_table_and_skips_no_event(plan, errors):
-    record = simulate(plan, wer=lambda epoch: errors[epoch - 1])
+@given(plans, error_rates, st.integers(1, 5))
+def test_any_run_obeys_the_transition_table_and_skips_no_event(plan, errors, known_after):
+    record = simulate(plan, wer=lambda epoch: errors[epoch - 1], known_after=known_after)
     phases = [None, *(row.phase for row in record.rows), Phase.DONE]
     assert all(after in AFTER[before] for before, after in pairwise(phases))
     last = record.step
     assert steps(record, Phase.GENERATE) == list(range(plan.generate_every, last + 1, plan.generate_every))
-    assert set(steps(record, Phase.CHECKPOINT)) == {*range(plan.checkpoint_every, last + 1, plan.checkpoint_every)} | (
-        {last} - {0}
-    )
-    assert steps(record, Phase.EVALUATE) == list(range(plan.batches_per_epoch, last + 1, plan.batches_per_epoch))
+    epoch_ends = list(range(plan.batches_per_epoch, last + 1, plan.batches_per_epoch))
+    every = range(plan.checkpoint_every, last + 1, plan.checkpoint_every)
+    assert steps(record, Phase.CHECKPOINT) == sorted({*every, *epoch_ends, last} - {0})
+    assert steps(record, Phase.EVALUATE) == epoch_ends
+    swaps = steps(record, Phase.SWAP)
+    if plan.evaluation == "swap":  # there and back at every epoch's end, but not back after the last
+        assert swaps == [step for step in epoch_ends for _ in range(2)][: len(swaps)]
+        assert len(swaps) >= 2 * len(epoch_ends) - 1
+    else:
+        assert swaps == []
     assert all(b - a <= plan.segment for a, b in pairwise([0, *steps(record, Phase.TRAIN)]))
     assert finished(record, plan)
 
 
 @given(plans, error_rates)
-def test_replaying_any_part_of_a_journal_asks_for_the_row_that_came_next(plan, errors):
+def test_replaying_any_part_of_a_journal_of_the_other_modes_asks_for_the_row_that_came_next(plan, errors):
     record = simulate(plan, wer=lambda epoch: errors[epoch - 1])
-    for number, row in enumerate(record.rows):
+    for number, row in enumerate(record.rows if plan.evaluation != "overlap" else ()):
         assert next_phase(RunRecord(record.rows[:number]), plan) is row.phase
 
 
@@ -187,7 +237,7 @@ def test_a_resumed_run_does_again_what_the_last_checkpoint_had_not_seen(plan, da
 
 def test_a_resumed_run_generates_and_evaluates_again_after_its_checkpoint():
     the_plan = plan(batches_per_epoch=600, max_epochs=2)
-    crashed = RunRecord(tuple(row for row in simulate(the_plan).rows if row.step <= 700))  # checkpoint at 500
+    crashed = RunRecord(tuple(row for row in simulate(the_plan).rows if row.step < 600))  # checkpoint at 500
     record = simulate(the_plan, record=resumed(crashed, the_plan))
     second = RunRecord(tuple(row for row in record.rows if row.attempt == 2))
     assert steps(second, Phase.GENERATE)[:4] == [550, 600, 650, 700]
@@ -211,7 +261,7 @@ rows = st.builds(
 def test_any_record_whatever_has_a_next_phase(rows, plan):
     record = RunRecord(tuple(rows))
     phase = next_phase(record, plan)
-    assert phase in (AFTER[None] if not rows else set(Phase) - {Phase.SWAP})
+    assert phase in (AFTER[None] if not rows else set(Phase))
     assert 1 <= segment_batches(record, plan) <= plan.segment
     assert record.clock_s(record.ended_s, "train") <= record.ended_s + 1e-6
 

@@ -7,11 +7,15 @@ import pytest
 
 import platforms
 from benchmark import workloads
+from benchmark.clock import Clock
 from benchmark.data import Data
+from benchmark.decoding import DecodingPool
 from benchmark.journal import Identity, Journal
-from benchmark.phases import Phase, Plan, next_phase
+from benchmark.phases import AFTER, EVALUATIONS, Phase, Plan
+from benchmark.runner import play
+from benchmark.view import PlainView
 from features import manifest
-from models import decoders
+from models.decoders import Decoder
 
 TINY = replace(workloads.load("mini"), filters=8, units=8, layers=1, buckets=1, dropout=0.1)
 IDENTITY = Identity(
@@ -32,51 +36,43 @@ IDENTITY = Identity(
 )
 
 
-class FakeClock:
-    def __init__(self):
-        self.now_s = 0.0
-
-    def span(self, seconds=1.0):
-        from benchmark.clock import Span
-
-        self.now_s += seconds
-        return Span(self.now_s - seconds, seconds)
-
-
-@pytest.fixture
-def make(tf, tone_features, tmp_path):
+def new_trainer(tf, features, folder, *, replicas=1, batch=4, seed=1, workload=TINY, pool=None, **options):
     from benchmark.devices import Devices
     from benchmark.trainer import Trainer
 
-    def trainer(*, replicas=1, batch=4, seed=1, workload=TINY, **options):
-        names = [f"CPU:{n}" for n in range(replicas)]
-        strategy = tf.distribute.MirroredStrategy(
-            names, cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
-        )
-        devices = Devices(
+    names = [f"CPU:{n}" for n in range(replicas)]
+    strategy = tf.distribute.MirroredStrategy(
+        names, cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
+    )
+    return Trainer(
+        workload=workload,
+        platform=platforms.load("cpu").with_input(batch=batch),
+        data=Data(folder=features, manifest=manifest.load(features), seconds=0.0),
+        devices=Devices(
             strategy=strategy,
             replicas=replicas,
             names=("CPU",) * replicas,
             emulated=replicas > 1,
             reduction="first-gpu",
-        )
-        data = Data(folder=tone_features, manifest=manifest.load(tone_features), seconds=0.0)
-        return Trainer(
-            workload=workload,
-            platform=platforms.load("cpu").with_input(batch=batch),
-            data=data,
-            devices=devices,
-            seed=seed,
-            folder=tmp_path / f"{replicas}-{seed}",
-            decode=decoders.greedy,
-            **options,
-        )
+        ),
+        seed=seed,
+        folder=folder,
+        pool=pool or DecodingPool(Decoder(name="greedy"), jobs=1),
+        **options,
+    )
+
+
+@pytest.fixture
+def make(tf, tone_features, tmp_path):
+    def trainer(*, replicas=1, seed=1, **options):
+        folder = tmp_path / f"{replicas}-{seed}"
+        return new_trainer(tf, tone_features, folder, replicas=replicas, seed=seed, **options)
 
     return trainer
 
 
-def run(trainer, path, *, max_epochs=2):
-    """Train to the end on a clock that counts a second a phase; returns the record."""
+def run(trainer, path, *, max_epochs=2, evaluation="resident"):
+    """Train to the end; returns the record."""
     plan = Plan(
         batches_per_epoch=trainer.batches_per_epoch,
         max_epochs=max_epochs,
@@ -84,10 +80,10 @@ def run(trainer, path, *, max_epochs=2):
         targets={},
         generate_every=4,
         checkpoint_every=5,
+        evaluation=evaluation,
     )
-    journal, clock = Journal.create(path, IDENTITY), FakeClock()
-    while (phase := next_phase(journal.record, plan)) is not Phase.DONE:
-        journal.append(phase, clock.span(), trainer.perform(phase, journal.record, plan))
+    journal = Journal.create(path, replace(IDENTITY, evaluation=evaluation))
+    play(journal, plan, trainer, Clock(), PlainView(plan))
     journal.close()
     return journal.record
 
@@ -98,7 +94,9 @@ def losses(record):
 
 def test_two_epochs_train_every_utterance_once_an_epoch_and_evaluate_all(make, tone_features, tmp_path):
     shown = []
-    record = run(make(show=lambda phase, sentences: shown.append((phase, sentences))), tmp_path / "r.csv")
+    record = run(
+        make(show=lambda phase, epoch, step, evaluated: shown.append((phase, evaluated.sentences))), tmp_path / "r.csv"
+    )
     for epoch in (1, 2):
         rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
         assert sum(row.utterances for row in rows) == 21
@@ -159,18 +157,6 @@ def test_one_step_is_the_same_on_one_and_on_two_replicas_without_batch_statistic
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-6)
 
 
-def test_transcripts_do_not_depend_on_batch_or_replicas(make, tf):
-    from benchmark.journal import RunRecord
-
-    found = []
-    for replicas, batch in ((1, 1), (1, 4), (2, 4), (4, 4), (1, 7)):
-        trainer = make(replicas=replicas, batch=batch)
-        trainer.perform(Phase.CREATE, RunRecord(), None)
-        found.append(trainer._transcribe(trainer._evaluation_batches("dev"), decode=decoders.greedy))
-    assert len(found[0]) == 7
-    assert all(sentences == found[0] for sentences in found)
-
-
 def test_a_loss_that_is_no_number_ends_the_run_and_says_between_which_batches(make):
     from benchmark.journal import RunRecord
     from benchmark.trainer import Diverged
@@ -184,6 +170,81 @@ def test_a_loss_that_is_no_number_ends_the_run_and_says_between_which_batches(ma
         trainer.perform(Phase.TRAIN, RunRecord(), plan)
 
 
+@pytest.fixture(scope="module")
+def pool():
+    """A dictionary decoder in two worker processes."""
+    decoder = Decoder(name="dictionary", words=("one", "two", "three", "cool", "don't"), beam_width=16)
+    with DecodingPool(decoder, jobs=2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def modes(tf, tone_features, tmp_path_factory, pool):
+    """Mode of evaluation -> the trainer and the record of three epochs, all from the same seed."""
+    found = {}
+    for mode in EVALUATIONS:
+        folder = tmp_path_factory.mktemp(mode)
+        trainer = new_trainer(tf, tone_features, folder, pool=pool)
+        found[mode] = trainer, run(trainer, folder / "r.csv", max_epochs=3, evaluation=mode)
+    return found
+
+
+def figures(record):
+    return [(row.step, row.epoch, row.wer, row.cer, row.wer_mean, row.cer_paper) for row in record.evaluations]
+
+
+def test_every_mode_of_evaluation_gives_the_same_losses_and_error_rates_to_the_last_digit(modes):
+    resident = modes["resident"][1]
+    assert len(figures(resident)) == 3
+    for _, record in modes.values():
+        assert figures(record) == figures(resident)
+        assert losses(record) == losses(resident)
+
+
+def test_swapping_is_written_down_and_leaves_only_the_model_in_use(modes):
+    phases = [row.phase for row in modes["swap"][1].rows]
+    for number, phase in enumerate(phases):
+        if phase is Phase.EVALUATE:
+            assert phases[number - 2 : number] == [Phase.CHECKPOINT, Phase.SWAP]
+    assert phases.count(Phase.SWAP) == 2 * 3 - 1  # none back after the last
+    assert modes["swap"][0].optimizer is None
+
+
+def test_a_swap_frees_the_training_model(make, tmp_path):
+    import gc
+    import weakref
+
+    trainer = make()
+    run(trainer, tmp_path / "r.csv", max_epochs=1)
+    model, optimizer = weakref.ref(trainer.model), weakref.ref(trainer.optimizer)
+    trainer._free()
+    gc.collect()
+    assert model() is None and optimizer() is None
+
+
+def test_an_overlapping_evaluation_is_of_its_epochs_weights_and_ends_when_its_figures_are_known(modes):
+    record = modes["overlap"][1]
+    for row in record.evaluations:
+        assert row.step == row.epoch * modes["overlap"][0].batches_per_epoch
+        started = [other for other in record.rows if other.started_s > row.started_s]
+        assert row.ended_s <= record.ended_s
+        assert all(other.step >= row.step for other in started)
+    assert record.evaluated_epoch == 3
+
+
+@pytest.mark.parametrize("mode", EVALUATIONS)
+def test_rows_follow_each_other_as_the_table_of_phases_allows(modes, mode):
+    phases = [None, *(row.phase for row in modes[mode][1].rows), Phase.DONE]
+    assert all(after in AFTER[before] for before, after in zip(phases, phases[1:], strict=False))
+
+
+def test_the_last_three_checkpoints_and_the_best_epochs_are_kept(modes):
+    trainer, record = modes["resident"]
+    best = min(record.evaluations, key=lambda row: row.wer)
+    saved = [row.step for row in record.rows if row.phase is Phase.CHECKPOINT]
+    assert trainer.checkpoints.steps() == sorted({*saved[-3:], best.step})
+
+
 def test_a_checkpoint_brings_back_weights_moving_averages_and_optimiser(make, tf, tmp_path):
     trainer = make()
     run(trainer, tmp_path / "r.csv", max_epochs=1)
@@ -192,9 +253,8 @@ def test_a_checkpoint_brings_back_weights_moving_averages_and_optimiser(make, tf
     assert len(trainer.model.non_trainable_variables) == 2 * 2  # mean and variance after convolution and LSTM
     for variable in variables:
         variable.assign(tf.zeros_like(variable))
-    latest = trainer._checkpoints.latest_checkpoint
-    assert latest.endswith(f"ckpt-{trainer.batches_per_epoch}")
-    trainer._checkpoints.checkpoint.restore(latest).assert_consumed()
+    assert trainer.checkpoints.steps()[-1] == trainer.batches_per_epoch
+    trainer.checkpoints.restore(trainer.batches_per_epoch, trainer.model, trainer.optimizer)
     for variable, value in zip(variables, saved, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
 

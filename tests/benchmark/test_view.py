@@ -28,7 +28,7 @@ COMMON = {
 }
 TRAINED = Row(**COMMON, phase=Phase.TRAIN, started_s=10.0, seconds=4.0, step=5, epoch=1, utterances=20, loss=31.456)
 EVALUATED = Row(
-    **COMMON, phase=Phase.EVALUATE, started_s=14.0, seconds=1.0, step=10, epoch=1, utterances=7, wer=42.04, cer=12.5
+    **COMMON, phase=Phase.EVALUATE, started_s=14.0, seconds=1.0, step=5, epoch=1, utterances=7, wer=42.04, cer=12.5
 )
 
 
@@ -64,9 +64,12 @@ def test_the_live_view_shows_phase_clock_epoch_loss_rates_and_sentences(rows):
     console.print(view)
     shown = console.export_text()
     assert "a run" in shown and "generate" in shown and "of 4" in shown and "[bold]three" in shown
-    done = {0: 0, 1: 5, 2: 10}[len(rows)]
+    done = 5 if rows else 0
     (bar,) = [line for line in shown.splitlines() if f"batch {done} of 10" in line]
     assert "train" not in bar
+    view.decoded(40, 150)
+    console.print(view)
+    assert "decoded utterance 40 of 150" in console.export_text()
     if rows:
         assert "31.46" in shown and "5.0" in shown
     if len(rows) == 2:

@@ -1,10 +1,11 @@
+import json
 from dataclasses import replace
 
 import pytest
 
 from benchmark import workloads
 from features.batches import NORMALISATIONS
-from models import decoders
+from models import deepspeech
 
 
 def test_librispeech_is_the_papers():
@@ -12,7 +13,7 @@ def test_librispeech_is_the_papers():
     assert (workload.filters, workload.units, workload.layers, workload.dropout) == (600, 800, 5, 0.05)
     assert workload.targets == {"cer": (10.0, 8.0, 7.0), "wer": (22.0, 20.2, 19.2)}
     assert (workload.padding, workload.max_frames, workload.window) == ("fixed", 1670, 3)
-    assert workload.decoder_label == "dictionary-256"
+    assert (workload.decoder, workload.beam_width, workload.evaluation) == ("dictionary", 256, "resident")
 
 
 def test_mini_and_speech_are_of_one_size():
@@ -43,9 +44,10 @@ def test_nonsense_is_refused_with_the_field_and_what_was_expected(field, value):
 
 def test_names_agree_with_the_rooms_that_implement_them():
     assert workloads.NORMALISATIONS == NORMALISATIONS
-    assert workloads.DECODERS == decoders.NAMES
+    assert workloads.RECIPES == deepspeech.RECIPES
 
 
-def test_the_decoder_is_labelled_with_its_width():
-    assert workloads.load("mini").decoder_label == "dictionary-64"
-    assert replace(workloads.load("mini"), decoder="greedy").decoder_label == "greedy"
+@pytest.mark.parametrize("name", workloads.WORKLOADS)
+def test_a_workload_comes_back_from_json(name):
+    workload = workloads.load(name)
+    assert workloads.Workload.from_dict(json.loads(json.dumps(workload.to_dict()))) == workload

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import random
+import re
 import socket
 import struct
 import tarfile
@@ -18,10 +19,29 @@ import pytest
 
 from features import download as module
 from features.corpus import read_corpus
-from features.download import LIBRISPEECH, TRIES, Archive, DownloadError, download, main, unpack
+from features.download import (
+    LANGUAGE_MODELS,
+    LIBRISPEECH,
+    TRIES,
+    Archive,
+    DownloadError,
+    LanguageModel,
+    download,
+    main,
+    unpack,
+    unpack_model,
+)
 
 SOUND = random.Random(0).randbytes(200_000)  # no more compressible than FLAC
 TRANSCRIPT = b"84-121123-0000 GO DO YOU HEAR\n"
+ARPA = (
+    b"\\data\\\nngram 1=4\nngram 2=1\n\n\\1-grams:\n-99\t<s>\t-1.5E-2\n-1.2\t</s>\n-2\t<UNK>\n-1.1\tHEAR\t-0.5\n\n"
+    b"\\2-grams:\n-0.3\t<s> HEAR\n\n\\end\\\n"
+)
+LOWER_ARPA = (
+    b"\\data\\\nngram 1=4\nngram 2=1\n\n\\1-grams:\n-99\t<s>\t-1.5e-2\n-1.2\t</s>\n-2\t<unk>\n-1.1\thear\t-0.5\n\n"
+    b"\\2-grams:\n-0.3\t<s> hear\n\n\\end\\\n"
+)
 
 
 RANGED = ("serve", "drop", "reset", "stall")
@@ -146,14 +166,23 @@ def serve(server: Server, content: bytes, *, name: str = "dev-clean") -> Archive
     return Archive(name, hashlib.md5(content).hexdigest(), len(content))
 
 
+def serve_model(server: Server, content: bytes, *, name: str = "3-gram.pruned.1e-7") -> LanguageModel:
+    server.files[f"/11/{name}.arpa.gz"] = content
+    return LanguageModel(name, hashlib.md5(content).hexdigest(), len(content))
+
+
 def fetch(server: Server, archive: Archive, folder: Path, *, pauses: list[float] | None = None) -> Path:
     return download(archive, folder, base_url=server.url, sleep=[].append if pauses is None else pauses.append)
 
 
 def run(
-    server: Server, dest: Path, *archives: Archive, free: int = 10**12, more: tuple[str, ...] = (), sleep=lambda _: None
+    server: Server, dest: Path, *table: Archive, free: int = 10**12, more: tuple[str, ...] = (), sleep=lambda _: None
 ) -> int:
-    return main([str(dest), "--url", server.url, *more], archives=archives, free_bytes=lambda _: free, sleep=sleep)
+    """The command, as if `table` were all that is published."""
+    models = [archive for archive in table if isinstance(archive, LanguageModel)]
+    archives = [archive for archive in table if archive not in models]
+    argv = [str(dest), "--url", server.url, *more]
+    return main(argv, archives=archives, models=models, free_bytes=lambda _: free, sleep=sleep)
 
 
 def content_names(folder: Path) -> list[str]:
@@ -175,6 +204,17 @@ def test_the_table_holds_the_seven_archives_with_the_published_sizes():
     }
     assert {archive.name: archive.size // 10**6 for archive in LIBRISPEECH} == published_mb
     assert all(len(bytes.fromhex(archive.md5)) == 16 for archive in LIBRISPEECH)
+
+
+def test_the_table_holds_the_four_language_models_with_the_published_sizes():
+    published_kb = {
+        "3-gram": 759_636,
+        "3-gram.pruned.1e-7": 34_094,
+        "3-gram.pruned.3e-7": 13_654,
+        "4-gram": 1_355_172,
+    }
+    assert {model.name: model.size // 10**3 for model in LANGUAGE_MODELS} == published_kb
+    assert all(len(bytes.fromhex(model.md5)) == 16 for model in LANGUAGE_MODELS)
 
 
 # Downloading
@@ -283,8 +323,10 @@ def test_a_refused_connection_is_tried_again_and_told_in_one_sentence(server, tm
     archive = serve(server, subset_tar_gz())
     server.shutdown()
     server.server_close()
-    with pytest.raises(DownloadError, match="no connection.*refused"):
+    with pytest.raises(DownloadError, match="no connection.*refused") as error:
         fetch(server, archive, tmp_path)
+    assert "\n" not in str(error.value)
+    assert content_names(tmp_path) == []  # no empty part
 
 
 def test_a_file_that_is_not_on_the_server_is_asked_for_once(server, tmp_path):
@@ -350,22 +392,28 @@ def test_a_wrong_md5_moves_the_file_away_and_names_file_found_expected_and_way_o
 def test_an_address_that_cannot_be_one_is_refused_before_any_try(url, tmp_path):
     with pytest.raises(DownloadError, match="--url: found .* expected an address"):
         download(LIBRISPEECH[0], tmp_path, base_url=url, sleep=lambda _: pytest.fail("tried"))
+    assert content_names(tmp_path) == []
 
 
 # Unpacking
 
 
-def refused(tmp_path: Path, content: bytes, *, why: str) -> None:
-    """unpack() must refuse this archive, say why, and leave nothing but the archive."""
+DEV_CLEAN, TRIGRAM = Archive("dev-clean", "", 0), LanguageModel("3-gram", "", 0)
+
+
+def refused(tmp_path: Path, content: bytes, *, archive: Archive = DEV_CLEAN) -> str:
+    """Unpacking must refuse this archive in one line and leave nothing but the archive. Why it did is returned."""
     dest = tmp_path / "corpus"
     dest.mkdir()
-    (dest / "dev-clean.tar.gz").write_bytes(content)
-    with pytest.raises(DownloadError, match=why) as error:
-        unpack(dest / "dev-clean.tar.gz", dest, subset="dev-clean")
-    assert "dev-clean.tar.gz" in str(error.value)
-    assert "\n" not in str(error.value)
-    assert content_names(dest) == ["dev-clean.tar.gz"]
+    path = dest / f"{archive.name}{archive.suffix}"
+    path.write_bytes(content)
+    with pytest.raises(DownloadError) as error:
+        archive.unpack(path, dest)
+    named, why, way_out = re.fullmatch("(.*?): (.*); nothing unpacked. (Delete it and .*)", str(error.value)).groups()
+    assert named == str(path) and way_out.endswith("--url")
+    assert content_names(dest) == [path.name]
     assert content_names(tmp_path) == ["corpus"]
+    return why
 
 
 def test_unpacking_strips_the_top_folder_and_the_result_is_a_corpus(tmp_path):
@@ -400,23 +448,25 @@ def test_what_a_killed_process_left_half_unpacked_is_not_taken_for_whole(tmp_pat
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.9999])
 def test_an_archive_cut_short_is_refused_wherever_it_is_cut(keep, tmp_path):
     content = subset_tar_gz()
-    refused(tmp_path, content[: int(len(content) * keep)], why="end")
+    assert re.search(
+        "ended before the end-of-stream|unexpected end", refused(tmp_path, content[: int(len(content) * keep)])
+    )
 
 
 @pytest.mark.parametrize("padding", [0, 1 << 20])  # the end of the archive in tar's last read, or behind it
 def test_an_archive_cut_short_behind_its_last_file_is_refused(padding, tmp_path):
     content = gzip.compress(gzip.decompress(subset_tar_gz()) + bytes(padding))
-    refused(tmp_path, content[:-8], why="end-of-stream")  # only gzip's CRC and length are missing
+    assert "end-of-stream" in refused(tmp_path, content[:-8])  # only gzip's CRC and length are missing
 
 
 def test_a_flipped_bit_is_refused(tmp_path):
     content = bytearray(subset_tar_gz())
     content[len(content) // 2] ^= 1  # in incompressible data, which gzip stores: only the CRC can tell
-    refused(tmp_path, bytes(content), why="CRC|invalid|decompressing")
+    assert re.search("CRC|invalid|decompressing", refused(tmp_path, bytes(content)))
 
 
 def test_what_is_no_archive_is_refused(tmp_path):
-    refused(tmp_path, b"<html>please log in</html>", why="[Nn]ot a gzipped file")
+    assert "not a gzipped file" in refused(tmp_path, b"<html>please log in</html>").lower()
 
 
 @pytest.mark.parametrize(
@@ -424,12 +474,14 @@ def test_what_is_no_archive_is_refused(tmp_path):
     ["LibriSpeech/../../out.txt", "../out.txt", "LibriSpeech/dev-clean/../../../out.txt", "elsewhere/out.txt", ".."],
 )
 def test_a_name_that_leads_out_is_refused(name, tmp_path):
-    refused(tmp_path, subset_tar_gz("dev-clean", member(name, b"x")), why="names under LibriSpeech/ only")
+    why = refused(tmp_path, subset_tar_gz("dev-clean", member(name, b"x")))
+    assert why == f"found member {name!r}, expected names under LibriSpeech/ only"
 
 
 def test_an_absolute_name_is_refused(tmp_path):
     out = tmp_path / "corpus" / "out.txt"
-    refused(tmp_path, subset_tar_gz("dev-clean", member(str(out), b"x")), why="names under LibriSpeech/ only")
+    why = refused(tmp_path, subset_tar_gz("dev-clean", member(str(out), b"x")))
+    assert why == f"found member {str(out)!r}, expected names under LibriSpeech/ only"
 
 
 @pytest.mark.parametrize(
@@ -438,12 +490,14 @@ def test_an_absolute_name_is_refused(tmp_path):
 )
 def test_links_and_special_files_are_refused(kind, tmp_path):
     strange = member("LibriSpeech/dev-clean/link", kind=kind, link="84/121123/84-121123.trans.txt")
-    refused(tmp_path, subset_tar_gz("dev-clean", strange), why="special file 'LibriSpeech/dev-clean/link'")
+    assert "special file 'LibriSpeech/dev-clean/link'" in refused(tmp_path, subset_tar_gz("dev-clean", strange))
 
 
 def test_a_file_is_not_written_through_a_link_that_came_before_it(tmp_path):
     bait = member("LibriSpeech/dev-clean/door", kind=tarfile.SYMTYPE, link=str(tmp_path))
-    refused(tmp_path, tar_gz(bait, member("LibriSpeech/dev-clean/door/out.txt", b"x")), why="link")
+    content = tar_gz(bait, member("LibriSpeech/dev-clean/door/out.txt", b"x"))
+    assert "found link or special file 'LibriSpeech/dev-clean/door'" in refused(tmp_path, content)
+    assert not (tmp_path / "out.txt").exists()
 
 
 def test_a_bomb_is_refused_by_its_declared_size_before_it_is_written(tmp_path, monkeypatch):
@@ -451,16 +505,17 @@ def test_a_bomb_is_refused_by_its_declared_size_before_it_is_written(tmp_path, m
     content = tar_gz(bomb)
     assert len(content) < 20_000  # 8 MiB of zeros; twice the archive and 1 MiB are allowed
     monkeypatch.setattr(module.shutil, "copyfileobj", lambda *_: pytest.fail("written"))
-    refused(tmp_path, content, why="zeros.flac' ends at byte 8389120, expected at most")  # 8 MiB and a header of 512
+    assert "zeros.flac' ends at byte 8389120, expected at most" in refused(tmp_path, content)  # 8 MiB, header of 512
 
 
 def test_many_small_files_add_up_to_a_bomb(tmp_path):
     many = [member(f"LibriSpeech/dev-clean/{n}.flac", bytes(64 << 10)) for n in range(32)]
-    refused(tmp_path, tar_gz(*many), why="expected at most")  # 32 x 64 KiB = 2 MiB, more than the 1 MiB of room
+    assert "expected at most" in refused(tmp_path, tar_gz(*many))  # 32 x 64 KiB = 2 MiB, more than the 1 MiB of room
 
 
 def test_an_archive_of_another_subset_is_refused(tmp_path):
-    refused(tmp_path, subset_tar_gz("dev-other"), why="found nothing in LibriSpeech/dev-clean")
+    why = refused(tmp_path, subset_tar_gz("dev-other"))
+    assert why == "found nothing in LibriSpeech/dev-clean, expected the subset"
 
 
 def test_modes_in_the_archive_are_not_taken_over(tmp_path):
@@ -469,6 +524,93 @@ def test_modes_in_the_archive_are_not_taken_over(tmp_path):
     (tmp_path / "dev-clean.tar.gz").write_bytes(tar_gz(strange))
     unpack(tmp_path / "dev-clean.tar.gz", tmp_path, subset="dev-clean")
     assert (tmp_path / "dev-clean" / "run.flac").stat().st_mode & 0o7111 == 0
+
+
+# Unpacking a language model
+
+
+def unpacked(folder: Path, text: bytes) -> bytes:
+    """What becomes of this ARPA text; its archive is removed, so that nothing but the model may be left."""
+    (folder / "3-gram.arpa.gz").write_bytes(gzip.compress(text))
+    path = unpack_model(folder / "3-gram.arpa.gz", folder, name="3-gram")
+    (folder / "3-gram.arpa.gz").unlink()
+    assert content_names(folder) == ["3-gram.arpa"] and path == folder / "3-gram.arpa"
+    return path.read_bytes()
+
+
+def test_a_language_model_is_lower_cased_and_otherwise_the_same(tmp_path):
+    assert unpacked(tmp_path, ARPA) == LOWER_ARPA
+
+
+@pytest.mark.parametrize("block", [len(ARPA) - 3, 16, 1 << 18])  # a boundary in \end\, many, none
+def test_block_boundaries_leave_no_trace_in_a_model(block, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", block)
+    assert unpacked(tmp_path, ARPA) == LOWER_ARPA
+
+
+def test_blank_lines_around_a_model_and_letters_beyond_ascii_are_left_as_they_are(tmp_path):
+    text = b"\n \r\n" + ARPA.replace(b"HEAR", b"H\xc3\x84R") + b"\n\n"
+    assert unpacked(tmp_path, text) == b"\n \r\n" + LOWER_ARPA.replace(b"hear", b"h\xc3\x84r") + b"\n\n"
+
+
+def test_a_model_that_is_there_is_left_alone(tmp_path):
+    (tmp_path / "3-gram.arpa").write_bytes(b"my own")
+    assert unpacked(tmp_path, ARPA) == b"my own"
+
+
+def test_what_a_killed_process_left_of_a_model_is_not_taken_for_whole(tmp_path):
+    (tmp_path / ".3-gram.unpacking").write_bytes(LOWER_ARPA * 2)
+    assert unpacked(tmp_path, ARPA) == LOWER_ARPA
+
+
+@pytest.mark.parametrize("cut", [1, 8, 40])  # in gzip's length, before its CRC, in the text
+def test_a_model_cut_short_is_refused_even_if_only_the_crc_is_missing(cut, tmp_path):
+    assert "end-of-stream" in refused(tmp_path, gzip.compress(ARPA)[:-cut], archive=TRIGRAM)
+
+
+def test_a_model_with_a_wrong_crc_is_refused(tmp_path):
+    content = bytearray(gzip.compress(ARPA))
+    content[-8] ^= 1
+    assert "CRC" in refused(tmp_path, bytes(content), archive=TRIGRAM)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"<html>please log in</html>", r"found first line b'<html>please log in</html>', expected \data\ "),
+        (b"ngram 1=4\n" + ARPA, r"found first line b'ngram 1=4', expected \data\ "),
+        (b"\\data\\ngram\n\\end\\\n", r"found first line b'\\data\\ngram', expected \data\ "),
+        (b"\n\n", r"found first line b'', expected \data\ "),
+        (b"", r"found last line b'', expected \end\ "),
+        (ARPA[:-7], r"found last line b'-0.3\t<s> hear', expected \end\ "),  # whole gzip, cut ARPA
+        (ARPA + b"-1\tMORE\n", r"found last line b'-1\tmore', expected \end\ "),
+        (ARPA.replace(b"\n\\end", b" \\end"), r"found last line b' \\end\\', expected \end\ "),
+    ],
+)
+def test_what_does_not_begin_with_data_and_finish_with_end_is_no_model(text, why, tmp_path):
+    assert refused(tmp_path, gzip.compress(text), archive=TRIGRAM).startswith(why)
+
+
+def test_a_model_that_is_not_gzipped_is_refused(tmp_path):
+    assert "not a gzipped file" in refused(tmp_path, ARPA, archive=TRIGRAM).lower()
+
+
+def test_a_model_that_unpacks_to_a_bomb_is_refused_before_the_bytes_beyond_the_limit_are_written(tmp_path):
+    bomb = gzip.compress(ARPA + bytes(8 << 20))
+    limit = 12 * len(bomb) + (1 << 20)
+    # 1 MiB of room is four blocks of 256 KiB, and 12 times these 8 kB are less than another one: the fifth is refused.
+    assert refused(tmp_path, bomb, archive=TRIGRAM) == (
+        f"found text to byte {5 << 18} at least, expected at most {limit} here"
+    )
+
+
+def test_a_model_may_be_more_compressible_than_sound(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BOMB_FLOOR", 0)
+    rng = random.Random(0)
+    lines = b"".join(b"-%d\tTHE\tTHE\tTHE\tTHE\n" % rng.randrange(9999) for _ in range(1000))
+    text = ARPA.replace(b"\n\n\\2", b"\n" + lines + b"\n\\2")
+    assert 4 < len(text) / len(gzip.compress(text)) < 12  # the published models: about 3.5
+    assert unpacked(tmp_path, text) == text.lower()
 
 
 # The command
@@ -481,13 +623,74 @@ def test_the_command_fetches_and_unpacks_all_and_does_nothing_the_second_time(se
     assert content_names(tmp_path) == ["README.TXT", "dev-clean", "dev-clean.tar.gz", "dev-other", "dev-other.tar.gz"]
     assert run(server, tmp_path, *archives) == 0
     assert len(server.asked) == 2
-    assert "0 of 2 subsets to fetch" in capsys.readouterr().err
+    assert "0 of 2 subsets and language models to fetch" in capsys.readouterr().err
 
 
 def test_only_the_subsets_asked_for_are_fetched_and_archives_can_be_discarded(server, tmp_path):
     archives = [serve(server, subset_tar_gz(name), name=name) for name in ("dev-clean", "dev-other")]
     assert run(server, tmp_path, *archives, more=("--discard-archives", "--subsets", "dev-other")) == 0
     assert content_names(tmp_path) == ["README.TXT", "dev-other"]
+
+
+def test_a_language_model_is_fetched_by_name_without_any_subset(server, tmp_path, capsys):
+    subset = serve(server, subset_tar_gz())
+    small, large = (serve_model(server, gzip.compress(ARPA), name=name) for name in ("3-gram", "4-gram"))
+    asks = ("--language-models", "3-gram")
+    assert run(server, tmp_path, subset, small, large, more=asks) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"{tmp_path / '3-gram.arpa'}\n"
+    assert "1 of 1 subsets and language models to fetch" in printed.err
+    assert content_names(tmp_path) == ["3-gram.arpa", "3-gram.arpa.gz"]
+    assert (tmp_path / "3-gram.arpa").read_bytes() == LOWER_ARPA
+    assert run(server, tmp_path, subset, small, large, more=asks) == 0  # does nothing the second time
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "there"),
+    [
+        ((), ["README.TXT", "dev-clean", "dev-other"]),
+        (("--language-models", "4-gram", "3-gram"), ["3-gram.arpa", "4-gram.arpa"]),
+        (("--language-models", "4-gram", "--subsets", "dev-other"), ["4-gram.arpa", "README.TXT", "dev-other"]),
+    ],
+)
+def test_the_default_is_all_subsets_and_no_model_and_what_is_named_is_all_there_is(server, tmp_path, more, there):
+    subsets = [serve(server, subset_tar_gz(name), name=name) for name in ("dev-clean", "dev-other")]
+    models = [serve_model(server, gzip.compress(ARPA), name=name) for name in ("3-gram", "4-gram")]
+    assert run(server, tmp_path, *subsets, *models, more=("--discard-archives", *more)) == 0
+    assert content_names(tmp_path) == there
+
+
+def test_a_model_is_resumed_where_the_connection_broke(server, tmp_path):
+    content = gzip.compress(ARPA)
+    model = serve_model(server, content)
+    server.manners = ["drop"]
+    assert run(server, tmp_path, model, more=("--language-models", model.name)) == 0
+    assert server.asked == [None, f"bytes={len(content) // 2}-"]
+    assert (tmp_path / "3-gram.pruned.1e-7.arpa").read_bytes() == LOWER_ARPA
+
+
+def test_a_model_with_a_wrong_md5_is_not_unpacked(server, tmp_path, capsys):
+    model = serve_model(server, gzip.compress(ARPA))
+    other = gzip.compress(ARPA, compresslevel=0)[: model.size].ljust(model.size)
+    server.files["/11/3-gram.pruned.1e-7.arpa.gz"] = other
+    assert run(server, tmp_path, model, more=("--language-models", model.name)) == 2
+    assert f"found md5 {hashlib.md5(other).hexdigest()}, expected {model.md5}" in capsys.readouterr().err
+    assert content_names(tmp_path) == ["3-gram.pruned.1e-7.arpa.gz.bad"]
+
+
+def test_a_full_disk_while_unpacking_a_model_leaves_its_archive_and_blames_the_disk(
+    server, tmp_path, capsys, monkeypatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    model = serve_model(server, gzip.compress(ARPA))
+    monkeypatch.setattr(module, "_lower_case", full)
+    assert run(server, tmp_path, model, more=("--language-models", model.name, "--discard-archives")) == 2
+    assert content_names(tmp_path) == ["3-gram.pruned.1e-7.arpa.gz"]
+    error = capsys.readouterr().err
+    assert "No space left" in error and "Delete it" not in error
 
 
 GB = 10**9
@@ -520,6 +723,19 @@ def test_the_disk_needed_is_stated_before_the_download_starts(server, tmp_path, 
     first, *_, last = capsys.readouterr().err.splitlines()
     assert "takes 2.05 GB of disk" in first and "3.00 GB are free" in first
     assert "404" in last
+
+
+@pytest.mark.parametrize(
+    ("keep", "need"), [("--keep-archives", 11_050_000_000), ("--discard-archives", 10_050_000_000)]
+)
+def test_the_disk_needed_counts_a_models_text_as_three_and_a_half_archives(server, tmp_path, capsys, keep, need):
+    table = [Archive("dev-clean", "0" * 32, GB), LanguageModel("4-gram", "0" * 32, 2 * GB)]
+    more = ("--subsets", "dev-clean", "--language-models", "4-gram", keep)
+    # Unpacked 1.05 + 2 * 3.5 GB; archives 1 + 2 GB when kept, else the larger one alone.
+    assert run(server, tmp_path, *table, free=need - 1, more=more) == 2
+    assert f"takes {need / GB:.2f} GB" in capsys.readouterr().err and server.asked == []
+    assert run(server, tmp_path, *table, free=need, more=more) == 2  # goes on, to a server without files
+    assert len(server.asked) == 1
 
 
 def test_ctrl_c_keeps_the_part_says_so_and_the_next_start_goes_on(server, tmp_path, capsys):
@@ -584,13 +800,18 @@ def test_a_destination_that_is_a_file_is_one_line_too(server, tmp_path, capsys):
     assert str(tmp_path / "corpus") in capsys.readouterr().err
 
 
-def test_help_names_the_subsets_and_an_unknown_subset_is_a_usage_error(capsys):
+def test_help_names_subsets_and_models_with_their_sizes(capsys):
     with pytest.raises(SystemExit) as helped:
         main(["--help"])
     assert helped.value.code == 0
     shown = capsys.readouterr().out
-    assert all(archive.name in shown for archive in LIBRISPEECH) and "30.59 GB" in shown
-    with pytest.raises(SystemExit) as wrong:
-        main(["somewhere", "--subsets", "train-clean-9000"])
-    assert wrong.value.code == 2
-    assert "train-clean-9000" in capsys.readouterr().err
+    assert all(archive.name in shown for archive in (*LIBRISPEECH, *LANGUAGE_MODELS))
+    assert "30.59 GB" in shown and "1355 MB" in shown
+
+
+@pytest.mark.parametrize("wrong", [("--subsets", "train-clean-9000"), ("--language-models", "5-gram")])
+def test_a_name_that_is_not_published_is_a_usage_error(wrong, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["somewhere", *wrong])
+    assert error.value.code == 2
+    assert wrong[1] in capsys.readouterr().err
