@@ -8,21 +8,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmark.journal import RunRecord
+from benchmark.estimates import coefficient_of_variation
+from benchmark.journal import COMPILING_ROWS, RunRecord
 from benchmark.judge import (
-    COMPILING_ROWS,
     CORPUS_SUM,
     PAPER_WORKLOAD,
     Group,
+    Level,
     Question,
     best_median,
     metric_name,
-    throughputs,
 )
 
 FEW_ROWS = 5
 FEW_RUNS = 3
 LARGE_SHARE = 0.10
+WIDE_SPREAD = 0.076  # coefficient of variation; MLPerf's 90th percentile
 SPREAD = (
     "gaps under 10% between single runs mean nothing (from seed to seed, time to accuracy has a coefficient of "
     "variation of 3.9% at the median and 7.6% at the 90th percentile of 117 MLPerf speech result sets); make at least "
@@ -56,6 +57,8 @@ def _doubts(group: Group, question: Question) -> Iterator[str]:
         )
     yield from _doubts_of_epochs(group, question)
     yield from _doubts_of_levels(group, question)
+    yield from _doubts_of_spread(group)
+    yield from _doubts_of_rebounds(group, question)
     yield from _doubts_of_speed(group)
 
 
@@ -87,6 +90,41 @@ def _doubts_of_levels(group: Group, question: Question) -> Iterator[str]:
             yield f"{levels} reached by {reached} of {_count(runs, 'run')}; {way_out}"
 
 
+def _doubts_of_spread(group: Group) -> Iterator[str]:
+    wide = {
+        f"{metric_name(level.metric)} {level.percent:g}%": spread
+        for level in group.levels
+        if level.all_minutes and (spread := coefficient_of_variation(level.all_minutes) or 0) > WIDE_SPREAD
+    }
+    if wide:
+        levels = ", ".join(f"{name} ({spread:.1%})" for name, spread in wide.items())
+        yield (
+            f"wide spread: the coefficient of variation is over {WIDE_SPREAD:.1%}, the 90th percentile of MLPerf's, at "
+            f"{levels}; look for other load on the machine, or make more runs"
+        )
+
+
+def _doubts_of_rebounds(group: Group, question: Question) -> Iterator[str]:
+    """A first crossing that did not last: e = 1 would have called it reached."""
+    for metric in question.metrics:
+        found: dict[int, list[str]] = {}
+        for level in group.levels:
+            if level.metric == metric and (back := sum(_rebounds(record, level) for record in group.records)):
+                found.setdefault(back, []).append(f"{level.percent:g}%")
+        for back, percents in found.items():
+            runs = _count(len(group.records), "run")
+            yield (
+                f"in {back} of {runs} {metric_name(metric)} rose above {', '.join(percents)} again after it first "
+                f"crossed it: e = 1 would flatter; stay with e = 3"
+            )
+
+
+def _rebounds(record: RunRecord, level: Level) -> bool:
+    errors = [getattr(row, level.metric) for row in record.evaluations]
+    crossed = next((n for n, error in enumerate(errors) if error is not None and error <= level.percent), None)
+    return crossed is not None and any(e is not None and e > level.percent for e in errors[crossed + 1 :])
+
+
 def _best_words(group: Group, metric: str, question: Question) -> str:
     bests = [best_median(record, metric, question.window) for record in group.records]
     best = min((value for value in bests if value is not None), default=None)
@@ -97,7 +135,7 @@ def _best_words(group: Group, metric: str, question: Question) -> str:
 
 
 def _doubts_of_speed(group: Group) -> Iterator[str]:
-    rows = min(len(throughputs(record)) for record in group.records)
+    rows = min(len(record.throughputs) for record in group.records)
     left_out = f"the first {COMPILING_ROWS} of an attempt compile and are left out"
     if rows == 0:
         yield f"a run has no train row to tell throughput from ({left_out}); train longer"

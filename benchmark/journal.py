@@ -16,34 +16,34 @@ from __future__ import annotations
 import csv
 import io
 import statistics
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property, lru_cache
-from operator import attrgetter
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import islice
+from operator import add, lt
 from pathlib import Path
 
 from benchmark.clock import Span
 from benchmark.phases import Phase
-
-SCHEMA = 1
-METRICS = ("wer", "cer", "wer_mean", "cer_paper")
-
-POOLED = (
-    "workload",
-    "recipe",
-    "batch",
-    "precision",
-    "features",
-    "decoder",
-    "evaluation",
-    "replicas",
-    "devices",
-    "code",
-    "emulated",
+from benchmark.rows import (
+    COLUMNS,
+    IDENTITY,
+    METRICS,
+    POOLED,
+    SCHEMA,
+    Identity,
+    JournalError,
+    LazyRows,
+    Outcome,
+    Row,
+    identity_of,
+    parse_row,
+    parse_rows,
+    to_text,
 )
-"""What must agree before runs are pooled: anything else measured together would compare different things."""
 
-LARGEST = 2**64  # a number beyond it is a slip; also keeps sums of int and float from overflowing
+__all__ = ("COLUMNS", "METRICS", "POOLED", "SCHEMA", "Identity", "JournalError", "Outcome", "Row")
 
 CLOCKS = {
     "wall": frozenset(),
@@ -52,129 +52,39 @@ CLOCKS = {
 }
 """Clock -> phases whose time it leaves out. `wall` is the paper's: everything since model creation."""
 
-
-class JournalError(ValueError):
-    """A journal that cannot be used: the message gives file, line, what was found and what was expected."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """What is the same in every row of a run. `batch` is global; `features` and `code` are short digests."""
-
-    run: str
-    platform: str
-    workload: str
-    recipe: str
-    seed: int
-    replicas: int
-    devices: str
-    emulated: bool
-    batch: int
-    precision: str
-    features: str
-    decoder: str
-    evaluation: str
-    code: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a phase brought: the state after it, and what it did. `step` counts batches since the run began."""
-
-    step: int
-    epoch: int
-    utterances: int | None = None
-    audio_s: float | None = None
-    loss: float | None = None
-    wer: float | None = None
-    cer: float | None = None
-    wer_mean: float | None = None
-    cer_paper: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row(Identity, Outcome):
-    """One line of a journal."""
-
-    schema: int = SCHEMA
-    attempt: int = 1
-    phase: Phase
-    started_s: float
-    seconds: float
-
-    def __post_init__(self) -> None:
-        for name, value in zip(_AT_LEAST_0, _at_least_0(self), strict=True):
-            if value is not None and not value >= 0:
-                raise ValueError(f"{name} is {value}; expected a number of at least 0")
-        for name, value in zip(_TEXTS, _texts(self), strict=True):
-            if not value.isprintable():  # a line break in it would tear the row in two
-                raise ValueError(f"{name} is {value[:80]!r}; expected text that can be printed")
-        if self.phase is Phase.DONE:
-            raise ValueError("phase is 'done'; expected a phase that takes time")
-        if self.phase is Phase.EVALUATE and None in (self.wer, self.cer):
-            raise ValueError("an evaluate row without wer or cer; expected both")
-
-    @property
-    def ended_s(self) -> float:
-        return self.started_s + self.seconds
-
-
-COLUMNS = (
-    "schema",
-    "run",
-    "attempt",
-    "platform",
-    "workload",
-    "recipe",
-    "seed",
-    "replicas",
-    "devices",
-    "emulated",
-    "batch",
-    "precision",
-    "features",
-    "decoder",
-    "evaluation",
-    "code",
-    "phase",
-    "epoch",
-    "step",
-    "started_s",
-    "seconds",
-    "utterances",
-    "audio_s",
-    "loss",
-    *METRICS,
-)
-_TYPES = {f.name: f.type for f in fields(Row)}
-assert set(COLUMNS) == set(_TYPES), set(COLUMNS) ^ set(_TYPES)
-_IDENTITY = tuple(f.name for f in fields(Identity))
-_TEXTS = tuple(name for name in _IDENTITY if _TYPES[name] == "str")
-_AT_LEAST_0 = (
-    "attempt",
-    "replicas",
-    "batch",
-    "epoch",
-    "step",
-    "started_s",
-    "seconds",
-    "utterances",
-    "audio_s",
-    *METRICS,
-)
-_identity, _texts, _at_least_0 = attrgetter(*_IDENTITY), attrgetter(*_TEXTS), attrgetter(*_AT_LEAST_0)
+COMPILING_ROWS = 2  # first train rows of an attempt: its first steps compile. Only throughput leaves them out
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """All rows of one run, and what follows from them."""
 
-    rows: tuple[Row, ...] = ()
+    rows: Sequence[Row] = ()
     source: str = field(default="", compare=False)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """What is asked of every row."""
+        if isinstance(self.rows, LazyRows):
+            found = self.rows.columns
+            return Columns(
+                phases=found["phase"],
+                attempts=self.rows.attempts,
+                started_s=found["started_s"],
+                seconds=found["seconds"],
+                utterances=found["utterances"],
+            )
+        return Columns(
+            phases=[row.phase for row in self.rows],
+            attempts=[row.attempt for row in self.rows],
+            started_s=[row.started_s for row in self.rows],
+            seconds=[row.seconds for row in self.rows],
+            utterances=[row.utterances for row in self.rows],
+        )
 
     @property
     def created(self) -> bool:
-        return any(row.phase is Phase.CREATE for row in self.rows)
+        return Phase.CREATE in self.columns.phases
 
     @property
     def step(self) -> int:
@@ -196,13 +106,13 @@ class RunRecord:
     def swapped(self) -> bool:
         """The evaluation model is there, not the training model: an odd number of swaps since creation."""
         swapped = False
-        for row in self.rows:
-            swapped = row.phase is not Phase.CREATE and swapped != (row.phase is Phase.SWAP)
+        for phase in self.columns.phases:
+            swapped = phase is not Phase.CREATE and swapped != (phase is Phase.SWAP)
         return swapped
 
-    @property
+    @cached_property
     def ended_s(self) -> float:
-        return max((row.ended_s for row in self.rows), default=0.0)
+        return max(map(add, self.columns.started_s, self.columns.seconds), default=0.0)
 
     @property
     def generated_step(self) -> int:
@@ -236,7 +146,12 @@ class RunRecord:
     @cached_property
     def evaluations(self) -> tuple[Row, ...]:
         """One evaluate row an epoch, in order of epochs; a later attempt's replaces an earlier one's."""
-        latest = {row.epoch: row for row in self.standing if row.phase is Phase.EVALUATE}
+        standing: Iterable[Row]
+        if len(set(self.columns.attempts)) < 2:  # nothing was undone
+            standing = (self.rows[n] for n, phase in enumerate(self.columns.phases) if phase is Phase.EVALUATE)
+        else:
+            standing = (row for row in self.standing if row.phase is Phase.EVALUATE)
+        latest = {row.epoch: row for row in standing}
         return tuple(latest[epoch] for epoch in sorted(latest))
 
     def medians(self, metric: str, *, window: int = 3) -> Iterator[tuple[Row, float]]:
@@ -267,27 +182,130 @@ class RunRecord:
 
     def clock_s(self, until_s: float, clock: str = "wall") -> float:
         """What a clock shows at a moment of the journal."""
-        started_s = [row.started_s for row in self.rows if row.phase is Phase.TRAIN]
-        if clock == "mlperf" and started_s:
-            return until_s - min(started_s)
+        if clock == "mlperf" and Phase.TRAIN in self.columns.phases:
+            return until_s - self._first_batch_s
         return until_s - self.created_s - self.alone_s(CLOCKS[clock], until_s=until_s)
+
+    @cached_property
+    def _first_batch_s(self) -> float:
+        columns = self.columns
+        return min(s for s, phase in zip(columns.started_s, columns.phases, strict=True) if phase is Phase.TRAIN)
 
     def alone_s(self, phases: Collection[Phase], *, until_s: float = float("inf")) -> float:
         """Seconds in which these phases ran and no other: an evaluation may overlap training."""
         if not phases:
             return 0.0
-        others = [row for row in self.rows if row.phase not in phases]
-        return _covered_s(self.rows, until_s) - _covered_s(others, until_s)
+        others = frozenset(Phase) - frozenset(phases)
+        if self._sequential:
+            return self._covered(frozenset(phases)).until(until_s)
+        return self._covered(frozenset(Phase)).until(until_s) - self._covered(others).until(until_s)
+
+    @cached_property
+    def _sequential(self) -> bool:
+        """No row began before the one above ended."""
+        ends_s = map(add, self.columns.started_s, self.columns.seconds)
+        return not any(map(lt, islice(self.columns.started_s, 1, None), map(_a_little_less, ends_s)))
+
+    def _covered(self, phases: frozenset[Phase]) -> Coverage:
+        """When any of these phases ran; worked out once, for the clocks ask again and again."""
+        if phases not in self._coverages:
+            columns = self.columns
+            found = zip(columns.started_s, columns.seconds, columns.phases, strict=True)
+            self._coverages[phases] = Coverage.of((s, length) for s, length, phase in found if phase in phases)
+        return self._coverages[phases]
+
+    @cached_property
+    def _coverages(self) -> dict[frozenset[Phase], Coverage]:
+        return {}
+
+    @cached_property
+    def shares(self) -> dict[Phase, float]:
+        """Phase -> its part of the wall clock, 0 to 1; of evaluation what no other phase ran beside."""
+        total_s = self.ended_s - self.created_s
+        seconds = dict.fromkeys((phase for phase in Phase if phase is not Phase.DONE), 0.0)
+        for phase, length_s in zip(self.columns.phases, self.columns.seconds, strict=True):
+            seconds[phase] += length_s
+        seconds[Phase.EVALUATE] = self.alone_s({Phase.EVALUATE})
+        return {phase: value / total_s if total_s else 0.0 for phase, value in seconds.items()}
+
+    @cached_property
+    def throughputs(self) -> list[float]:
+        """Utterances per second of every train row but the first ones of an attempt."""
+        rates, last, seen, columns = [], None, 0, self.columns
+        rows = zip(columns.phases, columns.attempts, columns.utterances, columns.seconds, strict=True)
+        for phase, attempt, utterances, seconds in rows:
+            if phase is not Phase.TRAIN:
+                continue
+            last, seen = attempt, seen + 1 if attempt == last else 1
+            if seen > COMPILING_ROWS and utterances is not None and seconds > 0:
+                rates.append(utterances / seconds)
+        return rates
+
+    @cached_property
+    def seconds_per_epoch(self) -> float | None:
+        """From one evaluation's end to the next one's, on the average; a single epoch counts from model creation."""
+        ends = [row.ended_s for row in self.evaluations]
+        if not ends:
+            return None
+        if len(ends) == 1:
+            return (ends[0] - self.created_s) / self.evaluations[0].epoch
+        return (ends[-1] - ends[0]) / (self.evaluations[-1].epoch - self.evaluations[0].epoch)
+
+    @property
+    def startup_s(self) -> float | None:
+        """What the first epoch took more than the others: creation and compilation."""
+        if self.seconds_per_epoch is None:
+            return None
+        first = self.evaluations[0]
+        return max(0.0, first.ended_s - self.created_s - first.epoch * self.seconds_per_epoch)
 
 
-def _covered_s(rows: Iterable[Row], until_s: float) -> float:
-    """Seconds in which at least one of the rows ran."""
-    covered_s = ended_s = 0.0
-    for row in sorted(rows, key=attrgetter("started_s")):
-        stop_s = min(row.ended_s, until_s)
-        covered_s += max(0.0, stop_s - max(row.started_s, ended_s))
-        ended_s = max(ended_s, stop_s)
-    return covered_s
+def _a_little_less(seconds: float) -> float:
+    return seconds - 1e-5  # times are written in microseconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Of all rows, in order."""
+
+    phases: Sequence[Phase]
+    attempts: Sequence[int]
+    started_s: Sequence[float]
+    seconds: Sequence[float]
+    utterances: Sequence[int | None]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Stretches of time that do not touch, in order, and the seconds covered before each."""
+
+    starts_s: list[float]
+    ends_s: list[float]
+    before_s: list[float]
+
+    @classmethod
+    def of(cls, stretches: Iterable[tuple[float, float]]) -> Coverage:
+        """From (started_s, seconds) in any order."""
+        starts_s, ends_s, before_s = [], [], []
+        covered_s, end_s = 0.0, -1.0
+        for started_s, seconds in sorted(stretches):
+            stop_s = started_s + seconds
+            if started_s > end_s:
+                starts_s.append(started_s)
+                ends_s.append(stop_s)
+                before_s.append(covered_s)
+                covered_s, end_s = covered_s + seconds, stop_s
+            elif stop_s > end_s:
+                covered_s, end_s = covered_s + stop_s - end_s, stop_s
+                ends_s[-1] = stop_s
+        return cls(starts_s, ends_s, before_s)
+
+    def until(self, moment_s: float) -> float:
+        """Seconds covered before a moment."""
+        last = bisect_left(self.starts_s, moment_s) - 1
+        if last < 0:
+            return 0.0
+        return self.before_s[last] + min(self.ends_s[last], moment_s) - self.starts_s[last]
 
 
 class Journal:
@@ -318,8 +336,8 @@ class Journal:
             started_s=round(span.started_s, 6),
             seconds=round(span.seconds, 6),
         )
-        values = [_to_text(getattr(row, column)) for column in COLUMNS]
-        row = _read_row(str(self.path), values)
+        values = [to_text(getattr(row, column)) for column in COLUMNS]
+        row = parse_row(str(self.path), values)
         self._writer.writerow(values)
         self._file.flush()
         self.record = RunRecord((*self.record.rows, row), self.record.source)
@@ -336,8 +354,28 @@ def read(path: str | Path) -> RunRecord:
         JournalError: naming file and line, what was found and what was expected.
     """
     path = Path(path)
-    reader = csv.reader(io.StringIO(_text(path), newline=""))
-    return RunRecord(tuple(_read_rows(path, reader)), str(path))
+    text = _text(path)
+    rows = _quickly(text)
+    if rows is None:
+        rows = tuple(_read_rows(path, csv.reader(io.StringIO(text, newline=""))))
+    return RunRecord(rows, str(path))
+
+
+def _quickly(text: str) -> LazyRows | None:
+    """A file that is just as `Journal` writes it, column by column; None for any other, good or bad."""
+    header, *lines = text[:-1].split("\n")
+    if header != ",".join(COLUMNS) or "\r" in text or "\0" in text:
+        return None
+    rows = parse_rows(lines)
+    if rows is None:
+        return None
+    columns, ended_s = rows.columns, 0.0
+    for started_s, seconds, phase in zip(columns["started_s"], columns["seconds"], columns["phase"], strict=True):
+        if started_s < ended_s - 1e-3 and phase is not Phase.EVALUATE:
+            return None
+        if started_s + seconds > ended_s:
+            ended_s = started_s + seconds
+    return rows
 
 
 def _text(path: Path) -> str:
@@ -370,7 +408,7 @@ def _read_rows(path: Path, reader: Iterator[list[str]]) -> list[Row]:
         if number == 1:
             _check_header(where, values)
             continue
-        row = _read_row(where, values)
+        row = parse_row(where, values)
         if rows:
             _check_same_run(where, row, rows[-1])
         if row.started_s < ended_s - 1e-3 and row.phase is not Phase.EVALUATE:
@@ -384,8 +422,8 @@ def _read_rows(path: Path, reader: Iterator[list[str]]) -> list[Row]:
 
 
 def _check_same_run(where: str, row: Row, above: Row) -> None:
-    if _identity(row) != _identity(above):
-        name = next(name for name in _IDENTITY if getattr(row, name) != getattr(above, name))
+    if identity_of(row) != identity_of(above):
+        name = next(name for name in IDENTITY if getattr(row, name) != getattr(above, name))
         raise JournalError(
             f"{where}: {name} is {getattr(row, name)!r}, but {getattr(above, name)!r} above; expected one run a file"
         )
@@ -410,67 +448,6 @@ def _check_header(where: str, values: list[str]) -> None:
         raise JournalError(
             f"{where}: column {wrong + 1} of the header is {found}; expected {expected} (a journal of schema {SCHEMA})"
         )
-
-
-def _read_row(where: str, values: list[str]) -> Row:
-    if len(values) != len(COLUMNS):
-        raise JournalError(f"{where}: {len(values)} fields; expected {len(COLUMNS)} (a line cut short?)")
-    parsed = {}
-    for column, value in zip(COLUMNS, values, strict=True):
-        try:
-            parsed[column] = _from_text(column, value)
-        except ValueError as error:
-            raise JournalError(f"{where}: {column} is {value[:80]!r}; expected {error}") from None
-    if parsed["schema"] != SCHEMA:
-        raise JournalError(
-            f"{where}: schema is {parsed['schema']}; expected {SCHEMA}: read it with the version that wrote it"
-        )
-    try:
-        return Row(**parsed)
-    except ValueError as error:
-        raise JournalError(f"{where}: {error}") from None
-
-
-def _to_text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Phase):
-        return value.value
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return repr(float(value)) if isinstance(value, float) else str(value)  # float(): NumPy's repr names its type
-
-
-@lru_cache(maxsize=4096)  # most of a row's fields are those of the row above: reading takes half the time
-def _from_text(column: str, value: str) -> object:
-    """The value of a field; raises ValueError with what was expected."""
-    kind = _TYPES[column]
-    if value == "" and kind.endswith("| None"):
-        return None
-    if kind == "str":
-        return value
-    if kind == "bool":
-        return _choice({"yes": True, "no": False}, value)
-    if kind == "Phase":
-        return _choice({phase.value: phase for phase in Phase}, value)
-    return _number(value, whole=kind.startswith("int"), optional=kind.endswith("| None"))
-
-
-def _choice(choices: dict[str, object], value: str) -> object:
-    if value not in choices:
-        raise ValueError(" or ".join(choices))
-    return choices[value]
-
-
-def _number(value: str, *, whole: bool, optional: bool) -> float | int:
-    expected = ("a whole number" if whole else "a number") + (" or nothing" if optional else "")
-    try:
-        number = int(value) if whole else float(value)
-    except ValueError:
-        raise ValueError(expected) from None
-    if not abs(number) <= LARGEST:  # nor NaN
-        raise ValueError(f"{expected} that is finite and at most 2**64")
-    return number
 
 
 def differing(records: Iterable[RunRecord], names: Iterable[str] = POOLED) -> list[tuple[str, list[object]]]:

@@ -8,8 +8,9 @@ whose median error over epochs i-e+1..i is at most a. Not reached is None here a
 infinity.
 
 Runs of one platform and workload form a group and are pooled if journal.POOLED agrees. Of several runs the median
-is shown, a run that missed the level counting as slower than all. Emulated and real runs are never in one group. The
-journals are all the judge needs; levels come from the run's folder (results/RUN/run.json) if it is there.
+is shown; one run that missed the level counts as slower than all, two make it not reached. Emulated and real runs
+are never in one group. The journals are all the judge needs; levels come from the run's folder
+(results/RUN/run.json) if it is there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from benchmark.journal import CLOCKS, METRICS, POOLED, JournalError, RunRecord, differing
+from benchmark.estimates import Estimate, log_interval
+from benchmark.journal import CLOCKS, METRICS, POOLED, JournalError, Row, RunRecord, differing
 from benchmark.phases import Phase
 
 PAPER_WORKLOAD = "librispeech"
@@ -35,7 +37,8 @@ PUBLISHED = Path(__file__).with_name("published.csv")  # the paper's table 3
 SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "run")
 """What --by can keep apart. Platform, workload and emulation always are."""
 
-COMPILING_ROWS = 2  # first train rows of an attempt: its first steps compile. Only throughput leaves them out
+COMPARED = ("workload", "recipe", "features", "decoder", "emulated")
+"""What must agree between rigs that are compared; how a rig trains it (batch, precision, replicas) is the rig's."""
 
 
 class JudgeError(ValueError):
@@ -67,21 +70,50 @@ class Level:
 
     metric: str
     percent: float
-    seconds: tuple[float | None, ...]
+    seconds: tuple[float | None, ...]  # by the clock asked for
     epochs: tuple[int | None, ...]
+    first_seconds: tuple[float | None, ...] = ()  # with e = 1: the first crossing
+    by_clock: dict[str, tuple[float | None, ...]] = field(default_factory=dict)
 
     @property
     def reached(self) -> int:
         return sum(seconds is not None for seconds in self.seconds)
 
     @property
+    def is_reached(self) -> bool:
+        """By the group: one run that missed it counts as slower than all, two make it not reached."""
+        return len(self.seconds) - self.reached < 2 and middle(self.seconds) is not None
+
+    @property
     def minutes(self) -> float | None:
-        seconds = middle(self.seconds)
-        return None if seconds is None else seconds / 60
+        """The median."""
+        return middle(self.seconds) / 60 if self.is_reached else None
+
+    @property
+    def first_minutes(self) -> float | None:
+        return _minutes(self.first_seconds)
+
+    def clock_minutes(self, clock: str) -> float | None:
+        return _minutes(self.by_clock.get(clock, ()))
 
     @property
     def epoch(self) -> float | None:
-        return middle(self.epochs)
+        return middle(self.epochs) if self.is_reached else None
+
+    @property
+    def all_minutes(self) -> tuple[float, ...] | None:
+        """Of every run; None if one missed the level: then there is no mean, and no interval."""
+        return tuple(s / 60 for s in self.seconds) if self.reached == len(self.seconds) and self.seconds else None
+
+    @cached_property
+    def estimate(self) -> Estimate | None:
+        """Geometric mean and 95% interval in minutes."""
+        return log_interval(self.all_minutes) if self.all_minutes and min(self.all_minutes) > 0 else None
+
+    @property
+    def interval_minutes(self) -> tuple[float, float] | None:
+        found = self.estimate
+        return (found.low, found.high) if found and found.low is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +128,12 @@ class Group:
     records: tuple[RunRecord, ...] = ()
     levels: tuple[Level, ...]
     best: dict[str, float | None] = field(default_factory=dict)  # metric -> lowest median error, percent
+    name: str = ""  # in place of the platform's
 
     @property
     def label(self) -> str:
+        if self.name:
+            return self.name
         marks = ["(emulated)"] * self.emulated + ["(published)"] * self.published
         return " ".join([self.platform, *(f"{name}={value}" for name, value in self.split), *marks])
 
@@ -118,13 +153,27 @@ class Group:
         return middle([record.alone_s(phases) / record.ended_s for record in self.records if record.ended_s])
 
     @cached_property
+    def seconds_per_epoch(self) -> float | None:
+        return middle([record.seconds_per_epoch for record in self.records])
+
+    @cached_property
+    def shares(self) -> dict[Phase, float]:
+        """Phase -> its part of the wall clock, the median over the runs."""
+        return {phase: statistics.median(r.shares[phase] for r in self.records) for phase in self.records[0].shares}
+
+    @cached_property
     def utterances_per_s(self) -> float | None:
         """Median over the runs of each run's median over its train rows."""
-        return middle([statistics.median(rates) for rates in map(throughputs, self.records) if rates])
+        return middle([statistics.median(r.throughputs) for r in self.records if r.throughputs])
 
     def values(self, name: str) -> list[object]:
         """What its runs have in a field of the journal, each value once."""
         return sorted({getattr(record.rows[0], name) for record in self.records})
+
+
+def _minutes(seconds: Sequence[float | None]) -> float | None:
+    median = middle(seconds)
+    return None if median is None else median / 60
 
 
 def middle(values: Sequence[float | None]) -> float | None:
@@ -133,18 +182,6 @@ def middle(values: Sequence[float | None]) -> float | None:
         return None
     median = statistics.median(math.inf if value is None else value for value in values)
     return median if math.isfinite(median) else None
-
-
-def throughputs(record: RunRecord) -> list[float]:
-    """Utterances per second of every train row but the first ones of an attempt."""
-    rates, attempt, seen = [], None, 0
-    for row in record.rows:
-        if row.phase is not Phase.TRAIN:
-            continue
-        attempt, seen = row.attempt, seen + 1 if row.attempt == attempt else 1
-        if seen > COMPILING_ROWS and row.utterances is not None and row.seconds > 0:
-            rates.append(row.utterances / row.seconds)
-    return rates
 
 
 def judge(records: Iterable[RunRecord], question: Question) -> list[Group]:
@@ -193,10 +230,20 @@ def _group(key: tuple, records: tuple[RunRecord, ...], question: Question, level
 
 
 def _level(records: tuple[RunRecord, ...], metric: str, percent: float, question: Question) -> Level:
-    window, clock = question.window, question.clock
-    seconds = tuple(r.time_to_accuracy_s(metric, percent, window=window, clock=clock) for r in records)
-    rows = [r.reached(metric, percent, window=window) for r in records]
-    return Level(metric=metric, percent=percent, seconds=seconds, epochs=tuple(row and row.epoch for row in rows))
+    rows = [(r, r.reached(metric, percent, window=question.window)) for r in records]
+    firsts = [(r, r.reached(metric, percent, window=1)) for r in records]
+
+    def seconds(reached: list[tuple[RunRecord, Row | None]], clock: str) -> tuple[float | None, ...]:
+        return tuple(row and record.clock_s(row.ended_s, clock) for record, row in reached)
+
+    return Level(
+        metric=metric,
+        percent=percent,
+        seconds=seconds(rows, question.clock),
+        epochs=tuple(row and row.epoch for _, row in rows),
+        first_seconds=seconds(firsts, question.clock),
+        by_clock={clock: seconds(rows, clock) for clock in CLOCKS},
+    )
 
 
 def best_median(record: RunRecord, metric: str, window: int) -> float | None:

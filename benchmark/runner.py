@@ -94,7 +94,7 @@ def run(job: Job) -> int:
         raise ValueError(f"TensorFlow gave up: {error.message.splitlines()[0]}") from error
     record = read(journal_path)
     if any(row.phase is Phase.EVALUATE for row in record.rows):
-        show(tta.report_parts([record], Question()))
+        show(tta.report_parts([record], Question(), brief=True))
     _say(_utilisation(job.results / job.name / "utilisation.csv"))
     _say(
         f"the run is in {journal_path} and {job.results / job.name}; compare runs with: "

@@ -22,6 +22,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.doubts import warnings
+from benchmark.estimates import coefficient_of_variation, olympic_mean
+from benchmark.factoring import factor, leave_one_out
 from benchmark.journal import CLOCKS, METRICS, POOLED, JournalError, RunRecord, read
 from benchmark.judge import AS_THE_PAPER, SPLITS, Group, JudgeError, Level, Question, judge, metric_name
 from benchmark.tables import Table, figure, plain, show
@@ -38,8 +40,10 @@ def report(records: Iterable[RunRecord], question: Question | None = None) -> st
     return plain(report_parts(list(records), question or Question()))
 
 
-def report_parts(records: Sequence[RunRecord], question: Question) -> list[str | Table]:
-    """Paragraphs and tables in order."""
+def report_parts(
+    records: Sequence[RunRecord], question: Question, *, brief: bool = False, left_out: bool = False
+) -> list[str | Table]:
+    """Paragraphs and tables in order; `brief` leaves the statistics out, `left_out` adds the test of predictions."""
     groups = judge(records, question)
     parts: list[str | Table] = [_heading(question)] if groups else []
     for emulated, workload in dict.fromkeys((group.emulated, group.workload) for group in groups):
@@ -47,6 +51,9 @@ def report_parts(records: Sequence[RunRecord], question: Question) -> list[str |
         if emulated:
             parts.append(f"Emulated, workload {workload}: CPUs stood in for GPUs; times say nothing about the rig")
         parts += _tables(block, question)
+        parts += [] if brief else _statistics(block, question)
+    for workload in dict.fromkeys(group.workload for group in groups if group.records and not brief):
+        parts += _factored([group for group in groups if group.workload == workload], workload, left_out)
     found = warnings(records, groups, question)
     return parts + (["Warnings:\n" + "\n".join(f"- {text}" for text in found)] if found else [])
 
@@ -74,6 +81,108 @@ def _tables(block: Sequence[Group], question: Question) -> list[Table]:
         ),
     ]
     return [table for table in tables if table.rows]
+
+
+def _statistics(block: Sequence[Group], question: Question) -> list[Table]:
+    """What stands behind the medians."""
+    workload, measured = block[0].workload, [group for group in block if group.records]
+    if not measured:
+        return []
+    cells = [(group, level) for group in measured for level in group.levels if level.reached]
+    many = [(group, level) for group, level in cells if len(group.records) > 1]
+    spread = (
+        "platform", "level", "reached", "mean", "95% interval", "CV", "min", "max", "Olympic mean"
+    )  # fmt: skip
+    clocks = ("platform", "level", f"e = {question.window}", "e = 1", "train clock", "mlperf clock")
+    phases = [phase for phase in measured[0].shares if any(group.shares[phase] >= 0.0005 for group in measured)]
+    tables = [
+        Table(
+            f"{workload}: minutes to a level over the runs (mean and interval on logarithms)",
+            spread,
+            tuple(_spread_cells(*pair) for pair in many),
+        ),
+        Table(
+            f"{workload}: minutes by the other clocks, and to the first crossing (e = 1)",
+            clocks,
+            tuple(
+                (
+                    group.label,
+                    _level_name(level),
+                    *map(figure, (level.minutes, level.first_minutes)),
+                    *(figure(level.clock_minutes(clock)) for clock in ("train", "mlperf")),
+                )
+                for group, level in cells
+            ),
+        ),
+        Table(
+            f"{workload}: where the time went",
+            ("platform", "s an epoch", *(phase.value for phase in phases), "resumed"),
+            tuple(
+                (
+                    group.label,
+                    figure(group.seconds_per_epoch),
+                    *(f"{group.shares[phase]:.1%}" for phase in phases),
+                    f"{sum(record.rows[-1].attempt > 1 for record in group.records)} of {len(group.records)}",
+                )
+                for group in measured
+            ),
+        ),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def _level_name(level: Level) -> str:
+    return f"{metric_name(level.metric)} {level.percent:g}"
+
+
+def _spread_cells(group: Group, level: Level) -> tuple[str, ...]:
+    reached = f"{level.reached}/{len(level.seconds)}"
+    minutes = level.all_minutes
+    if minutes is None or level.estimate is None:
+        return group.label, _level_name(level), reached, *["NA"] * 6
+    interval = level.interval_minutes
+    return (
+        group.label,
+        _level_name(level),
+        reached,
+        figure(level.estimate.value),
+        f"{figure(interval[0])} to {figure(interval[1])}",
+        f"{coefficient_of_variation(minutes):.1%}",
+        figure(min(minutes)),
+        figure(max(minutes)),
+        figure(olympic_mean(minutes)),
+    )
+
+
+def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[str | Table]:
+    """Epochs to target of all comparable runs, times this rig's seconds per epoch."""
+    predictions = [p for p in factor(groups) if p.pool_rigs > 1 and p.level.reached]
+    rows = tuple(
+        (
+            p.group.label,
+            _level_name(p.level),
+            figure(p.estimate.value / 60) if p.estimate else "NA",
+            f"{figure(p.estimate.low / 60)} to {figure(p.estimate.high / 60)}" if p.estimate else "NA",
+            f"{p.pool_runs} of {p.pool_rigs}",
+            "NA" if p.p is None else f"{p.p:.2g}",
+        )
+        for p in predictions
+    )
+    if not rows:
+        return []
+    title = f"{workload}: factored time to accuracy: epochs of the pool times the rig's seconds an epoch, minutes"
+    header = ("platform", "level", "minutes", "95% interval", "runs of rigs", "Kruskal-Wallis p")
+    parts: list[str | Table] = [Table(title, header, rows)]
+    reasons = dict.fromkeys(f"{p.group.label}, {_level_name(p.level)}: {p.reason}" for p in predictions if p.reason)
+    parts += ["No factored time:\n" + "\n".join(f"- {reason}" for reason in reasons)] if reasons else []
+    if left_out:
+        errors = tuple(
+            (_level_name(found.level), str(found.runs), f"{found.factored:.1%}", f"{found.single:.1%}")
+            for found in leave_one_out(groups)
+        )
+        title = f"{workload}: median error of telling a rig's time from one run of it (leave one out)"
+        parts.append(Table(title, ("level", "runs", "factored", "the run itself"), errors))
+    return parts
 
 
 def _run_cells(group: Group) -> tuple[str, str]:
@@ -116,8 +225,18 @@ def _long_row(group: Group, level: Level, question: Question) -> dict[str, objec
         "runs": len(group.records),
         "reached": level.reached,
         "tta_minutes": level.minutes,
+        "mean_minutes": level.estimate.value if level.estimate else None,
+        "interval_low_minutes": level.interval_minutes[0] if level.interval_minutes else None,
+        "interval_high_minutes": level.interval_minutes[1] if level.interval_minutes else None,
+        "cv": coefficient_of_variation(level.all_minutes) if level.all_minutes else None,
+        "min_minutes": min(level.all_minutes) if level.all_minutes else None,
+        "max_minutes": max(level.all_minutes) if level.all_minutes else None,
+        "olympic_minutes": olympic_mean(level.all_minutes) if level.all_minutes else None,
+        "first_crossing_minutes": level.first_minutes,
+        **{f"{clock}_minutes": level.clock_minutes(clock) for clock in CLOCKS},
         "epochs_to_target": level.epoch,
         "best_percent": group.best.get(level.metric),
+        "seconds_per_epoch": group.seconds_per_epoch,
         "utterances_per_s": group.utterances_per_s,
         "epochs": group.epochs,
         "run_minutes": group.minutes,
@@ -171,6 +290,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--clock", choices=tuple(CLOCKS), default="wall", help="default: wall")
     by_words = f"keep runs apart that differ in {', '.join(SPLITS)}; repeatable"
     add("--by", choices=SPLITS, action="append", default=[], metavar="FIELD", help=by_words)
+    add("--leave-one-out", action="store_true", help="how well factored times predict the runs at hand")
     add("--published", action="store_true", help="with the paper's table 3")
     add("--format", choices=("table", "csv", "json"), default="table", help="default: table")
     return parser
@@ -199,9 +319,9 @@ def _read_all(paths: Sequence[str]) -> list[RunRecord]:
     return [read(path) for path in paths]
 
 
-def _print(records: Sequence[RunRecord], question: Question, *, style: str) -> None:
+def _print(records: Sequence[RunRecord], question: Question, *, style: str, left_out: bool) -> None:
     if style == "table":
-        show(report_parts(records, question))
+        show(report_parts(records, question, left_out=left_out))
         return
     groups = judge(records, question)
     rows = long_rows(groups, question)
@@ -213,7 +333,12 @@ def _print(records: Sequence[RunRecord], question: Question, *, style: str) -> N
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
-        _print(_read_all(arguments.journals), _question(arguments), style=arguments.format)
+        _print(
+            _read_all(arguments.journals),
+            _question(arguments),
+            style=arguments.format,
+            left_out=arguments.leave_one_out,
+        )
         sys.stdout.flush()
     except (JournalError, JudgeError) as error:
         print(f"benchmark.tta: {error}", file=sys.stderr)

@@ -28,6 +28,7 @@ except ModuleNotFoundError:  # Python 3.10
 FOLDER = Path(__file__).parent
 REDUCTIONS = ("first-gpu", "nccl", "hierarchical")
 PRECISIONS = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
+PURCHASE = ("total", "gpus", "cpu", "storage_included")  # keys of [price] that go together
 LARGEST = 10**9  # a number beyond it is a slip; also keeps sums of int and float from overflowing
 
 
@@ -70,18 +71,25 @@ class _Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class Price(_Checked):
-    """What the machine cost, in `currency`; `gpus` and `cpu` are parts of `total`."""
+    """What the machine cost, in `currency`, with `gpus` and `cpu` parts of `total`; or its rent; or both."""
 
-    total: float = _key(_ABOVE_0)
-    gpus: float = _key(_FROM_0)  # all of them together
-    cpu: float = _key(_ABOVE_0)  # all sockets together
+    total: float | None = _key(_ABOVE_0, default=None)
+    gpus: float | None = _key(_FROM_0, default=None)  # all of them together
+    cpu: float | None = _key(_ABOVE_0, default=None)  # all sockets together
     currency: str = _key(_like("[A-Z]{3}", 'three capital letters, "USD"'))
     date: str = _key(_like(_MONTH_OR_DAY, 'text, a month or a day, "2019-10" or "2019-10-31"'))
     source: str = _key(_TEXT)
-    storage_included: bool = _key(Rule("true or false", lambda v: isinstance(v, bool)))
+    storage_included: bool | None = _key(Rule("true or false", lambda v: isinstance(v, bool)), default=None)
+    rent_per_hour: float | None = _key(_ABOVE_0, default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        purchase = {key.name: key for key in fields(self) if key.name in PURCHASE}
+        given = [name for name in purchase if getattr(self, name) is not None]
+        if missing := [name for name in purchase if name not in given and (given or self.rent_per_hour is None)]:
+            raise _wrong(Price, missing[0], MISSING, purchase[missing[0]].metadata["rule"].expected)
+        if not given:
+            return
         if self.gpus + self.cpu > self.total + 0.005:  # half a cent: a sum of floats is not exact
             raise _wrong(Price, "total", self.total, f"at least gpus + cpu, {self.gpus + self.cpu:.2f}")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from journals import IDENTITY, make_row, make_run, make_runs, write
 
 from benchmark import judge as judging
 from benchmark import tta
@@ -25,14 +26,10 @@ from benchmark.doubts import warnings
 from benchmark.journal import COLUMNS, Identity, Journal, JournalError, Outcome, Row, RunRecord, read
 from benchmark.judge import JudgeError, Question, judge
 from benchmark.phases import Phase
-from benchmark.tta import main, report
+from benchmark.tables import plain
+from benchmark.tta import main, report, report_parts
 
 ROOT = Path(__file__).parents[2]
-IDENTITY = {
-    "run": "r1", "platform": "sys1", "workload": "mini", "recipe": "paper", "seed": 1, "replicas": 4, "devices": "CPU",
-    "emulated": False, "batch": 96, "precision": "float32", "features": "ab12", "decoder": "greedy",
-    "evaluation": "resident", "code": "cd34",
-}  # fmt: skip
 TABLE_3 = {  # minutes as printed in the paper: (metric, level) -> Sys1$, Sys2$, Sys10$
     ("CER", "10.0"): ("820", "672", "511"),
     ("CER", "8.0"): ("1641", "1118", "974"),
@@ -42,48 +39,6 @@ TABLE_3 = {  # minutes as printed in the paper: (metric, level) -> Sys1$, Sys2$,
     ("WER", "19.2"): ("2725", "2834", "NA"),
 }
 PLATFORMS = ("Sys1$", "Sys2$", "Sys10$")
-
-
-def make_row(phase: Phase, started_s: float, seconds: float, **changes) -> Row:
-    usual = {**IDENTITY, "step": 0, "epoch": 0}
-    return Row(**{**usual, **changes}, phase=phase, started_s=started_s, seconds=seconds)
-
-
-def make_run(wers, *, cers=None, train_s: float = 100.0, evaluate_s: float = 10.0, source="", **identity) -> RunRecord:
-    """Creation 30 s; then every epoch 10 train rows of 100 utterances and an evaluation. Epoch i ends at 30 + 110 i."""
-    rows = [make_row(Phase.CREATE, 0.0, 30.0, **identity)]
-    for epoch, wer in enumerate(wers, start=1):
-        for part in range(10):
-            rows.append(
-                make_row(
-                    Phase.TRAIN, rows[-1].ended_s, train_s / 10, step=10 * epoch + part, epoch=epoch, utterances=100,
-                    **identity
-                )
-            )  # fmt: skip
-        cer = cers[epoch - 1] if cers else wer / 2
-        rates = {"wer": wer, "cer": cer, "wer_mean": wer + 5, "cer_paper": cer + 2}
-        rows.append(
-            make_row(
-                Phase.EVALUATE, rows[-1].ended_s, evaluate_s, step=10 * epoch, epoch=epoch, utterances=9, **rates,
-                **identity
-            )
-        )  # fmt: skip
-    return RunRecord(tuple(rows), source)
-
-
-def make_runs(*all_wers, **identity) -> list[RunRecord]:
-    return [make_run(w, run=f"r{n}", seed=n, source=f"r{n}.csv", **identity) for n, w in enumerate(all_wers, start=1)]
-
-
-def write(path: Path, record: RunRecord) -> str:
-    """The record as a file; its path as the command line has it."""
-    identity = Identity(**{name: getattr(record.rows[0], name) for name in IDENTITY})
-    journal = Journal.create(path, identity)
-    for row in record.rows:
-        outcome = Outcome(**{name: getattr(row, name) for name in Outcome.__dataclass_fields__})
-        journal.append(row.phase, Span(row.started_s, row.seconds), outcome)
-    journal.close()
-    return str(path)
 
 
 def cells(text: str, label: str, *, table: int = 0) -> list[str]:
@@ -503,7 +458,7 @@ def trained(*seconds, attempt: int = 1, utterances: int = 800, started_s: float 
 
 def test_throughput_is_the_median_of_train_rows_without_the_two_that_compile():
     record = RunRecord(tuple(trained(100.0, 50.0, 8.0, 10.0, 16.0, 8.0, 80.0)))
-    assert judging.throughputs(record) == [100.0, 80.0, 50.0, 100.0, 10.0]  # 800 utterances each
+    assert record.throughputs == [100.0, 80.0, 50.0, 100.0, 10.0]  # 800 utterances each
     (group,) = judge([record], Question())
     assert group.utterances_per_s == 80.0
     assert "throughput" not in doubts([record])
@@ -511,7 +466,7 @@ def test_throughput_is_the_median_of_train_rows_without_the_two_that_compile():
 
 def test_a_resumed_attempt_compiles_again():
     record = RunRecord((*trained(100.0, 50.0, 8.0), *trained(100.0, 50.0, 4.0, attempt=2, started_s=158.0)))
-    assert judging.throughputs(record) == [100.0, 200.0]
+    assert record.throughputs == [100.0, 200.0]
 
 
 def test_throughput_of_several_runs_is_the_median_of_theirs():
@@ -607,7 +562,7 @@ def test_a_journal_without_rows_is_left_out_and_named(tmp_path, capsys):
 def test_the_report_in_full():
     question = Question(metrics=("wer",), levels=(30.0, 20.0))
     runs = make_runs([40, 30, 30], [40, 30, 30, 20, 20], [30, 30, 30])
-    assert report(runs, question) == (
+    assert plain(report_parts(runs, question, brief=True)) == (
         "Time to accuracy: until the end of the first epoch whose median error over e = 3 epochs is at most\n"
         "the level; minutes since model creation, everything inside (wall clock). Median of the runs; (2/3):\n"
         "2 of 3 runs reached it.\n"

@@ -246,7 +246,18 @@ def test_a_wrong_file_is_refused_by_file_key_value_and_way_out(write, start, lin
     assert len(message) < len(path) + 300  # what was found is shortened, not poured out
 
 
-@pytest.mark.parametrize("part", [key.name for key in fields(Price)])
+def test_a_rig_may_be_rented_bought_or_both():
+    keys = platforms.load("sys1").to_dict()
+    assert Platform.from_dict({**keys, "price": {**keys["price"], "rent_per_hour": 1.5}}).price.rent_per_hour == 1.5
+    rent = {"currency": "USD", "date": "2026-01", "source": "a cloud", "rent_per_hour": 2.5}
+    assert Platform.from_dict({**keys, "price": rent}).price.total is None
+    with pytest.raises(PlatformError, match=r"^\[price\] gpus is missing"):
+        Platform.from_dict({**keys, "price": {**rent, "total": 100.0}})
+    with pytest.raises(PlatformError, match=r"rent_per_hour = 0"):
+        Platform.from_dict({**keys, "price": {**rent, "rent_per_hour": 0}})
+
+
+@pytest.mark.parametrize("part", [key.name for key in fields(Price) if key.name != "rent_per_hour"])
 def test_each_part_of_a_price_is_needed_once_there_is_one(part):
     keys = platforms.load("sys1").to_dict()
     del keys["price"][part]
