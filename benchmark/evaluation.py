@@ -110,6 +110,7 @@ class Transcriber:
     ) -> None:
         self.model, self.workload, self.platform, self.data, self.devices = model, workload, platform, data, devices
         self.layout = data.layout(workload, platform.input.batch)
+        self._datasets: dict[str, tf.data.Dataset] = {}
         self._forward = tf.function(self._forward_of_shares, reduce_retracing=True)
 
     def transcribe(self, role_or_subset: str, pool: DecodingPool) -> Transcription:
@@ -117,8 +118,10 @@ class Transcriber:
         return self.transcribe_batches(self.batches(role_or_subset), pool)
 
     def transcribe_batches(self, batches: Iterable[dict[str, tf.Tensor]], pool: DecodingPool) -> Transcription:
+        """Decoding begins with the first batch, but on a CPU, where it would slow the forward pass, after the last."""
         transcription = Transcription()
-        for said, logits, frames in self.logits(batches):
+        forwarded = self.logits(batches)
+        for said, logits, frames in list(forwarded) if self.devices.on_cpu else forwarded:
             for n, utterance in enumerate(said):  # one by one: they share the workers out best
                 transcription.add([utterance], pool.submit(logits[n : n + 1, : frames[n]], frames[n : n + 1]))
         return transcription
@@ -138,9 +141,11 @@ class Transcriber:
 
     def batches(self, role_or_subset: str) -> tf.data.Dataset:
         """Its utterances in the training set's shapes where they fit, so that little is compiled anew."""
-        longest = max(self.data.manifest.lengths(role_or_subset))
-        edges = self.layout.edges + ((longest,) if longest > self.layout.edges[-1] else ())
-        return self.read(role_or_subset, Layout(self.layout.batch, edges))
+        if role_or_subset not in self._datasets:  # made once: its functions are traced, which takes a tenth of a second
+            longest = max(self.data.manifest.lengths(role_or_subset))
+            edges = self.layout.edges + ((longest,) if longest > self.layout.edges[-1] else ())
+            self._datasets[role_or_subset] = self.read(role_or_subset, Layout(self.layout.batch, edges))
+        return self._datasets[role_or_subset]
 
     def read(self, role_or_subset: str, layout: Layout) -> tf.data.Dataset:
         return read_batches(
