@@ -17,15 +17,14 @@ from pathlib import Path
 
 import platforms
 from benchmark import decoding, workloads
+from benchmark.decoding import PUBLISHED_MODELS, language_model
 from benchmark.phases import EVALUATIONS
 from benchmark.runner import INTERRUPTED, Job, run
 from benchmark.workloads import Workload
-from features.download import LANGUAGE_MODELS
 from models.decoders import NAMES as DECODERS
 from platforms import Platform
 
 BAD_INPUT = 2
-PUBLISHED_MODELS = tuple(model.name for model in LANGUAGE_MODELS)
 UNPOOLED_OPTIONS = ("augment", "padding")  # the journal has a column for what else trains differently
 WORKLOAD_OPTIONS = (
     "recipe",
@@ -76,7 +75,7 @@ def _job(options: argparse.Namespace) -> Job:
         name=_checked_name(options.name or f"{platform.name}-{workload.name}-seed{options.seed}-{started}"),
         seed=options.seed,
         monitor_hz=options.monitor_hz,
-        language_model=_language_model(options),
+        language_model=options.language_model and language_model(options.language_model, options.data),
         decode_jobs=decoding.cores() if options.decode_jobs is None else options.decode_jobs,
         skip_bad=options.skip_bad,
     )
@@ -93,26 +92,7 @@ def _check(options: argparse.Namespace, workload: Workload) -> None:
     if options.language_model and workload.decoder != "language-model":
         raise ValueError(f"a language model, but the decoder is {workload.decoder}; add --decoder language-model")
     if workload.decoder == "language-model":
-        path = _language_model(options)
-        if path is None or not path.is_file():
-            raise ValueError(_no_language_model(options, path))
-
-
-def _language_model(options: argparse.Namespace) -> Path | None:
-    """The file: one of LibriSpeech's published models is known by its name."""
-    if options.language_model in PUBLISHED_MODELS:
-        return options.data / "language-models" / f"{options.language_model}.arpa"
-    return Path(options.language_model) if options.language_model else None
-
-
-def _no_language_model(options: argparse.Namespace, path: Path | None) -> str:
-    if path and options.language_model in PUBLISHED_MODELS:
-        fetch = f"python -m features.download {path.parent} --language-models {options.language_model}"
-        return f"language model {path}: not there; download it with: {fetch}"
-    return (
-        f"language model {path}: no such file; give an ARPA or KenLM binary file with --language-model, "
-        f"or one of {', '.join(PUBLISHED_MODELS)}"
-    )
+        language_model(options.language_model, options.data)
 
 
 def _changed(workload: Workload, changes: dict[str, object]) -> Workload:

@@ -14,13 +14,39 @@ import os
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
 import numpy as np
 
+from features.download import LANGUAGE_MODELS
 from features.workers import executor
 from models.decoders import Decode, Decoder
 
+PUBLISHED_MODELS = tuple(model.name for model in LANGUAGE_MODELS)
+
 _decode: Decode  # of this worker process
+
+
+def language_model(name_or_path: str | None, data: Path) -> Path:
+    """The file of a language model; one of LibriSpeech's published models is known by its name.
+
+    Raises:
+        ValueError: it is not there; the message says how to get it.
+    """
+    if not name_or_path:
+        raise ValueError(
+            f"no language model; give --language-model an ARPA or KenLM binary file, or one of "
+            f"{', '.join(PUBLISHED_MODELS)}"
+        )
+    if name_or_path in PUBLISHED_MODELS:
+        path = data / "language-models" / f"{name_or_path}.arpa"
+        way_out = f"download it with: python -m features.download {path.parent} --language-models {name_or_path}"
+    else:
+        path = Path(name_or_path)
+        way_out = f"give an ARPA or KenLM binary file with --language-model, or one of {', '.join(PUBLISHED_MODELS)}"
+    if not path.is_file():
+        raise ValueError(f"language model {name_or_path}: {path} is no such file; {way_out}")
+    return path
 
 
 def cores() -> int:

@@ -218,9 +218,10 @@ Logits = list[tuple[tuple[str, str], np.ndarray]]  # (identity, target), float32
 
 
 def _decoders(run: Run, options: argparse.Namespace, words: tuple[str, ...]) -> Iterator[Decoder]:
+    model = options.language_model and decoding.language_model(options.language_model, options.data)
     for name in options.decoder or [run.workload.decoder]:
         for width in options.beam_width if name != "greedy" else [1]:
-            decoder = Decoder(name=name, beam_width=width, words=words, language_model=options.language_model)
+            decoder = Decoder(name=name, beam_width=width, words=words, language_model=model)
             yield replace(decoder, lm_weight=options.lm_weight, word_bonus=options.word_bonus)
 
 
@@ -347,7 +348,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--subsets", nargs="+", default=[], metavar="NAME", help="or roles, dev and test; default: all dev and test")
     add("--decoder", nargs="+", choices=decoders.NAMES, default=[], help="default: the run's")
     add("--beam-width", nargs="+", type=int, default=[BEAM_WIDTH], metavar="N", help="default: 512")
-    add("--language-model", type=Path, metavar="FILE", help="ARPA or KenLM binary file")
+    published = ", ".join(decoding.PUBLISHED_MODELS)
+    add("--language-model", metavar="FILE", help=f"ARPA or KenLM binary file, or {published} of LibriSpeech")
+    add("--data", type=Path, default=Path("data"), metavar="DIR", help="where downloads are; default: %(default)s")
     add("--lm-weight", type=float, default=usual.lm_weight, metavar="A", help="its weight; default: %(default)s")
     add("--word-bonus", type=float, default=usual.word_bonus, metavar="B", help="added a word; default: %(default)s")
     add("--features", type=Path, metavar="DIR", help="features to evaluate on; default: those the run learnt from")

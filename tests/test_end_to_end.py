@@ -175,7 +175,7 @@ def test_a_run_is_never_overwritten(run, folder, tone_corpus):
         (["--batch", "0"], "batch"),
         (["--max-epochs", "0"], "max_epochs is 0"),
         (["--platform", "sys1", "--batch", "97"], "97"),
-        (["--decoder", "language-model", "--sentences", "3"], "language model"),
+        (["--decoder", "language-model", "--sentences", "3"], "no language model; give --language-model"),
         (
             ["--decoder", "language-model", "--language-model", "3-gram"],
             "download it with: python -m features.download",

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmark.decoding import DecodingPool, cores
+from benchmark.decoding import DecodingPool, cores, language_model
 from models.decoders import Decoder
 
 ROOT = Path(__file__).parents[2]
@@ -77,3 +77,18 @@ def test_no_workers_at_all_are_refused():
     with pytest.raises(ValueError, match="decode-jobs is 0; expected at least 1"):
         DecodingPool(DICTIONARY, jobs=0)
     assert cores() >= 1
+
+
+def test_a_published_language_model_is_looked_for_by_name_and_any_other_by_its_path(tmp_path):
+    folder = tmp_path / "language-models"
+    folder.mkdir()
+    (folder / "3-gram.arpa").write_text("")
+    assert language_model("3-gram", tmp_path) == folder / "3-gram.arpa"
+    assert language_model(str(folder / "3-gram.arpa"), tmp_path / "elsewhere") == folder / "3-gram.arpa"
+    for name, said in (
+        ("4-gram", "download it with: python -m features.download"),
+        ("absent.arpa", "absent.arpa is no such file; give an ARPA or KenLM binary file"),
+        (None, "no language model; give --language-model"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            language_model(name, tmp_path)

@@ -51,6 +51,17 @@ def test_the_plain_view_prints_lines_and_three_sentences(capsys):
     assert err.count("\n") == 1 + 2 * 3 and "target  one" in err and "output  on" in err
 
 
+def test_the_plain_view_tells_of_decoding_now_and_then(capsys, monkeypatch):
+    now = iter([0.0, 1.0, 6.0, 6.0, 7.0, 20.0])
+    monkeypatch.setattr("benchmark.view.time.monotonic", lambda: next(now))
+    view = PlainView(PLAN)  # at 0 s
+    view.decoded(10, 150)  # 1 s: too soon
+    view.decoded(60, 150)  # 6 s: told
+    view.decoded(90, 150)  # 7 s: too soon again
+    view.decoded(150, 150)  # done: the row says so
+    assert capsys.readouterr().err.split("\n") == ["            decoded 60 of 150 utterances", ""]
+
+
 @pytest.mark.parametrize("rows", [(), (TRAINED,), (TRAINED, EVALUATED)])
 def test_the_live_view_shows_phase_clock_epoch_loss_rates_and_sentences(rows):
     now = iter(range(1000))
