@@ -23,6 +23,12 @@ WITHOUT_TENSORFLOW = (
     "tables",
     "decoding",
     "install",
+    "rows",
+    "estimates",
+    "factoring",
+    "compare",
+    "price",
+    "export.__main__",
     "view",
 )
 
@@ -46,7 +52,7 @@ def is_module(dotted: str) -> bool:
 
 
 def modules(package: str) -> list[Path]:
-    found = sorted((ROOT / package).glob("*.py"))
+    found = sorted((ROOT / package).rglob("*.py"))
     assert found
     return found
 

@@ -468,11 +468,14 @@ def test_no_import_is_without_its_declaration():
 
 def test_every_package_and_its_data_are_installed():
     settings = setup_cfg()
-    assert tuple(settings["options"]["packages"].split()) == PACKAGES
-    patterns = settings["options.package_data"]
-    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*")):
-        if path.is_file() and path.suffix not in {".py", ".pyc", ".md"}:
-            assert path.match(patterns.get(path.parent.name, "")), f"{path}: not in package_data"
+    folders = [path.parent for package in PACKAGES for path in (ROOT / package).rglob("__init__.py")]
+    names = {".".join(folder.relative_to(ROOT).parts): folder for folder in folders}
+    assert set(settings["options"]["packages"].split()) == set(names)
+    for name, folder in names.items():
+        patterns = settings["options.package_data"].get(name, "").split(", ")
+        for path in folder.iterdir():
+            if path.is_file() and path.suffix not in {".py", ".pyc", ".md"}:
+                assert any(path.match(pattern) for pattern in patterns), f"{path}: not in package_data"
 
 
 def test_what_clean_removes_holds_neither_data_nor_results():

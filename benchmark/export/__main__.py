@@ -1,0 +1,191 @@
+"""The command line: python -m benchmark.export results/RUN.csv --to mllog"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.export.mllog import Goal, goal, mllog
+from benchmark.export.runs import NOTICES, Ask, ExportError, Run, load, source_name
+from benchmark.export.tables import as_json, dawnbench
+from benchmark.journal import CLOCKS, POOLED, JournalError, differing
+from benchmark.judge import JudgeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """How a run becomes text, what its file is called, and which options mean something to it."""
+
+    text: Callable[[Run, Ask], str]
+    name: str
+    options: tuple[str, ...]
+
+
+FORMATS = {
+    "mllog": Format(text=mllog, name="result_{}.txt", options=("level", "epochs")),  # result_*.txt is MLPerf's
+    "dawnbench": Format(text=dawnbench, name="{}.tsv", options=("clock",)),
+    "json": Format(text=as_json, name="{}.json", options=("level", "epochs")),
+}
+
+HELP = """\
+formats:
+  mllog      MLPerf's log of open rnnt: result_RUN.txt, which passes
+               python -m mlperf_logging.compliance_checker --usage training --ruleset 3.1.0 FILE
+             run_stop is "success" at the epoch that reached the run's hardest WER target (or --level) by the
+             median over e epochs, as benchmark.tta says; "aborted" where it was not reached.
+             Needs the run's folder (run.json). pip install ".[mlperf]" brings the checker.
+  dawnbench  RUN.tsv: epoch, hours (--clock), top1Accuracy = 100 - WER, a row an epoch
+  json       RUN.json: identity, levels with the three clocks, evaluations, warnings, provenance (run.json)
+
+One run goes to standard output unless -o names a file or a folder; several need a folder. Nothing is overwritten.
+None of it is a result of MLPerf or DAWNBench: those are reviewed, and their rules ask for more than a log.
+
+examples:
+  python -m benchmark.export results/mini.csv --to json
+  python -m benchmark.export results/mini-*.csv --to mllog --level 55 -o exported/
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.export",
+        description="Runs in the formats of MLPerf and DAWNBench, or as JSON, from their journals.",
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("journals", nargs="*", metavar="results/RUN.csv", help="the runs; make bench makes one")
+    add("--to", choices=tuple(FORMATS), required=True, help="the format")
+    add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run")
+    add("--level", type=_percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
+    add("--epochs", type=_whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
+    add("--clock", choices=tuple(CLOCKS), help="of the hours (default wall; dawnbench)")
+    return parser
+
+
+def _percent(text: str) -> float:
+    try:
+        percent = float(text)
+    except ValueError:
+        percent = math.nan
+    if not 0 <= percent < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a number in percent, such as 22")
+    return percent
+
+
+def _whole_from_1(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number of epochs, at least 1")
+    return int(text)
+
+
+def _ask(arguments: argparse.Namespace) -> Ask:
+    known = FORMATS[arguments.to].options
+    for option in ("level", "epochs", "clock"):
+        if getattr(arguments, option) is not None and option not in known:
+            takes = " and ".join(f"--{name}" for name in known)
+            raise ExportError(f"--{option} means nothing to {arguments.to}, which takes {takes}; leave it out")
+    given = {"level": arguments.level, "window": arguments.epochs, "clock": arguments.clock}
+    return Ask(**{name: value for name, value in given.items() if value is not None})
+
+
+def _load_all(paths: Sequence[str]) -> list[Run]:
+    if not paths:
+        raise ExportError("no journals given; expected the CSV files of runs, such as results/*.csv (make bench)")
+    for path in paths:
+        if set("*?[") & set(path) and not Path(path).exists():
+            raise ExportError(f"no file matches {path}; expected the CSV files of runs (make bench makes one)")
+    return [load(path) for path in paths]
+
+
+def _places(runs: Sequence[Run], out: str, pattern: str) -> list[Path]:
+    """Where each run's file goes; raises ExportError if something is there already."""
+    folder = Path(out)
+    if len(runs) > 1 and folder.exists() and not folder.is_dir():
+        raise ExportError(f"{out} is a file; expected a folder, for {len(runs)} runs make {len(runs)} files")
+    if len(runs) == 1 and not folder.is_dir() and not out.endswith("/"):
+        places = [folder]
+    else:
+        places = [folder / pattern.format(Path(run.record.source).stem) for run in runs]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            first = runs[places.index(place)].record.source
+            raise ExportError(
+                f"{runs[number].record.source}: would be {place}, as {first} is; export them to folders of their own"
+            )
+        if place.exists():
+            raise ExportError(f"{place} is there already and nothing is overwritten; choose another -o, or remove it")
+    return places
+
+
+def _write(place: Path, text: str) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise ExportError(f"{place}: cannot be written ({error.strerror}); choose another -o") from None
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    form, ask, runs = FORMATS[arguments.to], _ask(arguments), _load_all(arguments.journals)
+    if len(runs) > 1 and arguments.out is None:
+        raise ExportError(f"{len(runs)} runs make {len(runs)} files; name a folder for them: -o exported/")
+    places = None if arguments.out is None else _places(runs, arguments.out, form.name)
+    texts = [form.text(run, ask) for run in runs]  # all of them before the first is written
+    if places is None:
+        sys.stdout.write(texts[0])
+        sys.stdout.flush()
+    for place, text in zip(places or (), texts, strict=False):
+        _write(place, text)
+    for line in (NOTICES[arguments.to], *_remarks(arguments.to, runs, ask)):
+        print(f"benchmark.export: {line}", file=sys.stderr)
+
+
+def _remarks(form: str, runs: Sequence[Run], ask: Ask) -> Iterator[str]:
+    """What a reader of the files alone would miss."""
+    emulated = [source_name(run) for run in runs if run.record.rows[0].emulated]
+    if emulated:
+        yield f"warning: {', '.join(emulated)}: emulated on CPUs: the times say nothing about the rig"
+    if form == "dawnbench":
+        yield "accuracy is 100 - WER; DAWNBench's time is that of the first epoch at a level: benchmark.tta --epochs 1"
+    if form == "mllog":
+        yield from _remarks_on_logs(runs, [goal(run, ask) for run in runs])
+
+
+def _remarks_on_logs(runs: Sequence[Run], aims: Sequence[Goal]) -> Iterator[str]:
+    for run, aim in zip(runs, aims, strict=True):
+        if aim.reached is None:
+            yield (
+                f"warning: {source_name(run)}: WER {aim.percent:g} not reached by the median over e = {aim.window} "
+                f"epochs: run_stop says aborted; MLPerf's summarizer would count its time all the same: leave it out"
+            )
+    differ = differing([run.record for run in runs], ("platform", *POOLED))
+    if len({aim.percent for aim in aims}) > 1:
+        differ.append(("the level", sorted(aim.percent for aim in set(aims))))
+    for name, values in differ:
+        yield (
+            f"warning: {name} is {' and '.join(map(str, values))}: MLPerf's summarizer would take these for runs of "
+            f"one system; export them to folders of their own"
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        _export(arguments)
+    except (JournalError, JudgeError, ExportError) as error:
+        print(f"benchmark.export: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # | head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python flushes into the pipe once more
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

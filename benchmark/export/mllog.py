@@ -1,0 +1,169 @@
+"""MLPerf Training's log of its speech benchmark (rnnt), open division, rules 3.1.0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from benchmark.export.runs import NOTICES, Ask, ExportError, Run
+from benchmark.journal import Row, RunRecord
+from benchmark.phases import Phase
+
+OPTIMISER = {
+    "opt_name": "adadelta",
+    "opt_base_learning_rate": 1.0,
+    "opt_adadelta_rho": 0.95,
+    "opt_adadelta_epsilon": 1e-8,
+}
+"""What benchmark.trainer trains with; a test holds the two together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of an mllog: a key and its value at a moment of the journal; `line` is that journal's."""
+
+    key: str
+    at_s: float
+    value: object = None
+    line: int = 2  # the first below the header
+    kind: str = "POINT_IN_TIME"
+    metadata: dict[str, object] = field(default_factory=dict)
+
+    def text(self, created_ms: int) -> str:
+        parts = {
+            "namespace": "",
+            "time_ms": created_ms + round(self.at_s * 1000),
+            "event_type": self.kind,
+            "key": self.key,
+            "value": self.value,
+            "metadata": {"file": "journal", "lineno": self.line, **self.metadata},
+        }
+        return f":::MLLOG {json.dumps(parts, allow_nan=False)}\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """A WER level, and the evaluation at which TTA(a, e) reads that it was reached, or None."""
+
+    percent: float
+    window: int
+    reached: Row | None
+
+    @property
+    def status(self) -> str:
+        return "aborted" if self.reached is None else "success"
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        return {"metric": "wer", "level_percent": self.percent, "median_over_epochs": self.window}
+
+
+def goal(run: Run, ask: Ask) -> Goal:
+    percent = run.hardest_wer if ask.level is None else ask.level
+    return Goal(percent=percent, window=ask.window, reached=run.record.reached("wer", percent, window=ask.window))
+
+
+def mllog(run: Run, ask: Ask) -> str:
+    """The run as an MLPerf training log of open rnnt, up to the moment its goal was reached, or its end.
+
+    Raises:
+        ExportError: the log would not pass MLPerf's compliance checker, or run.json does not say when it began.
+    """
+    created_ms, record, aim = run.created_ms, run.record, goal(run, ask)
+    stop_s = record.ended_s if aim.reached is None else aim.reached.ended_s
+    evaluations = [row for row in record.evaluations if row.ended_s <= stop_s]
+    _check_quality(run, evaluations)
+    lines = {row: number for number, row in enumerate(record.rows, start=2)}
+    last = evaluations[-1]
+    events = [
+        *_preamble(run, aim),
+        *_epochs(record, evaluations, lines, stop_s),
+        Event(
+            key="run_stop",
+            at_s=stop_s,
+            kind="INTERVAL_END",
+            line=lines[last if aim.reached else record.rows[-1]],
+            metadata={"status": aim.status, "epoch_num": last.epoch, **aim.metadata, "notice": NOTICES["mllog"]},
+        ),
+    ]
+    return "".join(event.text(created_ms) for event in sorted(events, key=lambda event: event.at_s))
+
+
+def _check_quality(run: Run, evaluations: Sequence[Row]) -> None:
+    """The open rules ask for one evaluation under 100%, of a model that was trained."""
+    best = min((row.wer for row in evaluations), default=None)
+    if best is None or best >= 100 or not any(row.phase is Phase.TRAIN for row in run.record.rows):
+        found = "no evaluation" if best is None else f"no WER under 100% (best {best:.2f}%)"
+        raise ExportError(
+            f"{run.record.source}: {found} up to the end of the log; MLPerf's open rules expect one: train longer, "
+            f"or export --to json"
+        )
+
+
+def _preamble(run: Run, aim: Goal) -> Iterator[Event]:
+    """What holds for all of the run, its creation, and run_start at the first training batch."""
+    record, row, begun_s = run.record, run.record.rows[0], run.record.created_s
+    notice = {"notice": NOTICES["mllog"]}
+    attempts = {"emulated": row.emulated, "attempts": run.attempts}
+    yield Event(key="notice", value=NOTICES["mllog"], at_s=begun_s, metadata=attempts)
+    submission = {
+        "submission_benchmark": "rnnt",
+        "submission_division": "open",
+        "submission_org": "none (speech-tta)",
+        "submission_platform": row.platform + " (emulated)" * row.emulated,
+        "submission_status": "research",
+    }
+    for key, value in submission.items():
+        yield Event(key=key, value=value, at_s=begun_s, metadata=notice)
+    yield Event(key="speech_tta_run", value=run.identity, at_s=begun_s)
+    yield Event(key="quality_target", value=_fraction(aim.percent), at_s=begun_s, metadata=aim.metadata)
+    not_done = {"reason": "speech-tta does not clear the system's caches"}
+    yield Event(key="cache_clear", value=False, at_s=begun_s, metadata=not_done)
+    yield Event(key="init_start", at_s=begun_s, kind="INTERVAL_START")
+    for key, value in {**_samples(record), "seed": row.seed, "global_batch_size": row.batch, **OPTIMISER}.items():
+        yield Event(key=key, value=value, at_s=begun_s)
+    training = next(number for number, row in enumerate(record.rows) if row.phase is Phase.TRAIN)
+    start_s = record.rows[training].started_s
+    yield Event(key="init_stop", at_s=min(row.ended_s, start_s), kind="INTERVAL_END")
+    yield Event(key="run_start", at_s=start_s, kind="INTERVAL_START", line=training + 2)
+
+
+def _samples(record: RunRecord) -> dict[str, int | None]:
+    """Utterances of an epoch of training, and of an evaluation; None where the journal does not say."""
+    first = record.evaluations[0]
+    counts = [row.utterances for row in record.standing if row.phase is Phase.TRAIN and row.epoch == first.epoch]
+    return {"train_samples": None if None in counts else sum(counts), "eval_samples": first.utterances}
+
+
+def _epochs(record: RunRecord, evaluations: Sequence[Row], lines: dict[Row, int], stop_s: float) -> Iterator[Event]:
+    """Epochs and evaluations. An epoch that the end of the log cuts short has no epoch_stop."""
+    trained: dict[int, list[Row]] = {}
+    for row in record.standing:
+        if row.phase is Phase.TRAIN and row.started_s < stop_s:
+            trained.setdefault(row.epoch, []).append(row)
+    evaluated = {row.epoch: row for row in evaluations}
+    for epoch in sorted({*trained, *evaluated}):
+        of_epoch = {"epoch_num": epoch}
+        rows = trained.get(epoch, ())
+        if rows:
+            yield _edge("epoch_start", rows[0].started_s, lines[rows[0]], of_epoch)
+        if rows and (epoch in evaluated or epoch < max(trained)):
+            yield _edge("epoch_stop", rows[-1].ended_s, lines[rows[-1]], of_epoch)
+        if row := evaluated.get(epoch):
+            of_epoch["step_num"] = row.step
+            yield _edge("eval_start", row.started_s, lines[row], of_epoch)
+            error = {**of_epoch, "metric": "wer"}
+            yield Event(
+                key="eval_accuracy", value=_fraction(row.wer), at_s=row.ended_s, line=lines[row], metadata=error
+            )
+            yield _edge("eval_stop", row.ended_s, lines[row], of_epoch)
+
+
+def _edge(key: str, at_s: float, line: int, metadata: dict[str, object]) -> Event:
+    kind = "INTERVAL_START" if key.endswith("_start") else "INTERVAL_END"
+    return Event(key=key, at_s=at_s, kind=kind, line=line, metadata=dict(metadata))
+
+
+def _fraction(percent: float) -> float:
+    return round(percent / 100, 10)  # 41.23 / 100 is 0.41229999999999994

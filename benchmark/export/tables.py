@@ -1,0 +1,73 @@
+"""DAWNBench's table, and one JSON document of everything judged."""
+
+from __future__ import annotations
+
+import json
+
+from benchmark.doubts import warnings
+from benchmark.export.runs import NOTICES, Ask, ExportError, Run, source_name
+from benchmark.journal import CLOCKS, METRICS, Row, RunRecord
+from benchmark.judge import Question, judge
+
+DOCUMENT_SCHEMA = 1
+
+
+def dawnbench(run: Run, ask: Ask) -> str:
+    """A row an epoch: its number, hours since model creation, 100 - WER (a WER can be above 100)."""
+    record = run.record
+    if not record.evaluations:
+        raise ExportError(
+            f"{record.source}: no evaluation; DAWNBench's table expects a row an epoch: train longer, "
+            f"or export --to json"
+        )
+    lines = ["epoch\thours\ttop1Accuracy"]
+    for row in record.evaluations:
+        hours, accuracy = record.clock_s(row.ended_s, ask.clock) / 3600, max(0.0, 100 - row.wer)
+        lines.append(f"{row.epoch}\t{round(hours, 9)}\t{round(accuracy, 6)}")
+    return "\n".join(lines) + "\n"
+
+
+def document(run: Run, ask: Ask) -> dict[str, object]:
+    """Everything of the judged run, ready for JSON: times in seconds, errors in percent, null for not reached."""
+    record, question = run.record, Question(metrics=METRICS, window=ask.window)
+    groups = judge([record], question)
+    [group] = groups
+    columns = [(level.metric, level.percent) for level in group.levels]
+    if ask.level is not None and ("wer", ask.level) not in columns:
+        columns.append(("wer", ask.level))
+    return {
+        "schema": DOCUMENT_SCHEMA,
+        "notice": NOTICES["json"],
+        "source": source_name(run),
+        "identity": run.identity,
+        "attempts": run.attempts,
+        "window_epochs": ask.window,
+        "clocks": _clocks_s(record, record.ended_s),
+        "levels": [_level(record, metric, percent, ask.window) for metric, percent in columns],
+        "best_percent": group.best,
+        "utterances_per_s": group.utterances_per_s,
+        "evaluation_share": group.evaluation_share,
+        "evaluations": [_evaluation(record, row) for row in record.evaluations],
+        "warnings": warnings([record], groups, question),
+        "provenance": run.facts,
+    }
+
+
+def _clocks_s(record: RunRecord, until_s: float) -> dict[str, float]:
+    return {f"{clock}_s": round(record.clock_s(until_s, clock), 6) for clock in CLOCKS}
+
+
+def _level(record: RunRecord, metric: str, percent: float, window: int) -> dict[str, object]:
+    row = record.reached(metric, percent, window=window)
+    times = dict.fromkeys(f"{clock}_s" for clock in CLOCKS) if row is None else _clocks_s(record, row.ended_s)
+    return {"metric": metric, "level_percent": percent, "reached": row is not None, "epoch": row and row.epoch, **times}
+
+
+def _evaluation(record: RunRecord, row: Row) -> dict[str, object]:
+    errors = {metric: getattr(row, metric) for metric in METRICS}
+    counts = {"epoch": row.epoch, "step": row.step, "utterances": row.utterances, "seconds": row.seconds}
+    return {**counts, **errors, **_clocks_s(record, row.ended_s)}
+
+
+def as_json(run: Run, ask: Ask) -> str:
+    return json.dumps(document(run, ask), indent=1, allow_nan=False) + "\n"
