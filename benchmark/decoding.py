@@ -93,6 +93,9 @@ class DecodingPool(AbstractContextManager):
         return self._pool.submit(_work, logits, frames)
 
     def __exit__(self, *exception: object) -> None:
+        """End the workers. What they have not begun is cancelled: after Ctrl-C or divergence nobody waits for it."""
+        if self._pool:
+            self._pool.shutdown(wait=True, cancel_futures=True)
         self._stack.__exit__(*exception)
 
 

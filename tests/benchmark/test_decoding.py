@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,14 @@ def test_the_workers_are_as_many_as_asked_and_end_with_the_pool():
         workers = [child for child in new if "spawn_main" in " ".join(child.cmdline())]
         assert len(workers) == 2
     assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_what_is_not_decoded_yet_is_cancelled_when_the_pool_ends():
+    slow = np.zeros((1, 800, 30), np.float32)
+    with DecodingPool(replace(DICTIONARY, beam_width=256), jobs=1) as pool:
+        pool.warm_up()
+        futures = [pool.submit(slow, np.array([800])) for _ in range(60)]
+    assert futures[-1].cancelled()
 
 
 def test_greedy_decoding_needs_no_workers():
