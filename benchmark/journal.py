@@ -156,11 +156,21 @@ class RunRecord:
 
     def medians(self, metric: str, *, window: int = 3) -> Iterator[tuple[Row, float]]:
         """Evaluations that end `window` epochs in a row, each with the median error over those epochs."""
-        for last in range(window, len(self.evaluations) + 1):
-            rows = self.evaluations[last - window : last]
-            errors = [getattr(row, metric) for row in rows]
-            if None not in errors and rows[-1].epoch - rows[0].epoch == window - 1:
-                yield rows[-1], statistics.median(errors)
+        if (metric, window) not in self._medians:
+            self._medians[metric, window] = list(self._worked_out(metric, window))
+        return iter(self._medians[metric, window])
+
+    def _worked_out(self, metric: str, window: int) -> Iterator[tuple[Row, float]]:
+        errors = [getattr(row, metric) for row in self.evaluations]
+        for last in range(window, len(errors) + 1):
+            first, end = self.evaluations[last - window], self.evaluations[last - 1]
+            found = errors[last - window : last]
+            if None not in found and end.epoch - first.epoch == window - 1:
+                yield end, found[0] if window == 1 else statistics.median(found)
+
+    @cached_property
+    def _medians(self) -> dict[tuple[str, int], list[tuple[Row, float]]]:
+        return {}
 
     def reached(self, metric: str, level: float, *, window: int = 3) -> Row | None:
         """The evaluation at which time to accuracy is read, or None.

@@ -256,24 +256,27 @@ def parse_rows(lines: Sequence[str]) -> LazyRows | None:
 
 
 def _columns(lines: Sequence[str]) -> LazyRows | None:
-    common, split, prefix, fields_of_attempt = [], [], None, None
+    """One split for all lines, and one slice a column: what lines have in common is compared, not read again."""
+    common, rests = [], []
+    prefix = shared = identity = None
     for line in lines:
         if prefix is None or not line.startswith(prefix):
             if '"' in line:
                 return None
             values = line.split(",")
             row = parse_row("", values)
-            if common and (
-                any(getattr(row, name) != common[-1][name] for name in IDENTITY) or row.attempt < common[-1]["attempt"]
-            ):
+            if common and (identity_of(row) != identity or row.attempt < shared["attempt"]):
                 return None
+            identity = identity_of(row)
             prefix = ",".join(values[: len(_COMMON)]) + ","
-            fields_of_attempt = {name: getattr(row, name) for name in _COMMON}
-        common.append(fields_of_attempt)
-        split.append(line[len(prefix) :].split(","))
-    if {len(values) for values in split} - {len(_VARYING)}:
+            shared = {name: getattr(row, name) for name in _COMMON}
+        common.append(shared)
+        rests.append(line[len(prefix) :])
+    commas = len(_VARYING) - 1
+    if any(rest.count(",") != commas for rest in rests):
         return None
-    texts = dict(zip(_VARYING, zip(*split, strict=True), strict=True)) if split else dict.fromkeys(_VARYING, ())
+    flat = ",".join(rests).split(",") if rests else []
+    texts = {name: flat[n :: len(_VARYING)] for n, name in enumerate(_VARYING)}
     columns: dict[str, list] = {"phase": [_PHASES[text] for text in texts.pop("phase")]}
     for name, column in texts.items():
         number = int if TYPES[name].startswith("int") else float
