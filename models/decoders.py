@@ -169,7 +169,8 @@ def with_language_model(
             beta=word_bonus,
         )
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"{path}: {str(error).splitlines()[0]}; expected an ARPA or KenLM binary file") from None
+        reason = str(error).rpartition("Exception. ")[2].partition(" Byte:")[0].splitlines()[0]  # without C++ names
+        raise ValueError(f"{path}: {reason}; expected an ARPA or KenLM binary file") from None
 
     def decode_one(emissions: np.ndarray) -> str:
         if not len(emissions):

@@ -179,3 +179,33 @@ def test_a_language_model_decides_between_words_that_sound_alike(tmp_path):
     logits = logits_of(rows, "sea_-")
     assert decode(decoders.greedy, logits) == "sea"
     assert decode(decoder, logits) == "see"
+
+
+@pytest.fixture(scope="module")
+def with_model(tmp_path_factory):
+    """Decodes with a language model of four words."""
+    pytest.importorskip("kenlm")
+    path = tmp_path_factory.mktemp("model") / "model.arpa"
+    words = ("cool", "do", "don't", "one")
+    lines = "".join(f"-1.0\t{word}\t-0.3\n" for word in words)
+    path.write_text(
+        f"\\data\\\nngram 1={len(words) + 3}\nngram 2=1\n\n"
+        f"\\1-grams:\n-2.0\t<unk>\n-1.0\t<s>\t-0.3\n-1.0\t</s>\n{lines}\n"
+        f"\\2-grams:\n-0.5\t<s> one\n\n\\end\\\n"
+    )
+    return Decoder(name="language-model", words=words, beam_width=32, language_model=path).load()
+
+
+@pytest.mark.parametrize(
+    ("spoken", "sentence"),
+    [("co_ol", "cool"), ("don't", "don't"), ("do", "do"), ("do  don't", "do don't"), (" do ", "do"), ("", "")],
+)
+def test_with_a_language_model_doubled_letters_apostrophes_prefixes_and_spaces_are_right(with_model, spoken, sentence):
+    assert decode(with_model, path(spoken + "-")) == sentence
+
+
+def test_with_a_language_model_830_flat_frames_and_none_at_all_are_decoded(with_model):
+    logits = np.random.default_rng(0).normal(size=(1, 830, 30), scale=0.01)
+    assert isinstance(decode(with_model, logits), str)
+    assert with_model(path("o"), np.array([0])) == [""]
+    assert with_model(path("o"), np.array([1])) == ["o"]
