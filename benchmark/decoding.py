@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from features.download import LANGUAGE_MODELS
+from features.quiet import quiet_standard_error
 from features.workers import executor
 from models.decoders import Decode, Decoder
 
@@ -99,10 +100,16 @@ class DecodingPool(AbstractContextManager):
         self._stack.__exit__(*exception)
 
 
+def load_quietly(decoder: Decoder) -> Decode:
+    """Build a decoder, without what KenLM writes to standard error. Raises ValueError as `Decoder.load` does."""
+    with quiet_standard_error():
+        return decoder.load()
+
+
 def _prepare(decoder: Decoder, niceness: int) -> None:
     global _decode
     os.nice(niceness)
-    _decode = decoder.load()
+    _decode = load_quietly(decoder)
 
 
 def _work(logits: np.ndarray, frames: np.ndarray) -> list[str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from benchmark import tta
 from benchmark.clock import Clock, Span
-from benchmark.decoding import DecodingPool
+from benchmark.decoding import DecodingPool, load_quietly
 from benchmark.journal import Identity, Journal, JournalError, Outcome, read
 from benchmark.judge import Question
 from benchmark.monitor import Monitor, summarise
@@ -76,7 +76,7 @@ def run(job: Job) -> int:
         language_model=job.language_model,
     )
     if decoder.name == "language-model":
-        decoder.load()  # a file that is none is found now, not by the workers
+        load_quietly(decoder)  # a file that is none is found now, not by the workers
     machine = devices.prepare(job.platform)
     if other := devices.other_gpu(job.platform, machine):
         _say(
