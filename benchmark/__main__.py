@@ -17,7 +17,7 @@ from pathlib import Path
 
 import platforms
 from benchmark import decoding, workloads
-from benchmark.decoding import PUBLISHED_MODELS, language_model
+from benchmark.decoding import KILLED_WORKER, PUBLISHED_MODELS, language_model
 from benchmark.phases import EVALUATIONS
 from benchmark.runner import INTERRUPTED, Job, run
 from benchmark.workloads import Workload
@@ -44,7 +44,10 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return run(_job(options))
-    except (ValueError, OSError, BrokenProcessPool) as error:
+    except BrokenProcessPool:
+        _say(f"benchmark: {KILLED_WORKER}")
+        return BAD_INPUT
+    except (ValueError, OSError) as error:
         _say(f"benchmark: {error}")
         return BAD_INPUT
     except KeyboardInterrupt:

@@ -8,8 +8,9 @@
     compared[0].time.value, compared[0].verdict
 
 For every pair and quantity the ratio of geometric means with its 95% interval; for time to accuracy Welch's test on
-logarithms with Holm's adjustment over all pairs. At least two runs a side; the verdict says what they can tell, and
-if they cannot tell, how many runs more would resolve a difference of 5%.
+logarithms, its p adjusted by Holm over everything that is compared in one call (the intervals are each pair's own).
+At least two runs a side; the verdict says what they can tell, and if they cannot tell, how many runs more would
+resolve a difference of 5%.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
+from benchmark.doubts import warnings
 from benchmark.estimates import Ratio, holm, runs_to_resolve, welch
 from benchmark.journal import CLOCKS, METRICS, JournalError, RunRecord, read
-from benchmark.judge import COMPARED, Group, JudgeError, Question, judge, metric_name
+from benchmark.judge import COMPARED, Group, JudgeError, Question, check_given_once, judge, metric_name
+from benchmark.options import percent, whole_from_1
 from benchmark.price import PriceError, Terms, rig_costs
 from benchmark.tables import Table, show
 
@@ -61,29 +64,30 @@ class Pair:
     @property
     def verdict(self) -> str:
         """In words."""
-        level = f"{metric_name(self.metric)} {self.percent:g}"
-        time = self.ratios["time"]
+        level, pair, time = f"{metric_name(self.metric)} {self.percent:g}", f"{self.first} and {self.second}", self.time
         if time is None:
-            return f"{self.first} and {self.second} at {level}: no comparison: {self.reason}"
+            return f"{pair} at {level}: no comparison: {self.reason}"
         if self.p is None:
-            single = (
-                f"ratio {time.value:.3f}, but a single run a side tells nothing of chance: make 3 runs or more each"
+            return (
+                f"{pair} at {level}: ratio {time.value:.3f}, but single runs, or runs all alike, tell nothing of chance"
             )
-            return f"{self.first} and {self.second} at {level}: {single}"
         if self.differs:
-            fast, slow, ratio = (
-                (self.first, self.second, time) if time.value < 1 else (self.second, self.first, time.inverse)
-            )
+            fast, slow = (self.first, self.second) if time.value < 1 else (self.second, self.first)
+            ratio = time if time.value < 1 else time.inverse
             return (
                 f"{fast} is faster than {slow} to {level}: {_less(ratio.value)} less time "
-                f"({_less(ratio.high)} to {_less(ratio.low)}; p = {self.p:.2g})"
+                f"({_less(ratio.high)} to {_less(ratio.low)}; Holm-adjusted p = {self.p:.2g})"
             )
-        gap = f"ratio {time.value:.3f} ({time.low:.3f} to {time.high:.3f}; p = {self.p:.2g})"
+        gap = f"ratio {time.value:.3f} ({time.low:.3f} to {time.high:.3f}; Holm-adjusted p = {self.p:.2g})"
         if self.more_runs:
             way_out = f"{self.more_runs} more runs each would resolve {RESOLVED - 1:.0%}"
         else:
             way_out = f"these runs would have shown a difference of {RESOLVED - 1:.0%} four times in five"
-        return f"{self.first} and {self.second} are not distinguishable at {level}: {gap}; {way_out}"
+        return f"{pair} are not distinguishable at {level}: {gap}; {way_out}"
+
+    @property
+    def time(self) -> Ratio | None:
+        return self.ratios["time"]
 
 
 def _less(ratio: float) -> str:
@@ -91,29 +95,35 @@ def _less(ratio: float) -> str:
 
 
 def compare(groups: Sequence[Group], *, terms: Terms | None = None) -> list[Pair]:
-    """Every pair of groups at every level, in order; p values adjusted over the pairs of a level."""
-    found = []
-    for number in range(len(groups[0].levels)):
-        pairs = [_pair(a, b, number, terms or Terms()) for a, b in combinations(groups, 2)]
-        adjusted = holm([pair.p for pair in pairs])
-        found += [replace(pair, p=p) for pair, p in zip(pairs, adjusted, strict=True)]
-    return found
+    """Every pair of groups at every level, level by level; p values adjusted over all of them."""
+    levels, couples = range(len(groups[0].levels)), list(combinations(groups, 2))
+    alpha = ALPHA / max(1, len(levels) * len(couples))  # of the strictest of Holm's steps
+    pairs = [_pair(a, b, number, terms or Terms(), alpha) for number in levels for a, b in couples]
+    return [replace(pair, p=p) for pair, p in zip(pairs, holm([pair.p for pair in pairs]), strict=True)]
 
 
-def _pair(first: Group, second: Group, number: int, terms: Terms) -> Pair:
+def _pair(first: Group, second: Group, number: int, terms: Terms, alpha: float) -> Pair:
     levels = first.levels[number], second.levels[number]
-    about = {"first": first.label, "second": second.label, "metric": levels[0].metric, "percent": levels[0].percent}
     values = [_values(group, number, terms) for group in (first, second)]
     ratios = {name: _ratio(values[0][name], values[1][name]) for name in QUANTITIES}
+    if len({cost.currency for g in (first, second) for cost in rig_costs([g], terms, level=number)}) > 1:
+        ratios["cost"] = None
     missed = [
         f"{group.label} reached it in {level.reached} of {len(level.seconds)} runs"
         for group, level in zip((first, second), levels, strict=True)
         if level.reached < len(level.seconds)
     ]
-    time = ratios["time"]
-    needed = time and runs_to_resolve(values[0]["time"], values[1]["time"], ratio=RESOLVED)
-    more = max(0, needed - min(len(first.records), len(second.records))) if needed else None
-    return Pair(**about, ratios=ratios, p=time.p if time else None, more_runs=more, reason="; ".join(missed))
+    needed = runs_to_resolve(values[0]["time"], values[1]["time"], ratio=RESOLVED, alpha=alpha)
+    return Pair(
+        first=first.label,
+        second=second.label,
+        metric=levels[0].metric,
+        percent=levels[0].percent,
+        ratios=ratios,
+        p=ratios["time"].p if ratios["time"] else None,
+        more_runs=max(0, needed - min(len(first.records), len(second.records))) if needed else None,
+        reason="; ".join(missed),
+    )
 
 
 def _values(group: Group, number: int, terms: Terms) -> dict[str, tuple[float, ...]]:
@@ -146,12 +156,18 @@ def halves(records: Sequence[RunRecord]) -> tuple[list[RunRecord], list[RunRecor
 def report_parts(pairs: Sequence[Pair]) -> list[str | Table]:
     """A table of ratios for every level, then the verdicts."""
     parts: list[str | Table] = []
-    for metric, percent in dict.fromkeys((pair.metric, pair.percent) for pair in pairs):
-        block = [pair for pair in pairs if (pair.metric, pair.percent) == (metric, percent)]
+    for metric, level in dict.fromkeys((pair.metric, pair.percent) for pair in pairs):
+        block = [pair for pair in pairs if (pair.metric, pair.percent) == (metric, level)]
         rows = tuple((f"{p.first} / {p.second}", *(_cell(p.ratios[name]) for name in QUANTITIES)) for p in block)
-        title = f"{metric_name(metric)} {percent:g}: first over second, with 95% intervals"
+        title = f"{metric_name(metric)} {level:g}: first over second, with 95% intervals"
         parts.append(Table(title, ("pair", *(WORDS[name] for name in QUANTITIES)), rows))
     return [*parts, "Verdicts:\n" + "\n".join(f"- {pair.verdict}" for pair in pairs)]
+
+
+def _doubts(groups: Sequence[Group], options: argparse.Namespace) -> list[str]:
+    question = Question(metrics=(options.metric,), window=options.epochs, clock=options.clock)
+    found = warnings([record for group in groups for record in group.records], groups, question)
+    return ["Warnings:\n" + "\n".join(f"- {text}" for text in found)] if found else []
 
 
 def _cell(ratio: Ratio | None) -> str:
@@ -182,6 +198,7 @@ def groups_of(options: argparse.Namespace) -> list[Group]:
             kinds = ", ".join(f"{group.label} {group.workload}" for group in judged) or "none with rows"
             raise JudgeError(f"{name}: runs of {len(judged)} kinds ({kinds}); expected one platform and workload")
         groups.append(replace(judged[0], name=name))
+    check_given_once([record for _, records in named for record in records])
     return _at_common_levels(groups, question)
 
 
@@ -197,9 +214,9 @@ def _at_common_levels(groups: list[Group], question: Question) -> list[Group]:
         return groups
     common = set.intersection(*({level.percent for level in group.levels} for group in groups))
     reached = [
-        percent
-        for percent in common
-        if all(level.reached == len(level.seconds) for g in groups for level in g.levels if level.percent == percent)
+        asked
+        for asked in common
+        if all(level.reached == len(level.seconds) for g in groups for level in g.levels if level.percent == asked)
     ]
     if not (reached or common):
         raise JudgeError("the runs have no level in common; name one with --level")
@@ -238,8 +255,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.aa != (len(options.operands) == 1):
             raise JudgeError("expected two platforms or more, or one with --aa")
         terms = Terms(years=options.years, duty=options.duty, kwh_price=options.kwh_price)
-        pairs = compare(groups_of(options), terms=terms)
-        show(report_parts(pairs))
+        groups = groups_of(options)
+        pairs = compare(groups, terms=terms)
+        show([*report_parts(pairs), *_doubts(groups, options)])
         return int(options.aa and any(pair.differs for pair in pairs))
     except (JournalError, JudgeError, PriceError) as error:
         print(f"benchmark.compare: {error}", file=sys.stderr)
@@ -256,8 +274,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--results", default="results", metavar="DIR", help="where platforms' runs are; default: %(default)s")
     add("--aa", action="store_true", help="two halves of one platform's runs; status 1 if they differ")
     add("--metric", choices=METRICS, default="wer", help="default: %(default)s")
-    add("--level", type=float, action="append", default=[], help="percent; default: the hardest that all runs reached")
-    add("--epochs", type=int, default=3, metavar="E", help="epochs the median is taken over; default: %(default)s")
+    add(
+        "--level", type=percent, action="append", default=[], help="percent; default: the hardest that all runs reached"
+    )
+    add(
+        "--epochs",
+        type=whole_from_1,
+        default=3,
+        metavar="E",
+        help="epochs the median is taken over; default: %(default)s",
+    )
     add("--clock", choices=tuple(CLOCKS), default="wall", help="default: %(default)s")
     add("--years", type=float, default=usual.years, help="a purchase is written off over; default: %(default)g")
     add("--duty", type=float, default=usual.duty, help="share of that time in use; default: %(default)g")

@@ -25,6 +25,8 @@ from models.decoders import Decode, Decoder
 
 PUBLISHED_MODELS = tuple(model.name for model in LANGUAGE_MODELS)
 
+KILLED_WORKER = "a worker process was killed, perhaps for want of memory; --decode-jobs starts fewer decoding workers"
+
 _decode: Decode  # of this worker process
 
 

@@ -7,11 +7,10 @@ devices.emulated                        # True: the times say nothing about the 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from features.quiet import import_tensorflow
-from platforms import Platform
+from platforms import Platform, is_other_gpu
 
 tf = import_tensorflow()
 
@@ -79,12 +78,9 @@ def one(precision: str) -> Devices:
 
 def other_gpu(platform: Platform, devices: Devices) -> str | None:
     """The name of a GPU that is not the platform's, going by the numbers in its model ("2070", "V100", "H200")."""
-    models = [
-        word for word in (platform.hardware.gpu or "").upper().split() if re.fullmatch(r"[A-Z]*\d{2,4}[A-Z]*", word)
-    ]
-    models = [word for word in models if not re.fullmatch(r"\d{1,3}(GB|GIB)?", word)]
-    found = [] if devices.emulated or not models else [name for name in devices.names if models[0] not in name.upper()]
-    return found[0] if found and platform.hardware.gpus else None
+    if devices.emulated or not platform.hardware.gpus:
+        return None
+    return next((name for name in devices.names if is_other_gpu(platform.hardware.gpu, name)), None)
 
 
 def synchronise() -> None:

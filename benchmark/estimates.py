@@ -67,7 +67,7 @@ def log_interval(values: Sequence[float]) -> Estimate:
 def welch(first: Sequence[float], second: Sequence[float]) -> Ratio:
     """First over second, by Welch's t on the logarithms; no interval and no p unless both have two runs.
 
-    Where neither group varies at all, the ratio is taken for exact.
+    Where neither group varies at all there is no spread to judge by, and no interval either.
     """
     a, b = ([math.log(value) for value in values] for values in (first, second))
     difference = statistics.fmean(a) - statistics.fmean(b)
@@ -76,8 +76,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> Ratio:
     squares = [statistics.variance(logs) / len(logs) for logs in (a, b)]
     error = math.sqrt(sum(squares))
     if error == 0:
-        exact = math.exp(difference)
-        return Ratio(value=exact, low=exact, high=exact, p=float(abs(difference) < 1e-12))
+        return Ratio(value=math.exp(difference))
     freedom = error**4 / sum(square**2 / (len(logs) - 1) for square, logs in zip(squares, (a, b), strict=True))
     half = _t(freedom) * error
     return Ratio(
@@ -99,16 +98,18 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def runs_to_resolve(first: Sequence[float], second: Sequence[float], *, ratio: float = 1.05) -> int | None:
+def runs_to_resolve(
+    first: Sequence[float], second: Sequence[float], *, ratio: float = 1.05, alpha: float = 0.05
+) -> int | None:
     """Runs each group needs in all so that a true ratio this large is found with 80% power; None of single runs.
 
-    The smallest n with (t(.975) + t(.80)) * sqrt((s1^2 + s2^2) / n) <= log(ratio), 2n - 2 degrees of freedom.
+    The smallest n with (t(1 - alpha / 2) + t(.80)) * sqrt((s1^2 + s2^2) / n) <= log(ratio), 2n - 2 degrees of freedom.
     """
     if min(len(first), len(second)) < 2:
         return None
     spread = sum(statistics.variance([math.log(value) for value in values]) for values in (first, second))
     for n in range(2, 10_000):
-        if (_t(2 * n - 2) + _t(2 * n - 2, POWER)) * math.sqrt(spread / n) <= math.log(ratio):
+        if (_t(2 * n - 2, 1 - alpha / 2) + _t(2 * n - 2, POWER)) * math.sqrt(spread / n) <= math.log(ratio):
             return n
     return 10_000
 

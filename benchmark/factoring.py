@@ -6,7 +6,8 @@
 From seed to seed it is the epochs that vary (3.9% in 117 MLPerf speech result sets), not the time of one (0.2%). How
 many epochs a level takes is a matter of workload, recipe, batch and precision, whatever the rig. So the epochs of
 all comparable runs are pooled, and a rig's own runs say only how long an epoch takes. The pool is used if a
-Kruskal-Wallis test over its rigs does not find them different; a run that missed the level spoils it.
+Kruskal-Wallis test over its rigs, three runs or more each, does not find them different; a run that missed the level
+spoils it. Runs of one seed are no independent evidence, so they count as one, with their geometric mean.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from dataclasses import dataclass
 from benchmark.estimates import Estimate, factored, homogeneity
 from benchmark.judge import Group, Level
 
-COMPARABLE = ("workload", "recipe", "batch", "precision", "features", "decoder", "code")
-"""What must agree before epochs to target are pooled. Emulation and evaluation mode change times, not epochs."""
+COMPARABLE = ("workload", "recipe", "batch", "replicas", "precision", "features", "decoder", "code", "emulated")
+"""What must agree before epochs to target are pooled. Replicas count: each normalises by its own share of a batch."""
+
+TESTED_FROM = 3  # runs a rig: with fewer Kruskal-Wallis cannot object, whatever it sees
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +62,8 @@ def factor(groups: Sequence[Group]) -> list[Prediction]:
 def leave_one_out(groups: Sequence[Group]) -> list[LeftOut]:
     """How good the predictions are on the runs at hand, a result for every level where it can be told.
 
-    Each run in turn stands for its rig: its seconds per epoch times the epochs of the other rigs' runs (or, with one
-    rig only, of its other runs) against its own time to accuracy; the truth is the geometric mean of the rig's other
-    runs.
+    Each run in turn stands for its rig: its seconds per epoch times the epochs of the other rigs' runs, against its
+    own time to accuracy; the truth is the geometric mean of the rig's other runs. A rig alone in its pool is left out.
     """
     found = []
     measured = [group for group in groups if group.records]
@@ -92,6 +94,8 @@ def _predict(group: Group, number: int, pool: Sequence[Group]) -> Prediction:
         return Prediction(**about, reason=f"{missed} of {runs} runs of the pool missed it")
     if runs < 2:
         return Prediction(**about, reason="a single run is no pool")
+    if len(pool) > 1 and min(map(len, epochs)) < TESTED_FROM:
+        return Prediction(**about, reason=f"under {TESTED_FROM} runs of a rig: too few to tell whether rigs differ")
     test = homogeneity(epochs)
     if not test.holds:
         return Prediction(
@@ -99,20 +103,26 @@ def _predict(group: Group, number: int, pool: Sequence[Group]) -> Prediction:
         )
     speeds = [record.seconds_per_epoch for record in group.records]
     startup_s = statistics.median(record.startup_s for record in group.records)
-    flat = [epoch for column in epochs for epoch in column]
-    return Prediction(**about, p=test.p, estimate=factored(flat, speeds, startup_s=startup_s))
+    return Prediction(**about, p=test.p, estimate=factored(_by_seed(pool, number), speeds, startup_s=startup_s))
+
+
+def _by_seed(groups: Sequence[Group], number: int) -> list[float]:
+    """Epochs to a level, a value for every seed."""
+    logs: dict[int, list[float]] = {}
+    for group in groups:
+        for record, epoch in zip(group.records, group.levels[number].epochs, strict=True):
+            logs.setdefault(record.rows[0].seed, []).append(math.log(epoch))
+    return [math.exp(statistics.fmean(found)) for found in logs.values()]
 
 
 def _errors(group: Group, number: int, pool: Sequence[Group]) -> Iterator[tuple[float, float]]:
     """For every run: factored prediction over truth, its own time over truth. Nothing if the pool is spoilt."""
-    if _predict(group, number, pool).estimate is None or len(group.records) < 2:
-        return
     level, others = group.levels[number], [other for other in pool if other is not group]
+    if _predict(group, number, pool).estimate is None or len(group.records) < 2 or not others:
+        return
     times = level.by_clock["wall"]
     for n, record in enumerate(group.records):
         rest = [time for m, time in enumerate(times) if m != n]
         truth = math.exp(statistics.fmean(map(math.log, rest)))
-        epochs = [epoch for other in others for epoch in other.levels[number].epochs]
-        epochs = epochs or [epoch for m, epoch in enumerate(level.epochs) if m != n]
-        predicted = factored(epochs, [record.seconds_per_epoch], startup_s=record.startup_s).value
+        predicted = factored(_by_seed(others, number), [record.seconds_per_epoch], startup_s=record.startup_s).value
         yield predicted / truth, times[n] / truth

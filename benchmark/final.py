@@ -174,6 +174,9 @@ def evaluate(run: Run, options: argparse.Namespace) -> tuple[list[Result], str]:
     found = manifest.load(features)
     subsets = chosen_subsets(found.subsets, options.subsets)
     chosen = list(_decoders(run, options, found.words))
+    for decoder in chosen:
+        if decoder.name == "language-model":
+            decoding.load_quietly(decoder)  # a file that is none is found now, not by the workers
     checkpoints = Checkpoints(run.folder / "checkpoints")
     steps = chosen_checkpoints(run, checkpoints.steps(), options.checkpoints)
     machine = devices.one(run.precision)
@@ -218,8 +221,15 @@ Logits = list[tuple[tuple[str, str], np.ndarray]]  # (identity, target), float32
 
 
 def _decoders(run: Run, options: argparse.Namespace, words: tuple[str, ...]) -> Iterator[Decoder]:
-    model = options.language_model and decoding.language_model(options.language_model, options.data)
-    for name in options.decoder or [run.workload.decoder]:
+    names = options.decoder or [run.workload.decoder]
+    if options.language_model and "language-model" not in names:
+        raise FinalError(f"a language model, but the decoder is {', '.join(names)}; add --decoder language-model")
+    if options.decode_jobs < 1:
+        raise FinalError(f"decode-jobs is {options.decode_jobs}; expected at least 1")
+    model = None
+    if "language-model" in names:
+        model = decoding.language_model(options.language_model, options.data)
+    for name in names:
         for width in options.beam_width if name != "greedy" else [1]:
             decoder = Decoder(name=name, beam_width=width, words=words, language_model=model)
             yield replace(decoder, lm_weight=options.lm_weight, word_bonus=options.word_bonus)
@@ -326,10 +336,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         replace_text(run.folder / "final-sentences.txt", examples)
         show(tables(run, results))
         if left_out := manifest.load(options.features or run.features).dropped:
-            print(f"{len(left_out):,} utterances of the corpus are not in these figures: manifest.json has the reasons")
+            print(f"{len(left_out):,} utterances of the whole corpus were left out of its features (manifest.json)")
         print(f"written: {run.folder / 'final.csv'}, {run.folder / 'final-sentences.txt'}", file=sys.stderr)
         return 0
-    except (ValueError, OSError, BrokenProcessPool) as error:
+    except BrokenProcessPool:
+        print(f"benchmark.final: {decoding.KILLED_WORKER}", file=sys.stderr)
+        return BAD_INPUT
+    except (ValueError, OSError) as error:
         print(f"benchmark.final: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:

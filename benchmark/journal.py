@@ -84,7 +84,7 @@ class RunRecord:
 
     @property
     def created(self) -> bool:
-        return Phase.CREATE in self.columns.phases
+        return any(row.phase is Phase.CREATE for row in self.rows)  # the first, as a rule
 
     @property
     def step(self) -> int:
@@ -112,7 +112,9 @@ class RunRecord:
 
     @cached_property
     def ended_s(self) -> float:
-        return max(map(add, self.columns.started_s, self.columns.seconds), default=0.0)
+        if isinstance(self.rows, LazyRows):
+            return max(map(add, self.columns.started_s, self.columns.seconds), default=0.0)
+        return max((row.ended_s for row in self.rows), default=0.0)
 
     @property
     def generated_step(self) -> int:
@@ -183,7 +185,12 @@ class RunRecord:
     def time_to_accuracy_s(self, metric: str, level: float, *, window: int = 3, clock: str = "wall") -> float | None:
         """Seconds by one of CLOCKS until the level was reached, or None."""
         row = self.reached(metric, level, window=window)
-        return None if row is None else self.clock_s(row.ended_s, clock)
+        return None if row is None else self.read_s(row, clock)
+
+    def read_s(self, evaluation: Row, clock: str = "wall") -> float:
+        """What a clock shows when an evaluation's figures are known; the train clock, when it began: no training that
+        went on beside it was needed for them."""
+        return self.clock_s(evaluation.started_s if clock == "train" else evaluation.ended_s, clock)
 
     @property
     def created_s(self) -> float:

@@ -132,10 +132,8 @@ class Group:
 
     @property
     def label(self) -> str:
-        if self.name:
-            return self.name
         marks = ["(emulated)"] * self.emulated + ["(published)"] * self.published
-        return " ".join([self.platform, *(f"{name}={value}" for name, value in self.split), *marks])
+        return " ".join([self.name or self.platform, *(f"{name}={value}" for name, value in self.split), *marks])
 
     @property
     def epochs(self) -> float | None:
@@ -192,7 +190,7 @@ def judge(records: Iterable[RunRecord], question: Question) -> list[Group]:
         JournalError: a run.json that cannot be read.
     """
     records = [record for record in records if record.rows]
-    _check_given_once(records)
+    check_given_once(records)
     levels = _levels_of_workloads(records, question)
     members: dict[tuple, list[RunRecord]] = {}
     for record in records:
@@ -234,7 +232,7 @@ def _level(records: tuple[RunRecord, ...], metric: str, percent: float, question
     firsts = [(r, r.reached(metric, percent, window=1)) for r in records]
 
     def seconds(reached: list[tuple[RunRecord, Row | None]], clock: str) -> tuple[float | None, ...]:
-        return tuple(row and record.clock_s(row.ended_s, clock) for record, row in reached)
+        return tuple(row and record.read_s(row, clock) for record, row in reached)
 
     return Level(
         metric=metric,
@@ -264,7 +262,7 @@ def _check_pooled(group: Group, question: Question) -> None:
         )
 
 
-def _check_given_once(records: Sequence[RunRecord]) -> None:
+def check_given_once(records: Sequence[RunRecord]) -> None:
     """A run that counts twice would halve the spread."""
     seen: dict[tuple, RunRecord] = {}
     for record in records:

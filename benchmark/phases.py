@@ -112,7 +112,7 @@ def next_phase(record: RunRecord, plan: Plan, *, evaluating: int = 0) -> Phase:
         return Phase.EVALUATE
     if finished(record, plan):
         return Phase.CHECKPOINT if record.saved_step < record.step else Phase.DONE
-    return Phase.SWAP if record.swapped else Phase.TRAIN
+    return Phase.SWAP if plan.evaluation == "swap" and record.swapped else Phase.TRAIN
 
 
 def finished(record: RunRecord, plan: Plan) -> bool:

@@ -20,11 +20,13 @@ import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import platforms
 from benchmark.journal import METRICS, JournalError, RunRecord, read
 from benchmark.judge import PAPER_WORKLOAD, Group, JudgeError, Level, Question, judge, metric_name
+from benchmark.options import percent
 from benchmark.tables import Table, figure, show
 from platforms import PlatformError, Price
 
@@ -146,10 +148,10 @@ def _rig_cost(group: Group, level: Level, terms: Terms) -> RigCost:
     )
     if level.minutes is None:
         return _with(about, reason=f"{metric_name(level.metric)} {level.percent:g} was not reached")
-    power_w, note = power_of(group.records)
-    notes = [note] if note and price.total is not None else []
-    if power_w is not None and terms.kwh_price is None:
-        notes.append(f"{power_w:.0f} W were measured, but no --kwh-price is given: energy is left out")
+    power_w, note = None, "energy is left out: no --kwh-price is given"
+    if terms.kwh_price is not None:
+        power_w, note = power_of(group.records)
+    notes = [note] if price.total is not None else []
     if price.total is not None and not price.storage_included:
         notes.append("the price is without storage")
     costs = training_cost(price, level.minutes / 60, terms, power_w)
@@ -171,14 +173,17 @@ def price_of(group: Group) -> Price:
     found = {}
     for record in group.records:
         facts = _facts(record).get("platform")
-        if facts is None:
+        if not isinstance(facts, dict):
             raise PriceError(f"{record.source}: no run.json beside it, which would have the price")
         try:
-            price = platforms.Platform.from_dict(facts).price
+            platform = platforms.Platform.from_dict(facts)
         except (PlatformError, TypeError) as error:
             raise PriceError(f"{record.source}: its run.json has no platform that can be used ({error})") from None
+        price = platform.price
         if price is None:
             raise PriceError(f"platform {group.platform} has no [price]")
+        if platforms.is_other_gpu(platform.hardware.gpu, record.rows[0].devices):
+            raise PriceError(f"it ran on {record.rows[0].devices}, which are not the GPUs that the price is of")
         found[price] = record.source
     if len(found) > 1:
         raise PriceError(f"the runs recorded {len(found)} different prices: {', '.join(found.values())}")
@@ -194,22 +199,33 @@ def _facts(record: RunRecord) -> dict:
     return facts if isinstance(facts, dict) else {}
 
 
+@cache
+def _mean_power_w(path: Path, gpus: int) -> float | None:
+    """Of the first so many GPUs together, the machine's others being idle; None where it was not measured."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.reader(file)
+            columns = [n for n, name in enumerate(next(rows, ())) if name.endswith("_power_w")][:gpus]
+            sums, counts = [0.0] * len(columns), [0] * len(columns)
+            for row in rows:
+                for place, n in enumerate(columns):
+                    if n < len(row) and row[n]:
+                        sums[place] += float(row[n])
+                        counts[place] += 1
+    except (OSError, ValueError, csv.Error):
+        return None
+    return sum(total / count for total, count in zip(sums, counts, strict=True)) if counts and all(counts) else None
+
+
 def power_of(records: Sequence[RunRecord]) -> tuple[float | None, str]:
-    """Mean power of all GPUs over the runs, in watts; or None and the reason."""
-    found = []
-    for record in records:
-        path = Path(record.source).with_suffix("") / "utilisation.csv"
-        try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            columns = [name for name in (rows[0] if rows else ()) if name.endswith("_power_w")]
-            watts = [statistics.fmean(float(row[name]) for row in rows if row[name]) for name in columns]
-        except (OSError, ValueError, TypeError, csv.Error):
-            return None, "energy is left out: no power was measured"
-        if not watts:
-            return None, "energy is left out: no power was measured"
-        found.append(sum(watts))
-    return (statistics.fmean(found), "energy is the GPUs' alone") if found else (None, "")
+    """Mean power of the GPUs that the runs used, in watts; or None and the reason."""
+    found = [
+        _mean_power_w(Path(record.source).with_suffix("") / "utilisation.csv", record.rows[0].replicas)
+        for record in records
+    ]
+    if not found or None in found:
+        return None, "energy is left out: no power was measured"
+    return statistics.fmean(found), "energy is the GPUs' alone"
 
 
 def report_parts(groups: Sequence[Group], terms: Terms) -> list[str | Table]:
@@ -293,7 +309,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("journals", nargs="*", metavar="results/RUN.csv", help="the runs; make bench makes one")
     add("--metric", choices=METRICS, help="default: wer and cer")
-    add("--level", type=float, action="append", default=[], help="percent; repeatable; default: the runs' targets")
+    add("--level", type=percent, action="append", default=[], help="percent; repeatable; default: the runs' targets")
     add("--by", choices=SPLITS, action="append", default=[], metavar="FIELD", help="keep runs apart that differ in it")
     add("--published", action="store_true", help="with the paper's rigs and times")
     add("--years", type=float, default=usual.years, help="a purchase is written off over; default: %(default)g")

@@ -24,6 +24,7 @@ from benchmark.devices import Devices, tf
 from benchmark.journal import SCHEMA
 from benchmark.phases import Plan
 from benchmark.workloads import Workload
+from models.decoders import Decoder
 from platforms import Platform
 
 RECORDED_PACKAGES = (
@@ -48,6 +49,7 @@ def collect(
     plan: Plan,
     data: Data,
     devices: Devices,
+    decoder: Decoder,
     seed: int,
     unavailable: dict[str, str],
 ) -> dict[str, object]:
@@ -68,6 +70,13 @@ def collect(
             "settings": asdict(data.manifest.settings),
             "left_out": len(data.manifest.dropped),
             "notes": data.manifest.notes,
+        },
+        "decoder": {
+            "label": decoder.label,
+            "language_model": str(decoder.language_model) if decoder.language_model else None,
+            "language_model_sha256": decoder.language_model_digest,
+            "lm_weight": decoder.lm_weight,
+            "word_bonus": decoder.word_bonus,
         },
         "preparation_s": round(data.seconds, 3),
         "devices": {

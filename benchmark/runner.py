@@ -137,6 +137,7 @@ def _train(job: Job, data: Data, machine: Devices, decoder: Decoder, journal_pat
                 plan=plan,
                 data=data,
                 devices=machine,
+                decoder=decoder,
                 seed=job.seed,
                 unavailable=unavailable,
             ),
@@ -149,7 +150,7 @@ def _train(job: Job, data: Data, machine: Devices, decoder: Decoder, journal_pat
         try:
             play(journal, plan, trainer, clock, shown)
         except Diverged as error:
-            _say(f"benchmark: {error}; the run is closed as diverged")
+            _say(f"benchmark: {error}; the run ends as diverged")
             return DIVERGED
         except KeyboardInterrupt:
             _say("benchmark: interrupted")
@@ -197,6 +198,10 @@ def play(journal: Journal, plan: Plan, trainer: Trainer, clock: Clock, shown: Pl
                 with clock.span() as span:
                     outcome = trainer.perform(phase, journal.record, plan)
                 shown.row(journal.append(phase, span, outcome), journal.record)
+    except ArithmeticError:  # diverged; what was evaluated before it still counts
+        if evaluating:
+            land()
+        raise
     finally:
         background.shutdown(wait=False, cancel_futures=True)
 

@@ -193,8 +193,7 @@ class Trainer:
     def _free(self) -> None:
         """Let go of the model, of the optimiser and of the functions compiled for them."""
         self.model = self.optimizer = self.transcriber = self._train_segment = None
-        tf.keras.backend.clear_session()
-        gc.collect()
+        gc.collect()  # not Keras's clear_session: it would forget the precision policy
 
     # --- training ------------------------------------------------------------------------------------------------
 
@@ -249,7 +248,10 @@ class Trainer:
             penalty = tf.add_n(self.model.losses) / self.devices.replicas if self.model.losses else 0.0
             objective = self.optimizer.scale_loss(loss + penalty)
         variables = self.model.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(objective, variables), variables, strict=True))
+        gradients = tape.gradient(objective, variables)
+        if self.platform.training.precision == "mixed_float16":
+            gradients = spoilt_together(gradients)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         utterances = tf.math.count_nonzero(share["frames"], dtype=tf.float32)
         return tf.reduce_sum(losses), utterances, tf.reduce_sum(tf.cast(share["frames"], tf.float32))
 
@@ -258,6 +260,13 @@ class Trainer:
         for batch in self.transcriber.read("train", self.layout).take(SAMPLE_BATCHES):
             real = np.arange(self.layout.batch) < GENERATED_SENTENCES
             yield {**batch, "frames": tf.where(real, batch["frames"], 0)}
+
+
+def spoilt_together(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+    """NaN on all replicas if they are infinite or NaN on any: Keras's loss scaling asks the first replica only."""
+    spoilt = tf.add_n([tf.reduce_sum(tf.cast(~tf.math.is_finite(g), tf.float32)) for g in gradients])
+    anywhere = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, spoilt)
+    return [tf.where(anywhere > 0, tf.constant(float("nan"), g.dtype), g) for g in gradients]
 
 
 def model_config(workload: Workload) -> deepspeech.Config:

@@ -15,7 +15,6 @@ import argparse
 import csv
 import io
 import json
-import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -26,6 +25,7 @@ from benchmark.estimates import coefficient_of_variation, olympic_mean
 from benchmark.factoring import factor, leave_one_out
 from benchmark.journal import CLOCKS, METRICS, POOLED, JournalError, RunRecord, read
 from benchmark.judge import AS_THE_PAPER, SPLITS, Group, JudgeError, Level, Question, judge, metric_name
+from benchmark.options import percent, whole_from_1
 from benchmark.tables import Table, figure, plain, show
 
 CLOCK_WORDS = {
@@ -170,7 +170,7 @@ def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[st
     )
     if not rows:
         return []
-    title = f"{workload}: factored time to accuracy: epochs of the pool times the rig's seconds an epoch, minutes"
+    title = f"{workload}: factored time to accuracy (wall clock): pool's epochs times the rig's s an epoch, minutes"
     header = ("platform", "level", "minutes", "95% interval", "runs of rigs", "Kruskal-Wallis p")
     parts: list[str | Table] = [Table(title, header, rows)]
     reasons = dict.fromkeys(f"{p.group.label}, {_level_name(p.level)}: {p.reason}" for p in predictions if p.reason)
@@ -180,6 +180,11 @@ def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[st
             (_level_name(found.level), str(found.runs), f"{found.factored:.1%}", f"{found.single:.1%}")
             for found in leave_one_out(groups)
         )
+        if not errors:
+            return [
+                *parts,
+                "Leave one out: no level that two comparable rigs reached in all of their runs",
+            ]
         title = f"{workload}: median error of telling a rig's time from one run of it (leave one out)"
         parts.append(Table(title, ("level", "runs", "factored", "the run itself"), errors))
     return parts
@@ -261,22 +266,6 @@ def _csv_field(value: object) -> object:
     return ";".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _whole_from_1(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number of epochs, at least 1")
-    return int(text)
-
-
-def _percent(text: str) -> float:
-    try:
-        percent = float(text)
-    except ValueError:
-        percent = math.nan
-    if not 0 <= percent < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number in percent, such as 22")
-    return percent
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.tta", description="Time to accuracy of runs, from their journals."
@@ -285,8 +274,8 @@ def _parser() -> argparse.ArgumentParser:
     add("journals", nargs="*", metavar="results/RUN.csv", help="the runs; make bench makes one")
     add("--metric", choices=(*METRICS, "all"), help="default: wer and cer, summed over the corpus")
     add("--paper", action="store_true", help="wer_mean and cer_paper in place of wer and cer")
-    add("--level", type=_percent, action="append", default=[], help="percent; repeatable; default: the run's targets")
-    add("--epochs", type=_whole_from_1, default=3, metavar="E", help="epochs the median is taken over (default 3)")
+    add("--level", type=percent, action="append", default=[], help="percent; repeatable; default: the run's targets")
+    add("--epochs", type=whole_from_1, default=3, metavar="E", help="epochs the median is taken over (default 3)")
     add("--clock", choices=tuple(CLOCKS), default="wall", help="default: wall")
     by_words = f"keep runs apart that differ in {', '.join(SPLITS)}; repeatable"
     add("--by", choices=SPLITS, action="append", default=[], metavar="FIELD", help=by_words)

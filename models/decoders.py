@@ -12,9 +12,11 @@ utterances of 830 frames do not underflow.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -61,14 +63,25 @@ class Decoder:
                 f"--language-model"
             )
 
+    @cached_property
+    def language_model_digest(self) -> str | None:
+        """SHA-256 of the language model's file: two files may have one name."""
+        if self.name != "language-model":
+            return None
+        with Path(self.language_model).open("rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+
     @property
     def label(self) -> str:
-        """In one word: "greedy", "dictionary-256", "language-model-256-3-gram.pruned.1e-7"."""
+        """In one word: "greedy", "dictionary-256", "language-model-256-3-gram.pruned.1e-7-0f1e2d"."""
         parts = [self.name]
         if self.name != "greedy":
             parts.append(str(self.beam_width))
         if self.name == "language-model":
-            parts.append(Path(self.language_model).name.removesuffix(".arpa"))
+            parts.append(f"{Path(self.language_model).name.removesuffix('.arpa')}-{self.language_model_digest[:6]}")
             usual = Decoder()
             if (self.lm_weight, self.word_bonus) != (usual.lm_weight, usual.word_bonus):
                 parts.append(f"{self.lm_weight:g}-{self.word_bonus:g}")

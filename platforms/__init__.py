@@ -192,6 +192,16 @@ class Platform(_Checked):
         return self.input.batch // self.replicas
 
 
+def is_other_gpu(gpu: str | None, device: str) -> bool:
+    """Whether a device's name is not that of a platform's GPU, going by the number of its model ("2070", "V100").
+
+    Without such a number in `gpu`, and for CPUs, there is no telling: False.
+    """
+    words = [word for word in (gpu or "").upper().split() if re.fullmatch(r"[A-Z]*\d{2,4}[A-Z]*", word)]
+    models = [word for word in words if not re.fullmatch(r"\d{1,3}(GB|GIB)?", word)]
+    return bool(models) and not device.upper().startswith("CPU") and models[0] not in device.upper()
+
+
 def names() -> list[str]:
     """The platforms that come with the suite."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))

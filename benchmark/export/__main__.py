@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from benchmark.export.runs import NOTICES, Ask, ExportError, Run, load, source_n
 from benchmark.export.tables import as_json, dawnbench
 from benchmark.journal import CLOCKS, POOLED, JournalError, differing
 from benchmark.judge import JudgeError
+from benchmark.options import percent, whole_from_1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,26 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     add("journals", nargs="*", metavar="results/RUN.csv", help="the runs; make bench makes one")
     add("--to", choices=tuple(FORMATS), required=True, help="the format")
     add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run")
-    add("--level", type=_percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
-    add("--epochs", type=_whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
+    add("--level", type=percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
+    add("--epochs", type=whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
     add("--clock", choices=tuple(CLOCKS), help="of the hours (default wall; dawnbench)")
     return parser
-
-
-def _percent(text: str) -> float:
-    try:
-        percent = float(text)
-    except ValueError:
-        percent = math.nan
-    if not 0 <= percent < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number in percent, such as 22")
-    return percent
-
-
-def _whole_from_1(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number of epochs, at least 1")
-    return int(text)
 
 
 def _ask(arguments: argparse.Namespace) -> Ask:

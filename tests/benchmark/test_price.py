@@ -96,8 +96,7 @@ def test_what_is_missing_is_none_with_its_reason_and_never_0(tmp_path):
     assert found["slow"].reason == "WER 30 was not reached"
     assert "emulated" in found["twin (emulated)"].reason
     for cost in found.values():
-        assert cost.cost is None and cost.dollar_minutes is None or cost.label == "slow"
-        assert not cost.on_front
+        assert cost.cost is None and cost.dollar_minutes is None and not cost.on_front
 
 
 def test_a_run_without_its_folder_has_no_price(tmp_path):
@@ -115,6 +114,14 @@ def test_energy_is_of_the_measured_power_and_said_to_be_left_out_otherwise(tmp_p
     assert found["other"].cost == pytest.approx(hours) and "no power was measured" in found["other"].notes[0]
     (unpriced,) = costs(measured).values()
     assert "no --kwh-price is given" in " ".join(unpriced.notes)
+
+
+def test_a_run_on_other_gpus_is_not_priced_as_the_platform(tmp_path):
+    here = run_of(tmp_path, "here", price_table=BOUGHT, devices="4 x NVIDIA GeForce RTX 2070")
+    other = run_of(tmp_path, "other", price_table=BOUGHT, devices="4 x NVIDIA H200")
+    found = costs(here, other)
+    assert found["here"].cost is not None
+    assert found["other"].cost is None and "it ran on 4 x NVIDIA H200" in found["other"].reason
 
 
 def test_runs_with_different_prices_are_not_averaged(tmp_path):

@@ -1,5 +1,7 @@
 """The trainer on tones: one and two replicas, in this process."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,7 @@ from benchmark import workloads
 from benchmark.clock import Clock
 from benchmark.data import Data
 from benchmark.decoding import DecodingPool
-from benchmark.journal import Identity, Journal
+from benchmark.journal import Identity, Journal, read
 from benchmark.phases import AFTER, EVALUATIONS, Phase, Plan
 from benchmark.runner import play
 from benchmark.view import PlainView
@@ -170,21 +172,25 @@ def test_a_loss_that_is_no_number_ends_the_run_and_says_between_which_batches(ma
         trainer.perform(Phase.TRAIN, RunRecord(), plan)
 
 
-@pytest.fixture(scope="module")
-def pool():
-    """A dictionary decoder in two worker processes."""
-    decoder = Decoder(name="dictionary", words=("one", "two", "three", "cool", "don't"), beam_width=16)
-    with DecodingPool(decoder, jobs=2) as pool:
-        yield pool
+class SlowPool(DecodingPool):
+    """Greedy decoding that takes a moment an utterance, as a beam does."""
+
+    def __init__(self):
+        super().__init__(Decoder(name="greedy"), jobs=1)
+        self.executor = ThreadPoolExecutor(1)
+
+    def submit(self, logits, frames):
+        return self.executor.submit(lambda: (time.sleep(0.05), self._greedy(logits, frames))[1])
 
 
 @pytest.fixture(scope="module")
-def modes(tf, tone_features, tmp_path_factory, pool):
-    """Mode of evaluation -> the trainer and the record of three epochs, all from the same seed."""
+def modes(tf, tone_features, tmp_path_factory):
+    """Mode of evaluation -> the trainer and the record of three epochs, all from the same seed, 16-bit floats too."""
     found = {}
+    lively = replace(TINY, units=16, filters=16)
     for mode in EVALUATIONS:
         folder = tmp_path_factory.mktemp(mode)
-        trainer = new_trainer(tf, tone_features, folder, pool=pool)
+        trainer = new_trainer(tf, tone_features, folder, pool=SlowPool(), workload=lively)
         found[mode] = trainer, run(trainer, folder / "r.csv", max_epochs=3, evaluation=mode)
     return found
 
@@ -196,6 +202,7 @@ def figures(record):
 def test_every_mode_of_evaluation_gives_the_same_losses_and_error_rates_to_the_last_digit(modes):
     resident = modes["resident"][1]
     assert len(figures(resident)) == 3
+    assert len({rates[2:] for rates in figures(resident)}) == 3, "error rates too dull to tell models apart"
     for _, record in modes.values():
         assert figures(record) == figures(resident)
         assert losses(record) == losses(resident)
@@ -208,6 +215,58 @@ def test_swapping_is_written_down_and_leaves_only_the_model_in_use(modes):
             assert phases[number - 2 : number] == [Phase.CHECKPOINT, Phase.SWAP]
     assert phases.count(Phase.SWAP) == 2 * 3 - 1  # none back after the last
     assert modes["swap"][0].optimizer is None
+
+
+def test_a_swap_keeps_the_precision(make, tf):
+    from benchmark import devices
+
+    devices._set_precision("mixed_bfloat16")
+    try:
+        trainer = make()
+        trainer._build_training_model()
+        assert trainer.model.convolution.compute_dtype == "bfloat16"
+        trainer._free()
+        trainer._build_model()
+        assert trainer.model.convolution.compute_dtype == "bfloat16"
+    finally:
+        devices._set_precision("float32")
+
+
+def test_gradients_that_one_replica_spoils_are_spoilt_on_all(tf):
+    from benchmark.trainer import spoilt_together
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+    @tf.function
+    def on_all(spoil):
+        def on_one():
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            bad = tf.where((replica == 1) & spoil, float("inf"), 1.0)
+            return spoilt_together([tf.stack([1.0, bad]), tf.constant([2.0])])
+
+        return strategy.run(on_one)
+
+    for spoil in (False, True):
+        for gradient in on_all(tf.constant(spoil)):
+            for part in strategy.experimental_local_results(gradient):
+                assert bool(np.isnan(part.numpy()).all()) is spoil
+
+
+def test_what_was_evaluated_before_a_run_diverged_still_counts(make, tmp_path, monkeypatch):
+    from benchmark.trainer import Diverged
+
+    trainer = make(pool=SlowPool())
+    train = trainer.train
+
+    def diverge(record, plan):
+        if record.step >= plan.batches_per_epoch:
+            raise Diverged("the loss became nan")
+        return train(record, plan)
+
+    trainer._perform[Phase.TRAIN] = diverge
+    with pytest.raises(Diverged):
+        run(trainer, tmp_path / "r.csv", max_epochs=2, evaluation="overlap")
+    assert read(tmp_path / "r.csv").evaluated_epoch == 1
 
 
 def test_a_swap_frees_the_training_model(make, tmp_path):
@@ -224,11 +283,12 @@ def test_a_swap_frees_the_training_model(make, tmp_path):
 
 def test_an_overlapping_evaluation_is_of_its_epochs_weights_and_ends_when_its_figures_are_known(modes):
     record = modes["overlap"][1]
+    trained = [row for row in record.rows if row.phase is Phase.TRAIN]
     for row in record.evaluations:
         assert row.step == row.epoch * modes["overlap"][0].batches_per_epoch
-        started = [other for other in record.rows if other.started_s > row.started_s]
-        assert row.ended_s <= record.ended_s
-        assert all(other.step >= row.step for other in started)
+        assert row.seconds > 7 * 0.05  # seven utterances, decoded one after another
+        if row.epoch < 3:  # the next epoch began to train meanwhile
+            assert any(row.started_s < other.started_s < row.ended_s for other in trained)
     assert record.evaluated_epoch == 3
 
 
