@@ -23,7 +23,7 @@ READY = .venv/.complete
 # Given to commands as variables of the shell: paths may then hold spaces and quotes.
 export CORPUS OUT
 
-.PHONY: help setup bench test features tta final lint clean
+.PHONY: help setup bench test features tta report final lint clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -50,6 +50,11 @@ features: $(READY) ## extract features from a corpus: CORPUS=dir OUT=dir [ARGS=.
 tta: $(READY) ## judge the runs there are: [RUNS="results/a.csv results/b.csv"] [ARGS="--published"]
 	@set -- $(or $(RUNS),results/*.csv); \
 	if [ -e "$$1" ]; then $(RUN) benchmark.tta "$$@" $(ARGS); \
+	else echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; fi
+
+report: $(READY) ## results/report.html, a page of all runs to look at: [RUNS="results/a.csv ..."]
+	@set -- $(or $(RUNS),results/*.csv); \
+	if [ -e "$$1" ]; then $(RUN) benchmark.report "$$@" -o results/report.html $(ARGS); \
 	else echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; fi
 
 final: $(READY) ## evaluate a run's best and last checkpoint on every dev and test subset: RUNS=results/name

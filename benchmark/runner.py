@@ -95,6 +95,7 @@ def run(job: Job) -> int:
     record = read(journal_path)
     if any(row.phase is Phase.EVALUATE for row in record.rows):
         show(tta.report_parts([record], Question(), brief=True))
+        _say(_report(job.results, journal_path))
     _say(_utilisation(job.results / job.name / "utilisation.csv"))
     _say(
         f"the run is in {journal_path} and {job.results / job.name}; compare runs with: "
@@ -212,6 +213,20 @@ def _out_of_memory(platform: Platform, message: str) -> str:
         f"out of memory with a batch of {platform.batch_per_replica} utterances a replica "
         f"({message.splitlines()[0][:100]}); give a smaller batch: make bench BATCH={half}"
     )
+
+
+def _report(results: Path, journal_path: Path) -> str:
+    """A page of all the runs there are; of this one alone where another cannot be read or judged. Where it is."""
+    from benchmark.report.__main__ import write
+    from benchmark.report.document import report
+
+    for paths in (sorted(results.glob("*.csv")), [journal_path]):
+        try:
+            write(results / "report.html", report([read(path) for path in paths]))
+            return f"report of {len(paths)} runs, to look at in a browser: {results / 'report.html'}"
+        except (ValueError, OSError) as error:
+            problem = error
+    return f"no report: {problem}"
 
 
 def _utilisation(path: Path) -> str:

@@ -117,6 +117,11 @@ def test_there_is_a_plain_line_for_every_row_and_no_chatter_of_libraries(run, fo
         assert chatter not in run.stderr + run.stdout
 
 
+def test_a_report_to_look_at_is_made_at_the_end(run, folder):
+    page = (folder / "results" / "report.html").read_text()
+    assert "results/report.html" in run.stderr.replace(str(folder), "") and "Plotly" in page and "twin" in page
+
+
 def test_the_judge_reads_the_run_from_anywhere(run, folder, tmp_path):
     judged = command(tmp_path, "benchmark.tta", folder / "results" / "first.csv", "--format", "json")
     assert judged.returncode == 0

@@ -29,6 +29,7 @@ WITHOUT_TENSORFLOW = (
     "compare",
     "price",
     "export.__main__",
+    "report.__main__",
     "view",
 )
 

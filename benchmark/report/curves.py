@@ -1,0 +1,169 @@
+"""The report's curves over time: the loss and the errors of all runs in one picture each.
+
+for figure in (loss(block), errors(block)): ...
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from benchmark.journal import Row
+from benchmark.judge import Level, metric_name
+from benchmark.phases import Phase
+from benchmark.report.figures import (
+    MINUTES,
+    Block,
+    Figure,
+    Run,
+    axis,
+    cell,
+    level_name,
+    log_axis,
+    neutral,
+    rounded,
+    thinned,
+    trace,
+)
+from benchmark.tables import Table
+from benchmark.tables import figure as digits
+
+SIGMA_ROWS = 10  # of the smoothing of the loss
+CLOSE = 1.15  # levels by whose ratio or less labels would overlap
+LEAST_PERCENT = 0.01  # an error of 0 has no place on a log axis
+
+
+def loss(block: Block) -> Figure:
+    """The CTC loss of every train row, smoothed as the paper's; the rows themselves faint behind."""
+    traces, table, sigmas = [], [], set()
+    for run in block.runs:
+        rows = [row for row in run.rows if row.phase is Phase.TRAIN and row.loss and row.loss > 0]
+        if not rows:
+            continue
+        xs, raw = [run.minutes(row.ended_s) for row in rows], [row.loss for row in rows]
+        smooth, sigma = smoothed(raw)
+        sigmas.add(sigma)
+        faint = {"line": {**run.line, "width": 1, "dash": "solid"}, "opacity": 0.4}
+        full = {"line": run.line, "hover": "loss %{y:.4g}<br>%{x:.2f} min"}
+        for ys, look in ((raw, faint), (smooth, full)):
+            thin_x, thin_y = thinned(xs, [rounded(y) for y in ys], points=block.points)
+            traces.append(trace([run], mode="lines", x=thin_x, y=thin_y, **look))
+        table.append((run.name, str(len(rows)), *(f"{y:.2f}" for y in (raw[0], min(raw), raw[-1], smooth[-1]))))
+    figure_id, title = f"{block.id}-loss", "CTC loss"
+    if not traces:
+        return Figure(id=figure_id, title=title, caption="No run has trained a batch yet.")
+    width = " to ".join(f"{sigma:.2g}" for sigma in sorted({min(sigmas), max(sigmas)}))
+    caption = (
+        f"Loss of the training batches over time, on a logarithmic axis: smoothed (Gaussian, sigma {width} rows of at "
+        f"most 50 batches), and faint behind it the rows as they are. Lower is better."
+    )
+    header = ("run", "rows", "first", "lowest", "last", "last, smoothed")
+    layout = {
+        "xaxis": axis(MINUTES, rangemode="tozero"),
+        "yaxis": log_axis("loss", [y for each in traces for y in each["y"]]),
+    }
+    return Figure(
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout,
+        table=Table(f"{block.workload}: CTC loss", header, tuple(table)),
+    )  # fmt: skip
+
+
+def smoothed(values: Sequence[float]) -> tuple[list[float], float]:
+    """(values after a Gaussian filter, its sigma): of 10 rows, less where that would iron a short run flat."""
+    from scipy.ndimage import gaussian_filter1d  # here: a third of a second that `--help` need not wait
+
+    sigma = min(float(SIGMA_ROWS), len(values) / 20)
+    return gaussian_filter1d(np.asarray(values, float), sigma, mode="nearest").tolist(), sigma
+
+
+def errors(block: Block) -> Figure:
+    """One panel a metric; lines at the levels, rings where a level counts as reached."""
+    metrics, traces, table = block.question.metrics, [], []
+    for run in block.runs:
+        for number, metric in enumerate(metrics):
+            traces += _error_traces(block, run, metric, axis=f"y{number + 1 if number else ''}")
+        rows = list(run.record.evaluations)
+        for row in rows[:: 1 + len(rows) // 40]:  # 40 lines a run tell it
+            cells = (cell(getattr(row, metric)) for metric in metrics)
+            table.append((run.name, str(row.epoch), digits(run.minutes(row.ended_s)), *cells))
+    figure_id, title = f"{block.id}-errors", " and ".join(metric_name(m) for m in metrics)
+    if not traces:
+        caption = "No run has been evaluated yet: an evaluation follows every epoch."
+        return Figure(id=figure_id, title=title, caption=caption)
+    share, layout = 1 / len(metrics), {"xaxis": axis(MINUTES, rangemode="tozero", anchor="free", position=0)}
+    for number, metric in enumerate(metrics):
+        last = number + 1 == len(metrics)
+        domain = [0 if last else 1 - (number + 1) * share + 0.06, 1 - number * share]
+        layout[f"yaxis{number + 1 if number else ''}"] = log_axis(
+            f"{metric_name(metric)}, %", _errors_of(block, metric), domain=domain
+        )
+    levels = block.groups[0].levels
+    layout["shapes"] = [_level_line(level, metrics.index(level.metric)) for level in levels]
+    layout["annotations"] = [_level_label(levels, number, metrics) for number in range(len(levels))]
+    caption = (
+        f"Errors on the dev set after every epoch, on logarithmic axes. Dashed lines are the levels; a ring marks the "
+        f"epoch at which a level counts as reached, by the median of {block.question.window} epochs. Lower is better."
+    )
+    header = ("run", "epoch", "minutes", *(metric_name(metric) for metric in metrics))
+    return Figure(
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout, height=180 * len(metrics) + 60,
+        table=Table(f"{block.workload}: errors in percent", header, tuple(table)),
+    )  # fmt: skip
+
+
+def _errors_of(block: Block, metric: str) -> list[float]:
+    """Every error that has a place on the metric's axis, and its levels."""
+    rows = [row for run in block.runs for row in run.record.evaluations]
+    levels = [level.percent for level in block.groups[0].levels if level.metric == metric]
+    found = [value for row in rows if (value := getattr(row, metric)) is not None]
+    return [max(value, LEAST_PERCENT) for value in (*found, *levels)]
+
+
+def _level_line(level: Level, number: int) -> dict:
+    axis = f"y{number + 1 if number else ''}"
+    height = max(level.percent, LEAST_PERCENT)
+    ends = {"x0": 0, "x1": 1, "y0": height, "y1": height}
+    line = {"dash": "dash", "width": 1, "color": "#808080"}
+    return {"type": "line", "xref": "paper", "yref": axis, "layer": "above", **ends, "line": line}
+
+
+def _level_label(levels: Sequence[Level], number: int, metrics: Sequence[str]) -> dict:
+    """On the left, where curves are still far above; aside where it would lie on the label of the level before."""
+    level, place, aside = levels[number], metrics.index(levels[number].metric), 0
+    for before, other in pairwise(levels[: number + 1]):
+        close = before.metric == other.metric and before.percent < CLOSE * other.percent
+        aside = (aside + 1) % 4 if close else 0
+    at = {"xref": "paper", "x": 0, "xshift": 4 + 40 * aside, "yref": f"y{place + 1 if place else ''}"}
+    height = math.log10(max(level.percent, LEAST_PERCENT))  # a logarithmic axis wants its notes so
+    sides = {"xanchor": "left", "yanchor": "bottom", "showarrow": False, "font": {"size": 10}}
+    return {"text": neutral(f"{level.percent:g}%"), "y": rounded(height), **at, **sides}
+
+
+def _error_traces(block: Block, run: Run, metric: str, *, axis: str) -> Iterator[dict]:
+    rows = [row for row in run.record.evaluations if getattr(row, metric) is not None]
+    if not rows:
+        return
+
+    def place(row: Row) -> float:
+        return rounded(max(getattr(row, metric), LEAST_PERCENT))
+
+    xs, ys = thinned([run.minutes(row.ended_s) for row in rows], [place(row) for row in rows], points=block.points)
+    mode, marker = "lines+markers" if len(xs) <= 100 else "lines", {"symbol": run.marker, "size": 6}
+    name = metric_name(metric)
+    yield trace(
+        [run], mode=mode, x=xs, y=ys, line=run.line, marker=marker, yaxis=axis,
+        hover=f"{name} %{{y:.2f}}%<br>%{{x:.2f}} min",
+    )  # fmt: skip
+    levels = [level for level in block.groups[0].levels if level.metric == metric]
+    reached = [(level, run.record.reached(metric, level.percent, window=block.question.window)) for level in levels]
+    hits = [(level, row) for level, row in reached if row]
+    if hits:
+        ring = {"symbol": "circle-open", "size": 15, "color": run.colour, "line": {"width": 2}}
+        yield trace(
+            [run], mode="markers", x=[run.minutes(row.ended_s) for _, row in hits], y=[place(row) for _, row in hits],
+            marker=ring, yaxis=axis, customdata=[neutral(level_name(level)) for level, _ in hits],
+            hover="%{customdata} reached<br>%{x:.2f} min",
+        )  # fmt: skip

@@ -1,0 +1,284 @@
+"""The report's figures as plain data: runs in, traces and tables out; nothing is drawn here.
+
+    figure = time_to_accuracy(block)
+    figure.traces       # for Plotly: dicts of numbers and words; each names the runs that it shows in "meta"
+    figure.table        # the same in figures, for those who do not see or not trust pictures
+
+A `Block` is what may be looked at together: the runs of one workload, real or emulated, never both. A `Run` is a
+record with its place in the picture: colour (Okabe and Ito's, which colour-blind readers tell apart), dash, marker.
+Times are minutes since model creation began, unless said otherwise.
+
+Long runs are thinned before they are drawn, so that the page stays quick: `thinned` keeps the lowest and the highest
+point of every stretch, since a dip that a mean hides is what one looks for. Names come from files: `neutral` makes
+Plotly, which reads <b> and %{x} in labels, show them as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.journal import Row, RunRecord
+from benchmark.judge import Group, Level, Question, metric_name
+from benchmark.tables import Table
+from benchmark.tables import figure as digits
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808080")  # no yellow: pale on white
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "star")
+POINTS = 1500  # of one curve at most; of all curves of a figure, MANY
+MANY = 12_000
+PLAIN = {"zeroline": False, "showgrid": False}
+MINUTES = "minutes since model creation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run and how it is drawn. `facts` is its run.json, empty where there is none."""
+
+    key: str
+    name: str
+    label: str  # of its group
+    record: RunRecord
+    colour: str = COLOURS[0]
+    dash: str = DASHES[0]
+    marker: str = MARKERS[0]
+    facts: dict = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path | None:
+        return Path(self.record.source).with_suffix("") if self.record.source else None
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The record's, made once: a record makes a row whenever it is asked for one."""
+        return tuple(self.record.rows)
+
+    def minutes(self, seconds: float) -> float:
+        return rounded((seconds - self.rows[0].started_s) / 60)
+
+    @property
+    def line(self) -> dict:
+        return {"color": self.colour, "dash": self.dash, "width": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """The runs of one workload, all real or all emulated."""
+
+    id: str
+    workload: str
+    emulated: bool
+    groups: tuple[Group, ...]
+    runs: tuple[Run, ...]
+    published: tuple[Group, ...] = ()  # the paper's rigs, beside real runs of its workload
+    question: Question
+
+    def runs_of(self, group: Group) -> list[Run]:
+        members = {id(record) for record in group.records}
+        return [run for run in self.runs if id(run.record) in members]
+
+    @property
+    def points(self) -> int:
+        """How many points a curve may have."""
+        return int(np.clip(MANY // max(1, len(self.runs)), 200, POINTS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """One entry of a legend: a line, a marker, or an area with a pattern."""
+
+    name: str
+    colour: str
+    dash: str = ""
+    marker: str = ""
+    phase: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """What Plotly draws, the words around it, and the same as a table.
+
+    Without traces `caption` says why, and how to get them. `panels`: keys of the runs that have a strip of their own,
+    from top to bottom on axes y, y2, ...; the page packs those that are switched on.
+    """
+
+    id: str
+    title: str
+    caption: str
+    traces: tuple[dict, ...] = ()
+    layout: dict = field(default_factory=dict)
+    height: int = 420  # pixels; of one panel if there are panels
+    panels: tuple[str, ...] = ()
+    wide: bool = False  # takes the whole width of a wide window
+    keys: tuple[Key, ...] = ()
+    notes: tuple[str, ...] = ()
+    table: Table | None = None
+
+
+def neutral(text: object) -> str:
+    """As Plotly shows it to the letter."""
+    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("%", "&#37;")):
+        text = str(text).replace(sign, entity)
+    return text
+
+
+def rounded(value: float) -> float:
+    """To 6 digits: more cannot be seen, and would fill the page."""
+    return float(f"{value:.6g}")
+
+
+def thinned(xs: Sequence[float], ys: Sequence[float], *, points: int = POINTS) -> tuple[list[float], list[float]]:
+    """At most `points` of a curve: its ends, and the lowest and highest of each of equal stretches."""
+    if len(xs) <= points:
+        return list(xs), list(ys)
+    values, kept = np.asarray(ys), {0, len(ys) - 1}
+    for stretch in np.array_split(np.arange(len(ys)), max(1, points // 2 - 1)):
+        kept |= {int(stretch[values[stretch].argmin()]), int(stretch[values[stretch].argmax()])}
+    return [xs[n] for n in sorted(kept)], [ys[n] for n in sorted(kept)]
+
+
+def trace(runs: Sequence[Run], name: str = "", *, hover: str = "", **settings) -> dict:
+    """A scatter trace that is shown while one of `runs` is switched on."""
+    label = neutral(name or runs[0].name)
+    how = {"hovertemplate": f"{hover}<extra>{label}</extra>"} if hover else {"hoverinfo": "skip"}
+    return {"type": "scatter", "meta": {"runs": [run.key for run in runs]}, "name": label, **how, **settings}
+
+
+def axis(title: str, **settings) -> dict:
+    return {"title": {"text": neutral(title)}, **settings}
+
+
+def log_axis(title: str, values: Sequence[float], **settings) -> dict:
+    """Labelled at round numbers, the fewer the more powers of ten `values` span."""
+    span = max(values) / min(values)
+    digits_shown = (1, 2, 3, 5, 7) if span < 30 else (1, 3) if span < 3000 else (1,)
+    ticks = [digit * 10.0**power for power in range(-3, 6) for digit in digits_shown]
+    return axis(title, type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks], **settings)
+
+
+def cell(value: float | None, style: str = ".2f") -> str:
+    return "NA" if value is None else format(value, style)
+
+
+# --- time to accuracy ------------------------------------------------------------------------------------------------
+
+
+def time_to_accuracy(block: Block) -> Figure:
+    """A place for every level, in it a column of points for every group: its runs, their median, the interval."""
+    levels = block.groups[0].levels
+    groups = (*block.groups, *block.published)
+    traces = [made for place, group in enumerate(groups) for made in _group_traces(block, place, group)]
+    minutes = [s / 60 for group in groups for level in group.levels for s in level.seconds if s]
+    wide = bool(minutes) and max(minutes) > 20 * min(minutes)
+    minutes_axis = log_axis("minutes", minutes) if wide else axis("minutes", rangemode="tozero")
+    names = [neutral(level_name(level)) for level in levels]
+    names = [name.replace(" ", "<br>") for name in names] if len(names) <= 8 else names  # more are turned where narrow
+    layout = {
+        "xaxis": {"tickvals": list(range(len(levels))), "ticktext": names, "range": [-0.5, len(levels) - 0.5], **PLAIN},
+        "yaxis": minutes_axis,
+        "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
+    }
+    caption = (
+        f"Minutes until the median error of {block.question.window} epochs in a row was at most the level. Small "
+        f"points are runs; where a platform has several, the large point is their median and the bar the 95% interval. "
+        f"NA, or a cross at the foot: not reached. "
+        + ("These are not the rigs' own times." if block.emulated else "Lower is better.")
+    )
+    return Figure(
+        id=f"{block.id}-tta", title="Time to accuracy", caption=caption, traces=tuple(traces), layout=layout,
+        wide=_crowded(block), keys=group_keys(block), table=_interval_table(block),
+    )  # fmt: skip
+
+
+def level_name(level: Level) -> str:
+    return f"{metric_name(level.metric)} {level.percent:g}%"
+
+
+def _group_traces(block: Block, place: int, group: Group) -> Iterator[dict]:
+    runs, width = block.runs_of(group), 0.8 / (len(block.groups) + len(block.published))
+    xs = [rounded(n + (place + 0.5) * width - 0.4) for n in range(len(group.levels))]
+    names = [neutral(level_name(level)) for level in group.levels]
+    several, colour = len(runs) > 1, runs[0].colour if runs else "#808080"
+    for number, run in enumerate(runs):
+        aside = width * 0.5 * ((number + 1) / (len(runs) + 1) - 0.5) if several else 0.0
+        seconds = [level.seconds[number] for level in group.levels]
+        marker = {
+            "color": run.colour,
+            "symbol": run.marker,
+            "size": 7 if several else 11,
+            "opacity": 0.8 if several else 1,
+        }
+        yield trace(
+            [run], mode="markers", x=[rounded(x + aside) for x in xs], customdata=names, marker=marker,
+            y=[None if s is None else rounded(s / 60) for s in seconds], hover="%{customdata}: %{y:.2f} min",
+        )  # fmt: skip
+    if group.published:
+        minutes = [None if level.minutes is None else rounded(level.minutes) for level in group.levels]
+        marker = {"color": colour, "symbol": MARKERS[place - len(block.groups)], "size": 9}
+        hover = "%{customdata}: %{y:.2f} min"
+        yield trace([], group.label, mode="markers", x=xs, y=minutes, customdata=names, marker=marker, hover=hover)
+    if several:
+        yield from _summary_traces(group, runs, xs, names)
+    missed = [n for n, level in enumerate(group.levels) if level.minutes is None]
+    if missed:
+        reached = [f": reached by {group.levels[n].reached} of {len(runs)} runs" if runs else "" for n in missed]
+        sign = "×" if _crowded(block) else "NA"
+        yield trace(
+            runs, group.label, mode="text", x=[xs[n] for n in missed], y=[0.01] * len(missed),
+            text=[sign] * len(missed), textposition="top center", textfont={"color": colour, "size": 10}, yaxis="y2",
+            customdata=[f"{names[n]}: NA{more}" for n, more in zip(missed, reached, strict=True)],
+            hover="%{customdata}",
+        )  # fmt: skip
+
+
+def group_keys(block: Block) -> tuple[Key, ...]:
+    """None where there is one platform only: the runs' own switches are the legend then."""
+    firsts = [(group.label, block.runs_of(group)[0]) for group in block.groups]
+    ours = [Key(name=label, colour=run.colour, marker=run.marker) for label, run in firsts]
+    theirs = [Key(name=g.label, colour="#808080", marker=MARKERS[n]) for n, g in enumerate(block.published)]
+    return (*ours, *theirs) if len(ours) + len(theirs) > 1 else ()
+
+
+def _crowded(block: Block) -> bool:
+    return (len(block.groups) + len(block.published)) * len(block.groups[0].levels) > 12
+
+
+def _summary_traces(group: Group, runs: list[Run], xs: list[float], names: list[str]) -> Iterator[dict]:
+    colour, label = runs[0].colour, f"{group.label}, median of {len(runs)} runs"
+    bounds = [level.interval_minutes for level in group.levels]
+    there = [n for n, bound in enumerate(bounds) if bound]
+    if there:  # from the lower bound up: the median need not lie in the middle, and hover says both ends
+        lows, highs = [bounds[n][0] for n in there], [bounds[n][1] for n in there]
+        up = [rounded(high - low) for low, high in zip(lows, highs, strict=True)]
+        bar = {"array": up, "arrayminus": [0] * len(up), "symmetric": False, "color": colour, "width": 7}
+        yield trace(
+            runs, group.label, mode="markers", x=[xs[n] for n in there], y=[rounded(low) for low in lows], error_y=bar,
+            customdata=[[names[n], rounded(bounds[n][1])] for n in there],
+            marker={"color": colour, "symbol": "line-ew", "size": 1},
+            hover="%{customdata[0]}: 95% from %{y:.2f} to %{customdata[1]:.2f} min",
+        )  # fmt: skip
+    minutes = [None if level.minutes is None else rounded(level.minutes) for level in group.levels]
+    marker = {"color": colour, "symbol": runs[0].marker, "size": 13, "line": {"width": 1, "color": "white"}}
+    yield trace(
+        runs, label, mode="markers", x=xs, y=minutes, customdata=names, marker=marker,
+        hover="%{customdata}: %{y:.2f} min",
+    )  # fmt: skip
+
+
+def _interval_table(block: Block) -> Table:
+    header = ("platform", "level", "minutes", "95% interval", "reached", "epochs")
+    rows = []
+    for group in (*block.groups, *block.published):
+        for level in group.levels:
+            bound = level.interval_minutes
+            between = "" if bound is None else f"{digits(bound[0])} to {digits(bound[1])}"
+            reached = "" if group.published else f"{level.reached} of {len(level.seconds)}"
+            rows.append(
+                (group.label, level_name(level), digits(level.minutes), between, reached, cell(level.epoch, "g"))
+            )
+    return Table(f"{block.workload}: minutes to a level", header, tuple(rows))

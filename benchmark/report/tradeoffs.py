@@ -1,0 +1,168 @@
+"""The report's figures of what is bought with what: money with time, and batch size with epochs.
+
+for figure in (cost(block), batch_sizes(block)): ...
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from benchmark.judge import Group
+from benchmark.price import RigCost, Terms, rig_costs
+from benchmark.report.figures import (
+    COLOURS,
+    DASHES,
+    MARKERS,
+    Block,
+    Figure,
+    Key,
+    Run,
+    axis,
+    cell,
+    group_keys,
+    level_name,
+    neutral,
+    rounded,
+    trace,
+)
+from benchmark.tables import Table
+from benchmark.tables import figure as digits
+
+
+def cost(block: Block) -> Figure:
+    """Cost of a training to one level against its time, with the rigs that no other beats in both."""
+    figure_id, title = f"{block.id}-cost", "Cost against time"
+    if block.emulated:
+        return Figure(id=figure_id, title=title, caption="Emulated runs have no cost: their times are not the rig's.")
+    groups, number, terms = (*block.groups, *block.published), _priced_level(block), Terms()
+    costs = rig_costs(groups, terms, level=number)
+    level, table = level_name(block.groups[0].levels[number]), _cost_table(block, number, costs)
+    currencies = Counter(each.currency for each in costs if each.cost is not None)
+    if not currencies:
+        reasons = "; ".join(dict.fromkeys(f"{each.label}: {each.reason}" for each in costs))
+        caption = f"No platform here has both a price and a time to {level}. {reasons}"
+        return Figure(id=figure_id, title=title, caption=caption, table=table)
+    currency, keys = currencies.most_common(1)[0][0], group_keys(block)
+    drawn = [
+        (group, each, key)
+        for group, each, key in zip(groups, costs, keys or [None] * len(groups), strict=True)
+        if each.cost is not None and each.currency == currency
+    ]
+    traces = [_front_trace(block, [(group, each) for group, each, _ in drawn if each.on_front])]
+    for group, each, key in drawn:
+        traces += _cost_traces(block.runs_of(group), each, key)
+    caption = (
+        f"What one training to {level} costs on each platform, against how long it takes: the lower of renting, and of "
+        f"owning (the purchase written off over {terms.years:g} years, {terms.duty:.0%} of them in use; energy left "
+        f"out). Ringed: on the Pareto front, no other platform is both faster and cheaper. Lower left is better."
+    )
+    axes = {"xaxis": axis("minutes", rangemode="tozero"), "yaxis": axis(currency, rangemode="tozero")}
+    notes = [f"{each.label}: cost NA ({each.reason})" for each in costs if each.cost is None]
+    notes += [
+        f"{each.label}: in {each.currency}, which has no place on an axis of {currency}; see the table"
+        for each in costs
+        if each.cost is not None and each.currency != currency
+    ]
+    return Figure(
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=axes, keys=keys, table=table,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _cost_table(block: Block, number: int, costs: Sequence[RigCost]) -> Table:
+    header = ("platform", "minutes", "owned", "rented", "on the front", "remarks")
+    rows = []
+    for each in costs:
+        remarks = "; ".join(filter(None, (each.reason, *each.notes)))
+        money = (_money(each, each.owned), _money(each, each.rented))
+        rows.append((each.label, digits(each.minutes), *money, "yes" if each.on_front else "", remarks))
+    level = level_name(block.groups[0].levels[number])
+    return Table(f"{block.workload}: cost of a training to {level}", header, tuple(rows))
+
+
+def _front_trace(block: Block, front: Sequence[tuple[Group, RigCost]]) -> dict:
+    """A staircase through the rigs that no other beats."""
+    costs = sorted((each for _, each in front), key=lambda each: each.minutes)
+    runs = [run for group, _ in front for run in block.runs_of(group)]
+    xs, ys = [rounded(each.minutes) for each in costs], [rounded(each.cost) for each in costs]
+    line = {"color": "#808080", "dash": "dot", "width": 2, "shape": "hv"}
+    return trace(runs, "Pareto front", mode="lines", x=xs, y=ys, line=line)
+
+
+def _priced_level(block: Block) -> int:
+    """The hardest level of the first metric that anybody reached; else the hardest of all."""
+    levels, metric = block.groups[0].levels, block.question.metrics[0]
+    reached = [n for n in range(len(levels)) if any(group.levels[n].minutes is not None for group in block.groups)]
+    return max((n for n in reached if levels[n].metric == metric), default=max(reached, default=len(levels) - 1))
+
+
+def _money(each: RigCost, amount: float | None) -> str:
+    return "NA" if amount is None else f"{digits(amount)} {each.currency}".strip()
+
+
+def _cost_traces(runs: Sequence[Run], each: RigCost, key: Key | None) -> Iterator[dict]:
+    """The point of a rig, as its legend has it."""
+    colour, symbol = (key.colour, key.marker) if key else (runs[0].colour, runs[0].marker)
+    marker = {"color": colour, "symbol": symbol, "size": 11}
+    words = "<br>on the Pareto front" if each.on_front else ""
+    point = {"x": [rounded(each.minutes)], "y": [rounded(each.cost)], "cliponaxis": False}
+    yield trace(
+        runs, each.label, mode="markers", marker=marker,
+        hover=f"%{{y:.4g}} {neutral(each.currency)}<br>%{{x:.2f}} min{words}", **point,
+    )  # fmt: skip
+    if each.on_front:
+        ring = {"color": colour, "symbol": "circle-open", "size": 21, "line": {"width": 2}}
+        yield trace(runs, f"{each.label}, on the front", mode="markers", marker=ring, **point)
+
+
+def batch_sizes(block: Block) -> Figure:
+    """Epochs that each level took, by the size of the batch."""
+    figure_id, title = f"{block.id}-batch", "Epochs to a level against batch size"
+    sizes = sorted({run.rows[0].batch for run in block.runs})
+    if len(sizes) < 2:
+        caption = (
+            f"All runs have a batch of {sizes[0]} utterances. Make runs with other sizes to see how many more epochs a "
+            f"larger batch needs: make bench BATCH=96"
+        )
+        return Figure(id=figure_id, title=title, caption=caption)
+    traces, rows, keys = [], [], []
+    for number, level in enumerate(block.groups[0].levels):
+        colour, symbol, dash = (each[number % len(each)] for each in (COLOURS, MARKERS, DASHES))
+        name, points = level_name(level), list(_epoch_points(block, number))
+        keys.append(Key(name=name, colour=colour, dash=dash))
+        for run, batch, epoch in points:
+            marker = {"color": colour, "symbol": symbol, "size": 9, "opacity": 0.8}
+            hover = f"{neutral(name)}<br>batch %{{x}}: %{{y}} epochs"
+            traces.append(trace([run], mode="markers", x=[batch], y=[epoch], marker=marker, hover=hover))
+        means = {size: [epoch for _, batch, epoch in points if batch == size] for size in sizes}
+        line = {"color": colour, "dash": dash, "width": 1}
+        xs = [size for size in sizes if means[size]]
+        ys = [rounded(float(np.median(means[size]))) for size in xs]
+        traces.append(trace(block.runs, name, mode="lines", x=xs, y=ys, line=line))
+        rows += [(name, str(size), str(len(means[size])), cell(_median(means[size]), "g")) for size in sizes]
+    caption = "Epochs until each level was reached, by utterances a batch: points are runs, lines join their medians."
+    layout = {
+        "xaxis": axis("batch, utterances", type="log", tickvals=sizes, ticktext=[str(size) for size in sizes]),
+        "yaxis": axis("epochs", rangemode="tozero"),
+    }
+    table = Table(
+        f"{block.workload}: epochs to a level", ("level", "batch", "runs that reached it", "epochs"), tuple(rows)
+    )
+    return Figure(
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout, keys=tuple(keys), table=table
+    )
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+def _epoch_points(block: Block, number: int) -> Iterator[tuple[Run, int, int]]:
+    """(run, its batch, epochs to the number-th level) of the runs that reached it."""
+    for group in block.groups:
+        for run, epoch in zip(block.runs_of(group), group.levels[number].epochs, strict=True):
+            if epoch is not None:
+                yield run, run.rows[0].batch, epoch

@@ -1,0 +1,197 @@
+"""The report's figures of how busy the machine was, from results/RUN/utilisation.csv.
+
+    window, whole = utilisation(block)
+
+benchmark/monitor.py describes the file's columns. A sensor that could not be read is no zero: it is left out, and the
+reason that run.json has for it ("unavailable") stands under the figure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.phases import Phase
+from benchmark.report.figures import COLOURS, DASHES, MINUTES, Block, Figure, Key, Run, axis, neutral, rounded, trace
+from benchmark.report.panels import panel_axis, panels
+from benchmark.tables import Table
+
+GPU = re.compile(r"gpu\d+_util_percent")
+WINDOW_S = 25.0  # at full resolution, as the paper shows it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What was sampled of one run: percent by name ("CPU", "GPU 0") at `seconds`; and why the rest was not."""
+
+    run: Run
+    seconds: np.ndarray
+    percent: dict[str, np.ndarray] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)  # "GPU" -> why
+    summary: tuple[str, ...] = ()  # cells of the table
+
+
+def usage(run: Run) -> Usage:
+    """Read utilisation.csv; whatever is wrong with it becomes a reason, since a report shows what there is."""
+    reasons = run.facts.get("unavailable")
+    reasons = {str(key): str(why) for key, why in reasons.items()} if isinstance(reasons, dict) else {}
+    absent = {_sensor_name(key): why for key, why in reasons.items()}
+    path = run.folder / "utilisation.csv" if run.folder else None
+    if path is None or not path.is_file():
+        why = reasons.get("sampler", "the run's folder has no utilisation.csv")
+        return Usage(run=run, seconds=np.empty(0), absent={**absent, "all sensors": why})
+    try:
+        seconds, percent = _sampled(path, cores=_cores(run.facts))
+        summary = _summary(path)
+    except (ValueError, OSError) as error:
+        return Usage(run=run, seconds=np.empty(0), absent={"all sensors": f"{path.name}: {error}"})
+    if "CPU" in percent and _cores(run.facts) is None:
+        absent["the run's share of the CPU"] = "run.json does not say how many cores; drawn is the whole host's"
+    if not any(name.startswith("GPU") for name in percent) and not any(name.startswith("GPU") for name in absent):
+        absent["GPU"] = "no such column in utilisation.csv"
+    for name in [name for name, values in percent.items() if not np.isfinite(values).any()]:
+        del percent[name]
+        absent.setdefault(name, "never read")
+    return Usage(run=run, seconds=seconds, percent=percent, absent=absent, summary=summary)
+
+
+def _sensor_name(column: str) -> str:
+    names = {"gpu": "GPU", "sampler": "all sensors", "process_cpu_percent": "CPU"}
+    return names.get(column, column.replace("gpu", "GPU ").replace("_", " "))
+
+
+def _cores(facts: dict) -> float | None:
+    host = facts.get("host")
+    cores = host.get("logical_cores") if isinstance(host, dict) else None
+    return float(cores) if isinstance(cores, int | float) and cores > 0 else None
+
+
+def _sampled(path: Path, *, cores: float | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(seconds, percent by name): the process's share of all cores; the host's where the cores are not known."""
+    import pandas  # here: half a second that `--help` need not wait
+
+    def wanted(column: str) -> bool:
+        return column in ("seconds", "process_cpu_percent", "host_cpu_percent") or GPU.fullmatch(column) is not None
+
+    rows = pandas.read_csv(path, usecols=wanted, dtype=float)
+    if "seconds" not in rows or rows.empty:
+        raise ValueError("no samples in it")
+    rows = rows[rows["seconds"].notna()].sort_values("seconds", kind="stable")
+    percent = {}
+    if "process_cpu_percent" in rows and cores:
+        percent["CPU"] = rows["process_cpu_percent"].to_numpy() / cores
+    elif "host_cpu_percent" in rows:
+        percent["CPU"] = rows["host_cpu_percent"].to_numpy()
+    gpus = [column for column in rows if GPU.fullmatch(column)]
+    percent |= {_sensor_name(column.removesuffix("_util_percent")): rows[column].to_numpy() for column in gpus}
+    return rows["seconds"].to_numpy(), percent
+
+
+def _summary(path: Path) -> tuple[str, ...]:
+    from benchmark.monitor import summarise
+
+    found = summarise(path)
+
+    def cell(value: float | None, style: str = ".0f") -> str:
+        return "NA" if value is None else format(value, style)
+
+    cores = None if found.process_cpu_percent_mean is None else found.process_cpu_percent_mean / 100
+    gpus = ", ".join(cell(gpu.util_percent_mean) for gpu in found.gpus) or "NA"
+    memory = ", ".join(cell(gpu.memory_mib_max) for gpu in found.gpus) or "NA"
+    host = cell(found.host_cpu_percent_mean)
+    return (cell(cores, ".2f"), host, cell(found.process_memory_mib_max), gpus, memory, cell(found.energy_wh, ".1f"))
+
+
+def utilisation(block: Block) -> tuple[Figure, Figure]:
+    """(25 seconds from the middle of training, the whole run): CPU solid, GPUs dashed."""
+    found = [usage(run) for run in block.runs]
+    header = ("run", "cores busy", "host CPU %", "memory MiB", "GPUs %", "GPU memory MiB", "GPU energy Wh")
+    rows = tuple((each.run.name, *each.summary) for each in found if each.summary)
+    figures = (
+        _figure(block, found, "window", f"Utilisation over {WINDOW_S:g} seconds", _window),
+        _figure(block, found, "whole", "Utilisation over the whole run", _whole),
+    )
+    table = Table(f"{block.workload}: means over the whole run; memory at most", header, rows)
+    return figures[0], replace(figures[1], table=table if rows else None)
+
+
+def _figure(block: Block, found: Sequence[Usage], ending: str, title: str, draw: Callable) -> Figure:
+    figure_id, notes, there = f"{block.id}-use-{ending}", _notes(found), [each for each in found if each.percent]
+    if not there:
+        return Figure(id=figure_id, title=title, caption="Nothing was sampled.", notes=notes)
+    names = list(dict.fromkeys(name for each in there for name in each.percent))
+    traces, rows = [], []
+    for number, each in enumerate(there):
+        lines = {name: (xs, ys) for name, xs, ys in draw(each, points=max(150, block.points // 2))}
+        for name, (xs, ys) in lines.items():
+            hover, place = f"{neutral(name)} %{{y:.0f}}%<br>%{{x:.2f}}", panel_axis(number)
+            traces.append(trace([each.run], name, mode="lines", x=xs, y=ys, line=_look(name), yaxis=place, hover=hover))
+        rows.append((each.run.name, *(_mean(lines[name][1]) if name in lines else "" for name in names)))
+    x_title, every = {"window": ("seconds, from the middle of training", "Every sample.")}.get(
+        ending, (MINUTES, "Means over equal stretches.")
+    )
+    y_axes = [axis("%", range=[0, 104], tickvals=[0, 50, 100]) for _ in there]
+    return Figure(
+        id=figure_id, title=title, traces=tuple(traces), notes=notes, height=90,
+        caption=f"How busy the machine was, a panel a run: the share of all CPU cores solid, GPUs dashed. {every}",
+        keys=tuple(Key(name=name, colour=_look(name)["color"], dash=_look(name)["dash"]) for name in names),
+        layout=panels([each.run for each in there], x_title, y_axes), panels=tuple(each.run.key for each in there),
+        table=Table(f"{block.workload}: means over {WINDOW_S:g} seconds, percent", ("run", *names), tuple(rows)),
+    )  # fmt: skip
+
+
+def _notes(found: Sequence[Usage]) -> tuple[str, ...]:
+    """What was not sampled, why, and in which runs."""
+    notes: dict[str, list[str]] = {}
+    for each in found:
+        for name, why in each.absent.items():
+            notes.setdefault(f"{name} not sampled: {why}", []).append(each.run.name)
+    return tuple(f"{what} ({_some(names)})" for what, names in notes.items())
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):.0f}" if known else "NA"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} runs"
+
+
+def _look(name: str) -> dict:
+    if not name.startswith("GPU"):
+        return {"color": COLOURS[0], "dash": "solid", "width": 1.5}
+    number = int("".join(filter(str.isdigit, name)) or 0)
+    return {"color": COLOURS[1 + number % 6], "dash": DASHES[1 + number % 4], "width": 1.5}
+
+
+def _window(each: Usage, *, points: int) -> Iterator[tuple[str, list[float], list[float | None]]]:
+    """Around the middle train row."""
+    rows = [row for row in each.run.rows if row.phase is Phase.TRAIN]
+    middle = rows[len(rows) // 2] if rows else None
+    centre_s = (middle.started_s + middle.ended_s) / 2 if middle else float(np.median(each.seconds))
+    if not np.any(np.abs(each.seconds - centre_s) <= WINDOW_S / 2):  # the sampler ended before
+        centre_s = float(np.median(each.seconds))
+    start_s = max(centre_s - WINDOW_S / 2, float(each.seconds[0]))
+    inside = (each.seconds >= start_s) & (each.seconds <= start_s + WINDOW_S)
+    for name, values in each.percent.items():
+        yield name, [rounded(s - start_s) for s in each.seconds[inside]], _plain(values[inside])
+
+
+def _whole(each: Usage, *, points: int) -> Iterator[tuple[str, list[float], list[float | None]]]:
+    """The mean over each of equal numbers of samples: of a share of time the mean is the right summary."""
+    starts = np.unique(np.linspace(0, len(each.seconds), min(points, len(each.seconds)), endpoint=False).astype(int))
+    counts = np.diff([*starts, len(each.seconds)])
+    minutes = [each.run.minutes(s) for s in np.add.reduceat(each.seconds, starts) / counts]
+    for name, values in each.percent.items():
+        known = np.add.reduceat(np.isfinite(values).astype(float), starts)
+        sums = np.add.reduceat(np.nan_to_num(values), starts)
+        yield name, minutes, _plain(np.divide(sums, known, out=np.full(len(sums), np.nan), where=known > 0))
+
+
+def _plain(values: np.ndarray) -> list[float | None]:
+    return [rounded(value) if np.isfinite(value) else None for value in values.tolist()]
