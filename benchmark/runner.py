@@ -223,7 +223,8 @@ def _report(results: Path, journal_path: Path) -> str:
     for paths in (sorted(results.glob("*.csv")), [journal_path]):
         try:
             write(results / "report.html", report([read(path) for path in paths]))
-            return f"report of {len(paths)} runs, to look at in a browser: {results / 'report.html'}"
+            runs = f"{len(paths)} runs" if len(paths) > 1 else "the run"
+            return f"report of {runs}, to look at in a browser: {results / 'report.html'}"
         except (ValueError, OSError) as error:
             problem = error
     return f"no report: {problem}"
