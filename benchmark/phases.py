@@ -13,8 +13,8 @@
 modes of evaluation:
 
     resident    the model that trains is evaluated where it is
-    swap        the paper's: the training model is freed, an evaluation model is built from the checkpoint,
-                evaluated and freed, the training model is built anew; a row for each swap
+    swap        the paper's: the training model's memory is freed, an evaluation model is loaded from the
+                checkpoint, evaluated and freed, the training model is loaded again; a row for each swap
     overlap     the forward pass at once, decoding in the background while training goes on; the row is
                 written when the figure is known, and its step and epoch are those of the weights
 """

@@ -12,7 +12,6 @@ batch, so that a batch means the same on any number of replicas. Dropout depends
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -129,14 +128,23 @@ class Trainer:
         return Outcome(step=record.step, epoch=record.epoch)
 
     def swap(self, record: RunRecord, plan: Plan) -> Outcome:
-        """From the training model to the evaluation model or back, by way of the checkpoint saved just now."""
-        to_training = self.optimizer is None
-        self._free()
-        if to_training:
-            self._build_training_model()
+        """From the training model to the evaluation model or back, by way of the checkpoint saved just now.
+
+        The one that goes frees the memory of its variables, the optimiser's too; what was compiled for it stays.
+        """
+        if self.transcriber.model is self.model:
+            _release(self.model.variables + self.optimizer.variables, self.strategy)
+            if self._evaluation is None:
+                self._evaluation = self._transcriber_of(self._new_model())
+            else:
+                _reserve(self._evaluation.model.variables, self.strategy)
+            self.checkpoints.restore(record.step, self._evaluation.model)
+            self.transcriber = self._evaluation
         else:
-            self._build_model()
-        self.checkpoints.restore(record.step, self.model, self.optimizer)
+            _release(self._evaluation.model.variables, self.strategy)
+            _reserve(self.model.variables + self.optimizer.variables, self.strategy)
+            self.checkpoints.restore(record.step, self.model, self.optimizer)
+            self.transcriber = self._training
         return Outcome(step=record.step, epoch=record.epoch)
 
     def evaluate(self, record: RunRecord, plan: Plan) -> Outcome:
@@ -171,17 +179,15 @@ class Trainer:
 
     # --- models --------------------------------------------------------------------------------------------------
 
-    def _build_model(self) -> None:
-        """A model, and what transcribes with it; without an optimiser."""
+    def _new_model(self) -> deepspeech.DeepSpeech:
         with self.strategy.scope():
-            self.model = deepspeech.build(model_config(self.workload))
-        self.optimizer = None
-        self.transcriber = Transcriber(
-            self.model, workload=self.workload, platform=self.platform, data=self.data, devices=self.devices
-        )
+            return deepspeech.build(model_config(self.workload))
+
+    def _transcriber_of(self, model: deepspeech.DeepSpeech) -> Transcriber:
+        return Transcriber(model, workload=self.workload, platform=self.platform, data=self.data, devices=self.devices)
 
     def _build_training_model(self) -> None:
-        self._build_model()
+        self.model = self._new_model()
         with self.strategy.scope():
             # The paper's: AdaDelta with learning rate 1.0, rho .95, epsilon 1e-8, no clipping.
             self.optimizer = tf.keras.optimizers.Adadelta(learning_rate=1.0, rho=0.95, epsilon=1e-8, name="adadelta")
@@ -189,11 +195,8 @@ class Trainer:
                 self.optimizer = tf.keras.mixed_precision.LossScaleOptimizer(self.optimizer, name="loss_scale")
             self.optimizer.build(self.model.trainable_variables)
         self._train_segment = tf.function(self._train_batches)
-
-    def _free(self) -> None:
-        """Let go of the model, of the optimiser and of the functions compiled for them."""
-        self.model = self.optimizer = self.transcriber = self._train_segment = None
-        gc.collect()  # not Keras's clear_session: it would forget the precision policy
+        self._training, self._evaluation = self._transcriber_of(self.model), None
+        self.transcriber = self._training
 
     # --- training ------------------------------------------------------------------------------------------------
 
@@ -260,6 +263,28 @@ class Trainer:
         for batch in self.transcriber.read("train", self.layout).take(SAMPLE_BATCHES):
             real = np.arange(self.layout.batch) < GENERATED_SENTENCES
             yield {**batch, "frames": tf.where(real, batch["frames"], 0)}
+
+
+def _release(variables: list[tf.keras.Variable], strategy: tf.distribute.Strategy) -> None:
+    """Give up the memory of variables: each holds nothing until `_reserve`, and functions compiled for it keep it."""
+    for part in _parts(variables, strategy):
+        with tf.device(part.device):
+            nothing = tf.zeros([0], part.dtype)
+            tf.raw_ops.AssignVariableOp(resource=part.handle, value=nothing, validate_shape=False)
+
+
+def _reserve(variables: list[tf.keras.Variable], strategy: tf.distribute.Strategy) -> None:
+    """Room for their values again; zeros until they are restored."""
+    for part in _parts(variables, strategy):
+        with tf.device(part.device):
+            zeros = tf.zeros(part.shape, part.dtype)
+            tf.raw_ops.AssignVariableOp(resource=part.handle, value=zeros, validate_shape=False)
+
+
+def _parts(variables: list[tf.keras.Variable], strategy: tf.distribute.Strategy) -> Iterator[tf.Variable]:
+    """The variable of every replica."""
+    for variable in variables:
+        yield from strategy.experimental_local_results(variable.value)
 
 
 def spoilt_together(gradients: list[tf.Tensor]) -> list[tf.Tensor]:

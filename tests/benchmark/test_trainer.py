@@ -214,20 +214,43 @@ def test_swapping_is_written_down_and_leaves_only_the_model_in_use(modes):
         if phase is Phase.EVALUATE:
             assert phases[number - 2 : number] == [Phase.CHECKPOINT, Phase.SWAP]
     assert phases.count(Phase.SWAP) == 2 * 3 - 1  # none back after the last
-    assert modes["swap"][0].optimizer is None
+    trainer = modes["swap"][0]
+    assert trainer.transcriber.model is not trainer.model
+    for variable in trainer.model.variables + trainer.optimizer.variables:
+        for part in trainer.strategy.experimental_local_results(variable.value):
+            assert part.numpy().size == 0
 
 
-def test_a_swap_keeps_the_precision(make, tf):
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_swapping_there_and_back_brings_back_every_variable_and_compiles_nothing_anew(make, tmp_path, replicas):
+    trainer = make(replicas=replicas)
+    record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+    plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={}, segment=1)
+    variables = trainer.model.variables + trainer.optimizer.variables
+    saved = [variable.numpy() for variable in variables]
+    traced = []
+    for _ in range(3):
+        trainer.swap(record, plan)
+        evaluated = trainer.evaluate(record, plan)
+        assert evaluated.wer == record.evaluations[-1].wer and evaluated.cer == record.evaluations[-1].cer
+        trainer.swap(record, plan)
+        for variable, value in zip(variables, saved, strict=True):
+            np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
+        functions = (trainer._train_segment, trainer._evaluation._forward)
+        traced.append([function.experimental_get_tracing_count() for function in functions])
+    assert traced[0] == traced[1] == traced[2]
+
+
+def test_a_swap_keeps_the_precision(make, tmp_path):
     from benchmark import devices
 
     devices._set_precision("mixed_bfloat16")
     try:
         trainer = make()
-        trainer._build_training_model()
-        assert trainer.model.convolution.compute_dtype == "bfloat16"
-        trainer._free()
-        trainer._build_model()
-        assert trainer.model.convolution.compute_dtype == "bfloat16"
+        record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+        plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={})
+        trainer.swap(record, plan)
+        assert trainer.transcriber.model.convolution.compute_dtype == "bfloat16"
     finally:
         devices._set_precision("float32")
 
@@ -267,18 +290,6 @@ def test_what_was_evaluated_before_a_run_diverged_still_counts(make, tmp_path, m
     with pytest.raises(Diverged):
         run(trainer, tmp_path / "r.csv", max_epochs=2, evaluation="overlap")
     assert read(tmp_path / "r.csv").evaluated_epoch == 1
-
-
-def test_a_swap_frees_the_training_model(make, tmp_path):
-    import gc
-    import weakref
-
-    trainer = make()
-    run(trainer, tmp_path / "r.csv", max_epochs=1)
-    model, optimizer = weakref.ref(trainer.model), weakref.ref(trainer.optimizer)
-    trainer._free()
-    gc.collect()
-    assert model() is None and optimizer() is None
 
 
 def test_an_overlapping_evaluation_is_of_its_epochs_weights_and_ends_when_its_figures_are_known(modes):
