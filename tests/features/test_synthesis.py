@@ -298,10 +298,11 @@ def test_without_the_library_the_error_names_the_package_to_install(tmp_path, ca
 
 def test_ctrl_c_leaves_no_process_no_traceback_and_status_130(tmp_path):
     running = subprocess.Popen(
-        [sys.executable, "-m", "features.synthesis", tmp_path, "--jobs", "2"],
+        [sys.executable, "-m", "features.synthesis", tmp_path, "--jobs", "2", "--hours", "20"],  # not done too soon
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     try:
         while not any(tmp_path.rglob("*.flac")):
