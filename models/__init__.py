@@ -1,7 +1,8 @@
 """93-dimensional frames in, sentences out.
 
     deepspeech.py  frozen Config; build(config) -> keras.Model; output_frames
-    lstm.py        the recurrent layer and its fast path
+    lstm.py        the recurrent layer and its fast paths
+    recurrence.py  its loop over frames on a CPU
     ctc.py         the loss
     decoders.py    greedy, dictionary, language model
 

@@ -101,21 +101,21 @@ class DeepSpeech(keras.Model):
     def call(
         self, features: tf.Tensor, frames: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        x = self.convolution(features)
-        valid_BT = tf.sequence_mask(output_frames(frames, self.config), tf.shape(x)[1])  # bool: Keras lets it be
+        x = tf.transpose(self.convolution(features), [1, 0, 2])  # time first until the logits
+        valid_TB = tf.transpose(tf.sequence_mask(output_frames(frames, self.config), tf.shape(x)[0]))
         for number, norm in enumerate(self.norms):
             if number:
                 x = self.lstms[number - 1](x)
             if self.config.as_authors:
                 x = tf.nn.relu(x)
-            x = norm(x, valid_BT, training=training)
+            x = norm(x, valid_TB, training=training)
             if training and self.config.dropout:
                 x = _dropout(x, self.config.dropout, seed + [0, number])
-        return self.output_layer(x)
+        return tf.transpose(self.output_layer(x), [1, 0, 2])
 
 
 class BatchNorm(keras.layers.Layer):
-    """Batch normalisation over the valid frames only: padding changes nothing.
+    """Batch normalisation over the valid frames only, bool like the first two axes of x: padding changes nothing.
 
     At evaluation the moving averages are used, unless `always_batch_statistics`. Under a distribution strategy
     each replica normalises by its own share of the batch, and the moving averages are the mean over replicas.
@@ -137,9 +137,9 @@ class BatchNorm(keras.layers.Layer):
         self.moving_mean = weight("moving_mean", "zeros", trainable=False, aggregation="mean")
         self.moving_variance = weight("moving_variance", "ones", trainable=False, aggregation="mean")
 
-    def call(self, x: tf.Tensor, valid_BT: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(self, x: tf.Tensor, valid: tf.Tensor, training: bool = False) -> tf.Tensor:
         if training or self.always_batch_statistics:
-            mean, variance = self._moments(tf.cast(x, tf.float32), tf.cast(valid_BT[:, :, None], tf.float32))
+            mean, variance = self._moments(tf.cast(x, tf.float32), tf.cast(valid[:, :, None], tf.float32))
         else:
             mean, variance = self.moving_mean, self.moving_variance
         if training:
