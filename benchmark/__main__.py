@@ -65,6 +65,8 @@ def _job(options: argparse.Namespace) -> Job:
     workload = workloads.load(options.workload or _default_workload(platform, options))
     changes = {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None}
     workload = _changed(workload, changes)
+    if options.synthetic:
+        workload = replace(workload, name=f"{workload.name}+synthetic")
     if options.recipe == "authors":
         workload = replace(workload, normalisation="frame-l2")  # theirs in most runs
     _check(options, workload)
@@ -81,6 +83,7 @@ def _job(options: argparse.Namespace) -> Job:
         language_model=options.language_model and language_model(options.language_model, options.data),
         decode_jobs=decoding.cores() if options.decode_jobs is None else options.decode_jobs,
         skip_bad=options.skip_bad,
+        synthetic=options.synthetic,
     )
 
 
@@ -180,6 +183,12 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--sentences", type=int, metavar="N", help="size of the embedded corpus")
     group.add_argument("--max-epochs", type=int, metavar="N")
     group.add_argument("--max-minutes", type=float, metavar="M")
+    add(
+        "--synthetic",
+        action="store_true",
+        help="train on a few batches kept in memory: the speed that reading data can at best leave untouched; what is "
+        "learnt is worthless, and such a run is never pooled with others",
+    )
     add("--decode-jobs", type=int, metavar="N", help="decoding worker processes; default: one a core")
     add("--skip-bad", action="store_true", help="leave out utterances with broken audio or transcript")
     add(

@@ -23,6 +23,7 @@ from benchmark.judge import (
 FEW_ROWS = 5
 FEW_RUNS = 3
 LARGE_SHARE = 0.10
+LARGE_INPUT_SHARE = 0.02
 WIDE_SPREAD = 0.076  # coefficient of variation; MLPerf's 90th percentile
 SPREAD = (
     "gaps under 10% between single runs mean nothing (from seed to seed, time to accuracy has a coefficient of "
@@ -141,6 +142,11 @@ def _doubts_of_speed(group: Group) -> Iterator[str]:
         yield f"a run has no train row to tell throughput from ({left_out}); train longer"
     elif rows < FEW_ROWS:
         yield f"throughput of a run from {_count(rows, 'train row')} only ({left_out}); train longer"
+    if (waiting := group.input_share or 0) > LARGE_INPUT_SHARE:
+        yield (
+            f"{waiting:.1%} of training waited for input (of a GPU at most: its work is queued ahead): these times "
+            f"measure readers and disk too; try --readers, --buffer and a faster disk, and --synthetic for the ceiling"
+        )
     share = group.evaluation_share or 0
     if share > LARGE_SHARE:
         yield (

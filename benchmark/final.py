@@ -165,7 +165,7 @@ def evaluate(run: Run, options: argparse.Namespace) -> tuple[list[Result], str]:
     from benchmark.checkpoints import Checkpoints
     from benchmark.data import Data
     from benchmark.evaluation import Transcriber
-    from benchmark.trainer import model_config
+    from benchmark.step import model_config
     from models import deepspeech
 
     features = options.features or run.features

@@ -73,6 +73,8 @@ class RunRecord:
                 started_s=found["started_s"],
                 seconds=found["seconds"],
                 utterances=found["utterances"],
+                input_s=found["input_s"],
+                tflop=found["tflop"],
             )
         return Columns(
             phases=[row.phase for row in self.rows],
@@ -80,6 +82,8 @@ class RunRecord:
             started_s=[row.started_s for row in self.rows],
             seconds=[row.seconds for row in self.rows],
             utterances=[row.utterances for row in self.rows],
+            input_s=[row.input_s for row in self.rows],
+            tflop=[row.tflop for row in self.rows],
         )
 
     @property
@@ -246,17 +250,37 @@ class RunRecord:
         return {phase: value / total_s if total_s else 0.0 for phase, value in seconds.items()}
 
     @cached_property
+    def _steady(self) -> list[int]:
+        """Where the train rows are that took time, but the first ones of an attempt."""
+        found, last, seen, columns = [], None, 0, self.columns
+        for n, phase in enumerate(columns.phases):
+            if phase is Phase.TRAIN:
+                attempt = columns.attempts[n]
+                last, seen = attempt, seen + 1 if attempt == last else 1
+                if seen > COMPILING_ROWS and columns.seconds[n] > 0:
+                    found.append(n)
+        return found
+
+    @cached_property
     def throughputs(self) -> list[float]:
         """Utterances per second of every train row but the first ones of an attempt."""
-        rates, last, seen, columns = [], None, 0, self.columns
-        rows = zip(columns.phases, columns.attempts, columns.utterances, columns.seconds, strict=True)
-        for phase, attempt, utterances, seconds in rows:
-            if phase is not Phase.TRAIN:
-                continue
-            last, seen = attempt, seen + 1 if attempt == last else 1
-            if seen > COMPILING_ROWS and utterances is not None and seconds > 0:
-                rates.append(utterances / seconds)
-        return rates
+        utterances, seconds = self.columns.utterances, self.columns.seconds
+        return [utterances[n] / seconds[n] for n in self._steady if utterances[n] is not None]
+
+    @cached_property
+    def input_share(self) -> float | None:
+        """The part of training, 0 to 1, that waited for input; without the first train rows of an attempt."""
+        return self._per_second(self.columns.input_s)
+
+    @cached_property
+    def tflop_per_s(self) -> float | None:
+        """10^12 floating-point operations of the model a second of training; as above."""
+        return self._per_second(self.columns.tflop)
+
+    def _per_second(self, amounts: Sequence[float | None]) -> float | None:
+        known = [n for n in self._steady if amounts[n] is not None]
+        seconds = sum(self.columns.seconds[n] for n in known)
+        return sum(amounts[n] for n in known) / seconds if known else None
 
     @cached_property
     def seconds_per_epoch(self) -> float | None:
@@ -290,6 +314,8 @@ class Columns:
     started_s: Sequence[float]
     seconds: Sequence[float]
     utterances: Sequence[int | None]
+    input_s: Sequence[float | None]
+    tflop: Sequence[float | None]
 
 
 @dataclass(frozen=True)

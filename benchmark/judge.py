@@ -159,6 +159,16 @@ class Group:
         """Phase -> its part of the wall clock, the median over the runs."""
         return {phase: statistics.median(r.shares[phase] for r in self.records) for phase in self.records[0].shares}
 
+    @property
+    def input_share(self) -> float | None:
+        """Median over the runs of the part of training that waited for input."""
+        return middle([r.input_share for r in self.records if r.input_share is not None])
+
+    @property
+    def tflop_per_s(self) -> float | None:
+        """Median over the runs of the model's arithmetic a second of training, 10^12 operations."""
+        return middle([r.tflop_per_s for r in self.records if r.tflop_per_s is not None])
+
     @cached_property
     def utterances_per_s(self) -> float | None:
         """Median over the runs of each run's median over its train rows."""

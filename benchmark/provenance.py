@@ -23,7 +23,9 @@ from benchmark.data import Data
 from benchmark.devices import Devices, tf
 from benchmark.journal import SCHEMA
 from benchmark.phases import Plan
+from benchmark.step import model_config
 from benchmark.workloads import Workload
+from models import ctc, lstm
 from models.decoders import Decoder
 from platforms import Platform
 
@@ -85,6 +87,7 @@ def collect(
             "emulated": devices.emulated,
             "reduction": devices.reduction,
         },
+        "kernels": _kernels(workload),
         "host": {
             "cpu": _cpu_name(),
             "logical_cores": os.cpu_count(),
@@ -96,6 +99,16 @@ def collect(
         "cuda": build.get("cuda_version"),
         "cudnn": build.get("cudnn_version"),
         "unavailable": unavailable,
+    }
+
+
+def _kernels(workload: Workload) -> dict[str, str]:
+    """What runs the model's loops on these devices."""
+    config = model_config(workload)
+    dtype = tf.keras.config.dtype_policy().compute_dtype
+    return {
+        "lstm": lstm.kernel_for(config.units, peepholes=config.as_authors, dtype=dtype),
+        "ctc": ctc.kernel_for(),
     }
 
 

@@ -19,7 +19,7 @@ from operator import attrgetter
 
 from benchmark.phases import Phase
 
-SCHEMA = 1
+SCHEMA = 2
 METRICS = ("wer", "cer", "wer_mean", "cer_paper")
 
 POOLED = (
@@ -66,17 +66,25 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a phase brought: the state after it, and what it did. `step` counts batches since the run began."""
+    """What a phase brought: the state after it, and what it did. `step` counts batches since the run began.
+
+    Of training: `input_s`, seconds spent waiting for batches, an upper bound where work is queued ahead on a GPU;
+    `tflop`, 10^12 floating-point operations of the model on valid frames (deepspeech.flops). Of the creation that
+    resumes a run: `down_s`, seconds since the last sign of life, which are no part of the clock.
+    """
 
     step: int
     epoch: int
     utterances: int | None = None
     audio_s: float | None = None
+    input_s: float | None = None
+    tflop: float | None = None
     loss: float | None = None
     wer: float | None = None
     cer: float | None = None
     wer_mean: float | None = None
     cer_paper: float | None = None
+    down_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +138,11 @@ COLUMNS = (
     "seconds",
     "utterances",
     "audio_s",
+    "input_s",
+    "tflop",
     "loss",
     *METRICS,
+    "down_s",
 )
 TYPES = {f.name: f.type for f in fields(Row)}
 assert set(COLUMNS) == set(TYPES), set(COLUMNS) ^ set(TYPES)
@@ -147,6 +158,9 @@ _AT_LEAST_0 = (
     "seconds",
     "utterances",
     "audio_s",
+    "input_s",
+    "tflop",
+    "down_s",
     *METRICS,
 )
 identity_of, _texts, _at_least_0 = attrgetter(*IDENTITY), attrgetter(*_TEXTS), attrgetter(*_AT_LEAST_0)

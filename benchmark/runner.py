@@ -55,6 +55,7 @@ class Job:
     language_model: Path | None
     decode_jobs: int
     skip_bad: bool
+    synthetic: bool = False
 
 
 def run(job: Job) -> int:
@@ -120,6 +121,7 @@ def _train(job: Job, data: Data, machine: Devices, decoder: Decoder, journal_pat
         seed=job.seed,
         folder=folder,
         pool=pool,
+        synthetic=job.synthetic,
     )
     plan = _plan(job.workload, trainer.batches_per_epoch)
     journal = Journal.create(journal_path, _identity(job, data, machine, decoder.label, provenance.short_code()))

@@ -6,15 +6,15 @@
     outcome = known()                               # the figures when they are called for
 
 The outer loop is plain Python and knows phases and time; here are the tensors. A train segment of up to 50 batches
-is one call of one tf.function. Gradients are summed over replicas and divided by the utterances of the global
-batch, so that a batch means the same on any number of replicas. Dropout depends on seed, step and replica alone.
+is one call of one tf.function (benchmark/step.py).
 """
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -26,27 +26,28 @@ from benchmark.devices import Devices, tf
 from benchmark.evaluation import Evaluated, Transcriber
 from benchmark.journal import Outcome, RunRecord
 from benchmark.phases import Phase, Plan, segment_batches
+from benchmark.step import TrainStep, model_config, shares
 from benchmark.workloads import Workload
 from features.batches import Order, read_batches
 from features.extract import FRAME_STEP_S
 from models import deepspeech
-from models.ctc import ctc_loss
 from models.decoders import Decoder
 from platforms import Platform
 
 GENERATED_SENTENCES = 3
 SAMPLE_BATCHES = 4
-NUMERIC = ("features", "frames", "labels", "label_lengths")
 
 
 class Diverged(ArithmeticError):
-    """The loss is no longer a number; the message says between which batches."""
+    """The loss is no longer a number; the message says from which batch on."""
 
 
 class Trainer:
     """Performs phases. What it shows (sentences) goes to `show`; what it counts comes back as an Outcome.
 
     `progress(done, total)` is told how many utterances of an evaluation are decoded; not of an overlapping one.
+    With `synthetic`, batches come from memory: one of each shape, in the numbers of an epoch. What is learnt is
+    worthless then, the speed is the one that reading data can at best leave untouched.
     """
 
     def __init__(
@@ -61,13 +62,15 @@ class Trainer:
         pool: DecodingPool,
         show: Callable[[str, int, int, Evaluated], None] = lambda phase, epoch, step, evaluated: None,
         progress: Callable[[int, int], None] = lambda done, total: None,
+        synthetic: bool = False,
     ) -> None:
         self.workload, self.platform, self.data, self.devices = workload, platform, data, devices
-        self.seed, self.pool, self.show, self.progress = seed, pool, show, progress
+        self.seed, self.pool, self.show, self.progress, self.synthetic = seed, pool, show, progress, synthetic
         self.strategy = devices.strategy
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self.layout = data.layout(workload, platform.input.batch)
         self._greedy = DecodingPool(Decoder(name="greedy"), jobs=1)
+        self._in_memory: list[tuple[dict[str, tf.Tensor], int]] = []
         self._perform = {
             Phase.CREATE: self.create,
             Phase.TRAIN: self.train,
@@ -102,16 +105,17 @@ class Trainer:
                 self._distributed(Order(seed=self.seed, epoch=epoch, files_only=self.workload.recipe == "authors"))
             )
         totals = self._train_segment(self._epoch_batches, tf.constant(record.step), tf.constant(batches))
-        loss, utterances, frames = (float(total) for total in totals)
-        step = record.step + batches
-        if not math.isfinite(loss):
-            raise Diverged(f"the loss became {loss} between batches {record.step + 1} and {step} (epoch {epoch})")
+        if totals.spoilt >= 0:
+            raise Diverged(f"the loss became {float(totals.loss)} at batch {int(totals.spoilt)} (epoch {epoch})")
+        utterances = float(totals.utterances)
         return Outcome(
-            step=step,
+            step=record.step + batches,
             epoch=epoch,
             utterances=round(utterances),
-            audio_s=round(frames * FRAME_STEP_S, 2),
-            loss=loss / utterances,
+            audio_s=round(float(totals.frames) * FRAME_STEP_S, 2),
+            input_s=round(float(totals.input_s), 6),
+            tflop=round(float(totals.output_frames) * self._tflop_per_frame, 6),
+            loss=float(totals.loss) / utterances,
         )
 
     def generate(self, record: RunRecord, plan: Plan) -> Outcome:
@@ -187,14 +191,14 @@ class Trainer:
         return Transcriber(model, workload=self.workload, platform=self.platform, data=self.data, devices=self.devices)
 
     def _build_training_model(self) -> None:
-        self.model = self._new_model()
-        with self.strategy.scope():
-            # The paper's: AdaDelta with learning rate 1.0, rho .95, epsilon 1e-8, no clipping.
-            self.optimizer = tf.keras.optimizers.Adadelta(learning_rate=1.0, rho=0.95, epsilon=1e-8, name="adadelta")
-            if self.platform.training.precision == "mixed_float16":
-                self.optimizer = tf.keras.mixed_precision.LossScaleOptimizer(self.optimizer, name="loss_scale")
-            self.optimizer.build(self.model.trainable_variables)
-        self._train_segment = tf.function(self._train_batches)
+        step = TrainStep(
+            model_config(self.workload),
+            devices=self.devices,
+            precision=self.platform.training.precision,
+            seed=self.seed,
+        )
+        self.model, self.optimizer, self._train_segment = step.model, step.optimizer, step.segment
+        self._tflop_per_frame = deepspeech.flops(step.config) / 1e12
         self._training, self._evaluation = self._transcriber_of(self.model), None
         self.transcriber = self._training
 
@@ -202,61 +206,34 @@ class Trainer:
 
     def _distributed(self, order: Order) -> tf.distribute.DistributedDataset:
         """One epoch of batches, each cut into a share for every replica."""
-        replicas = self.devices.replicas
-        platform = self.platform.input
+        batches = self._from_memory() if self.synthetic else self._read(order)
+        cut = batches.map(lambda batch: shares(batch, self.devices.replicas)).unbatch()
+        return self.strategy.distribute_datasets_from_function(lambda context: cut)
 
-        def cut(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            total = tf.math.count_nonzero(batch["frames"], dtype=tf.float32)
-            shares = {name: _shares(batch[name], replicas) for name in NUMERIC}
-            return shares | {"global_utterances": tf.fill([replicas], total)}
+    def _read(self, order: Order) -> tf.data.Dataset:
+        return read_batches(
+            self.data.folder,
+            self.data.manifest,
+            "train",
+            self.layout,
+            readers=self.platform.input.readers,
+            buffer=self.platform.input.buffer,
+            normalisation=self.workload.normalisation,
+            order=order,
+            augment=self.workload.augment,
+        )
 
-        def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            return (
-                read_batches(
-                    self.data.folder,
-                    self.data.manifest,
-                    "train",
-                    self.layout,
-                    readers=platform.readers,
-                    buffer=platform.buffer,
-                    normalisation=self.workload.normalisation,
-                    order=order,
-                    augment=self.workload.augment,
-                )
-                .map(cut)
-                .unbatch()
-            )
-
-        return self.strategy.distribute_datasets_from_function(dataset)
-
-    def _train_batches(self, batches: Iterator, step: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Sums over `count` batches: loss, utterances, input frames."""
-        totals = (tf.constant(0.0), tf.constant(0.0), tf.constant(0.0))
-        for number in tf.range(count):
-            of_replicas = self.strategy.run(self._train_batch, args=(next(batches), step + number))
-            sums = [self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in of_replicas]
-            totals = (totals[0] + sums[0], totals[1] + sums[1], totals[2] + sums[2])
-        return totals
-
-    def _train_batch(self, share: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """One step of one replica on its share of a batch."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.random.fold_in(tf.random.fold_in([self.seed, 0], step), replica)
-        with tf.GradientTape() as tape:
-            logits = self.model(share["features"], share["frames"], training=True, seed=seed)
-            losses = ctc_loss(
-                share["labels"], share["label_lengths"], logits, deepspeech.output_frames(share["frames"])
-            )
-            loss = tf.reduce_sum(losses) / share["global_utterances"]
-            penalty = tf.add_n(self.model.losses) / self.devices.replicas if self.model.losses else 0.0
-            objective = self.optimizer.scale_loss(loss + penalty)
-        variables = self.model.trainable_variables
-        gradients = tape.gradient(objective, variables)
-        if self.platform.training.precision == "mixed_float16":
-            gradients = spoilt_together(gradients)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        utterances = tf.math.count_nonzero(share["frames"], dtype=tf.float32)
-        return tf.reduce_sum(losses), utterances, tf.reduce_sum(tf.cast(share["frames"], tf.float32))
+    def _from_memory(self) -> tf.data.Dataset:
+        """As many batches of every shape as an epoch has, all of one shape the same."""
+        if not self._in_memory:
+            first, count = {}, Counter()
+            for batch in self._read(Order(seed=self.seed, epoch=0)):
+                frames = batch["features"].shape[1]
+                first.setdefault(frames, batch)
+                count[frames] += 1
+            self._in_memory = [(first[frames], count[frames]) for frames in first]
+        repeated = [tf.data.Dataset.from_tensors(batch).repeat(count) for batch, count in self._in_memory]
+        return reduce(tf.data.Dataset.concatenate, repeated)
 
     def _sample_batches(self) -> Iterator[dict[str, tf.Tensor]]:
         """Batches of three training utterances to generate from, filled up to the usual size."""
@@ -285,29 +262,3 @@ def _parts(variables: list[tf.keras.Variable], strategy: tf.distribute.Strategy)
     """The variable of every replica."""
     for variable in variables:
         yield from strategy.experimental_local_results(variable.value)
-
-
-def spoilt_together(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-    """NaN on all replicas if they are infinite or NaN on any: Keras's loss scaling asks the first replica only."""
-    spoilt = tf.add_n([tf.reduce_sum(tf.cast(~tf.math.is_finite(g), tf.float32)) for g in gradients])
-    anywhere = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, spoilt)
-    return [tf.where(anywhere > 0, tf.constant(float("nan"), g.dtype), g) for g in gradients]
-
-
-def model_config(workload: Workload) -> deepspeech.Config:
-    """The workload's model."""
-    return deepspeech.Config(
-        recipe=workload.recipe,
-        filters=workload.filters,
-        units=workload.units,
-        layers=workload.layers,
-        dropout=workload.dropout,
-        norm_momentum=workload.norm_momentum,
-    )
-
-
-def _shares(values: tf.Tensor, replicas: int) -> tf.Tensor:
-    """[B, ...] -> [R, B / R, ...]"""
-    shape = tf.shape(values)
-    cut = tf.reshape(values, tf.concat([[replicas, shape[0] // replicas], shape[1:]], 0))
-    return tf.ensure_shape(cut, [replicas, values.shape[0] // replicas, *values.shape[1:]])

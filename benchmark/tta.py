@@ -70,6 +70,7 @@ def _tables(block: Sequence[Group], question: Question) -> list[Table]:
     workload, measured = block[0].workload, [group for group in block if group.records]
     levels = tuple(f"{metric_name(level.metric)} {level.percent:g}" for level in block[0].levels)
     best = tuple(f"best {metric_name(metric)}" for metric in question.metrics)
+    speed = ("TFLOP/s", "input") if any(group.tflop_per_s is not None for group in measured) else ()
     minutes = tuple((g.label, *_run_cells(g), *map(_minutes_cell, g.levels)) for g in block)
     epochs = tuple((g.label, *(_cell(level.epoch, "g") for level in g.levels)) for g in measured)
     tables = [
@@ -77,8 +78,8 @@ def _tables(block: Sequence[Group], question: Question) -> list[Table]:
         Table(f"{workload}: epochs to a level", ("platform", *levels), epochs),
         Table(
             f"{workload}: the runs",
-            ("platform", "utterances/s", *best, "epochs", "minutes", "evaluating"),
-            tuple(map(_speed_cells, measured)),
+            ("platform", "utterances/s", *speed, *best, "epochs", "minutes", "evaluating"),
+            tuple(_speed_cells(group, with_flops=bool(speed)) for group in measured),
         ),
     ]
     return [table for table in tables if table.rows]
@@ -195,10 +196,19 @@ def _run_cells(group: Group) -> tuple[str, str]:
     return ("", "") if group.published else (str(len(group.records)), str(len(group.values("seed"))))
 
 
-def _speed_cells(group: Group) -> tuple[str, ...]:
+def _speed_cells(group: Group, *, with_flops: bool) -> tuple[str, ...]:
     best = [_cell(error, ".2f") for error in group.best.values()]
     share = _cell(group.evaluation_share, ".0%")
-    return group.label, figure(group.utterances_per_s), *best, _cell(group.epochs, "g"), figure(group.minutes), share
+    speed = (_cell(group.tflop_per_s, ".3g"), _cell(group.input_share, ".1%")) if with_flops else ()
+    return (
+        group.label,
+        figure(group.utterances_per_s),
+        *speed,
+        *best,
+        _cell(group.epochs, "g"),
+        figure(group.minutes),
+        share,
+    )
 
 
 def _minutes_cell(level: Level) -> str:
@@ -244,6 +254,8 @@ def _long_row(group: Group, level: Level, question: Question) -> dict[str, objec
         "best_percent": group.best.get(level.metric),
         "seconds_per_epoch": group.seconds_per_epoch,
         "utterances_per_s": group.utterances_per_s,
+        "tflop_per_s": group.tflop_per_s,
+        "input_share": group.input_share,
         "epochs": group.epochs,
         "run_minutes": group.minutes,
         "evaluation_share": group.evaluation_share,

@@ -61,6 +61,21 @@ def output_frames(input_frames, config: Config | None = None):
     return outputs * (outputs > 0) if isinstance(outputs, int) else outputs * tf.cast(outputs > 0, outputs.dtype)
 
 
+def flops(config: Config, *, training: bool = True) -> float:
+    """Floating-point operations of the model for one output frame; the CTC loss and element-wise work not counted.
+
+    Forward, a multiplication and an addition each: 2 (k F C + sum over LSTM layers of 4H (I + H) + H A), with kernel
+    k, features F, filters C, inputs I and units H of a layer, alphabet A. Training takes three times as many, for the
+    gradients of inputs and of weights are a product each; the convolution's inputs need none. At the paper's size
+    51,195,600 forward and 152,359,200 in training.
+    """
+    convolution = 2.0 * config.kernel * config.features * config.filters
+    inputs = [config.filters] + [config.units] * (config.layers - 1)
+    rest = 2.0 * sum(4 * config.units * (size + config.units) for size in inputs)
+    rest += 2.0 * config.units * config.alphabet
+    return 2 * convolution + 3 * rest if training else convolution + rest
+
+
 def build(config: Config) -> DeepSpeech:
     """A model with its weights made, under the distribution strategy and precision policy in force."""
     model = DeepSpeech(config)

@@ -46,6 +46,8 @@ def document(run: Run, ask: Ask) -> dict[str, object]:
         "levels": [_level(record, metric, percent, ask.window) for metric, percent in columns],
         "best_percent": group.best,
         "utterances_per_s": group.utterances_per_s,
+        "tflop_per_s": group.tflop_per_s,
+        "input_share": group.input_share,
         "evaluation_share": group.evaluation_share,
         "evaluations": [_evaluation(record, row) for row in record.evaluations],
         "warnings": warnings([record], groups, question),

@@ -28,7 +28,7 @@ def pool():
 @pytest.fixture(scope="module")
 def weights(tf):
     """Loud enough, moving averages included, that transcripts are long and differ."""
-    from benchmark.trainer import model_config
+    from benchmark.step import model_config
     from models import deepspeech
 
     rng = np.random.default_rng(5)
@@ -46,7 +46,7 @@ def weights(tf):
 def transcriber(tf, tone_features, weights):
     from benchmark.devices import Devices
     from benchmark.evaluation import Transcriber
-    from benchmark.trainer import model_config
+    from benchmark.step import model_config
     from models import deepspeech
 
     def make(*, replicas=1, batch=4, workload=TINY):

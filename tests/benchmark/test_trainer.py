@@ -110,13 +110,45 @@ def test_two_epochs_train_every_utterance_once_an_epoch_and_evaluate_all(make, t
     assert generated and all(len(sentences) == 3 and all(s.target for s in sentences) for sentences in generated)
 
 
-def test_training_lowers_the_loss(make, tmp_path):
-    record = run(make(workload=replace(TINY, dropout=0.0)), tmp_path / "r.csv", max_epochs=6)
+@pytest.mark.parametrize("precision", platforms.PRECISIONS)
+def test_every_precision_learns(make, tmp_path, tf, precision):
+    from benchmark import devices
+
+    trainer = make(workload=replace(TINY, dropout=0.0))
+    training = replace(trainer.platform.training, precision=precision)
+    trainer.platform = replace(trainer.platform, training=training)
+    devices._set_precision(precision)
+    try:
+        record = run(trainer, tmp_path / "r.csv", max_epochs=6)
+    finally:
+        devices._set_precision("float32")
+    scaled = isinstance(trainer.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+    assert scaled == (precision == "mixed_float16")
     first, last = (
         sum(row.loss * row.utterances for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch)
         for epoch in (1, 6)
     )
     assert last < 0.95 * first
+
+
+def test_a_train_row_says_what_arithmetic_it_took_and_how_long_it_waited_for_input(make, tmp_path, tone_features):
+    record = run(make(), tmp_path / "r.csv", max_epochs=1)
+    rows = [row for row in record.rows if row.phase is Phase.TRAIN]
+    assert all(0 < row.input_s < row.seconds for row in rows)
+    lengths = manifest.load(tone_features).lengths("train")
+    # T' frames, each 2 (2 x 11 x 93 x 8 + 3 x 4 x 8 (8 + 8) + 3 x 8 x 30) operations
+    frames = sum((length - 11) // 2 + 1 for length in lengths)
+    assert sum(row.tflop for row in rows) == pytest.approx(frames * 2 * (16368 + 1536 + 720) / 1e12, abs=1e-5)
+
+
+def test_batches_from_memory_are_as_many_as_read_ones_and_nothing_is_read(make, tmp_path, monkeypatch):
+    trainer = make(synthetic=True)
+    read_once = trainer._read
+    orders = []
+    monkeypatch.setattr(trainer, "_read", lambda order: (orders.append(order), read_once(order))[1])
+    record = run(trainer, tmp_path / "r.csv", max_epochs=2)
+    assert [row.epoch for row in record.evaluations] == [1, 2]
+    assert len(orders) == 1
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_seed_others(make, tmp_path):
@@ -159,7 +191,7 @@ def test_one_step_is_the_same_on_one_and_on_two_replicas_without_batch_statistic
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-6)
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_says_between_which_batches(make):
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_batch(make):
     from benchmark.journal import RunRecord
     from benchmark.trainer import Diverged
 
@@ -168,7 +200,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_says_between_which_batches(ma
     trainer.perform(Phase.CREATE, RunRecord(), plan)
     kernel = trainer.model.output_layer.kernel
     kernel.assign(kernel * float("nan"))
-    with pytest.raises(Diverged, match=r"between batches 1 and 2 \(epoch 1\)"):
+    with pytest.raises(Diverged, match=r"became nan at batch 1 \(epoch 1\)"):
         trainer.perform(Phase.TRAIN, RunRecord(), plan)
 
 
@@ -256,7 +288,7 @@ def test_a_swap_keeps_the_precision(make, tmp_path):
 
 
 def test_gradients_that_one_replica_spoils_are_spoilt_on_all(tf):
-    from benchmark.trainer import spoilt_together
+    from benchmark.step import spoilt_together
 
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
@@ -334,19 +366,4 @@ def test_a_checkpoint_brings_back_weights_moving_averages_and_optimiser(make, tf
 def test_both_recipes_and_both_paddings_train(make, tmp_path, recipe):
     workload = replace(TINY, recipe=recipe, padding="fixed", max_frames=200, augment="specaugment")
     record = run(make(workload=workload), tmp_path / "r.csv", max_epochs=1)
-    assert np.isfinite(losses(record)).all() and record.evaluated_epoch == 1
-
-
-def test_mixed_float16_trains_with_loss_scaling(make, tmp_path, tf):
-    from benchmark import devices
-
-    trainer = make()
-    training = replace(trainer.platform.training, precision="mixed_float16")
-    trainer.platform = replace(trainer.platform, training=training)
-    devices._set_precision("mixed_float16")
-    try:
-        record = run(trainer, tmp_path / "r.csv", max_epochs=1)
-    finally:
-        devices._set_precision("float32")
-    assert isinstance(trainer.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
     assert np.isfinite(losses(record)).all() and record.evaluated_epoch == 1

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from benchmark.doubts import warnings
 from benchmark.journal import COLUMNS, Identity, Journal, JournalError, Outcome, Row, RunRecord, read
 from benchmark.judge import JudgeError, Question, judge
 from benchmark.phases import Phase
-from benchmark.tables import plain
+from benchmark.tables import Table, plain
 from benchmark.tta import main, report, report_parts
 
 ROOT = Path(__file__).parents[2]
@@ -471,6 +472,18 @@ def test_a_resumed_attempt_compiles_again():
     assert record.throughputs == [100.0, 200.0]
 
 
+def test_flops_and_the_wait_for_input_are_told_where_rows_have_them_without_the_rows_that_compile():
+    rows = [replace(row, tflop=30.0, input_s=row.seconds * 0.1) for row in trained(100.0, 50.0, 8.0, 12.0)]
+    rows[0] = replace(rows[0], input_s=99.0)
+    record = RunRecord(tuple(rows))
+    assert record.tflop_per_s == 60 / 20
+    assert record.input_share == pytest.approx(0.1)
+    assert "10.0% of training waited for input" in doubts([record])
+    (table,) = [t for t in report_parts([record], Question()) if isinstance(t, Table) and t.title.endswith("the runs")]
+    assert table.header[1:4] == ("utterances/s", "TFLOP/s", "input") and table.rows[0][2:4] == ("3", "10.0%")
+    assert RunRecord(tuple(trained(9.0))).input_share is None
+
+
 def test_throughput_of_several_runs_is_the_median_of_theirs():
     # of one run 100, of the other 50 however many rows it has: 75
     runs = [RunRecord(tuple(trained(9.0, 9.0, 8.0))), RunRecord(tuple(trained(9.0, 9.0, 16.0, 16.0, 16.0, 16.0)))]
@@ -704,11 +717,11 @@ def long_run(number: int, chance: random.Random):
     started_s = 0.0
     for line in range(1000):
         seconds = round(chance.uniform(5, 15), 6)
-        phase, results = "train", f"{chance.random() * 9},,,,"
+        phase, results = "train", f"0.01,4.5,{chance.random() * 9},,,,,"
         if line % 20 == 19:
-            phase, results = "evaluate", f",{9000 / (line + 99)},{5000 / (line + 99)},{chance.random()},1.5"
+            phase, results = "evaluate", f",,,{9000 / (line + 99)},{5000 / (line + 99)},{chance.random()},1.5,"
         yield (
-            f"1,r{number},1,sys1,mini,paper,{number},4,CPU,no,96,float32,ab12,greedy,resident,cd34,{phase},"
+            f"2,r{number},1,sys1,mini,paper,{number},4,CPU,no,96,float32,ab12,greedy,resident,cd34,{phase},"
             f"{line // 20 + 1},{line * 50},{started_s:.6f},{seconds},4800,{chance.random() * 1e5},{results}\n"
         )
         started_s += seconds

@@ -66,3 +66,30 @@ def test_an_empty_utterance_has_no_loss_and_no_gradient(tf, ctc_loss):
     gradient = tape.gradient(losses, logits)
     assert float(losses[1]) == 0.0 and float(losses[0]) > 0
     assert not np.any(gradient[1]) and np.any(gradient[0])
+
+
+def test_on_a_gpu_cudnns_kernel_gives_the_cpus_losses_and_gradients(tf, ctc_loss):
+    if not tf.config.list_logical_devices("GPU"):
+        pytest.skip("no GPU")
+    rng = np.random.default_rng(2)
+    logits = tf.constant(rng.normal(size=(4, 700, 30)), tf.float32)
+    labels = tf.constant(rng.integers(0, 29, size=(4, 300)), tf.int32)
+    for longest in (256, 300):  # what cuDNN takes, and what goes to the CPU
+        lengths = tf.constant([longest, 3, 100, 0])
+        frames = tf.constant([700, 9, 500, 0])
+        results = []
+        for kernel in ("cudnn", "cpu"):
+            with tf.GradientTape() as tape:
+                tape.watch(logits)
+                losses = ctc_loss(labels, lengths, logits, frames, kernel=kernel)
+            results.append((losses, tape.gradient(losses, logits)))
+        for found, expected in zip(*results, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_without_a_gpu_the_kernel_is_the_cpus(tf):
+    from models.ctc import kernel_for
+
+    if tf.config.list_logical_devices("GPU"):
+        pytest.skip("a GPU is there")
+    assert kernel_for() == "cpu"
