@@ -4,7 +4,7 @@
     totals = step.segment(iterator, tf.constant(0), tf.constant(50))        # Totals of 50 batches
     float(totals.loss), float(totals.input_s)
 
-The iterator is of a distributed dataset: to every replica its share of a batch (`shares` cuts one). Gradients are
+The iterator is of a `distributed` dataset: to every replica its share of a batch. Gradients are
 summed over replicas and divided by the utterances of the global batch, so that a batch means the same on any number
 of replicas. Dropout depends on seed, step and replica alone.
 """
@@ -46,7 +46,7 @@ class TrainStep:
         with devices.strategy.scope():
             self.model = deepspeech.build(config)
             # The paper's: AdaDelta with learning rate 1.0, rho .95, epsilon 1e-8, no clipping.
-            self.optimizer = tf.keras.optimizers.Adadelta(learning_rate=1.0, rho=0.95, epsilon=1e-8, name="adadelta")
+            self.optimizer = Adadelta(learning_rate=1.0, rho=0.95, epsilon=1e-8, name="adadelta")
             if precision == "mixed_float16":
                 self.optimizer = tf.keras.mixed_precision.LossScaleOptimizer(self.optimizer, name="loss_scale")
             self.optimizer.build(self.model.trainable_variables)
@@ -108,10 +108,43 @@ class TrainStep:
         self.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
 
 
+class Adadelta(tf.keras.optimizers.Adadelta):
+    """Keras's formula and variables, updated by TensorFlow's kernel: once through memory, not a dozen times."""
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        number = self._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyAdadelta(
+            var=variable.handle,
+            accum=self._accumulated_grads[number].value.handle,
+            accum_update=self._accumulated_delta_vars[number].value.handle,
+            lr=tf.cast(learning_rate, variable.dtype),
+            rho=self.rho,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
+
+def distributed(batches: tf.data.Dataset, devices: Devices) -> tf.distribute.DistributedDataset:
+    """Batches as TrainStep.segment wants them: cut, if there are several replicas."""
+    if devices.replicas == 1:
+        shared = batches.map(lambda batch: _numbers(batch) | {"global_utterances": _utterances(batch)})
+    else:
+        shared = batches.map(lambda batch: shares(batch, devices.replicas)).unbatch()
+    return devices.strategy.distribute_datasets_from_function(lambda context: shared)
+
+
 def shares(batch: dict[str, tf.Tensor], replicas: int) -> dict[str, tf.Tensor]:
     """A batch cut for the replicas, [B, ...] -> [R, B / R, ...], each told the utterances of all."""
-    total = tf.math.count_nonzero(batch["frames"], dtype=tf.float32)
-    return {name: _cut(batch[name], replicas) for name in NUMERIC} | {"global_utterances": tf.fill([replicas], total)}
+    cut = {name: _cut(values, replicas) for name, values in _numbers(batch).items()}
+    return cut | {"global_utterances": tf.fill([replicas], _utterances(batch))}
+
+
+def _numbers(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {name: batch[name] for name in NUMERIC}
+
+
+def _utterances(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    return tf.math.count_nonzero(batch["frames"], dtype=tf.float32)
 
 
 def _cut(values: tf.Tensor, replicas: int) -> tf.Tensor:

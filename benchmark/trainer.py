@@ -26,9 +26,9 @@ from benchmark.devices import Devices, tf
 from benchmark.evaluation import Evaluated, Transcriber
 from benchmark.journal import Outcome, RunRecord
 from benchmark.phases import Phase, Plan, segment_batches
-from benchmark.step import TrainStep, model_config, shares
+from benchmark.step import TrainStep, distributed, model_config
 from benchmark.workloads import Workload
-from features.batches import Order, read_batches
+from features.batches import Order, dataset_options, read_batches
 from features.extract import FRAME_STEP_S
 from models import deepspeech
 from models.decoders import Decoder
@@ -206,9 +206,7 @@ class Trainer:
 
     def _distributed(self, order: Order) -> tf.distribute.DistributedDataset:
         """One epoch of batches, each cut into a share for every replica."""
-        batches = self._from_memory() if self.synthetic else self._read(order)
-        cut = batches.map(lambda batch: shares(batch, self.devices.replicas)).unbatch()
-        return self.strategy.distribute_datasets_from_function(lambda context: cut)
+        return distributed(self._from_memory() if self.synthetic else self._read(order), self.devices)
 
     def _read(self, order: Order) -> tf.data.Dataset:
         return read_batches(
@@ -233,7 +231,7 @@ class Trainer:
                 count[frames] += 1
             self._in_memory = [(first[frames], count[frames]) for frames in first]
         repeated = [tf.data.Dataset.from_tensors(batch).repeat(count) for batch, count in self._in_memory]
-        return reduce(tf.data.Dataset.concatenate, repeated)
+        return reduce(tf.data.Dataset.concatenate, repeated).with_options(dataset_options())
 
     def _sample_batches(self) -> Iterator[dict[str, tf.Tensor]]:
         """Batches of three training utterances to generate from, filled up to the usual size."""

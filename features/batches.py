@@ -139,7 +139,18 @@ def read_batches(
         dataset = dataset.map(spec_augment(int(rng.integers(1 << 31)) if rng is not None else 0))
     elif augment != "none":
         raise ValueError(f"augment is {augment!r}; expected none or specaugment")
-    return _in_buckets(dataset, layout).map(lambda batch: _filled_up(batch, layout.batch)).prefetch(buffer)
+    batches = _in_buckets(dataset, layout).map(lambda batch: _filled_up(batch, layout.batch))
+    return batches.prefetch(buffer).with_options(dataset_options())
+
+
+def dataset_options() -> tf.data.Options:
+    """The platform's readers and buffer are all there is: no tuning of them on the way, one thread a reader."""
+    tf = import_tensorflow()
+    options = tf.data.Options()
+    # Tuning sleeps ever longer, and giving up an iterator waits for it: 4.8 s after 5.5 s of reading.
+    options.autotune.enabled = False
+    options.threading.max_intra_op_parallelism = 1
+    return options
 
 
 def _shard_paths(folder: Path, manifest: Manifest, role_or_subset: str) -> list[str]:
@@ -159,35 +170,52 @@ def _utterance(record: tf.Tensor, manifest: Manifest, normalisation: str) -> dic
 
 
 def normalise(features: tf.Tensor, normalisation: str) -> tf.Tensor:
-    """[T, 93] -> [T, 93]: "none"; "frame-l2", frames of length 1; "utterance", features of mean 0 and variance 1."""
+    """[T, 93] -> [T, 93]: "none"; "frame-l2", frames of length 1; "utterance", features of mean 0 and variance 1.
+
+    As float32, but "none": those are half as much to put into a batch as they are stored.
+    """
     tf = import_tensorflow()
     if normalisation == "frame-l2":
-        return tf.math.l2_normalize(features, axis=1)
+        return tf.math.l2_normalize(tf.cast(features, tf.float32), axis=1)
     if normalisation == "utterance":
-        mean, variance = tf.nn.moments(features, 0)
-        return (features - mean) * tf.math.rsqrt(variance + 1e-6)
+        features = tf.cast(features, tf.float32)
+        centred = features - tf.reduce_mean(features, 0)  # tf.nn.moments would do this, and we again
+        return centred * tf.math.rsqrt(tf.reduce_mean(tf.square(centred), 0) + 1e-6)
     if normalisation != "none":
         raise ValueError(f"normalisation is {normalisation!r}; expected one of {NORMALISATIONS}")
     return features
 
 
 def _in_buckets(dataset: tf.data.Dataset, layout: Layout) -> tf.data.Dataset:
-    # tf.data's boundaries are exclusive and it pads to boundary - 1, hence edge + 1. Labels get padded as far.
-    boundaries = [edge + 1 for edge in layout.edges]
-    sizes = [layout.batch] * (len(boundaries) + 1)
-    return dataset.bucket_by_sequence_length(
-        lambda utterance: utterance["frames"], boundaries, sizes, pad_to_bucket_boundary=True
-    )
+    """Batches padded to the first edge that fits, as bucket_by_sequence_length makes them, for fewer operations."""
+    tf = import_tensorflow()
+    edges = tf.constant(layout.edges, tf.int64)
+
+    def bucket(utterance: dict[str, tf.Tensor]) -> tf.Tensor:
+        frames = tf.cast(utterance["frames"], tf.int64)
+        return tf.searchsorted(edges, frames[None], out_type=tf.int64)[0]
+
+    def batches(of_bucket: tf.data.Dataset, number: int | tf.Tensor) -> tf.data.Dataset:
+        shapes = {  # features are padded to the edge, and labels as far
+            name: [edges[number] if size is None else size for size in spec.shape]
+            for name, spec in dataset.element_spec.items()
+        }
+        return of_bucket.padded_batch(layout.batch, shapes)
+
+    if len(layout.edges) == 1:
+        return batches(dataset, 0)
+    return dataset.group_by_window(bucket, lambda number, window: batches(window, number), window_size=layout.batch)
 
 
 def _filled_up(batch: dict[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:
-    """Add empty utterances until there are `size`."""
+    """Features as float32, and empty utterances until there are `size`. A full batch, most are, is not copied."""
     tf = import_tensorflow()
+    batch = batch | {"features": tf.cast(batch["features"], tf.float32)}
+    missing = size - tf.shape(batch["frames"])[0]
 
     def fill(values: tf.Tensor) -> tf.Tensor:
-        missing = [[0, size - tf.shape(values)[0]]] + [[0, 0]] * (values.shape.rank - 1)
-        return tf.ensure_shape(
-            tf.pad(values, missing, constant_values="" if values.dtype == tf.string else 0), [size, *values.shape[1:]]
-        )
+        paddings = [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)
+        return tf.pad(values, paddings, constant_values="" if values.dtype == tf.string else 0)
 
-    return {name: fill(values) for name, values in batch.items()}
+    filled = tf.cond(missing > 0, lambda: {name: fill(values) for name, values in batch.items()}, lambda: batch)
+    return {name: tf.ensure_shape(values, [size, *values.shape[1:]]) for name, values in filled.items()}

@@ -28,6 +28,8 @@ MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 80, 80.0, 8000.0
 MFCCS = 13
 FEATURES = MFCCS + MEL_BANDS
 LOG_FLOOR = 1e-6
+CHUNK_FRAMES = 256
+"""Transformed at a time: what is in between stays small, however long the recording."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,29 @@ def features(samples: np.ndarray) -> np.ndarray:
         float32 [T, 93], T = ceil(S / 160).
     """
     frames = frame_count(len(samples))
-    padding = (frames - 1) * STEP_SAMPLES + FRAME_SAMPLES - len(samples)
-    padded = np.pad(samples, (0, max(padding, 0)))
-    spectrum = np.abs(librosa.stft(padded, n_fft=FFT_SIZE, hop_length=STEP_SAMPLES, window="hann", center=False))
-    log_mel = np.log(spectrum[:, :frames].T @ mel_weights() + LOG_FLOOR)
-    mfcc = scipy.fft.dct(log_mel, type=2, axis=1)[:, :MFCCS] / np.sqrt(2.0 * MEL_BANDS)
-    return np.concatenate([mfcc, log_mel], axis=1, dtype=np.float32)
+    padded = np.zeros((frames - 1) * STEP_SAMPLES + FRAME_SAMPLES, np.float32)
+    padded[: len(samples)] = samples[: len(padded)]
+    framed = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[::STEP_SAMPLES]  # [T, 512], a view
+    result = np.empty((frames, FEATURES), np.float32)
+    for start in range(0, frames, CHUNK_FRAMES):
+        chunk = slice(start, start + CHUNK_FRAMES)
+        spectrum = np.abs(scipy.fft.rfft(framed[chunk] * _window()).astype(np.complex64))
+        log_mel = np.log(spectrum @ mel_weights() + np.float32(LOG_FLOOR), out=result[chunk, MFCCS:])
+        np.matmul(log_mel, _dct(), out=result[chunk, :MFCCS])
+    return result
+
+
+@cache
+def _window() -> np.ndarray:
+    """float64 [512]: Hann, periodic. In float32 the transform drowns near-silent bands in its rounding."""
+    return librosa.filters.get_window("hann", FRAME_SAMPLES)
+
+
+@cache
+def _dct() -> np.ndarray:
+    """float32 [80, 13]: log-mel energies to MFCC."""
+    cosines = scipy.fft.dct(np.eye(MEL_BANDS), type=2, axis=1)[:, :MFCCS]
+    return (cosines / np.sqrt(2.0 * MEL_BANDS)).astype(np.float32)
 
 
 @cache

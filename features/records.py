@@ -161,13 +161,13 @@ def file_digest(path: Path) -> str:
 
 
 def parse(serialized: tf.Tensor, settings: manifest.Settings) -> dict[str, tf.Tensor]:
-    """One serialized Example -> id [], sentence [], labels int32 [L], features float32 [T, 93], frames int32 []."""
+    """One serialized Example -> id [], sentence [], labels int32 [L], features as stored [T, 93], frames int32 []."""
     tf = import_tensorflow()
 
     names = ("id", "sentence", "labels", "features")
     fields = tf.io.parse_single_example(serialized, {name: tf.io.FixedLenFeature([], tf.string) for name in names})
     stored = tf.io.decode_raw(fields["features"], tf.as_dtype(settings.dtype))
-    matrix = tf.cast(tf.reshape(stored, [-1, settings.features]), tf.float32)
+    matrix = tf.reshape(stored, [-1, settings.features])
     return {
         "id": fields["id"],
         "sentence": fields["sentence"],

@@ -265,7 +265,7 @@ def test_logs_of_all_kinds_of_runs_pass_the_compliance_checker(tmp_path, run):
 def test_the_optimiser_in_the_log_is_the_one_that_the_trainer_trains_with():
     tree = ast.parse((ROOT / "benchmark" / "step.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    (call,) = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "Adadelta"]
+    (call,) = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Adadelta"]
     given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
     trained_with = {"opt_name": given.pop("name"), "opt_base_learning_rate": given.pop("learning_rate")}
     trained_with |= {f"opt_adadelta_{name}": value for name, value in given.items()}

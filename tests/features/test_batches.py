@@ -1,9 +1,12 @@
+import threading
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import manifest
+from features import batches, manifest
 from features.batches import Layout, Order, normalise, read_batches
 
 
@@ -18,17 +21,17 @@ def read(tf, tone_features):
     layout = Layout.bucketed(found.lengths("train"), batch=4, buckets=3)
 
     def reader(**options):
-        options = {"readers": 2, "buffer": 2, "order": Order(seed=1, epoch=1)} | options
-        return read_batches(tone_features, found, options.pop("role", "train"), layout, **options)
+        options = {"readers": 2, "buffer": 2, "order": Order(seed=1, epoch=1), "layout": layout} | options
+        return read_batches(tone_features, found, options.pop("role", "train"), options.pop("layout"), **options)
 
     reader.layout, reader.lengths = layout, found.lengths("train")
     return reader
 
 
 def test_every_utterance_comes_exactly_once_an_epoch_and_batches_are_counted_right(read):
-    batches = ids(read())
-    assert sorted(sum(batches, [])) == sorted({i for batch in batches for i in batch}) and len(sum(batches, [])) == 21
-    assert len(batches) == read.layout.batches(read.lengths)
+    found = ids(read())
+    assert sorted(sum(found, [])) == sorted({i for batch in found for i in batch}) and len(sum(found, [])) == 21
+    assert len(found) == read.layout.batches(read.lengths)
 
 
 def test_batches_are_full_and_padded_to_their_bucket_with_empty_utterances_last(read):
@@ -45,6 +48,98 @@ def test_the_order_depends_on_seed_and_epoch_and_not_on_readers(read):
     assert ids(read(readers=5, buffer=1)) == first
     assert ids(read(order=Order(seed=1, epoch=2))) != first
     assert ids(read(order=Order(seed=2, epoch=1))) != first
+
+
+def test_one_length_for_all_is_one_bucket_of_every_utterance(read):
+    found = list(read(layout=Layout.fixed(max(read.lengths), batch=4)))
+    assert [batch["features"].shape for batch in found] == [(4, max(read.lengths), 93)] * 6  # 21 of 4: 5 full, and 1
+    assert [int((batch["frames"].numpy() > 0).sum()) for batch in found] == [4, 4, 4, 4, 4, 1]
+    assert len({i for batch in ids(found) for i in batch}) == 21
+
+
+@pytest.mark.parametrize("edges", [(40,), (10, 25, 40)])
+def test_buckets_are_those_of_tf_data(tf, edges):
+    frames = np.random.default_rng(0).integers(1, 41, 50).tolist() + [10, 11, 25, 26, 40]
+
+    def utterances():
+        for number, count in enumerate(frames):
+            yield {"features": np.full([count, 2], number, np.float32), "frames": count}
+
+    signature = {"features": tf.TensorSpec([None, 2], tf.float32), "frames": tf.TensorSpec([], tf.int32)}
+    dataset = tf.data.Dataset.from_generator(utterances, output_signature=signature)
+    theirs = dataset.bucket_by_sequence_length(
+        lambda utterance: utterance["frames"],
+        [edge + 1 for edge in edges],  # their boundaries are exclusive, and they pad to one less
+        [4] * (len(edges) + 1),
+        pad_to_bucket_boundary=True,
+    )
+    ours = batches._in_buckets(dataset, Layout(4, edges))
+    for our, their in zip(ours, theirs, strict=True):
+        for name in signature:
+            np.testing.assert_array_equal(our[name], their[name])
+
+
+class Busy:
+    """An identity for tf.data that counts its calls, and how many run at the same time at most."""
+
+    def __init__(self, tf):
+        self.tf, self.calls, self.now, self.most, self.lock = tf, 0, 0, 0, threading.Lock()
+
+    def __call__(self, value):
+        def call(array):
+            with self.lock:
+                self.calls, self.now = self.calls + 1, self.now + 1
+                self.most = max(self.most, self.now)
+            time.sleep(0.02)
+            with self.lock:
+                self.now -= 1
+            return array
+
+        same = self.tf.numpy_function(call, [value], value.dtype)
+        return self.tf.ensure_shape(same, value.shape)
+
+
+@pytest.mark.parametrize("readers", [1, 2, 3])
+def test_as_many_records_are_read_and_parsed_at_once_as_there_are_readers(tf, read, monkeypatch, readers):
+    reading, parsing = Busy(tf), Busy(tf)
+    open_shard, parse = batches.open_shard, batches.parse
+    monkeypatch.setattr(batches, "open_shard", lambda path, settings: open_shard(path, settings).map(reading))
+    monkeypatch.setattr(batches, "parse", lambda record, settings: parse(parsing(record), settings))
+    threads = tf.data.Options()
+    threads.threading.private_threadpool_size = 16  # or a small machine's own pool is the limit
+    assert len(ids(read(readers=readers).with_options(threads))) > 0
+    assert reading.calls == parsing.calls == 21
+    assert (reading.most, parsing.most) == (readers, readers)
+
+
+@pytest.mark.parametrize("buffer", [1, 5])
+def test_as_many_batches_are_made_ahead_as_the_buffer_holds_and_no_more(tf, read, monkeypatch, buffer):
+    made, filled_up = Busy(tf), batches._filled_up
+
+    def counted(batch, size):
+        batch = filled_up(batch, size)
+        return batch | {"frames": made(batch["frames"])}
+
+    monkeypatch.setattr(batches, "_filled_up", counted)
+    iterator = iter(read(buffer=buffer, layout=Layout.fixed(max(read.lengths), batch=1)))  # 21 batches
+    next(iterator)
+    until = time.monotonic() + 10
+    while made.calls < 1 + buffer and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.2)  # for any more that should not come
+    assert made.calls == 1 + buffer  # the one that was taken, and the buffer
+
+
+def test_nothing_is_tuned_while_it_runs_and_a_reader_is_one_thread(read):
+    # With tuning on, giving up a dataset that ran for t seconds waited for up to t more.
+    options = read().options()
+    assert options.autotune.enabled is False and options.threading.max_intra_op_parallelism == 1
+
+
+@pytest.mark.parametrize("normalisation", batches.NORMALISATIONS)
+def test_features_are_float32_however_they_are_stored_and_normalised(tf, read, normalisation):
+    spec = read(normalisation=normalisation).element_spec["features"]
+    assert spec.dtype == tf.float32 and spec.shape.as_list() == [4, None, 93]
 
 
 def test_without_an_order_it_is_the_shards_own(read):
@@ -82,6 +177,19 @@ def test_normalisation_by_utterance_frame_and_not_at_all(tf):
     assert normalise(x, "none") is x
     with pytest.raises(ValueError, match="expected one of"):
         normalise(x, "batch")
+
+
+def test_normalisation_of_float16_is_that_of_numpy_in_float64_and_silence_becomes_zero(tf):
+    # As log-mel energies are: from -14 to 5, one band all but constant.
+    x = np.random.default_rng(0).uniform(-14, 5, [1200, 93]).astype(np.float16)
+    x[:, 7] = np.where(np.arange(1200) < 3, -13.80, -13.8155)
+    x[:, 8] = -13.8155
+    exact = x.astype(np.float64)
+    expected = (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-6)
+    found = normalise(tf.constant(x), "utterance").numpy()
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.delete(found, 8, 1), np.delete(expected, 8, 1), rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(found[:, 8], 0, atol=1e-2)  # its mean's last digit, 1e-6, by 1 / sqrt(1e-6)
 
 
 def test_specaugment_masks_some_bands_and_frames_and_nothing_else_and_repeats_by_seed(read):
