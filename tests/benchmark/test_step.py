@@ -14,7 +14,7 @@ def trained(tf, optimizer, strategy, *, steps):
     @tf.function
     def step(gradients):
         def on_replica():  # where each has gradients of its own, all alike
-            optimizer.apply_gradients(zip(map(tf.identity, gradients), variables, strict=True))
+            optimizer.apply_gradients(zip([tf.identity(g) for g in gradients], variables, strict=True))
 
         strategy.run(on_replica)
 
