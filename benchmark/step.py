@@ -120,7 +120,7 @@ class Adadelta(tf.keras.optimizers.Adadelta):
             lr=tf.cast(learning_rate, variable.dtype),
             rho=self.rho,
             epsilon=self.epsilon,
-            grad=gradient,
+            grad=tf.cast(gradient, variable.dtype),
         )
 
 

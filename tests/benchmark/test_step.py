@@ -8,7 +8,7 @@ def trained(tf, optimizer, strategy, *, steps):
     """Weights and accumulators after a few steps along gradients drawn from a fixed seed."""
     with strategy.scope():
         optimizer = optimizer(learning_rate=1.0, rho=0.95, epsilon=1e-8)
-        variables = [tf.keras.Variable(np.random.default_rng(n).normal(size=(3, 5))) for n in range(2)]
+        variables = [tf.keras.Variable(np.random.default_rng(n).normal(size=(3, 5)), dtype="float32") for n in range(2)]
         optimizer.build(variables)
 
     @tf.function
