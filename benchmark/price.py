@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import statistics
 import sys
 from collections.abc import Sequence
@@ -28,9 +29,10 @@ from benchmark.journal import METRICS, JournalError, RunRecord, read
 from benchmark.judge import PAPER_WORKLOAD, Group, JudgeError, Level, Question, judge, metric_name
 from benchmark.options import percent
 from benchmark.tables import Table, figure, show
-from platforms import PlatformError, Price
+from platforms import LARGEST, PlatformError, Price
 
 HOURS_A_YEAR = 365.25 * 24
+LONGEST_YEARS = 1000
 PUBLISHED_RIGS = {"Sys1$": "sys1", "Sys2$": "sys2", "Sys10$": "sys10"}
 
 
@@ -47,12 +49,14 @@ class Terms:
     kwh_price: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.years > 0:
-            raise PriceError(f"years is {self.years}; expected more than 0")
+        if not 0 < self.years <= LONGEST_YEARS:
+            raise PriceError(f"years is {self.years}; expected more than 0, at most {LONGEST_YEARS}")
         if not 0 < self.duty <= 1:
             raise PriceError(f"duty is {self.duty}; expected more than 0, at most 1: the share of its time in use")
-        if self.kwh_price is not None and not self.kwh_price >= 0:
-            raise PriceError(f"kwh-price is {self.kwh_price}; expected at least 0")
+        if self.hours < 1:  # nor a division by 0
+            raise PriceError(f"{self.years} years at a duty of {self.duty} are under an hour of use; expected more")
+        if self.kwh_price is not None and not 0 <= self.kwh_price <= LARGEST:
+            raise PriceError(f"kwh-price is {self.kwh_price}; expected 0 to {LARGEST}")
 
     @property
     def hours(self) -> float:
@@ -209,8 +213,8 @@ def _mean_power_w(path: Path, gpus: int) -> float | None:
             sums, counts = [0.0] * len(columns), [0] * len(columns)
             for row in rows:
                 for place, n in enumerate(columns):
-                    if n < len(row) and row[n]:
-                        sums[place] += float(row[n])
+                    if n < len(row) and row[n] and 0 <= (watts := float(row[n])) <= LARGEST:  # nor NaN
+                        sums[place] += watts
                         counts[place] += 1
     except (OSError, ValueError, csv.Error):
         return None
@@ -293,10 +297,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         groups = judge([read(path) for path in options.journals], question)
         show(report_parts([g for g in groups if g.records or g.workload == PAPER_WORKLOAD], terms))
-        return 0
+        sys.stdout.flush()
     except (JournalError, JudgeError, PriceError) as error:
         print(f"benchmark.price: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # | head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python flushes into the pipe once more
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -28,7 +28,8 @@ def show(parts: Sequence[str | Table]) -> None:
     if sys.stdout.isatty():
         print_rich(parts)
     else:
-        print(plain(parts))
+        encoding = sys.stdout.encoding or "utf-8"  # a path may hold bytes that it has no characters for
+        print(plain(parts).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def plain(parts: Iterable[str | Table]) -> str:

@@ -50,7 +50,7 @@ class Workload:
     normalisation: str = "utterance"
     augment: str = "none"
     padding: str = "bucket"
-    buckets: int = 4
+    buckets: int = 10
     max_frames: int = 1670
     decoder: str = "greedy"
     beam_width: int = 256

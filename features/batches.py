@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 INTERLEAVED_SHARDS = 16
 SHUFFLE_WINDOW = 1024
-EDGE_STEP_FRAMES = 8
+EDGE_STEP_FRAMES = 2  # the convolution's stride
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,28 @@ class Layout:
 
     @classmethod
     def bucketed(cls, lengths: Iterable[int], *, batch: int, buckets: int) -> Layout:
-        """At most `buckets` buckets whose edges, multiples of 8 frames, leave the least padding."""
+        """At most `buckets` buckets whose edges, multiples of 2 frames, leave the least padding.
+
+        The empty utterances that fill up a bucket's last batch are padding too: in a small corpus it matters more
+        that buckets hold whole batches than that there are many. Exact: the best k buckets up to an edge are the
+        best k - 1 up to an earlier one, and one more.
+        """
         steps = Counter(-(-length // EDGE_STEP_FRAMES) for length in lengths)
-        best: dict[int, tuple[int, tuple[int, ...]]] = {0: (0, ())}  # last edge -> frames so far, edges so far
-        for _ in range(min(buckets, len(steps))):
-            best |= {
-                edge: min(
-                    (frames + edge * sum(n for step, n in steps.items() if last < step <= edge), (*edges, edge))
-                    for last, (frames, edges) in best.items()
-                    if last <= edge
-                )
-                for edge in steps
-            }
-        edges = best[max(steps)][1]
-        return cls(batch, tuple(edge * EDGE_STEP_FRAMES for edge in sorted(set(edges))))
+        edges = sorted(steps)
+        below = np.cumsum([0, *(steps[edge] for edge in edges)])  # utterances that end before each edge, or after all
+        count = below[1:, None] - below[None, :-1]  # in a bucket, by its last edge and the first one
+        padded = np.where(count > 0, -(-count // batch) * np.array(edges)[:, None], np.inf)
+        best, firsts, totals = np.array([0.0] + [np.inf] * len(edges)), [], []
+        for _ in range(min(buckets, len(edges))):
+            sums = best[:-1] + padded
+            firsts.append(sums.argmin(1))
+            best = np.array([np.inf, *sums.min(1)])
+            totals.append(best[-1])
+        chosen, last = [], len(edges)
+        for first in reversed(firsts[: np.argmin(totals) + 1]):
+            chosen.append(edges[last - 1] * EDGE_STEP_FRAMES)
+            last = first[last - 1]
+        return cls(batch, tuple(reversed(chosen)))
 
     @classmethod
     def fixed(cls, frames: int, *, batch: int) -> Layout:

@@ -108,10 +108,15 @@ def _places(runs: Sequence[Run], out: str, pattern: str) -> list[Path]:
 
 
 def _write(place: Path, text: str) -> None:
+    """Written beside and linked, so that a file of that name is whole, and none that is there is lost."""
+    beside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        try:
+            beside.write_text(text, encoding="utf-8", newline="\n")
+            place.hardlink_to(beside)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise ExportError(f"{place}: cannot be written ({error.strerror}); choose another -o") from None
 

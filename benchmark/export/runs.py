@@ -69,9 +69,12 @@ class Run:
     def hardest_wer(self) -> float:
         """The lowest of the WER levels that the run aimed at, in percent."""
         try:
-            return min(float(level) for level in self._facts_needed()["plan"]["targets"]["wer"])
-        except (KeyError, TypeError, ValueError):
-            raise ExportError(f"{self.facts_path}: no levels at plan.targets.wer; name one by --level") from None
+            level = min(float(level) for level in self._facts_needed()["plan"]["targets"]["wer"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            level = math.nan
+        if not 0 <= level < math.inf:
+            raise ExportError(f"{self.facts_path}: no levels at plan.targets.wer; name one by --level")
+        return level
 
     def _facts_needed(self) -> dict[str, object]:
         if self.facts is None:

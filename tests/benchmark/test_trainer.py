@@ -141,6 +141,19 @@ def test_a_train_row_says_what_arithmetic_it_took_and_how_long_it_waited_for_inp
     assert sum(row.tflop for row in rows) == pytest.approx(frames * 2 * (16368 + 1536 + 720) / 1e12, abs=1e-5)
 
 
+def test_buckets_cost_one_trace_of_the_training_step_and_at_most_one_each_of_the_loops(make, tmp_path):
+    from models import lstm
+
+    loops = (lstm._xla_forward, lstm._xla_backward_loop)  # 8 units fill no vector, so XLA compiles for each shape
+    before = [loop.experimental_get_tracing_count() for loop in loops]
+    trainer = make(workload=replace(TINY, buckets=3))
+    run(trainer, tmp_path / "r.csv", max_epochs=2)
+    assert len(trainer.layout.edges) == 3
+    assert trainer._train_segment.experimental_get_tracing_count() == 1
+    for loop, count in zip(loops, before, strict=True):
+        assert loop.experimental_get_tracing_count() - count <= 3
+
+
 def test_batches_from_memory_are_as_many_as_read_ones_and_nothing_is_read(make, tmp_path, monkeypatch):
     trainer = make(synthetic=True)
     read_once = trainer._read

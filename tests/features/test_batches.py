@@ -1,13 +1,18 @@
 import threading
 import time
+from itertools import combinations
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features import batches, manifest
 from features.batches import Layout, Order, normalise, read_batches
+from features.extract import SAMPLE_RATE_HZ, frame_count
+
+BUCKETS = 10  # the workloads' default
 
 
 def ids(dataset) -> list[list[str]]:
@@ -154,15 +159,39 @@ def test_files_only_keeps_utterances_in_their_shard_order(read):
 def test_edges_leave_the_least_padding():
     # Two buckets for 8, 8, 8, 80: edges 8 and 80 pad nothing; any other pair pads.
     assert Layout.bucketed([8, 8, 8, 80], batch=1, buckets=2).edges == (8, 80)
-    # One bucket of edge 24 for 10 and 20 frames, batches of 2: 18 of 48 frames are padding.
-    layout = Layout.bucketed([10, 20], batch=2, buckets=1)
-    assert layout.edges == (24,) and layout.padded_share([10, 20]) == 18 / 48
+    # One bucket of edge 20 for 10 and 19 frames, batches of 2: 11 of 40 frames are padding.
+    layout = Layout.bucketed([10, 19], batch=2, buckets=1)
+    assert layout.edges == (20,) and layout.padded_share([10, 19]) == 11 / 40
+    # Batches of 4: one bucket of edge 80 pads 3 x 72; a second one would be filled up with 1 x 8 + 3 x 80.
+    assert Layout.bucketed([8, 8, 8, 80], batch=4, buckets=2).edges == (80,)
+
+
+@given(st.lists(st.integers(11, 40), min_size=1, max_size=12), st.integers(1, 4), st.integers(1, 4))
+def test_no_other_edges_pad_less(lengths, buckets, batch):
+    *inner, last = sorted({-(-length // 2) * 2 for length in lengths})
+    every = (Layout(batch, (*some, last)) for n in range(buckets) for some in combinations(inner, n))
+    least = min(layout.padded_share(lengths) for layout in every)
+    found = Layout.bucketed(lengths, batch=batch, buckets=buckets).padded_share(lengths)
+    assert found == pytest.approx(least, abs=1e-12)
+
+
+@pytest.mark.parametrize("corpus", ["librispeech-small", "an4"])
+def test_on_real_speech_under_a_tenth_of_the_frames_is_padding_and_under_a_quarter_of_fixed_paddings(
+    real_speech, corpus
+):
+    paths = (path for folder in (real_speech / corpus).glob("train*") for path in folder.rglob("*.*"))
+    sounds = [soundfile.info(path) for path in paths if path.suffix in (".flac", ".wav")]
+    lengths = [frame_count(round(sound.duration * SAMPLE_RATE_HZ)) for sound in sounds]
+    padded = Layout.bucketed(lengths, batch=16, buckets=BUCKETS).padded_share(lengths)
+    fixed = Layout.fixed(1670, batch=16).padded_share(lengths)
+    assert padded < 0.10
+    assert padded / (1 - padded) < fixed / (1 - fixed) / 4  # padded frames for each frame of speech
 
 
 @given(st.lists(st.integers(11, 1670), min_size=1, max_size=40), st.integers(1, 5), st.integers(1, 7))
 def test_every_utterance_fits_a_bucket_and_batches_hold_all(lengths, buckets, batch):
     layout = Layout.bucketed(lengths, batch=batch, buckets=buckets)
-    assert len(layout.edges) <= buckets and max(lengths) <= layout.edges[-1] < max(lengths) + 8
+    assert len(layout.edges) <= buckets and max(lengths) <= layout.edges[-1] < max(lengths) + 2
     assert len(lengths) <= layout.batches(lengths) * batch < len(lengths) + batch * len(layout.edges)
     alone = Layout(1, layout.edges)  # with nothing to fill up, buckets never pad more than one length for all
     assert alone.padded_share(lengths) <= Layout.fixed(1672, batch=1).padded_share(lengths)
