@@ -23,7 +23,7 @@ READY = .venv/.complete
 # Given to commands as variables of the shell: paths may then hold spaces and quotes.
 export CORPUS OUT
 
-.PHONY: help setup bench test features tta report final lint clean
+.PHONY: help setup bench test fuzz speed features tta report final lint clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -43,6 +43,12 @@ bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] 
 
 test: $(READY) ## run the tests: [ARGS="tests/features -k mel"]
 	@$(RUN) pytest -q $(ARGS)
+
+fuzz: $(READY) ## many more of the tests that make their input up: [ARGS="-k journal"]; takes minutes
+	@FUZZ_EXAMPLES=10000 $(RUN) pytest -q tests/fuzz $(ARGS)
+
+speed: $(READY) ## how fast each part is, beside what one would pick instead: [ARGS="step --size mini"]
+	@$(RUN) benchmark.speed $(ARGS)
 
 features: $(READY) ## extract features from a corpus: CORPUS=dir OUT=dir [ARGS=...]
 	@$(RUN) features $(if $(CORPUS),"$$CORPUS") $(if $(OUT),"$$OUT") $(ARGS)

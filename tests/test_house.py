@@ -31,6 +31,7 @@ WITHOUT_TENSORFLOW = (
     "export.__main__",
     "report.__main__",
     "view",
+    "speed.__main__",
 )
 
 

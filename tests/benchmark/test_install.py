@@ -462,7 +462,7 @@ def test_no_requirement_is_declared_that_nothing_imports(name):
 
 
 def test_no_import_is_without_its_declaration():
-    declared = {module(name) for name in {**required(), **extras()["lm"]}}
+    declared = {module(name) for name in {**required(), **extras()["lm"], **extras()["peers"]}}
     assert imported() - declared - {"keras"} == set()  # TensorFlow brings Keras, and is not to be had without
 
 

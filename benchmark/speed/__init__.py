@@ -1,0 +1,13 @@
+"""How fast each part of the suite is, beside what a user would pick instead: python -m benchmark.speed.
+
+    contest.py    contenders are processes kept alive and asked in turn; rounds, ratios, clean-up
+    child.py      a contender's process: prepares its work, then answers one line for each line it reads
+    results.py    Result, the table, the JSON file, the machine in words
+    limits.py     what the hardware can do: matrix products, reading bytes
+    step.py reading.py extraction.py decoding.py start.py judge.py overhead.py padding.py    the parts, one each
+    scaling.py breakdown.py    slow ones, when asked for by name
+    sizes.py networks.py       the model's sizes; the training step as ours, as Keras's and as PyTorch's
+
+The suite's own waste would be charged to the rig that it measures. Absolute times depend on the machine and on what
+else it does; a ratio of two that were measured in turn, round after round, holds on a noisy machine too.
+"""

@@ -1,0 +1,177 @@
+"""Part `extraction`: FLAC to finished shard, in seconds of audio a second ("times real time").
+
+Ours: `features.records.write_shard`, what every worker of `python -m features` runs. Baseline: the plain pipeline
+that a user would write with librosa: librosa.load, librosa.feature.melspectrogram of 80 bands, its logarithm,
+librosa.feature.mfcc of it, float16, the same shard. The corpus is spoken by the suite (`features.synthesis`).
+All cores: one worker a core at once, each on its own, against one alone in the same round. Starting workers is left
+out: it is paid once a corpus. Limit of the first row: FLAC decoding and nothing else; of the second: as many times
+one core as there are cores.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmark.speed.contest import Arena, contender, cores, play, together
+from benchmark.speed.results import Result
+from benchmark.speed.sizes import Setting
+
+TARGET_TIMES, TARGET_MIB = 1000, 500
+
+
+def measure(setting: Setting) -> list[Result]:
+    """Two rows: one core, all cores."""
+    from features import synthesis
+
+    with tempfile.TemporaryDirectory() as folder, Arena() as arena:
+        corpus = Path(folder) / "corpus"
+        synthesis.synthesise(corpus, sentences=12 if setting.tiny else 400)
+        workers = [arena.enter(_worker("ours", corpus, Path(folder) / f"shards-{core}", core=core)) for core in cores()]
+        librosa = arena.enter(_worker("librosa", corpus, Path(folder) / "librosa", core=cores()[0]))
+        decoding = arena.enter(_worker("decoding", corpus, Path(folder), core=cores()[0]))
+        turns = {
+            "ours": workers[0].ask,
+            "librosa": librosa.ask,
+            "decoding": decoding.ask,
+            "all cores": partial(together, workers),
+        }
+        played = play(turns, rounds=setting.rounds, label="extraction")
+    return _results(played, workers=len(workers))
+
+
+def _results(played, *, workers: int) -> list[Result]:
+    audio_s = played.answers["ours"][0]["audio_s"]
+    memory_mib = max(played.values("ours", "memory_mib"))
+    private_mib = max(played.values("ours", "private_mib"))
+    librosa_mib = max(played.values("librosa", "memory_mib"))
+    alone, every = played.median("ours"), played.median("all cores")
+    scaling = tuple(workers * ratio for ratio in played.ratios("ours", "all cores"))
+    return [
+        Result(
+            part="extraction, one core",
+            unit="x real time",
+            ours=audio_s / alone,
+            baseline=audio_s / played.median("librosa"),
+            ratios=played.ratios("librosa", "ours"),
+            limit_share=played.median("decoding") / alone,
+            note=f"baseline: a plain librosa pipeline; limit: FLAC decoding alone; a worker's memory at most "
+            f"{memory_mib:.0f} MiB resident (librosa's {librosa_mib:.0f}), {private_mib:.0f} of them its own, the rest "
+            f"pages of libraries that workers share; targets {TARGET_TIMES:,} "
+            f"times real time and under {TARGET_MIB} MiB",
+            measured={name: played.answers[name] for name in ("ours", "librosa", "decoding")},
+        ),
+        Result(
+            part=f"extraction, {workers} cores",
+            unit="x real time",
+            ours=workers * audio_s / every,
+            baseline=audio_s / alone,
+            ratios=scaling,
+            limit_share=sorted(scaling)[len(scaling) // 2] / workers,
+            note="baseline: ours on one core; limit: as many times that as there are cores",
+            measured={name: played.answers[name] for name in ("ours", "all cores")},
+        ),
+    ]
+
+
+def _worker(name: str, corpus: Path, out: Path, *, core: int):
+    from features.records import worker_environment
+
+    with worker_environment():
+        environment = {key: os.environ[key] for key in os.environ if key.endswith(("THREADS", "LOG_LEVEL", "DEVICES"))}
+    return contender("extraction", name, corpus=str(corpus), out=str(out), core=core, environment=environment)
+
+
+def ours(*, corpus: str, out: str) -> Callable[[str], dict]:
+    from features import manifest
+    from features.__main__ import plan_shards
+    from features.corpus import read_corpus
+    from features.records import write_shard
+
+    Path(out).mkdir()
+    utterances, _ = read_corpus(Path(corpus))
+    plans = list(plan_shards(utterances, Path(out), settings=manifest.Settings(), skip_bad=False))
+
+    def extract() -> float:
+        from features.extract import FRAME_STEP_S
+
+        return sum(sum(write_shard(plan).shard.frames) for plan in plans) * FRAME_STEP_S
+
+    return _timed(extract)
+
+
+def librosa(*, corpus: str, out: str) -> Callable[[str], dict]:
+    import librosa
+    import numpy as np
+
+    from features.corpus import read_corpus
+    from features.quiet import import_tensorflow
+
+    tf = import_tensorflow()
+    utterances, _ = read_corpus(Path(corpus))
+
+    def extract() -> float:
+        seconds = 0.0
+        with tf.io.TFRecordWriter(out) as writer:
+            for utterance in utterances:
+                samples, rate_hz = librosa.load(utterance.audio, sr=16_000)
+                mel = librosa.feature.melspectrogram(
+                    y=samples, sr=rate_hz, n_fft=512, hop_length=160, power=1.0, n_mels=80, fmin=80, htk=True
+                )
+                log_mel = np.log(mel + 1e-6)
+                mfcc = librosa.feature.mfcc(S=log_mel, n_mfcc=13)
+                matrix = np.concatenate([mfcc, log_mel]).T.astype(np.float16)
+                fields = {"features": matrix.tobytes(), "sentence": utterance.sentence.encode()}
+                feature = {
+                    name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+                    for name, value in fields.items()
+                }
+                writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+                seconds += len(samples) / rate_hz
+        return seconds
+
+    return _timed(extract)
+
+
+def decoding(*, corpus: str, out: str) -> Callable[[str], dict]:
+    from features.corpus import read_corpus
+    from features.extract import read_audio
+
+    utterances, _ = read_corpus(Path(corpus))
+    return _timed(lambda: sum(read_audio(utterance.audio).seconds for utterance in utterances))
+
+
+def _timed(extract: Callable[[], float]) -> Callable[[str], dict]:
+    """`extract` gives the seconds of audio."""
+
+    def ask(_: str) -> dict:
+        started_s = time.monotonic()
+        audio_s = extract()
+        seconds = time.monotonic() - started_s
+        memory = {"memory_mib": peak_memory_mib(), "private_mib": private_memory_mib()}
+        return {"seconds": seconds, "audio_s": audio_s, **memory}
+
+    ask("")
+    return ask
+
+
+def peak_memory_mib() -> float:
+    """Of this process, resident. Not getrusage's: that begins with what the parent had when it started us."""
+    return _status_mib("VmHWM")
+
+
+def private_memory_mib() -> float:
+    """What is resident now and no file's: workers share the pages of TensorFlow's libraries, but not these."""
+    return _status_mib("RssAnon")
+
+
+def _status_mib(name: str) -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{name}:")[2].split()[0]) / 1024  # Linux counts in KiB
+
+
+CONTENDERS = {"ours": ours, "librosa": librosa, "decoding": decoding}

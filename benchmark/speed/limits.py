@@ -1,0 +1,65 @@
+"""What the hardware allows, measured in the same rounds as what is compared with it. Contenders, like the others.
+
+matmul  the largest rate of matrix products, in FLOP/s: [N, N] x [N, N] in the step's precision, by TensorFlow
+read    files read from the page cache into one buffer, nothing else, in bytes/s
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Ask = Callable[[str], dict]
+
+PRODUCTS = 4
+SIDES = {"CPU": 2048, "GPU": 8192}
+
+
+def matmul(*, precision: str) -> Ask:
+    """2 N^3 operations a product; the best of four in an answer."""
+    from benchmark import devices
+
+    tf = devices.tf
+    kind = devices.one(precision).strategy.extended.worker_devices[0].rsplit(":", 2)[1]
+    side = SIDES[kind]
+    dtype = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}.get(precision, tf.float32)
+    with tf.device(f"{kind}:0"):
+        left, right = (tf.cast(tf.random.normal([side, side]), dtype) for _ in range(2))
+
+    @tf.function
+    def product() -> tf.Tensor:
+        return tf.matmul(left, right)
+
+    def once() -> float:
+        started_s = time.monotonic()
+        product()
+        devices.synchronise()
+        return time.monotonic() - started_s
+
+    once()
+
+    def ask(_: str) -> dict:
+        seconds = min(once() for _ in range(PRODUCTS))
+        return {"seconds": seconds, "flops_per_s": 2 * side**3 / seconds}
+
+    return ask
+
+
+def read(*, paths: list[str]) -> Ask:
+    """All the files, one after the other, 1 MiB at a time."""
+    buffer = bytearray(1 << 20)
+
+    def ask(_: str) -> dict:
+        started_s, count = time.monotonic(), 0
+        for path in paths:
+            with Path(path).open("rb", buffering=0) as file:
+                while got := file.readinto(buffer):
+                    count += got
+        return {"seconds": time.monotonic() - started_s, "bytes": count}
+
+    ask("")
+    return ask
+
+
+CONTENDERS = {"matmul": matmul, "read": read}

@@ -1,0 +1,116 @@
+"""The nested pieces of a training step that `breakdown` times, in one process; imports TensorFlow.
+
+Asked for a piece by its name, it answers with seconds a batch, less the call of a tf.function, which is a piece itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platforms
+from benchmark import devices
+from benchmark.devices import Devices, tf
+from benchmark.speed import synthetic
+from benchmark.speed.reading import write_shards
+from benchmark.speed.sizes import SIZES, Size
+from features import manifest
+from features.batches import Layout
+from platforms import Platform
+
+if TYPE_CHECKING:
+    from benchmark.step import TrainStep
+
+BATCHES_A_ROW = 50
+LOOPED = {"paper": 2, "mini": 8, "tiny": 4}  # batches an answer
+
+
+def pieces(*, platform: str, size: str, batch: int, folder: str) -> Callable[[str], dict]:
+    """All pieces, compiled and warm."""
+    shape, count = SIZES[size].of(batch=batch), LOOPED[size]
+    rig = platforms.load(platform).with_input(batch=batch)
+    machine = devices.prepare(rig)
+    step, memory = synthetic.train_step(shape, machine, rig.training.precision)
+    shards = iter(_from_shards(Path(folder), shape, machine, rig))
+    share = next(memory)
+    bodies = {"forward": _forward, "ctc": _ctc, "backward": _backward, "reduction": _reduction, "optimiser": _whole}
+    looped = {name: _looped(step, body, machine, count) for name, body in bodies.items()}
+    segments = {"memory": memory, "shards": shards}
+
+    def segment_s(batches: Iterator, of_them: int) -> float:
+        started_s = time.monotonic()
+        float(step.segment(batches, tf.constant(0), tf.constant(of_them)).loss)
+        devices.synchronise()
+        return time.monotonic() - started_s
+
+    def looped_s(piece: str) -> float:
+        started_s = time.monotonic()
+        float(looped[piece](share))
+        devices.synchronise()
+        return time.monotonic() - started_s
+
+    def run(piece: str) -> float:
+        call_s = segment_s(memory, 0)
+        if piece == "call":
+            return call_s / BATCHES_A_ROW
+        whole_s = looped_s(piece) if piece in looped else segment_s(segments[piece], count)
+        return (whole_s - call_s) / count
+
+    for piece in (*looped, *segments):
+        run(piece)
+        run(piece)
+    flops = synthetic.training_flops(shape)
+    facts = {"flops": flops, "devices": machine.describe(), "emulated": machine.emulated}
+    return lambda piece: {"seconds": run(piece), **facts}
+
+
+def _looped(step: TrainStep, body: Callable, machine: Devices, count: int) -> Callable:
+    """`body` on the same share of every replica, `count` times in one call."""
+
+    @tf.function
+    def run(share: dict[str, tf.Tensor]) -> tf.Tensor:
+        total = tf.constant(0.0)
+        for number in tf.range(count):
+            of_replicas = machine.strategy.run(lambda share, n: body(step, share, n), args=(share, number))
+            total += machine.strategy.reduce(tf.distribute.ReduceOp.SUM, of_replicas, axis=None)
+        return total
+
+    return run
+
+
+def _forward(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(step.logits(share, number))
+
+
+def _ctc(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(step.losses(share, number))
+
+
+def _backward(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    losses, gradients = step.gradients(share, number)
+    with tf.control_dependencies(gradients):  # else those that nobody reads are not computed
+        return tf.reduce_sum(losses)
+
+
+def _reduction(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    losses, gradients = step.gradients(share, number)
+    summed = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+    with tf.control_dependencies(summed):
+        return tf.reduce_sum(losses)
+
+
+def _whole(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    return step.train_batch(share, number)[0]
+
+
+def _from_shards(folder: Path, size: Size, machine: Devices, rig: Platform) -> tf.distribute.DistributedDataset:
+    """Real input, as `benchmark.trainer` feeds it, from utterances of the size's frames and labels."""
+    write_shards(folder, utterances=max(512, size.batch), frames=size.frames, labels=size.labels)
+    found, layout = manifest.load(folder), Layout.fixed(size.frames, batch=size.batch)
+    knobs = rig.input
+    return synthetic.distributed(folder, found, layout, machine, readers=knobs.readers, buffer=knobs.buffer)
+
+
+CONTENDERS = {"pieces": pieces}

@@ -1,0 +1,67 @@
+"""The suite's own training step and batches for it from memory; imports TensorFlow.
+
+step, batches = train_step(SIZES["mini"], devices.one("float32"), "float32")
+step.segment(batches, tf.constant(0), tf.constant(4))       # Totals of 4 batches
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmark.devices import Devices, tf
+from benchmark.speed.sizes import Size
+from benchmark.step import TrainStep, shares
+from features.batches import Layout, Order, read_batches
+from features.manifest import Manifest
+from models import deepspeech
+
+SEED = 1
+
+
+def config(size: Size) -> deepspeech.Config:
+    """The paper's recipe at a size."""
+    return deepspeech.Config(filters=size.filters, units=size.units, layers=size.layers)
+
+
+def training_flops(size: Size) -> float:
+    """Floating-point operations of one training step, as `models.deepspeech.flops` counts them."""
+    return deepspeech.flops(config(size)) * size.outputs * size.batch
+
+
+def train_step(size: Size, devices: Devices, precision: str) -> tuple[TrainStep, Iterator]:
+    """Model, optimiser and step as a run has them, and an endless iterator over one batch."""
+    tf.keras.utils.set_random_seed(SEED)
+    step = TrainStep(config(size), devices=devices, precision=precision, seed=SEED)
+    return step, iter(batches(size, devices))
+
+
+def batches(size: Size, devices: Devices) -> tf.distribute.DistributedDataset:
+    """The same batch for ever, each replica its share; two are kept ahead, as a run's input would."""
+
+    def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        with tf.device("CPU:0"):
+            once = tf.data.Dataset.from_tensor_slices(shares(size.numbers(), devices.replicas))
+        return once.repeat().prefetch(2)
+
+    return devices.strategy.distribute_datasets_from_function(dataset)
+
+
+def distributed(
+    folder: Path,
+    found: Manifest,
+    layout: Layout,
+    devices: Devices,
+    *,
+    readers: int = 2,
+    buffer: int = 8,
+    epoch: int = 1,
+) -> tf.distribute.DistributedDataset:
+    """Real input as `benchmark.trainer` feeds it, the same epoch for ever."""
+
+    def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        order = Order(seed=SEED, epoch=epoch)
+        read = read_batches(folder, found, "train", layout, readers=readers, buffer=buffer, order=order)
+        return read.map(lambda batch: shares(batch, devices.replicas)).unbatch().repeat()
+
+    return devices.strategy.distribute_datasets_from_function(dataset)
