@@ -2,14 +2,17 @@
 
 Prepares corpus and features where they are missing, trains until the workload's targets are reached or its limits,
 writes results/RUN.csv (the journal) and results/RUN/ (run.json, utilisation.csv, sentences.txt, checkpoints), and
-prints the time-to-accuracy table of the run.
+prints the time-to-accuracy table of the run. A run that was killed or interrupted goes on where it stood when the
+same command is given again.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
+from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from datetime import datetime
@@ -40,10 +43,11 @@ WORKLOAD_OPTIONS = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 done, 2 bad input, 3 diverged, 130 interrupted."""
-    options = _parser().parse_args(argv)
+    """The command line; returns the exit status: 0 done, 2 bad input, 3 diverged, 130 or 143 interrupted."""
+    given = sys.argv[1:] if argv is None else argv
+    options = _parser().parse_args(given)
     try:
-        return run(_job(options))
+        return run(_job(options, given))
     except BrokenProcessPool:
         _say(f"benchmark: {KILLED_WORKER}")
         return BAD_INPUT
@@ -55,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _job(options: argparse.Namespace) -> Job:
+def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     """The command line with its defaults filled in. Raises ValueError for what does not fit together."""
     platform = platforms.load(options.platform).with_input(
         batch=options.batch, readers=options.readers, buffer=options.buffer
@@ -71,19 +75,22 @@ def _job(options: argparse.Namespace) -> Job:
         workload = replace(workload, normalisation="frame-l2")  # theirs in most runs
     _check(options, workload)
     started = datetime.now().strftime("%Y%m%d-%H%M%S")
+    name = _checked_name(options.name or f"{platform.name}-{workload.name}-seed{options.seed}-{started}")
     return Job(
         platform=platform,
         workload=workload,
         corpus=options.corpus,
         data=options.data,
         results=options.results,
-        name=_checked_name(options.name or f"{platform.name}-{workload.name}-seed{options.seed}-{started}"),
+        name=name,
         seed=options.seed,
         monitor_hz=options.monitor_hz,
         language_model=options.language_model and language_model(options.language_model, options.data),
         decode_jobs=decoding.cores() if options.decode_jobs is None else options.decode_jobs,
         skip_bad=options.skip_bad,
         synthetic=options.synthetic,
+        resume=not options.name and not options.fresh,
+        command=shlex.join(["python", "-m", "benchmark", *(word for word in given if word != "--fresh")]),
     )
 
 
@@ -150,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout, with train* and dev* subsets")
     add("--seed", type=int, default=1, help="of weights, order and dropout; default: %(default)s")
     add("--name", help="of the run; default: platform, workload, seed and time")
+    add(
+        "--fresh", action="store_true", help="a new run, though one of the same command was interrupted and could go on"
+    )
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="default: %(default)s")
     add(
         "--data",

@@ -5,13 +5,16 @@
     folder.restore(500, model, optimizer)           # or the model alone
     folder.prune(kept(folder.steps(), record, batches_per_epoch))
 
-The last three are kept, that of the epoch with the lowest word error rate, and those of epochs that are still
-being evaluated.
+A checkpoint is whole or absent: its files are written beside, forced to the disk and renamed, the index, without
+which there is none, last. The last three are kept, that of the epoch with the lowest word error rate, and those of
+epochs that are still being evaluated.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from benchmark.devices import tf
 from benchmark.journal import Row, RunRecord
 
 KEPT_LAST = 3
+BESIDE = "unfinished"  # the folder in which checkpoints are written
 
 
 class CheckpointError(ValueError):
@@ -41,7 +45,20 @@ class Checkpoints:
         return sorted(int(match[1]) for match in found if match)
 
     def save(self, step: int, model: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer) -> None:
-        _checkpoint(model, optimizer).write(str(self.path(step)))
+        """Raises OSError where it cannot be written, a full disk for one; those there are stay as they are."""
+        beside = self.folder / BESIDE
+        shutil.rmtree(beside, ignore_errors=True)  # what a killed run left
+        beside.mkdir(parents=True)
+        try:
+            _checkpoint(model, optimizer).write(str(beside / self.path(step).name))
+        except tf.errors.OpError as error:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise OSError(f"{self.path(step)}: cannot be written ({error.message.splitlines()[0][:200]})") from None
+        for file in sorted(beside.iterdir()):  # ckpt-5.data-00000-of-00001 comes before ckpt-5.index
+            _to_disk(file)
+            file.replace(self.folder / file.name)
+        _to_disk(self.folder)
+        beside.rmdir()
 
     def restore(self, step: int, model: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer | None = None) -> None:
         """Raises CheckpointError where it is missing, broken, or of another model."""
@@ -60,10 +77,22 @@ class Checkpoints:
             ) from None
 
     def prune(self, steps: Collection[int]) -> None:
-        """Delete all but these."""
+        """Delete all but these, the index first."""
         for step in set(self.steps()) - set(steps):
-            for file in self.folder.glob(f"ckpt-{step}.*"):
+            for file in sorted(self.folder.glob(f"ckpt-{step}.*"), reverse=True):
                 file.unlink()
+        for data in self.folder.glob("ckpt-*.data-*"):  # of one that was being deleted or renamed when all ended
+            if not data.with_suffix(".index").is_file():
+                data.unlink()
+
+
+def _to_disk(path: Path) -> None:
+    """Have the system write a file, or a folder's names, to the disk now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def kept(steps: Collection[int], record: RunRecord, batches_per_epoch: int) -> set[int]:

@@ -100,28 +100,30 @@ def load_run(path: Path) -> Run:
         asked, folder = int(number), path.parent.parent
     else:
         folder = path.with_name(path.name.removesuffix(".csv"))
+    facts_path = folder / "run.json"
     try:
-        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        workload = Workload.from_dict(facts["workload"])
-        batch = facts["platform"]["input"]["batch"] // facts["devices"]["replicas"]
-        precision, features = facts["platform"]["training"]["precision"], facts["features"].get("folder")
-    except FileNotFoundError:
+        facts = json.loads(facts_path.read_bytes())
+        if facts["schema"] != journal.SCHEMA:
+            raise ValueError(f"schema is {str(facts['schema'])[:80]}, not {journal.SCHEMA}")
+        platform = platforms.Platform.from_dict(facts["platform"])
+        features = facts["features"].get("folder")
+        made = {
+            "workload": Workload.from_dict(facts["workload"]),
+            "precision": platform.training.precision,
+            "batch": platform.input.batch // facts["devices"]["replicas"],
+            "features": features and Path(features),
+        }
+    except (FileNotFoundError, NotADirectoryError):
         raise FinalError(
-            f"{path}: no run is there (no {folder / 'run.json'}); expected results/RUN, its journal results/RUN.csv, "
+            f"{path}: no run is there (no {facts_path}); expected results/RUN, its journal results/RUN.csv, "
             f"or a checkpoint results/RUN/checkpoints/ckpt-N"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        raise FinalError(f"{folder / 'run.json'}: cannot be used ({error!r}); expected what a run wrote") from None
-    record = journal.read(folder.with_name(folder.name + ".csv"))
-    return Run(
-        folder=folder,
-        record=record,
-        workload=workload,
-        precision=precision,
-        batch=batch,
-        features=features and Path(features),
-        asked=asked,
-    )
+    except OSError as error:
+        raise FinalError(f"{facts_path}: cannot be read ({error.strerror})") from None
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else str(error)[:200]
+        raise FinalError(f"{facts_path}: cannot be used ({why}); expected what a run of this version wrote") from None
+    return Run(folder=folder, record=journal.read(folder.with_name(folder.name + ".csv")), asked=asked, **made)
 
 
 def chosen_checkpoints(run: Run, there: Sequence[int], which: Sequence[str]) -> dict[str, int]:
@@ -332,9 +334,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run = load_run(options.run)
         results, examples = evaluate(run, options)
-        replace_text(run.folder / "final.csv", to_csv(results))
-        replace_text(run.folder / "final-sentences.txt", examples)
-        show(tables(run, results))
+        try:
+            replace_text(run.folder / "final.csv", to_csv(results))
+            replace_text(run.folder / "final-sentences.txt", examples)
+        finally:  # on a full disk too: an hour's work
+            show(tables(run, results))
         if left_out := manifest.load(options.features or run.features).dropped:
             print(f"{len(left_out):,} utterances of the whole corpus were left out of its features (manifest.json)")
         print(f"written: {run.folder / 'final.csv'}, {run.folder / 'final-sentences.txt'}", file=sys.stderr)

@@ -5,6 +5,7 @@
     journal.record.step                     # 50
 
     record = read("results/run.csv")        # RunRecord; needs no TensorFlow
+    journal = Journal.resume(path, identity)                    # goes on where a killed process stopped
 
 The journal is the state of a run: what comes next is decided from it alone. Rows are appended and flushed, never
 rewritten. A field that does not apply is empty. Error rates are in percent, times in seconds since model
@@ -13,16 +14,19 @@ creation began, audio in seconds.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import os
 import statistics
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from operator import add, lt
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmark.clock import Span
 from benchmark.phases import Phase
@@ -30,6 +34,7 @@ from benchmark.rows import (
     COLUMNS,
     IDENTITY,
     METRICS,
+    OUTCOME,
     POOLED,
     SCHEMA,
     Identity,
@@ -61,6 +66,25 @@ class RunRecord:
 
     rows: Sequence[Row] = ()
     source: str = field(default="", compare=False)
+    attempt: int | None = field(default=None, compare=False)  # the one under way, where it has no row yet
+
+    def then(self, row: Row) -> RunRecord:
+        """With one more row. What is known of this record is carried over: the last row of a long run costs no more
+        than the first."""
+        later = RunRecord(Grown.of(self.rows).plus(row), self.source)
+        if self.rows and row.attempt == self.rows[-1].attempt:
+            known = later.__dict__  # where cached_property keeps its values
+            known["created"] = self.created or row.phase is Phase.CREATE
+            known["swapped"] = row.phase is not Phase.CREATE and self.swapped != (row.phase is Phase.SWAP)
+            known["ended_s"] = max(self.ended_s, row.ended_s)
+            known["standing"] = Grown.of(self.standing).plus(row)
+            known["_last_steps"] = {**self._last_steps, row.phase: max(row.step, self._last_steps.get(row.phase, 0))}
+            if row.phase is not Phase.EVALUATE:
+                known["evaluations"], known["_medians"] = self.evaluations, self._medians
+            elif row.epoch > self.evaluated_epoch:
+                known["evaluations"] = Grown.of(self.evaluations).plus(row)
+                known["_medians"] = {asked: later._with_last(*asked, found) for asked, found in self._medians.items()}
+        return later
 
     @cached_property
     def columns(self) -> Columns:
@@ -86,9 +110,11 @@ class RunRecord:
             tflop=[row.tflop for row in self.rows],
         )
 
-    @property
+    @cached_property
     def created(self) -> bool:
-        return any(row.phase is Phase.CREATE for row in self.rows)  # the first, as a rule
+        """Whether the attempt under way has made its model."""
+        attempt = self.attempt or (self.rows[-1].attempt if self.rows else 1)
+        return any(row.phase is Phase.CREATE and row.attempt == attempt for row in self.rows)
 
     @property
     def step(self) -> int:
@@ -106,7 +132,7 @@ class RunRecord:
         backwards = reversed(self.rows)
         return next((row for row in backwards if row.phase is not Phase.EVALUATE), self.rows[-1] if self.rows else None)
 
-    @property
+    @cached_property
     def swapped(self) -> bool:
         """The evaluation model is there, not the training model: an odd number of swaps since creation."""
         swapped = False
@@ -133,10 +159,18 @@ class RunRecord:
         return max((row.epoch for row in self.evaluations), default=0)
 
     def _last_step(self, phase: Phase) -> int:
-        return max((row.step for row in self.standing if row.phase is phase), default=0)
+        return self._last_steps.get(phase, 0)
 
     @cached_property
-    def standing(self) -> tuple[Row, ...]:
+    def _last_steps(self) -> dict[Phase, int]:
+        """Phase -> the furthest batch after which it was done, of the rows that still hold."""
+        last: dict[Phase, int] = {}
+        for row in self.standing:
+            last[row.phase] = max(row.step, last.get(row.phase, 0))
+        return last
+
+    @cached_property
+    def standing(self) -> Sequence[Row]:
         """The rows that still hold: an attempt undoes what earlier ones did after the step it began from.
 
         Its first row says where: created (from a checkpoint) at that step, or trained from before it.
@@ -150,7 +184,7 @@ class RunRecord:
         return tuple(standing)
 
     @cached_property
-    def evaluations(self) -> tuple[Row, ...]:
+    def evaluations(self) -> Sequence[Row]:
         """One evaluate row an epoch, in order of epochs; a later attempt's replaces an earlier one's."""
         standing: Iterable[Row]
         if len(set(self.columns.attempts)) < 2:  # nothing was undone
@@ -162,21 +196,7 @@ class RunRecord:
 
     def medians(self, metric: str, *, window: int = 3) -> Iterator[tuple[Row, float]]:
         """Evaluations that end `window` epochs in a row, each with the median error over those epochs."""
-        if (metric, window) not in self._medians:
-            self._medians[metric, window] = list(self._worked_out(metric, window))
-        return iter(self._medians[metric, window])
-
-    def _worked_out(self, metric: str, window: int) -> Iterator[tuple[Row, float]]:
-        errors = [getattr(row, metric) for row in self.evaluations]
-        for last in range(window, len(errors) + 1):
-            first, end = self.evaluations[last - window], self.evaluations[last - 1]
-            found = errors[last - window : last]
-            if None not in found and end.epoch - first.epoch == window - 1:
-                yield end, found[0] if window == 1 else statistics.median(found)
-
-    @cached_property
-    def _medians(self) -> dict[tuple[str, int], list[tuple[Row, float]]]:
-        return {}
+        return ((found.row, found.value) for found in self._known_medians(metric, window))
 
     def reached(self, metric: str, level: float, *, window: int = 3) -> Row | None:
         """The evaluation at which time to accuracy is read, or None.
@@ -184,7 +204,32 @@ class RunRecord:
         That of the first epoch i >= window whose median error over epochs i-window+1..i is <= level (the paper's
         TTA(a, e), with a the level and e the window).
         """
-        return next((row for row, median in self.medians(metric, window=window) if median <= level), None)
+        found = self._known_medians(metric, window)
+        place = bisect_left(found, -level, key=lambda median: -median.lowest)
+        return found[place].row if place < len(found) else None
+
+    def _known_medians(self, metric: str, window: int) -> Sequence[Median]:
+        if (metric, window) not in self._medians:
+            found: Sequence[Median] = Grown.of(())
+            for last in range(window, len(self.evaluations) + 1):
+                found = self._with_last(metric, window, found, last=last)
+            self._medians[metric, window] = found
+        return self._medians[metric, window]
+
+    def _with_last(self, metric: str, window: int, found: Grown, *, last: int | None = None) -> Grown:
+        """Medians, and that of the `window` evaluations up to the `last` one, if they are of epochs in a row."""
+        last = len(self.evaluations) if last is None else last
+        rows = self.evaluations[last - window : last] if last >= window else ()
+        errors = [getattr(row, metric) for row in rows]
+        if not rows or None in errors or rows[-1].epoch - rows[0].epoch != window - 1:
+            return found
+        value = errors[0] if window == 1 else statistics.median(errors)
+        lowest = min(value, found[-1].lowest) if found else value
+        return found.plus(Median(rows[-1], value, lowest))
+
+    @cached_property
+    def _medians(self) -> dict[tuple[str, int], Grown]:
+        return {}
 
     def time_to_accuracy_s(self, metric: str, level: float, *, window: int = 3, clock: str = "wall") -> float | None:
         """Seconds by one of CLOCKS until the level was reached, or None."""
@@ -301,6 +346,49 @@ class RunRecord:
         return max(0.0, first.ended_s - self.created_s - first.epoch * self.seconds_per_epoch)
 
 
+class Median(NamedTuple):
+    """Of the errors of a few epochs in a row, the last of which was evaluated by `row`; the lowest one so far."""
+
+    row: Row
+    value: float
+    lowest: float
+
+
+class Grown(Sequence):
+    """A tuple to which one more can be added without copying: those that grew from one another share a list."""
+
+    def __init__(self, shared: list, length: int) -> None:
+        self._shared, self._length = shared, length
+
+    @classmethod
+    def of(cls, items: Sequence) -> Grown:
+        return items if isinstance(items, Grown) else cls(list(items), len(items))
+
+    def plus(self, item: object) -> Grown:
+        shared = self._shared if len(self._shared) == self._length else self._shared[: self._length]
+        shared.append(item)
+        return Grown(shared, self._length + 1)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return tuple(self._shared[n] for n in range(*index.indices(self._length)))
+        if not -self._length <= index < self._length:
+            raise IndexError(index)
+        return self._shared[index if index >= 0 else index + self._length]
+
+    def __iter__(self) -> Iterator:
+        return islice(self._shared, self._length)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (tuple, list, Grown, LazyRows)) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
 def _a_little_less(seconds: float) -> float:
     return seconds - 1e-5  # times are written in microseconds
 
@@ -356,8 +444,8 @@ class Journal:
 
     def __init__(self, path: Path, identity: Identity, record: RunRecord, *, attempt: int) -> None:
         self.path, self.identity, self.record, self.attempt = path, identity, record, attempt
-        self._file = path.open("a", newline="", encoding="utf-8")
-        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._identity = vars(identity).copy()
+        self._file = path.open("ab", buffering=0)
 
     @classmethod
     def create(cls, path: Path, identity: Identity) -> Journal:
@@ -369,11 +457,42 @@ class Journal:
             raise JournalError(f"{path}: a run of this name is there already; choose another --name") from None
         return cls(path, identity, RunRecord(source=str(path)), attempt=1)
 
+    @classmethod
+    def resume(cls, path: Path, identity: Identity) -> Journal:
+        """Go on with a new attempt; a line that a killed process did not finish is cut off.
+
+        Raises:
+            JournalError: the file cannot be read, or is of another run than `identity`: both values are named.
+        """
+        data = path.read_bytes()
+        if whole := data.rfind(b"\n") + 1:
+            os.truncate(path, whole)
+        else:
+            path.unlink()  # not even its header was written
+            return cls.create(path, identity)
+        record = read(path)
+        if not record.rows:
+            return cls(path, identity, record, attempt=1)
+        for name in IDENTITY:
+            found, asked = getattr(record.rows[0], name), getattr(identity, name)
+            if found != asked:
+                raise JournalError(
+                    f"{path}: its {name} is {found!r}, that of this command {asked!r}; give the command that began "
+                    f"it, or another --name"
+                )
+        attempt = record.rows[-1].attempt + 1
+        return cls(path, identity, RunRecord(tuple(record.rows), record.source, attempt), attempt=attempt)
+
     def append(self, phase: Phase, span: Span, outcome: Outcome) -> Row:
-        """Write a phase's row and flush it. Raises ValueError, and writes nothing, if `read` would refuse it."""
+        """Write a phase's row and flush it.
+
+        Raises:
+            ValueError: `read` would refuse the row; nothing is written.
+            OSError: the disk is full, say; what is there of the row is cut off.
+        """
         row = Row(
-            **asdict(self.identity),
-            **asdict(outcome),
+            **self._identity,
+            **{name: getattr(outcome, name) for name in OUTCOME},
             phase=phase,
             attempt=self.attempt,
             started_s=round(span.started_s, 6),
@@ -381,10 +500,22 @@ class Journal:
         )
         values = [to_text(getattr(row, column)) for column in COLUMNS]
         row = parse_row(str(self.path), values)
-        self._writer.writerow(values)
-        self._file.flush()
-        self.record = RunRecord((*self.record.rows, row), self.record.source)
+        self._write(values)
+        self.record = self.record.then(row)
         return row
+
+    def _write(self, values: list[str]) -> None:
+        line = io.StringIO(newline="")
+        csv.writer(line, lineterminator="\n").writerow(values)
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            data = line.getvalue().encode()
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, size)
+            raise OSError(f"{self.path}: cannot be written ({error.strerror}); what is in it is whole") from None
 
     def close(self) -> None:
         self._file.close()
@@ -402,6 +533,17 @@ def read(path: str | Path) -> RunRecord:
     if rows is None:
         rows = tuple(_read_rows(path, csv.reader(io.StringIO(text, newline=""))))
     return RunRecord(rows, str(path))
+
+
+def first_row(path: Path) -> Row | None:
+    """The first one, however the file ends; None where there is none that can be read."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = [line for _, line in zip(range(2), file, strict=False) if len(line) < 100_000]
+        header, row = csv.reader(lines)
+        return parse_row(f"{path}:2", row) if header == list(COLUMNS) else None
+    except (OSError, ValueError, csv.Error):
+        return None
 
 
 def _quickly(text: str) -> LazyRows | None:

@@ -2,7 +2,7 @@
 
     with Monitor(folder / "utilisation.csv", started_at=clock_origin, hz=10) as monitor:
         ...  # state monitor.unavailable once, e.g. {"gpu": "NVML: Driver Not Loaded"}; then the run
-    monitor.failure  # None, or in one line why the sampler ended before the run did
+    monitor.failure  # None, or in one line why the sampler ended before the run did, and until when it sampled
     summarise(folder / "utilisation.csv", start_s=60).energy_wh
 
 One header, one row per sample, appended; a resumed run goes on in the same file:
@@ -42,6 +42,7 @@ import psutil
 import pynvml
 
 MIB = 2**20
+TAIL_BYTES = 2**16  # more than a row
 GPU_SENSORS = {  # NVML counts memory in bytes and power in milliwatts
     "util_percent": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
     "memory_mib": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used / MIB,
@@ -70,8 +71,8 @@ class Monitor:
         self.failure: str | None = None
         # "=" since a resumed run's origin may be negative, and argparse takes "-1e-05" for an option.
         flags = [f"--pid={os.getpid()}", f"--origin={started_at}", f"--hz={hz}"]
-        output = Path(output).resolve()
-        self._command = [sys.executable, "-m", "benchmark.monitor", *flags, f"--output={output}"]
+        self._output = Path(output).resolve()
+        self._command = [sys.executable, "-m", "benchmark.monitor", *flags, f"--output={self._output}"]
 
     def __enter__(self) -> Monitor:
         # cwd too, as it comes before PYTHONPATH: there may be another `benchmark` where the user stands.
@@ -86,21 +87,27 @@ class Monitor:
         return self
 
     def __exit__(self, *_) -> None:
+        told = set(self.unavailable)
         if self.failure is None:
             self._stop()
-        if self.failure is not None:
-            logging.getLogger(__name__).warning("utilisation is not complete: %s", self.failure)
+        lost = [f"{column}: {why}" for column, why in self.unavailable.items() if column not in told]
+        more = [f"and {len(lost) - 1} more"] if len(lost) > 1 else []
+        if problems := [*filter(None, [self.failure]), *lost[:1], *more]:
+            logging.getLogger(__name__).warning("utilisation is not complete: %s", ", ".join(problems))
 
     def _hear_start(self) -> None:
         poll = select.poll()  # select refuses descriptors over 1023, and a run may have many files open
         poll.register(self._sampler.stdout, select.POLLIN)
-        if not poll.poll(START_LIMIT_S * 1000) or not (line := self._sampler.stdout.readline()):
-            self._stop()
-            self.unavailable["sampler"] = str(self.failure)
-        elif "refused" in (message := json.loads(line)):
+        message = {}
+        while not message:
+            if not poll.poll(START_LIMIT_S * 1000) or not (line := self._sampler.stdout.readline()):
+                self._stop()
+                self.unavailable["sampler"] = str(self.failure)
+                return
+            message = _message(line)
+        if "refused" in message:
             raise ValueError(message["refused"])
-        else:
-            self.unavailable.update(message["unavailable"])
+        self.unavailable.update(message["unavailable"])
 
     def _stop(self) -> None:
         died = self._sampler.poll() is not None
@@ -115,10 +122,31 @@ class Monitor:
             except subprocess.TimeoutExpired:  # stuck in a driver, where no signal reaches it
                 return
         for line in later.splitlines():
-            self.unavailable.update(json.loads(line).get("unavailable", {}))
+            self.unavailable.update(_message(line).get("unavailable", {}))
         if self.failure is None and (died or self._sampler.returncode):
             why = (errors.decode(errors="replace").strip() or "it left no message").splitlines()[-1]
-            self.failure = f"sampler ended with status {self._sampler.returncode} (-9: killed): {why}"
+            status = "killed" if self._sampler.returncode == -signal.SIGKILL else f"status {self._sampler.returncode}"
+            self.failure = f"sampler ended ({status}, {last_sample(self._output)}): {why}"
+
+
+def _message(line: bytes) -> dict:
+    """One of the sampler's; empty for what a driver's library prints, and for a line that a kill cut short."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def last_sample(path: Path) -> str:
+    """In words, until when a file goes."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            seconds = float(file.read().rpartition(b"\n")[0].rpartition(b"\n")[2].partition(b",")[0])
+    except (OSError, ValueError):  # no file, or its header alone
+        return "no sample"
+    return f"last sample at {seconds:.1f} s"
 
 
 class ProcessTree:
@@ -210,19 +238,33 @@ def read(sensors: dict) -> tuple[dict[str, float], dict[str, str]]:
 
 
 def open_for_append(path: Path, *, columns: list[str]):
-    """Line-buffered: a row is one write. Half a row at the end (full disk, power cut) is cut off."""
+    """Unbuffered: a row is one write. Half a row at the end (power cut) is cut off."""
     header = ",".join(columns) + "\n"
     with path.open("ab+") as file:
         file.seek(0)
         if (found := file.readline().decode(errors="replace")) not in ("", header):
             way_out = "move it away, or resume on the machine whose GPUs it was written for"
             raise ValueError(f"{path}: found the header {found!r}, expected {header!r}; {way_out}")
-        tail_start = max(0, file.seek(0, os.SEEK_END) - 2**16)
-        file.seek(tail_start)
-        file.truncate(tail_start + file.read().rfind(b"\n") + 1)
-    rows = path.open("a", buffering=1)
-    rows.write("" if found else header)
+        cut_half_row(file)
+    rows = path.open("ab+", buffering=0)
+    append(rows, b"" if found else header.encode())
     return rows
+
+
+def cut_half_row(file) -> None:
+    tail_start = max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES)
+    file.seek(tail_start)
+    file.truncate(tail_start + file.read().rfind(b"\n") + 1)
+
+
+def append(rows, line: bytes) -> None:
+    """All of it or, on a full disk, nothing."""
+    try:
+        while line:
+            line = line[rows.write(line) :]  # a disk that is nearly full takes a part, and says why at the next try
+    except OSError:
+        cut_half_row(rows)
+        raise
 
 
 def ticks(hz: float):
@@ -245,8 +287,11 @@ def sample(*, pid: int, origin: float, hz: float, output: Path) -> None:
     print(json.dumps({"unavailable": told}), flush=True)
     for _ in ticks(hz):
         values, reasons = read(sensors)
-        rows.write(",".join(str(values.get(column, "")) for column in sensors) + "\n")
-        for column in reasons.keys() - told.keys():
+        try:
+            append(rows, (",".join(str(values.get(column, "")) for column in sensors) + "\n").encode())
+        except OSError as error:
+            sys.exit(f"{output.name}: {error.strerror}")
+        for column in [name for name in reasons if name not in told]:
             told[column] = f"{reasons[column]} (first at {values['seconds']:.1f} s)"
             print(json.dumps({"unavailable": {column: told[column]}}), flush=True)
 
@@ -285,9 +330,14 @@ def summarise(path: str | Path, *, start_s: float = 0, end_s: float | None = Non
     """Of the samples with start_s <= seconds <= end_s; without end_s, to the end of the file."""
     import pandas  # here, because the sampler must start at once and stay small
 
-    rows = pandas.read_csv(path, dtype=float)
+    try:
+        rows = pandas.read_csv(path, dtype=float)
+    except ValueError as error:
+        why = str(error).strip().splitlines()[0][:200]
+        raise ValueError(f"{path}: {why}; expected a header and numbers; delete what is none") from None
     if "seconds" not in rows:
-        raise ValueError(f"{path}: found the columns {list(rows)}, expected 'seconds' first; another file?")
+        found = str(list(rows))[:200]
+        raise ValueError(f"{path}: found the columns {found}, expected 'seconds' first; another file?")
     step_s = rows["seconds"].diff()
     longest_step_s = LONGEST_STEP * step_s[step_s > 0].median()
     rows = rows[rows["seconds"].between(start_s, math.inf if end_s is None else end_s)]

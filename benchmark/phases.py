@@ -43,7 +43,7 @@ class Phase(str, Enum):
 
 AFTER: dict[Phase | None, frozenset[Phase]] = {
     None: frozenset({Phase.CREATE}),
-    Phase.CREATE: frozenset({Phase.TRAIN, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
+    Phase.CREATE: frozenset(Phase) - {Phase.CREATE},
     Phase.TRAIN: frozenset(Phase) - {Phase.CREATE},
     Phase.GENERATE: frozenset({Phase.TRAIN, Phase.CHECKPOINT, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
     Phase.CHECKPOINT: frozenset({Phase.TRAIN, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
@@ -52,7 +52,7 @@ AFTER: dict[Phase | None, frozenset[Phase]] = {
 }
 """Which phases may follow which; the order of an attempt's rows obeys it.
 
-Creation is followed by something else than training where an attempt resumes at an epoch's end, or a limit is met.
+Creation is followed by something else than training where an attempt resumes where that is due, or a limit is met.
 An overlapping evaluation is written when it ends, so that anything but creation may follow it.
 """
 

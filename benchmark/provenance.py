@@ -112,9 +112,10 @@ def _kernels(workload: Workload) -> dict[str, str]:
     }
 
 
-def write(folder: Path, facts: dict[str, object]) -> None:
-    """Write run.json; raises FileExistsError where one is there."""
-    with (folder / "run.json").open("x", encoding="utf-8") as file:
+def write(folder: Path, facts: dict[str, object], *, attempt: int = 1) -> None:
+    """Write run.json, or run-attempt-2.json and so on; raises FileExistsError where one is there."""
+    name = "run.json" if attempt == 1 else f"run-attempt-{attempt}.json"
+    with (folder / name).open("x", encoding="utf-8") as file:
         json.dump(facts, file, indent=1)
 
 

@@ -146,7 +146,7 @@ COLUMNS = (
 )
 TYPES = {f.name: f.type for f in fields(Row)}
 assert set(COLUMNS) == set(TYPES), set(COLUMNS) ^ set(TYPES)
-IDENTITY = tuple(f.name for f in fields(Identity))
+IDENTITY, OUTCOME = (tuple(f.name for f in fields(part)) for part in (Identity, Outcome))
 _TEXTS = tuple(name for name in IDENTITY if TYPES[name] == "str")
 _AT_LEAST_0 = (
     "attempt",
@@ -254,7 +254,7 @@ class LazyRows(Sequence):
         return (self[n] for n in range(len(self)))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (tuple, LazyRows)) and tuple(self) == tuple(other)
+        return tuple(self) == tuple(other) if isinstance(other, (tuple, LazyRows)) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(tuple(self))

@@ -2,6 +2,11 @@
 
     status = run(Job(platform=..., workload=..., ...))
 
+A run that was killed or interrupted goes on when the same command is given again: its journal says where it stood,
+its last good checkpoint is loaded, and a new attempt begins. A run's folder holds, beside what the command line names,
+end.json (benchmark/resume.py), lock and alive (benchmark/claim.py), and a run-attempt-2.json for an attempt that
+resumed.
+
 The loop asks `next_phase` what comes next, has the trainer do it, and writes it down. An overlapping evaluation is
 begun like any phase, but its row is written when its figures are known: at the earliest after the phase then under
 way, and with the moment at which they were known as its end.
@@ -9,21 +14,26 @@ way, and with the moment at which they were known as its end.
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from benchmark import tta
+from benchmark.claim import Life, claimed, signs_of_life
 from benchmark.clock import Clock, Span
 from benchmark.decoding import DecodingPool, load_quietly
-from benchmark.journal import Identity, Journal, JournalError, Outcome, read
+from benchmark.interrupts import Interrupted, Interrupts
+from benchmark.journal import Identity, Journal, Outcome, RunRecord, read
 from benchmark.judge import Question
 from benchmark.monitor import Monitor, summarise
 from benchmark.phases import Phase, Plan, next_phase
+from benchmark.resume import END, interrupted, open_journal, refuse_what_has_ended, write_end
 from benchmark.tables import show
 from benchmark.view import PlainView, view
 from benchmark.workloads import Workload
@@ -37,12 +47,17 @@ if TYPE_CHECKING:
     from benchmark.trainer import Trainer
 
 DIVERGED, INTERRUPTED = 3, 130
+GENTLY = frozenset({Phase.TRAIN, Phase.CHECKPOINT, Phase.SWAP})  # phases that a signal does not cut short
 NICENESS_BESIDE_GPUS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What the command line asks for."""
+    """What the command line asks for.
+
+    With `resume`, an interrupted run of the same command goes on in place of `name`, which is none of the user's.
+    `command` is how to give it again.
+    """
 
     platform: Platform
     workload: Workload
@@ -56,19 +71,19 @@ class Job:
     decode_jobs: int
     skip_bad: bool
     synthetic: bool = False
+    resume: bool = False
+    command: str = "the same command"
 
 
 def run(job: Job) -> int:
     """Prepare, train, judge."""
     from benchmark import data
 
-    journal_path = job.results / f"{job.name}.csv"
-    if journal_path.exists() or (job.results / job.name).exists():
-        raise JournalError(f"{journal_path}: a run of this name is there already; choose another --name")
+    refuse_what_has_ended(job.results / job.name)
     _say(f"platform {job.platform.name}, workload {job.workload.name}, seed {job.seed}")
     prepared = data.prepare(job.workload, folder=job.data, corpus=job.corpus, skip_bad=job.skip_bad, say=_say)
 
-    from benchmark import devices
+    from benchmark import devices, provenance
 
     decoder = Decoder(
         name=job.workload.decoder,
@@ -86,28 +101,33 @@ def run(job: Job) -> int:
         )
     if machine.emulated:
         _say(_emulation_warning(job.platform, machine.describe()))
-    (job.results / job.name).mkdir(parents=True)
-    try:
-        status = _train(job, prepared, machine, decoder, journal_path)
-    except devices.tf.errors.ResourceExhaustedError as error:
-        raise ValueError(_out_of_memory(job.platform, error.message)) from error
-    except devices.tf.errors.OpError as error:
-        raise ValueError(f"TensorFlow gave up: {error.message.splitlines()[0]}") from error
-    record = read(journal_path)
+    identity = _identity(job, prepared, machine, decoder.label, provenance.short_code())
+    if job.resume and (name := interrupted(job.results, identity)):
+        job, identity = replace(job, name=name), replace(identity, run=name)
+    folder = job.results / job.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with claimed(folder) as before:
+        refuse_what_has_ended(folder)
+        try:
+            status = _train(job, prepared, machine, decoder, identity, before)
+        except devices.tf.errors.ResourceExhaustedError as error:
+            raise ValueError(_out_of_memory(job.platform, error.message)) from error
+        except devices.tf.errors.OpError as error:
+            raise ValueError(f"TensorFlow gave up: {error.message.splitlines()[0]}") from error
+    if status > 128:  # a signal: somebody waits
+        return status
+    record = read(job.results / f"{job.name}.csv")
     if any(row.phase is Phase.EVALUATE for row in record.rows):
         show(tta.report_parts([record], Question(), brief=True))
-        _say(_report(job.results, journal_path))
-    _say(_utilisation(job.results / job.name / "utilisation.csv"))
-    _say(
-        f"the run is in {journal_path} and {job.results / job.name}; compare runs with: "
-        f"python -m benchmark.tta {job.results}/*.csv"
-    )
+        _say(_report(job.results, Path(record.source)))
+    _say(_utilisation(folder / "utilisation.csv"))
+    _say(f"the run is in {record.source} and {folder}; compare runs with: python -m benchmark.tta {job.results}/*.csv")
     return status
 
 
-def _train(job: Job, data: Data, machine: Devices, decoder: Decoder, journal_path: Path) -> int:
+def _train(job: Job, data: Data, machine: Devices, decoder: Decoder, identity: Identity, before: Life | None) -> int:
     """The run itself, with all that watches it."""
-    from benchmark import devices, provenance
+    from benchmark import provenance
     from benchmark.trainer import Diverged, Trainer
 
     folder = job.results / job.name
@@ -121,44 +141,73 @@ def _train(job: Job, data: Data, machine: Devices, decoder: Decoder, journal_pat
         seed=job.seed,
         folder=folder,
         pool=pool,
+        warn=lambda sentence: _say(f"WARNING: {sentence}"),
         synthetic=job.synthetic,
     )
     plan = _plan(job.workload, trainer.batches_per_epoch)
-    journal = Journal.create(journal_path, _identity(job, data, machine, decoder.label, provenance.short_code()))
     with ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts(stop=trainer.stop))
+        journal = open_journal(job.results / f"{job.name}.csv", identity, folder, plan)
         stack.callback(journal.close)
-        clock = Clock(sync=devices.synchronise)
+        clock, down_s = _clock(journal.record, before)
+        if journal.attempt > 1:
+            _say(_resumption(job, journal.record, clock.elapsed(), down_s))
         unavailable = {"sampler": "switched off"}
         if job.monitor_hz:
             sampler = Monitor(folder / "utilisation.csv", started_at=clock.origin, hz=job.monitor_hz)
             unavailable = stack.enter_context(sampler).unavailable
-        provenance.write(
-            folder,
-            provenance.collect(
-                platform=job.platform,
-                workload=job.workload,
-                plan=plan,
-                data=data,
-                devices=machine,
-                decoder=decoder,
-                seed=job.seed,
-                unavailable=unavailable,
-            ),
+        facts = provenance.collect(
+            platform=job.platform,
+            workload=job.workload,
+            plan=plan,
+            data=data,
+            devices=machine,
+            decoder=decoder,
+            seed=job.seed,
+            unavailable=unavailable,
         )
+        provenance.write(folder, facts, attempt=journal.attempt)
+        (folder / END).unlink(missing_ok=True)
+        stack.enter_context(signs_of_life(folder, clock.elapsed))
         shown = stack.enter_context(view(f"{job.name}: {job.platform.label}, {machine.describe()}", plan, clock))
         log = stack.enter_context((folder / "sentences.txt").open("a", encoding="utf-8"))
         trainer.show = partial(_show, log, shown)
         trainer.progress = shown.decoded
         stack.enter_context(pool)
         try:
-            play(journal, plan, trainer, clock, shown)
+            play(journal, plan, trainer, clock, shown, interrupts=interrupts, down_s=down_s)
         except Diverged as error:
+            write_end(folder, "diverged", journal.record, str(error))
             _say(f"benchmark: {error}; the run ends as diverged")
             return DIVERGED
-        except KeyboardInterrupt:
-            _say("benchmark: interrupted")
-            return INTERRUPTED
+        except KeyboardInterrupt as error:
+            write_end(folder, "interrupted", journal.record, str(error))
+            _say(
+                f"benchmark: interrupted after batch {journal.record.step}, saved after {journal.record.saved_step}; "
+                f"go on with: {job.command}"
+            )
+            return getattr(error, "status", INTERRUPTED)
+        write_end(folder, "finished", journal.record, "")
     return 0
+
+
+def _clock(record: RunRecord, before: Life | None) -> tuple[Clock, float | None]:
+    """The run's clock, going on from the last sign of life, and the seconds since then, which are no part of it."""
+    from benchmark import devices
+
+    if not record.rows:
+        return Clock(sync=devices.synchronise), None
+    lived_s = before.clock_s if before else 0.0
+    down_s = max(0.0, time.time() - before.at_unix_s) if before else None
+    return Clock(sync=devices.synchronise, already_s=max(record.ended_s, lived_s)), down_s
+
+
+def _resumption(job: Job, record: RunRecord, clock_s: float, down_s: float | None) -> str:
+    down = "" if down_s is None else f", down for {down_s / 60:.1f} minutes, which do not count"
+    return (
+        f"{job.name} goes on: attempt {record.attempt}, {clock_s / 60:.1f} minutes on its clock, {record.step} batches "
+        f"and {record.evaluated_epoch} evaluated epochs in its journal{down}. --fresh begins another run."
+    )
 
 
 @dataclass(frozen=True)
@@ -170,8 +219,21 @@ class UnderWay:
     known: Future[tuple[Outcome, float]]
 
 
-def play(journal: Journal, plan: Plan, trainer: Trainer, clock: Clock, shown: PlainView) -> None:
-    """Perform phases until the plan is fulfilled, with a row in the journal for each."""
+def play(
+    journal: Journal,
+    plan: Plan,
+    trainer: Trainer,
+    clock: Clock,
+    shown: PlainView,
+    *,
+    interrupts: Interrupts | None = None,
+    down_s: float | None = None,
+) -> None:
+    """Perform phases until the plan is fulfilled, with a row in the journal for each.
+
+    Raises:
+        Interrupted: by a signal, after what was trained has been saved. What else was under way is lost.
+    """
     background = ThreadPoolExecutor(1)
     evaluating: UnderWay | None = None
 
@@ -187,6 +249,10 @@ def play(journal: Journal, plan: Plan, trainer: Trainer, clock: Clock, shown: Pl
             if evaluating and evaluating.known.done():
                 land()
             phase = next_phase(journal.record, plan, evaluating=evaluating.epoch if evaluating else 0)
+            if interrupts and interrupts.signal:
+                if journal.record.saved_step >= journal.record.step or journal.record.swapped:
+                    raise Interrupted(interrupts.signal)
+                phase = Phase.CHECKPOINT
             if phase is Phase.DONE:
                 return
             shown.phase(phase, journal.record)
@@ -198,9 +264,12 @@ def play(journal: Journal, plan: Plan, trainer: Trainer, clock: Clock, shown: Pl
                 future = background.submit(lambda known=known: (known(), clock.elapsed()))
                 evaluating = UnderWay(journal.record.epoch, span.started_s, future)
             else:
-                with clock.span() as span:
-                    outcome = trainer.perform(phase, journal.record, plan)
-                shown.row(journal.append(phase, span, outcome), journal.record)
+                with interrupts.held() if interrupts and phase in GENTLY else contextlib.nullcontext():
+                    with clock.span() as span:
+                        outcome = trainer.perform(phase, journal.record, plan)
+                    if phase is Phase.CREATE:
+                        outcome = replace(outcome, down_s=None if down_s is None else round(down_s, 3))
+                    shown.row(journal.append(phase, span, outcome), journal.record)
     except ArithmeticError:  # diverged; what was evaluated before it still counts
         if evaluating:
             land()

@@ -25,11 +25,13 @@ NUMERIC = ("features", "frames", "labels", "label_lengths")
 class Totals(NamedTuple):
     """Sums over the batches of a segment, scalars.
 
+    `batches` int32, as many as were asked for, or fewer after `TrainStep.stop`.
     `loss` float32, nats; `utterances` and `frames` (input frames) and `output_frames` float32, without padding;
     `input_s` float64, seconds that the host waited for batches: on a GPU, whose work is queued ahead, an upper bound
     of what training lost; `spoilt` int32, the first batch whose loss is no finite number, -1 if there is none.
     """
 
+    batches: tf.Tensor
     loss: tf.Tensor
     utterances: tf.Tensor
     frames: tf.Tensor
@@ -43,6 +45,8 @@ class TrainStep:
 
     def __init__(self, config: deepspeech.Config, *, devices: Devices, precision: str, seed: int) -> None:
         self.config, self.devices, self.precision, self.seed = config, devices, precision, seed
+        with tf.device("CPU:0"):
+            self._stopping = tf.Variable(False, trainable=False)
         with devices.strategy.scope():
             self.model = deepspeech.build(config)
             # The paper's: AdaDelta with learning rate 1.0, rho .95, epsilon 1e-8, no clipping.
@@ -52,12 +56,17 @@ class TrainStep:
             self.optimizer.build(self.model.trainable_variables)
         self.segment = tf.function(self._segment)
 
+    def stop(self) -> None:
+        """End the segment that is under way, in another thread, after its batch; later ones do nothing at all."""
+        self._stopping.assign(True)
+
     def _segment(self, batches: Iterator[dict[str, tf.Tensor]], step: tf.Tensor, count: tf.Tensor) -> Totals:
         """Train on `count` batches, `step` having been trained before."""
         strategy = self.devices.strategy
         sums = (tf.constant(0.0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0))
         input_s, spoilt = tf.constant(0.0, tf.float64), tf.constant(-1)
-        for number in tf.range(count):
+        number = tf.constant(0)
+        while number < count and not self._stopping:
             with tf.control_dependencies(sums):  # a batch is asked for when the one before is done
                 asked_s = tf.timestamp()
             with tf.control_dependencies([asked_s]):
@@ -67,8 +76,9 @@ class TrainStep:
             of_replicas = strategy.run(self.train_batch, args=(share, step + number))
             of_batch = [strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in of_replicas]
             sums = tuple(total + value for total, value in zip(sums, of_batch, strict=True))
-            spoilt = tf.where((spoilt < 0) & ~tf.math.is_finite(of_batch[0]), step + number + 1, spoilt)
-        return Totals(*sums, input_s, spoilt)
+            number += 1
+            spoilt = tf.where((spoilt < 0) & ~tf.math.is_finite(of_batch[0]), step + number, spoilt)
+        return Totals(number, *sums, input_s, spoilt)
 
     def train_batch(self, share: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """One step of one replica on its share of a batch: sums of loss, utterances, input and output frames."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.checkpoints import Checkpoints, kept
+from benchmark.checkpoints import CheckpointError, Checkpoints, kept
 from benchmark.data import Data
 from benchmark.decoding import DecodingPool
 from benchmark.devices import Devices, tf
@@ -62,14 +62,18 @@ class Trainer:
         pool: DecodingPool,
         show: Callable[[str, int, int, Evaluated], None] = lambda phase, epoch, step, evaluated: None,
         progress: Callable[[int, int], None] = lambda done, total: None,
+        warn: Callable[[str], None] = lambda sentence: None,
         synthetic: bool = False,
     ) -> None:
         self.workload, self.platform, self.data, self.devices = workload, platform, data, devices
         self.seed, self.pool, self.show, self.progress, self.synthetic = seed, pool, show, progress, synthetic
+        self.warn = warn
         self.strategy = devices.strategy
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self.layout = data.layout(workload, platform.input.batch)
         self._greedy = DecodingPool(Decoder(name="greedy"), jobs=1)
+        self._step: TrainStep | None = None
+        self._epoch_batches: Iterator | None = None
         self._in_memory: list[tuple[dict[str, tf.Tensor], int]] = []
         self._perform = {
             Phase.CREATE: self.create,
@@ -89,33 +93,71 @@ class Trainer:
         return self._perform[phase](record, plan)
 
     def create(self, record: RunRecord, plan: Plan) -> Outcome:
-        """Model, optimiser, input pipeline."""
+        """Model, optimiser, input pipeline; as the last good checkpoint has them, if this is not the first attempt."""
         self.pool.start()
+        self._begin_anew()
+        step = self._restore_last(record, plan) if record.rows else 0
+        self._samples = list(self._sample_batches())
+        return Outcome(step=step, epoch=-(-step // plan.batches_per_epoch))
+
+    def _begin_anew(self) -> None:
         tf.keras.utils.set_random_seed(self.seed)
         self._build_training_model()
-        self._samples = list(self._sample_batches())
-        return Outcome(step=0, epoch=0)
+
+    def _restore_last(self, record: RunRecord, plan: Plan) -> int:
+        """The batches trained in the newest checkpoint that can be read; 0 if there is none.
+
+        Not one of after the first epoch that has no evaluation: what evaluated it is gone, and must be done again.
+        """
+        furthest = max(row.step for row in record.rows)
+        steps = self.checkpoints.steps()
+        if steps and steps[-1] > furthest:
+            raise CheckpointError(
+                f"{self.checkpoints.path(steps[-1])}: after {steps[-1]} batches, but the run's journal "
+                f"({record.source}) knows of {furthest} only; expected the two of one run: if either was copied or "
+                f"restored, do so with both"
+            )
+        restored = 0
+        for step in reversed(steps):
+            if step > (record.evaluated_epoch + 1) * plan.batches_per_epoch:
+                continue
+            try:
+                self.checkpoints.restore(step, self.model, self.optimizer)
+                restored = step
+                break
+            except CheckpointError as error:
+                self.warn(f"{error}; trying an older one")
+        if steps and not restored:
+            self._begin_anew()  # a restoration that failed may have changed some
+        self.checkpoints.prune([step for step in steps if step <= restored])  # later ones are of work now undone
+        return restored
+
+    def stop(self) -> None:
+        """End the train segment under way after its batch; called from another thread."""
+        if self._step:
+            self._step.stop()
 
     def train(self, record: RunRecord, plan: Plan) -> Outcome:
         """The next segment of at most 50 batches, within one epoch."""
-        batches = segment_batches(record, plan)
         epoch = record.step // plan.batches_per_epoch + 1
-        if record.step % plan.batches_per_epoch == 0:
-            self._epoch_batches = iter(
-                self._distributed(Order(seed=self.seed, epoch=epoch, files_only=self.workload.recipe == "authors"))
-            )
-        totals = self._train_segment(self._epoch_batches, tf.constant(record.step), tf.constant(batches))
+        done_before = record.step % plan.batches_per_epoch
+        if done_before == 0 or self._epoch_batches is None:
+            order = Order(seed=self.seed, epoch=epoch, files_only=self.workload.recipe == "authors")
+            self._epoch_batches = iter(self._distributed(order, skip=done_before))
+        totals = self._step.segment(
+            self._epoch_batches, tf.constant(record.step), tf.constant(segment_batches(record, plan))
+        )
         if totals.spoilt >= 0:
             raise Diverged(f"the loss became {float(totals.loss)} at batch {int(totals.spoilt)} (epoch {epoch})")
         utterances = float(totals.utterances)
         return Outcome(
-            step=record.step + batches,
+            step=record.step + int(totals.batches),
             epoch=epoch,
             utterances=round(utterances),
             audio_s=round(float(totals.frames) * FRAME_STEP_S, 2),
             input_s=round(float(totals.input_s), 6),
             tflop=round(float(totals.output_frames) * self._tflop_per_frame, 6),
-            loss=float(totals.loss) / utterances,
+            loss=float(totals.loss) / utterances if utterances else None,
         )
 
     def generate(self, record: RunRecord, plan: Plan) -> Outcome:
@@ -197,16 +239,17 @@ class Trainer:
             precision=self.platform.training.precision,
             seed=self.seed,
         )
-        self.model, self.optimizer, self._train_segment = step.model, step.optimizer, step.segment
+        self._step, self.model, self.optimizer = step, step.model, step.optimizer
         self._tflop_per_frame = deepspeech.flops(step.config) / 1e12
         self._training, self._evaluation = self._transcriber_of(self.model), None
         self.transcriber = self._training
 
     # --- training ------------------------------------------------------------------------------------------------
 
-    def _distributed(self, order: Order) -> tf.distribute.DistributedDataset:
-        """One epoch of batches, each cut into a share for every replica."""
-        return distributed(self._from_memory() if self.synthetic else self._read(order), self.devices)
+    def _distributed(self, order: Order, *, skip: int) -> tf.distribute.DistributedDataset:
+        """One epoch of batches but the first few, each cut into a share for every replica."""
+        batches = self._from_memory() if self.synthetic else self._read(order)
+        return distributed(batches.skip(skip), self.devices)
 
     def _read(self, order: Order) -> tf.data.Dataset:
         return read_batches(

@@ -10,6 +10,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)  # how long an example takes says more of the machine's load
+settings.load_profile("any machine")
 
 REAL_SPEECH = Path(__file__).resolve().parents[2] / "shared" / "data"
 WORDS = ("one", "two", "three", "cool", "don't")

@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -288,7 +289,7 @@ def test_an_absent_sensor_is_an_empty_field_with_one_reason_right_after_the_star
     assert monitor.unavailable == {"gpu1_power_w": "NVMLError: Not Supported"}
 
 
-def test_a_sensor_that_fails_in_the_middle_leaves_empty_fields_and_sampling_goes_on(output, fake_nvml):
+def test_a_sensor_that_fails_in_the_middle_leaves_empty_fields_and_sampling_goes_on(output, fake_nvml, caplog):
     fake_nvml("""
         def nvmlDeviceGetTemperature(gpu, sensor):
             global readings
@@ -300,6 +301,9 @@ def test_a_sensor_that_fails_in_the_middle_leaves_empty_fields_and_sampling_goes
     with start(output) as monitor:
         assert monitor.unavailable == {}
         wait_for_rows(output, more_than=5)
+    (said,) = [record.message for record in caplog.records]  # once, for both GPUs
+    assert "complete: gpu0_temperature_c: NVMLError: GPU is lost (first at 0." in said
+    assert said.endswith(" s), and 1 more")
     # Two GPUs: readings 1, 2 are the start's, 3, 4 row 0, 5 to 8 (failing) rows 1 and 2, 9 on rows 3 on.
     assert [row["gpu0_temperature_c"] for row in rows_of(output)][:5] == ["40", "", "", "40", "40"]
     assert "#" not in output.read_text()
@@ -437,8 +441,10 @@ def test_a_killed_sampler_does_not_end_the_run_and_is_reported_in_one_line(outpu
         wait_for_rows(output, more_than=1)
         sampler_of(os.getpid()).kill()
         monitor._sampler.wait(timeout=5)
-    assert monitor.failure == "sampler ended with status -9 (-9: killed): it left no message"
-    assert monitor.failure in caplog.text
+    last_s = float(rows_of(output)[-1]["seconds"])
+    assert monitor.failure == f"sampler ended (killed, last sample at {last_s:.1f} s): it left no message"
+    assert [record.message for record in caplog.records] == [f"utilisation is not complete: {monitor.failure}"]
+    assert summarise(output).samples == len(rows_of(output)) > 1
 
 
 def test_a_sampler_that_fails_is_reported_by_its_own_last_line(output, fake_nvml):
@@ -452,15 +458,44 @@ def test_a_sampler_that_fails_is_reported_by_its_own_last_line(output, fake_nvml
     """)
     with start(output) as monitor:
         monitor._sampler.wait(timeout=5)
-    assert "status 1" in monitor.failure
-    assert monitor.failure.endswith("RuntimeError: not a sensor's error")
+    last_s = float(rows_of(output)[-1]["seconds"])
+    said = f"sampler ended (status 1, last sample at {last_s:.1f} s): RuntimeError: not a sensor's error"
+    assert monitor.failure == said
     assert len(rows_of(output)) == 2  # 2 GPUs: readings 1, 2 at the start, 3 to 6 in two rows
+
+
+def test_on_a_full_disk_the_sampler_ends_with_whole_rows_and_the_run_says_so_once(output, no_gpu, caplog):
+    with start(output) as monitor:
+        wait_for_rows(output, more_than=2)
+        limit = output.stat().st_size + 1000  # bytes: another twenty rows and a part of one
+        resource.prlimit(monitor._sampler.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        assert monitor._sampler.wait(timeout=10) == 1
+    last_s = float(rows_of(output)[-1]["seconds"])
+    why = "utilisation.csv: File too large"
+    assert monitor.failure == f"sampler ended (status 1, last sample at {last_s:.1f} s): {why}"
+    assert [record.message for record in caplog.records] == [f"utilisation is not complete: {monitor.failure}"]
+    assert output.read_bytes().endswith(b"\n") and 0 < limit - output.stat().st_size < 100
+    assert all(row[column] for row in rows_of(output) for column in HOST)
+
+
+def test_what_a_driver_prints_is_not_taken_for_the_samplers_word(output, fake_nvml):
+    fake_nvml("""
+        def nvmlInit(): print("NVML: a word of the driver's", flush=True)
+        def nvmlDeviceGetPowerUsage(gpu):
+            print("[]\\n7\\n{", flush=True)
+            return 0
+    """)
+    with start(output) as monitor:
+        assert monitor.unavailable == {}
+        wait_for_rows(output, more_than=2)
+    assert monitor.unavailable == {} and monitor.failure is None
 
 
 def test_a_sampler_that_cannot_start_does_not_stop_the_run(output, fake_nvml):
     fake_nvml("raise RuntimeError('broken package')")
     with start(output) as monitor:
         assert monitor.unavailable["sampler"].endswith("RuntimeError: broken package")
+        assert "(status 1, no sample)" in monitor.unavailable["sampler"]
     assert monitor.failure == monitor.unavailable["sampler"]
 
 
@@ -606,3 +641,27 @@ def test_energy_of_rows_that_go_back_in_time_counts_both_attempts_once(output):
 def test_a_file_without_seconds_is_refused_by_naming_what_it_has(output):
     with pytest.raises(ValueError, match=r"found the columns \['epoch', 'wer'\], expected 'seconds'"):
         summarise(write(output, "epoch,wer\n1,2\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "No columns to parse"),
+        (b"\xff\xfe\x00", "codec can't decode"),
+        (b"seconds,host_cpu_percent\n1,full\n", "could not convert string to float: 'full'"),
+        (b"seconds,host_cpu_percent\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
+    ],
+)
+def test_a_file_that_is_no_table_of_numbers_is_refused_by_name_in_one_line(output, content, said):
+    output.write_bytes(content)
+    with pytest.raises(ValueError, match=said) as refused:
+        summarise(output)
+    assert str(refused.value).startswith(f"{output}: ") and "\n" not in str(refused.value)
+
+
+def test_a_torn_last_row_costs_no_more_than_itself(output):
+    whole = summarise(write(output, TWO_GPUS))
+    output.write_text(output.read_text() + "6,4")
+    assert summarise(output).samples == whole.samples + 1
+    assert summarise(output).energy_wh == whole.energy_wh
+    assert summarise(output, end_s=4) == whole

@@ -542,8 +542,6 @@ def test_the_command_prints_where_the_page_is_and_how_large(records, tmp_path, m
         (["nowhere.csv"], "nowhere.csv: no such file"),
         (["RUN", "-o", "run.csv"], "-o run.csv: expected a name that ends in .html"),
         (["RUN", "-o", "no/such/folder.html"], "-o no/such/folder.html: cannot be written (No such file"),
-        (["RUN", "--level", "nan"], "--level [nan]: expected numbers in percent"),
-        (["RUN", "--epochs", "0"], "expected metrics of"),
         (["RUN", "RUN"], "the same run as"),
     ],
 )
@@ -555,6 +553,27 @@ def test_what_cannot_be_done_is_one_line_and_status_2(arguments, said, results, 
     assert shown.out == ""
     assert shown.err.startswith("benchmark.report: ") and said in shown.err and shown.err.count("\n") == 1
     assert not list(tmp_path.glob("*.html"))
+
+
+@pytest.mark.parametrize("option", [["--level", "nan"], ["--level", "-1"], ["--epochs", "0"]])
+def test_options_that_are_no_numbers_end_with_status_2(option, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["run.csv", *option])
+    assert stopped.value.code == 2
+    assert f"argument {option[0]}: '{option[1]}'; expected a" in capsys.readouterr().err
+
+
+def test_a_sampler_that_ended_before_the_run_is_stated_with_the_minute(results):
+    # 580 s in all: 30 + 5 * 110; samples to 239.5 s, 3.99 minutes
+    record = save(results, make_run(WERS), facts=run_json(), usage=samples(until_s=240))
+    window, whole = utilisation(block_of(record))
+    note = "what came after minute 3.99 of 9.67 not sampled: the sampler ended before the run (r1)"
+    assert note in window.notes and note in whole.notes
+    assert not any("minute" in note for note in utilisation(block_of(other_of(results)))[0].notes)
+
+
+def other_of(results: Path) -> RunRecord:
+    return save(results, make_run(WERS, run="whole"), facts=run_json(), usage=samples(until_s=579))
 
 
 def test_the_report_needs_no_tensorflow():

@@ -149,7 +149,7 @@ def test_buckets_cost_one_trace_of_the_training_step_and_at_most_one_each_of_the
     trainer = make(workload=replace(TINY, buckets=3))
     run(trainer, tmp_path / "r.csv", max_epochs=2)
     assert len(trainer.layout.edges) == 3
-    assert trainer._train_segment.experimental_get_tracing_count() == 1
+    assert trainer._step.segment.experimental_get_tracing_count() == 1
     for loop, count in zip(loops, before, strict=True):
         assert loop.experimental_get_tracing_count() - count <= 3
 
@@ -281,7 +281,7 @@ def test_swapping_there_and_back_brings_back_every_variable_and_compiles_nothing
         trainer.swap(record, plan)
         for variable, value in zip(variables, saved, strict=True):
             np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
-        functions = (trainer._train_segment, trainer._evaluation._forward)
+        functions = (trainer._step.segment, trainer._evaluation._forward)
         traced.append([function.experimental_get_tracing_count() for function in functions])
     assert traced[0] == traced[1] == traced[2]
 
