@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -195,3 +197,51 @@ def test_bad_input_gets_one_line_and_status_2(tmp_path, arguments, said):
     assert done.returncode == 2 and len(lines) == 1 and said in lines[0], done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("results/*.csv"))
+
+
+def begin(folder: Path, *arguments: object) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-m", "benchmark", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(process: subprocess.Popen, path: Path, text: str, *, more_than: int = 0) -> None:
+    until = time.monotonic() + 120
+    while not path.is_file() or path.read_text().count(text) <= more_than:
+        assert process.poll() is None and time.monotonic() < until, process.stderr.read()
+        time.sleep(0.02)
+
+
+def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_nobody_touched(tone_corpus, tmp_path):
+    arguments = ["--corpus", tone_corpus, "--max-epochs", 5, "--seed", 4, "--decoder", "greedy", "--monitor-hz", 0]
+    path = tmp_path / "results" / "cut.csv"
+
+    process = begin(tmp_path, *arguments, "--name", "cut")
+    wait_for(process, path, ",train,")
+    second = begin(tmp_path, *arguments, "--name", "cut")
+    process.send_signal(signal.SIGTERM)
+    sent_s = time.monotonic()
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 143 and time.monotonic() - sent_s < 10
+    assert "interrupted after batch" in said and "go on with: python -m benchmark --corpus" in said
+    assert json.loads((tmp_path / "results" / "cut" / "end.json").read_text())["status"] == "interrupted"
+    record = journal.read(path)
+    assert record.saved_step == record.step > 0
+
+    trained = path.read_text().count(",train,")
+    wait_for(second, path, ",train,", more_than=trained)  # it started too late to be refused, and goes on
+    second.kill()
+    second.communicate()
+    assert not (tmp_path / "results" / "cut" / "end.json").exists()
+
+    assert command(tmp_path, "benchmark", *arguments, "--name", "cut").returncode == 0
+    assert command(tmp_path, "benchmark", *arguments, "--name", "whole").returncode == 0
+    cut, whole = (journal.read(tmp_path / "results" / f"{name}.csv") for name in ("cut", "whole"))
+    assert [row.attempt for row in cut.rows][-1] == 3 and len(cut.evaluations) == 5
+    for ours, theirs in zip(cut.evaluations, whole.evaluations, strict=True):
+        assert all(getattr(ours, name) == getattr(theirs, name) for name in journal.METRICS)
+    created = [row for row in cut.rows if row.phase is Phase.CREATE]
+    assert [row.down_s is None for row in created] == [True, False, False]
+
+    again = command(tmp_path, "benchmark", *arguments, "--name", "cut")
+    assert again.returncode == 2 and "there already and has finished; choose another --name" in again.stderr
