@@ -69,8 +69,9 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     workload = workloads.load(options.workload or _default_workload(platform, options))
     changes = {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None}
     workload = _changed(workload, changes)
-    if options.synthetic:
-        workload = replace(workload, name=f"{workload.name}+synthetic")
+    for mark in ("synthetic", "deterministic"):
+        if getattr(options, mark):
+            workload = replace(workload, name=f"{workload.name}+{mark}")
     if options.recipe == "authors":
         workload = replace(workload, normalisation="frame-l2")  # theirs in most runs
     _check(options, workload)
@@ -89,6 +90,7 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         decode_jobs=decoding.cores() if options.decode_jobs is None else options.decode_jobs,
         skip_bad=options.skip_bad,
         synthetic=options.synthetic,
+        deterministic=options.deterministic,
         resume=not options.name and not options.fresh,
         command=shlex.join(["python", "-m", "benchmark", *(word for word in given if word != "--fresh")]),
     )
@@ -198,6 +200,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="train on a few batches kept in memory: the speed that reading data can at best leave untouched; what is "
         "learnt is worthless, and such a run is never pooled with others",
+    )
+    add(
+        "--deterministic",
+        action="store_true",
+        help="only operations that give the same digits every time, on a GPU too, where they cost speed; never pooled "
+        "with other runs. On a CPU runs repeat their digits without it",
     )
     add("--decode-jobs", type=int, metavar="N", help="decoding worker processes; default: one a core")
     add("--skip-bad", action="store_true", help="leave out utterances with broken audio or transcript")

@@ -76,6 +76,7 @@ def prepare(
             say(f"preparing: features of {root} in {features}")
             extract_corpus(root, features, settings=settings, skip_bad=skip_bad)
     found = manifest.load(features)
+    manifest.check_sizes(features, found)
     if workload.corpus == "librispeech" and corpus is None:
         _check_librispeech(found, features, settings)
     for role in ("train", "dev"):

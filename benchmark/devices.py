@@ -13,6 +13,7 @@ from features.quiet import import_tensorflow
 from platforms import Platform, is_other_gpu
 
 tf = import_tensorflow()
+deterministic = False  # whether only such operations are used; the time of day is none of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,13 @@ def other_gpu(platform: Platform, devices: Devices) -> str | None:
     if devices.emulated or not platform.hardware.gpus:
         return None
     return next((name for name in devices.names if is_other_gpu(platform.hardware.gpu, name)), None)
+
+
+def be_deterministic() -> None:
+    """Have TensorFlow use only operations that give the same digits every time; some are slower, on GPUs above all."""
+    global deterministic
+    tf.config.experimental.enable_op_determinism()
+    deterministic = True
 
 
 def synchronise() -> None:

@@ -57,6 +57,7 @@ CLOCKS = {
 }
 """Clock -> phases whose time it leaves out. `wall` is the paper's: everything since model creation."""
 
+CLOCK_STEP_S = 1e-6  # of a journal's times
 COMPILING_ROWS = 2  # first train rows of an attempt: its first steps compile. Only throughput leaves them out
 
 
@@ -302,7 +303,7 @@ class RunRecord:
             if phase is Phase.TRAIN:
                 attempt = columns.attempts[n]
                 last, seen = attempt, seen + 1 if attempt == last else 1
-                if seen > COMPILING_ROWS and columns.seconds[n] > 0:
+                if seen > COMPILING_ROWS and columns.seconds[n] >= CLOCK_STEP_S:
                     found.append(n)
         return found
 
@@ -573,7 +574,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise JournalError(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # spreadsheets begin a file with a mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise JournalError(f"{path}:{line}: not UTF-8 at byte {error.start}; expected a run's CSV file") from None
@@ -581,7 +582,10 @@ def _text(path: Path) -> str:
         raise JournalError(f"{path}:1: empty; expected the header {','.join(COLUMNS[:4])},...")
     if not text.endswith("\n"):  # a number cut short is a number too
         line = text.count("\n") + 1
-        raise JournalError(f"{path}:{line}: no line break at its end; expected one (a line cut short? then delete it)")
+        raise JournalError(
+            f"{path}:{line}: no line break at its end; expected one. A line cut short by a kill? The command that made "
+            f"the run goes on with it and mends this; or delete the line"
+        )
     return text
 
 
@@ -631,7 +635,8 @@ def _check_header(where: str, values: list[str]) -> None:
         found = repr(values[wrong][:80]) if wrong < len(values) else "nothing"
         expected = repr(COLUMNS[wrong]) if wrong < len(COLUMNS) else "nothing"
         raise JournalError(
-            f"{where}: column {wrong + 1} of the header is {found}; expected {expected} (a journal of schema {SCHEMA})"
+            f"{where}: column {wrong + 1} of the header is {found}; expected {expected}, as in a run's CSV file of "
+            f"schema {SCHEMA}; one of another schema is read by the version that wrote it"
         )
 
 

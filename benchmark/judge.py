@@ -309,8 +309,11 @@ def _targets(record: RunRecord) -> dict[str, list[float]]:
         return {}
     try:
         plan = json.loads(path.read_bytes())["plan"]["targets"]
-        return {metric: [float(level) for level in levels] for metric, levels in plan.items()}
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        targets = {metric: [float(level) for level in levels] for metric, levels in plan.items()}
+        if wrong := [level for levels in targets.values() for level in levels if not 0 <= level < math.inf]:
+            raise ValueError(f"{wrong[0]} is no error rate in percent")
+        return targets
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise JournalError(
             f'{path}: no plan.targets as {{"wer": [22]}} ({type(error).__name__}: {error}); '
             f"mend it, or move it away and name levels by --level"

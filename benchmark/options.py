@@ -8,8 +8,8 @@ import math
 
 def whole_from_1(text: str) -> int:
     """Epochs to take a median over."""
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number of epochs, at least 1")
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}; expected a whole number of epochs, at least 1")
     return int(text)
 
 
@@ -20,5 +20,5 @@ def percent(text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}; expected a number in percent, such as 22")
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}; expected a number in percent, such as 22")
     return number

@@ -37,12 +37,13 @@ from benchmark.resume import END, interrupted, open_journal, refuse_what_has_end
 from benchmark.tables import show
 from benchmark.view import PlainView, view
 from benchmark.workloads import Workload
+from features import manifest
 from models.decoders import Decoder
 from platforms import Platform
 
 if TYPE_CHECKING:
     from benchmark.data import Data
-    from benchmark.devices import Devices
+    from benchmark.devices import Devices, tf
     from benchmark.evaluation import Evaluated
     from benchmark.trainer import Trainer
 
@@ -71,6 +72,7 @@ class Job:
     decode_jobs: int
     skip_bad: bool
     synthetic: bool = False
+    deterministic: bool = False
     resume: bool = False
     command: str = "the same command"
 
@@ -94,6 +96,9 @@ def run(job: Job) -> int:
     if decoder.name == "language-model":
         load_quietly(decoder)  # a file that is none is found now, not by the workers
     machine = devices.prepare(job.platform)
+    if job.deterministic:
+        devices.be_deterministic()
+        _say("deterministic: the same digits every time; compare its utterances/s with a run without, the cost is that")
     if other := devices.other_gpu(job.platform, machine):
         _say(
             f"WARNING: {job.platform.name} has {job.platform.hardware.gpu}, found {other}: the times are not "
@@ -111,9 +116,9 @@ def run(job: Job) -> int:
         try:
             status = _train(job, prepared, machine, decoder, identity, before)
         except devices.tf.errors.ResourceExhaustedError as error:
-            raise ValueError(_out_of_memory(job.platform, error.message)) from error
-        except devices.tf.errors.OpError as error:
-            raise ValueError(f"TensorFlow gave up: {error.message.splitlines()[0]}") from error
+            raise ValueError(_out_of_memory(job.platform, _reason(error))) from error
+        except (devices.tf.errors.OpError, UnicodeDecodeError) as error:  # that, where a message quotes raw bytes
+            raise ValueError(_trouble(prepared, error)) from error
     if status > 128:  # a signal: somebody waits
         return status
     record = read(job.results / f"{job.name}.csv")
@@ -278,11 +283,25 @@ def play(
         background.shutdown(wait=False, cancel_futures=True)
 
 
-def _out_of_memory(platform: Platform, message: str) -> str:
+def _trouble(data: Data, error: Exception) -> str:
+    """TensorFlow names no shard that it cannot read."""
+    if bad := manifest.damaged(data.folder, data.manifest):
+        return bad[0] + (f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else "")
+    return f"TensorFlow gave up: {error if isinstance(error, UnicodeDecodeError) else _reason(error)}"
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """What an error in a graph says, below the lines that say where."""
+    lines = [line.strip() for line in error.message.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("File ", "[[", "Detected at", "Original stack"))]
+    return lines[-1][:300] if lines else type(error).__name__
+
+
+def _out_of_memory(platform: Platform, reason: str) -> str:
     half = platform.replicas * max(1, platform.batch_per_replica // 2)
     return (
         f"out of memory with a batch of {platform.batch_per_replica} utterances a replica "
-        f"({message.splitlines()[0][:100]}); give a smaller batch: make bench BATCH={half}"
+        f"({reason[:100]}); give a smaller batch: make bench BATCH={half}"
     )
 
 
@@ -307,7 +326,7 @@ def _utilisation(path: Path) -> str:
         return "utilisation: not sampled"
     try:
         summary = summarise(path)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return f"utilisation: {error}"
     if not summary.samples or summary.process_cpu_percent_mean is None:
         return "utilisation: no samples"

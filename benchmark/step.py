@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from benchmark import devices
 from benchmark.devices import Devices, tf
 from benchmark.workloads import Workload
 from models import deepspeech
@@ -28,7 +29,8 @@ class Totals(NamedTuple):
     `batches` int32, as many as were asked for, or fewer after `TrainStep.stop`.
     `loss` float32, nats; `utterances` and `frames` (input frames) and `output_frames` float32, without padding;
     `input_s` float64, seconds that the host waited for batches: on a GPU, whose work is queued ahead, an upper bound
-    of what training lost; `spoilt` int32, the first batch whose loss is no finite number, -1 if there is none.
+    of what training lost, and NaN in a deterministic run; `spoilt` int32, the first batch whose loss is no finite
+    number, -1 if there is none.
     """
 
     batches: tf.Tensor
@@ -68,11 +70,11 @@ class TrainStep:
         number = tf.constant(0)
         while number < count and not self._stopping:
             with tf.control_dependencies(sums):  # a batch is asked for when the one before is done
-                asked_s = tf.timestamp()
+                asked_s = _now_s()
             with tf.control_dependencies([asked_s]):
                 share = next(batches)
             with tf.control_dependencies(strategy.experimental_local_results(share["frames"])):
-                input_s += tf.timestamp() - asked_s
+                input_s += _now_s() - asked_s
             of_replicas = strategy.run(self.train_batch, args=(share, step + number))
             of_batch = [strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in of_replicas]
             sums = tuple(total + value for total, value in zip(sums, of_batch, strict=True))
@@ -116,6 +118,10 @@ class TrainStep:
         if self.precision == "mixed_float16":
             gradients = spoilt_together(gradients)
         self.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
+
+
+def _now_s() -> tf.Tensor:
+    return tf.constant(float("nan"), tf.float64) if devices.deterministic else tf.timestamp()
 
 
 class Adadelta(tf.keras.optimizers.Adadelta):

@@ -11,6 +11,7 @@ is one call of one tf.function (benchmark/step.py).
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -155,7 +156,7 @@ class Trainer:
             epoch=epoch,
             utterances=round(utterances),
             audio_s=round(float(totals.frames) * FRAME_STEP_S, 2),
-            input_s=round(float(totals.input_s), 6),
+            input_s=None if math.isnan(totals.input_s) else round(float(totals.input_s), 6),
             tflop=round(float(totals.output_frames) * self._tflop_per_frame, 6),
             loss=float(totals.loss) / utterances if utterances else None,
         )

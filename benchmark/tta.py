@@ -276,7 +276,8 @@ def _csv_field(value: object) -> object:
         return "NA"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ";".join(map(str, value)) if isinstance(value, list) else value
+    field = ";".join(map(str, value)) if isinstance(value, list) else value
+    return f"'{field}" if isinstance(field, str) and field[:1] in ("=", "+", "-", "@") else field  # no formula
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,27 +1,43 @@
 """Offline feature extraction: python -m features CORPUS OUT.
 
 Reads a corpus in LibriSpeech layout, writes shards of 93-dimensional frames and their manifest.json. Shards that
-an earlier run finished, with the same settings and the same audio, are kept.
+an earlier run finished, with the same settings and the same audio, are kept. The manifest is taken away before the
+first shard is written and comes back after the last: where there is one, it is of the shards beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import random
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
+
 from features import manifest
-from features.corpus import CorpusError, Problem, Utterance, read_corpus, role
-from features.extract import FRAME_STEP_S
+from features.corpus import CorpusError, Problem, Utterance, one_line, read_corpus, role
+from features.extract import FEATURES, FRAME_STEP_S, promised_frames
 from features.progress import progress
-from features.records import ShardOutcome, ShardPlan, finished, outcome_path, worker_environment, write_shard
+from features.records import (
+    ShardOutcome,
+    ShardPlan,
+    finished,
+    outcome_path,
+    unfinished_path,
+    worker_environment,
+    write_shard,
+)
 from features.workers import spawned
 
+SAMPLED_HEADERS = 500
+AGAIN = "make room or mend that, then start the same command again: finished shards are kept"
 SKIP_BAD_HINT = "repair it, or pass --skip-bad to leave such utterances out and list them in the manifest"
 
 
@@ -36,19 +52,38 @@ def extract_corpus(
     """Extract a whole corpus into `out` on all cores; the manifest is written last.
 
     Raises:
-        CorpusError: the tree or an audio file is bad and `skip_bad` is false; the message names the file.
+        CorpusError: the tree or an audio file is bad and `skip_bad` is false; the message names the file. Or
+            nothing usable is there, or another process is at work in `out`, or the disk is clearly too small.
+        OSError: something cannot be read or written, as with a full disk.
     """
     utterances, problems = read_corpus(root)
     if problems and not skip_bad:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
         raise CorpusError(f"{problems[0]}{more}; {SKIP_BAD_HINT}")
-    out.mkdir(parents=True, exist_ok=True)
+    if not utterances:
+        raise CorpusError(f"{root}: no usable utterance; {problems[0]}")
     plans = list(plan_shards(utterances, out, settings=settings or manifest.Settings(), skip_bad=skip_bad))
-    outcomes = _write(plans, jobs=jobs or len(os.sched_getaffinity(0)))
-    result = _manifest(plans, outcomes, problems, root)
-    manifest.save(result, out)
-    _remove_strangers(out, plans)
+    with _alone(out):
+        outcomes = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)))
+        result = _manifest(plans, outcomes, problems, root)
+        manifest.save(result, out)
+        _remove_strangers(out, plans)
     return result
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Make the folder, and hold it: two that write the same files would make shards that only look whole."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise CorpusError(f"{out}: found a file, expected a folder for the shards; give another name") from None
+    with (out / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CorpusError(f"{out}: another process extracts features here; wait for it, or name another") from None
+        yield
 
 
 def plan_shards(
@@ -71,12 +106,14 @@ def plan_shards(
             )
 
 
-def _write(plans: list[ShardPlan], *, jobs: int) -> dict[Path, ShardOutcome]:
+def _write(plans: list[ShardPlan], out: Path, *, jobs: int) -> dict[Path, ShardOutcome]:
     """Write the shards that are not finished yet; a worker's ValueError becomes a CorpusError."""
     outcomes = {plan.path: done for plan in plans if (done := finished(plan))}
     waiting = [plan for plan in plans if plan.path not in outcomes]
     if not waiting:
         return outcomes
+    _check_room(waiting, out)
+    (out / manifest.NAME).unlink(missing_ok=True)  # what it says will no longer be true
     total = sum(len(plan.utterances) for plan in waiting)
     try:
         with progress("features", total=total, unit="utterances") as advance:
@@ -87,7 +124,35 @@ def _write(plans: list[ShardPlan], *, jobs: int) -> dict[Path, ShardOutcome]:
         raise
     except ValueError as error:
         raise CorpusError(f"{error}; {SKIP_BAD_HINT}") from error
+    finally:
+        for plan in waiting:
+            with suppress(OSError):
+                unfinished_path(plan.path).unlink()
     return outcomes
+
+
+def _check_room(plans: list[ShardPlan], out: Path) -> None:
+    """Say what the shards will take of the disk; CorpusError if that is clearly not there."""
+    need = _needed_bytes(plans)
+    free = shutil.disk_usage(out).free + sum(plan.path.stat().st_size for plan in plans if plan.path.is_file())
+    takes = f"{out}: features of {sum(len(plan.utterances) for plan in plans):,} utterances take about"
+    takes += f" {_size(need)} of disk, {_size(free)} are free"
+    if need * 0.9 > free:
+        raise CorpusError(f"{takes}; make room, or give a folder on another disk")
+    print(f"features: {one_line(takes)}", file=sys.stderr, flush=True)
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.2f} MB"
+
+
+def _needed_bytes(plans: list[ShardPlan]) -> float:
+    """By the headers of at most SAMPLED_HEADERS recordings; the others are taken to be as long on the whole."""
+    settings, paths = plans[0].settings, [utterance.audio for plan in plans for utterance in plan.utterances]
+    sampled = paths if len(paths) <= SAMPLED_HEADERS else random.Random(0).sample(paths, SAMPLED_HEADERS)
+    frames = sum(count for path in sampled if (count := promised_frames(path)) <= settings.max_frames)
+    shrunk = 0.75 if settings.compression == "gzip" else 1.0
+    return frames * FEATURES * np.dtype(settings.dtype).itemsize * shrunk * len(paths) / len(sampled)
 
 
 def _in_workers(plans: list[ShardPlan], jobs: int) -> Iterator[tuple[ShardPlan, ShardOutcome]]:
@@ -172,21 +237,28 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="S",
         help="leave out longer utterances, as the paper does; default: %(default)s",
     )
-    parser.add_argument("--shard-utterances", type=int, default=256, metavar="N", help="default: %(default)s")
+    parser.add_argument("--shard-utterances", type=_count, default=256, metavar="N", help="default: %(default)s")
     parser.add_argument(
         "--skip-bad",
         action="store_true",
         help="leave out utterances with broken audio or transcript, count and list them",
     )
-    parser.add_argument("--jobs", type=int, metavar="N", help="worker processes; default: all cores")
+    parser.add_argument("--jobs", type=_count, metavar="N", help="worker processes; default: all cores")
     return parser.parse_args(argv)
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.11 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text}; expected seconds from 0.11 to 3600")
-    return seconds
+    with suppress(ValueError):
+        if 0.11 <= (seconds := float(text)) <= 3600:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r}; expected seconds from 0.11 to 3600")
+
+
+def _count(text: str) -> int:
+    with suppress(ValueError):
+        if 0 < (count := int(text)) < 1 << 31:
+            return count
+    raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number from 1")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -202,13 +274,17 @@ def main(argv: list[str] | None = None) -> int:
         result = extract_corpus(
             options.corpus, options.out, settings=settings, skip_bad=options.skip_bad, jobs=options.jobs
         )
-    except (ValueError, OSError) as error:
-        print(f"features: {error}", file=sys.stderr)
+    except ValueError as error:
+        print(f"features: {one_line(error)}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        found = f"{error.filename or options.out}: {error.strerror}" if error.strerror else str(error)
+        print(f"features: {one_line(found)}; {AGAIN}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("features: interrupted; the same command goes on with the shards that are missing", file=sys.stderr)
         return 130
-    print("\n".join(describe(result)))
+    print("\n".join(one_line(line) for line in describe(result)))
     return 0
 
 

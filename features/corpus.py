@@ -5,13 +5,15 @@
 
     utterances, problems = read_corpus(Path("LibriSpeech"))
 
-Subsets are the folders of ROOT named train*, dev* or test*. Nothing is decoded here: whether the audio can be
-read shows at extraction. What is wrong with the tree comes back as `Problem`s, so that the caller may choose to
-stop or to leave those utterances out.
+Subsets are the folders of ROOT named train*, dev* or test*. Links are followed, out of ROOT too, so that a subset
+can be put together from links; one that leads nowhere is a problem. Files at the wrong depth and hidden ones are
+left alone. Nothing is decoded here: whether the audio can be read shows at extraction. What is wrong with the tree
+comes back as `Problem`s, so that the caller may choose to stop or to leave those utterances out.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from features import text
 
 ROLES = ("train", "dev", "test")
 AUDIO_SUFFIXES = (".flac", ".wav")
+DANGLING = "a link that leads nowhere; expected its target to be there"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,19 +61,17 @@ def read_corpus(root: Path) -> tuple[list[Utterance], list[Problem]]:
     if not root.is_dir():
         raise CorpusError(f"{root}: no such folder; expected a corpus in LibriSpeech layout")
     utterances: dict[str, Utterance] = {}
+    places: dict[str, str] = {}
     problems: list[Problem] = []
-    for subset in subsets(root):
-        for transcripts in sorted((root / subset).glob("*/*/*.trans.txt")):
-            for found in _read_transcripts(transcripts, subset):
-                if isinstance(found, Problem):
-                    problems.append(found)
-                elif found.id in utterances:
-                    first = utterances[found.id].audio.parent
-                    problems.append(
-                        Problem(where=str(transcripts), reason=f"utterance {found.id} is in {first} too; expected one")
-                    )
-                else:
-                    utterances[found.id] = found
+    for subset, chapter in _chapters(root, problems):
+        for where, found in _read_chapter(chapter, subset):
+            if isinstance(found, Problem):
+                problems.append(found)
+            elif found.id in utterances:
+                reason = f"utterance {found.id} is in {places[found.id]} too; expected one"
+                problems.append(Problem(where=where, reason=reason))
+            else:
+                utterances[found.id], places[found.id] = found, where
     if not utterances and not problems:
         raise CorpusError(
             f"{root}: no transcripts found; expected SUBSET/SPEAKER/CHAPTER/*.trans.txt with "
@@ -79,42 +80,115 @@ def read_corpus(root: Path) -> tuple[list[Utterance], list[Problem]]:
     return sorted(utterances.values(), key=lambda u: (u.subset, u.id)), problems
 
 
-def subsets(root: Path) -> list[str]:
-    """Names of the subset folders of a corpus, sorted."""
-    return sorted(path.name for path in root.iterdir() if path.is_dir() and path.name.startswith(ROLES))
-
-
 def role(subset: str) -> str:
     """ "train", "dev" or "test": what a subset is for, by its name."""
     return next(role for role in ROLES if subset.startswith(role))
 
 
-def _read_transcripts(path: Path, subset: str) -> Iterator[Utterance | Problem]:
+def one_line(message: object) -> str:
+    """A message as it may be printed: names from data may hold line ends and a terminal's escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(message))
+
+
+def _chapters(root: Path, problems: list[Problem]) -> Iterator[tuple[str, Path]]:
+    """Subset and folder of every chapter. What stands in the way is added to `problems`."""
+    for subset in _folders(root, problems):
+        if not subset.name.startswith(ROLES):
+            continue
+        if not subset.name.isprintable():  # it becomes part of the shards' names
+            problems.append(Problem(where=str(root), reason=f"found folder {subset.name!r}; expected a printable name"))
+            continue
+        for speaker in _folders(subset, problems):
+            yield from ((subset.name, chapter) for chapter in _folders(speaker, problems))
+
+
+def _folders(parent: Path, problems: list[Problem]) -> Iterator[Path]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        yield Problem(where=str(path), reason=f"not UTF-8 at byte {error.start}; expected plain text")
+        names = _names(parent)
+    except OSError as error:
+        problems.append(Problem(where=str(parent), reason=_unreadable(error)))
         return
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield _read_line(path, number, line, subset)
+    for path in (parent / name for name in names):
+        if path.is_dir():
+            yield path
+        elif path.is_symlink() and not path.exists():
+            problems.append(Problem(where=str(path), reason=DANGLING))
 
 
-def _read_line(path: Path, number: int, line: str, subset: str) -> Utterance | Problem:
-    where = f"{path}:{number}"
-    identity, _, sentence = line.strip().partition(" ")
+def _names(folder: Path) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+
+
+def _unreadable(error: OSError) -> str:
+    return f"cannot be read ({error.strerror})"
+
+
+def _read_chapter(folder: Path, subset: str) -> Iterator[tuple[str, Utterance | Problem]]:
+    """What each line of the transcripts gives, with its place; then the recordings that no line speaks of."""
+    try:
+        names = _names(folder)
+    except OSError as error:
+        yield str(folder), Problem(where=str(folder), reason=_unreadable(error))
+        return
+    unspoken = {name: None for name in names if name.endswith(AUDIO_SUFFIXES)}  # in order
+    transcripts = [folder / name for name in names if name.endswith(".trans.txt")]
+    if unspoken and not transcripts:
+        yield str(folder), Problem(where=str(folder), reason="audio without a transcript; expected a *.trans.txt")
+    whole = bool(transcripts)
+    for path in transcripts:
+        try:
+            lines = _lines(path)
+        except ValueError as error:
+            whole = False
+            yield str(path), Problem(where=str(path), reason=str(error))
+            continue
+        for number, line in lines:
+            where = f"{path}:{number}"
+            for suffix in AUDIO_SUFFIXES:
+                unspoken.pop(line.partition(" ")[0] + suffix, None)
+            yield where, _read_line(path, where, line, subset)
+    if whole:  # else it is known already why
+        for name in unspoken:
+            reason = f"no line in {transcripts[0].name}; expected a line {Path(name).stem} THE SENTENCE"
+            yield str(folder), Problem(where=str(folder / name), reason=reason)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Line numbers and lines that are not blank. Raises ValueError with the reason if there is none."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}; expected plain text") from None
+    except OSError as error:
+        raise ValueError(_unreadable(error)) from None
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if not lines:
+        raise ValueError("holds no line; expected lines UTTERANCE-ID THE SENTENCE")
+    return lines
+
+
+def _read_line(path: Path, where: str, line: str, subset: str) -> Utterance | Problem:
+    identity, _, sentence = line.partition(" ")
     try:
         sentence = text.normalise(sentence)
     except ValueError as error:
-        return Problem(where=where, reason=str(error))
+        return Problem(where=where, reason=_shortened(str(error)))
+    if not re.fullmatch(r"[\w.-]{1,200}", identity):
+        return Problem(
+            where=where, reason=f"found {_shortened(identity)!r}; expected an utterance id that names a file"
+        )
     if not sentence:
         return Problem(where=where, reason=f"utterance {identity} has an empty transcript")
-    if not re.fullmatch(r"[\w.-]+", identity):
-        return Problem(where=where, reason=f"found {identity!r}; expected an utterance id that names a file")
     candidates = [path.parent / f"{identity}{suffix}" for suffix in AUDIO_SUFFIXES]
     audio = next((candidate for candidate in candidates if candidate.is_file()), None)
     if audio is None:
+        if link := next((candidate for candidate in candidates if candidate.is_symlink()), None):
+            return Problem(where=str(link), reason=DANGLING)
         return Problem(
             where=where, reason=f"audio file missing: expected {candidates[0].name} (or .wav) beside the transcript"
         )
     return Utterance(id=identity, subset=subset, speaker=path.parent.parent.name, audio=audio, sentence=sentence)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 300 else f"{text[:150]} ... {text[-150:]}"

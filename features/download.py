@@ -34,8 +34,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import IO, ClassVar
 
+from features.corpus import one_line
 from features.progress import progress
 
 BASE_URL = "https://www.openslr.org/resources"
@@ -155,17 +156,30 @@ def _receive(url: str, part: Path, *, size: int) -> None:
         raise ConnectionError(f"the connection ended at byte {_size(part)} of {size}")
 
 
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    """urllib would follow to ftp: too."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO, code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        if not newurl.startswith(("http://", "https://")):
+            raise urllib.error.HTTPError(req.full_url, code, f"{msg} to {newurl}", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _ask(url: str, *, start: int) -> http.client.HTTPResponse:
     headers = {"User-Agent": "features.download"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
-        return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
+        asked = urllib.request.Request(url, headers=headers)
+        return urllib.request.build_opener(_WebOnly).open(asked, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
         error.close()
-        found = f"found HTTP {error.code} {error.reason}, expected the file from byte {start} on"
+        reason = str(error.reason).partition("\n")[0]
+        found = f"found HTTP {error.code} {reason}, expected the file from byte {start} on"
         if error.code in (408, 425, 429) or error.code >= 500:
             raise ConnectionError(found) from error
         raise DownloadError(f"{url}: {found}. Check the address, or give another with --url") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: led to what is no address
         raise ConnectionError(f"no connection ({getattr(error, 'reason', error)})") from error
 
 
@@ -212,7 +226,10 @@ def _blamed(archive_path: Path) -> Iterator[None]:
     """What a spoiled archive raises becomes one sentence about it. Other errors, as of a full disk, pass."""
     try:
         yield
-    except (DownloadError, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        found = f"found a member twice, or as file and folder ({Path(error.filename).name}), expected each once"
+        raise DownloadError(f"{archive_path}: {found}; nothing unpacked. Delete it and {AGAIN}") from error
+    except (ValueError, OverflowError, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise DownloadError(f"{archive_path}: {error}; nothing unpacked. Delete it and {AGAIN}") from error
 
 
@@ -301,8 +318,11 @@ def main(
         parts = ", ".join(str(part) for part in sorted(options.dest.glob("*.part")))
         _say(f"stopped; {parts or 'what is whole'} stays, and the same command goes on from there")
         return 130
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         _say(str(error))
+        return 2
+    except OSError as error:  # a full disk names no file
+        _say(f"{error.filename or options.dest}: {error.strerror or error}; mend that, and the same command goes on")
         return 2
 
 
@@ -356,7 +376,7 @@ def _size(path: Path) -> int:
 
 
 def _say(sentence: str) -> None:
-    print(f"features.download: {sentence}", file=sys.stderr, flush=True)
+    print(f"features.download: {one_line(sentence)}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ log(mel + 1e-6); DCT-II scaled by 1/sqrt(2 * 80). librosa and SciPy do the work 
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
@@ -28,6 +30,9 @@ MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 80, 80.0, 8000.0
 MFCCS = 13
 FEATURES = MFCCS + MEL_BANDS
 LOG_FLOOR = 1e-6
+MAX_FRAMES = 360_000  # an hour
+STRANGE_SAMPLE = 1e6  # a float WAV may exceed 1 a little; squares of far larger ones overflow
+UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's, of a FLAC that was written into a pipe
 CHUNK_FRAMES = 256
 """Transformed at a time: what is in between stays small, however long the recording."""
 
@@ -44,20 +49,35 @@ class Audio:
         return len(self.samples) / SAMPLE_RATE_HZ
 
 
-def read_audio(path: Path) -> Audio:
+class TooLongError(ValueError):
+    """A recording of more `frames` of 10 ms than asked for. Its header says so: nothing was decoded."""
+
+    def __init__(self, path: Path, *, frames: int, max_frames: int) -> None:
+        super().__init__(f"{path}: {frames} frames of 10 ms; expected at most {max_frames}")
+        self.frames = frames
+
+
+def read_audio(path: Path, *, max_frames: int = MAX_FRAMES) -> Audio:
     """Read FLAC or WAV; mix to mono and resample to 16 kHz where needed.
 
+    The header is looked at before anything is decoded, so that no file takes more memory than `max_frames` need.
+
     Raises:
-        ValueError: the file cannot be decoded, or holds no samples.
+        TooLongError: the header promises more than `max_frames` frames of 10 ms.
+        ValueError: the file cannot be decoded, is cut short, or holds no samples or strange ones.
     """
     try:
-        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        raise ValueError(f"{path}: cannot be decoded ({error}); expected a FLAC or WAV file") from error
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            _check_whole(path, file)
+            if (frames := _promised_frames(file)) > max_frames:
+                raise TooLongError(path, frames=frames, max_frames=max_frames)
+            rate_hz, samples = file.samplerate, file.read(dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError, MemoryError) as error:
+        raise ValueError(f"{path}: cannot be decoded ({_cause(path, error)}); expected a FLAC or WAV file") from error
     if not len(samples):
         raise ValueError(f"{path}: holds no samples; expected speech")
-    if not np.isfinite(samples).all():
-        raise ValueError(f"{path}: holds samples that are not finite; expected values in [-1, 1]")
+    if not (peak := max(samples.max(), -samples.min())) < STRANGE_SAMPLE:  # NaN is not less either
+        raise ValueError(f"{path}: holds a sample of {peak:g}; expected values in [-1, 1]")
     notes = []
     if samples.shape[1] > 1:
         notes.append(f"mixed from {samples.shape[1]} channels")
@@ -66,6 +86,45 @@ def read_audio(path: Path) -> Audio:
         notes.append(f"resampled from {rate_hz} Hz")
         mono = librosa.resample(mono, orig_sr=rate_hz, target_sr=SAMPLE_RATE_HZ)
     return Audio(mono, tuple(notes))
+
+
+def promised_frames(path: Path) -> int:
+    """Frames of 10 ms that a recording has by its header; 0 if it cannot be read."""
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            return _promised_frames(file) if file.frames < UNKNOWN_LENGTH else 0
+    except (soundfile.SoundFileError, RuntimeError):
+        return 0
+
+
+def _promised_frames(file: soundfile.SoundFile) -> int:
+    return -(-file.frames * SAMPLE_RATE_HZ // (file.samplerate * STEP_SAMPLES))
+
+
+def _check_whole(path: Path, file: soundfile.SoundFile) -> None:
+    """libsndfile reads what there is of a WAV file that was cut short, and says so only in its log."""
+    if file.frames >= UNKNOWN_LENGTH:
+        raise ValueError(
+            f"{path}: its header does not say how long it is; expected the number of samples: encode it again, "
+            f"into a file and not a pipe"
+        )
+    cut = re.search(r"^data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+    # Who writes WAV into a pipe cannot know its length, and says 2 or 4 GiB.
+    if cut and int(cut[2]) + 1 < int(cut[1]) < 0x7FFF0000:
+        raise ValueError(
+            f"{path}: its header says {int(cut[1]):,} bytes of samples and the file has {int(cut[2]):,}; "
+            f"expected a whole recording"
+        )
+
+
+def _cause(path: Path, error: Exception) -> str:
+    """Why a file could not be read, without its name: the system's word if it cannot be opened at all."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+    except OSError as denied:
+        return denied.strerror
+    return f"{str(getattr(error, 'error_string', error)).rstrip('.')}; {size:,} bytes"
 
 
 def frame_count(samples: int) -> int:

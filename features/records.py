@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from features import extract, manifest, text
 from features.corpus import Utterance
+from features.manifest import file_digest
 from features.quiet import import_tensorflow
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class ShardOutcome:
     bad: dict[str, str] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        texts = [*self.words, *self.dropped.values(), *self.bad.values()]
+        if not all(isinstance(text, str) for text in texts) or not all(type(n) is int for n in self.notes.values()):
+            raise ValueError(f"{self.shard.file}: found something else where words, reasons or counts were expected")
+
 
 def misfit(frames: int, labels: int, max_frames: int) -> str | None:
     """Why an utterance cannot be trained on, or None if it can.
@@ -94,12 +100,15 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
     dropped: dict[str, str] = {}
     bad: dict[str, str] = {}
     notes: Counter[str] = Counter()
-    beside = plan.path.with_name(plan.path.name + ".tmp")
+    beside = unfinished_path(plan.path)
     outcome_path(plan.path).unlink(missing_ok=True)  # what it says will no longer be true
     with _writer(beside, plan.settings) as writer:
         for utterance in plan.utterances:
             try:
-                audio = extract.read_audio(utterance.audio)
+                audio = extract.read_audio(utterance.audio, max_frames=plan.settings.max_frames)
+            except extract.TooLongError as error:
+                dropped[utterance.id] = misfit(error.frames, 0, plan.settings.max_frames)
+                continue
             except ValueError as error:
                 if not plan.skip_bad:
                     raise
@@ -115,7 +124,13 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
             frames.append(len(matrix))
             words.update(utterance.sentence.split())
             notes.update(audio.notes)
-    shard = manifest.Shard(file=plan.path.name, subset=plan.subset, frames=tuple(frames), sha256=file_digest(beside))
+    shard = manifest.Shard(
+        file=plan.path.name,
+        subset=plan.subset,
+        frames=tuple(frames),
+        sha256=file_digest(beside),
+        bytes=beside.stat().st_size,
+    )
     beside.replace(plan.path)
     outcome = ShardOutcome(
         key=key, shard=shard, words=tuple(sorted(words)), dropped=dropped, bad=bad, notes=dict(notes)
@@ -132,18 +147,20 @@ def _writer(path: Path, settings: manifest.Settings) -> Iterator[tf.io.TFRecordW
         with tf.io.TFRecordWriter(str(path), options=_tf_compression(settings)) as writer:
             yield writer
     except tf.errors.OpError as error:
-        raise OSError(f"{path}: cannot be written ({error.message}); make room, then start again") from None
+        raise OSError(f"{path}: cannot be written ({error.message.rpartition('; ')[2]})") from None
 
 
 def finished(plan: ShardPlan) -> ShardOutcome | None:
-    """The outcome of a shard that an earlier run finished with the same key, if its file is still there."""
+    """The outcome of a shard that an earlier run finished with the same key, if its file is still there, and whole."""
     try:
         fields = json.loads(outcome_path(plan.path).read_text(encoding="utf-8"))
         shard = manifest.Shard(**{**fields["shard"], "frames": tuple(fields["shard"]["frames"])})
         outcome = ShardOutcome(**{**fields, "shard": shard})
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = plan.path.stat().st_size == shard.bytes
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    usable = outcome.key == plan.key and plan.path.is_file() and (plan.skip_bad or not outcome.bad)
+    named = (shard.file, shard.subset) == (plan.path.name, plan.subset)
+    usable = whole and named and outcome.key == plan.key and (plan.skip_bad or not outcome.bad)
     return outcome if usable else None
 
 
@@ -151,13 +168,8 @@ def outcome_path(shard: Path) -> Path:
     return shard.with_suffix(".json")
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+def unfinished_path(shard: Path) -> Path:
+    return shard.with_name(shard.name + ".tmp")
 
 
 def parse(serialized: tf.Tensor, settings: manifest.Settings) -> dict[str, tf.Tensor]:

@@ -29,6 +29,7 @@ FOLDER = Path(__file__).parent
 REDUCTIONS = ("first-gpu", "nccl", "hierarchical")
 PRECISIONS = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
 PURCHASE = ("total", "gpus", "cpu", "storage_included")  # keys of [price] that go together
+LARGEST_BYTES = 2**14  # of a file; a parser's time and depth may grow with the square of it
 LARGEST = 10**9  # a number beyond it is a slip; also keeps sums of int and float from overflowing
 
 
@@ -230,7 +231,11 @@ def _path_of(name_or_path: str | os.PathLike[str]) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode())
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise ValueError(f"it has more than {LARGEST_BYTES} bytes")
+        return tomllib.loads(content.decode("utf-8-sig"))  # some editors begin a file with a mark
     except OSError as error:
         raise PlatformError(f"{error.strerror}; expected a file, or one of {', '.join(names())}") from error
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of 5000 digits; [[[[...

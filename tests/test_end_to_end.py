@@ -245,3 +245,73 @@ def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_n
 
     again = command(tmp_path, "benchmark", *arguments, "--name", "cut")
     assert again.returncode == 2 and "there already and has finished; choose another --name" in again.stderr
+
+
+FAULTS = {
+    "nan": (
+        "lambda losses: tf.where(step_number() == 3, float('nan'), losses)",
+        3,
+        "the loss became nan at batch 3 (epoch 2); the run ends as diverged",
+    ),
+    "memory": (
+        "lambda losses: (_ for _ in ()).throw(tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating'))",
+        2,
+        "OOM when allocating); give a smaller batch: make bench BATCH=8",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_training_ends_in_a_sentence_and_a_status_and_what_was_written_stays(tmp_path, tone_corpus, fault):
+    spoil, status, said = FAULTS[fault]
+    script = f"""
+import sys
+from benchmark.__main__ import main
+from benchmark.devices import tf
+from benchmark.step import TrainStep
+
+whole = TrainStep.losses
+def losses(self, share, step):
+    step_number = lambda: step + 1
+    return ({spoil})(whole(self, share, step))
+TrainStep.losses = losses
+if __name__ == "__main__":  # worker processes import this too
+    sys.exit(main(sys.argv[1:]))
+"""
+    (tmp_path / "spoilt.py").write_text(script)
+    arguments = ["--corpus", tone_corpus, "--max-epochs", 4, "--decoder", "greedy", "--name", "r", "--deterministic"]
+    done = command(tmp_path, "spoilt", *arguments)
+    assert done.returncode == status and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+    phases = [row.phase.value for row in journal.read(tmp_path / "results" / "r.csv").rows]
+    assert phases == (["create", "train", "checkpoint", "evaluate"] if status == 3 else ["create"])
+    if status == 3:
+        again = command(tmp_path, "benchmark", *arguments)
+        assert again.returncode == 2 and "there already and has diverged: the loss became nan" in again.stderr
+
+
+def test_a_shard_that_is_damaged_during_a_run_is_named(tmp_path, tone_corpus):
+    arguments = ["--corpus", tone_corpus, "--max-epochs", 1, "--decoder", "greedy", "--name", "r"]
+    assert command(tmp_path, "benchmark", *arguments).returncode == 0
+    features = next((tmp_path / "data" / "features").iterdir())
+    shard = features / "train-tones-00000.tfrecord"
+    whole = shard.read_bytes()
+    spoil = f"""
+import sys
+from pathlib import Path
+from benchmark.__main__ import main
+from benchmark.trainer import Trainer
+
+create = Trainer.create
+def spoil_then_create(self, record, plan):
+    path = Path({str(shard)!r})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+    return create(self, record, plan)
+Trainer.create = spoil_then_create
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
+    (tmp_path / "spoilt.py").write_text(spoil)
+    done = command(tmp_path, "spoilt", *arguments[:-1], "other")
+    assert done.returncode == 2 and "train-tones-00000.tfrecord" in done.stderr.splitlines()[-1], done.stderr
+    assert "Traceback" not in done.stderr and len(whole) > 5001

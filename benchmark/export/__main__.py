@@ -108,13 +108,13 @@ def _places(runs: Sequence[Run], out: str, pattern: str) -> list[Path]:
 
 
 def _write(place: Path, text: str) -> None:
-    """Written beside and linked, so that a file of that name is whole, and none that is there is lost."""
+    """Written beside and renamed, so that a file of that name is whole."""
     beside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             beside.write_text(text, encoding="utf-8", newline="\n")
-            place.hardlink_to(beside)
+            beside.rename(place)
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:

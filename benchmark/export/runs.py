@@ -108,7 +108,7 @@ def _facts(path: Path) -> dict[str, object] | None:
         raise ExportError(
             f"{path}: not JSON ({error}); expected what the run wrote: mend it, or move it away"
         ) from None
-    found = facts.get("schema") if isinstance(facts, dict) else facts
+    found = facts.get("schema") if isinstance(facts, dict) else str(facts)  # 2 is no object of schema 2
     if found != SCHEMA:
         raise ExportError(
             f"{path}: schema is {str(found)[:80]!r}; expected {SCHEMA}: export with the version that wrote it"

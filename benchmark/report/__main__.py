@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.journal import CLOCKS, JournalError, RunRecord, read
-from benchmark.judge import (
-    AS_THE_PAPER,
-    SPLITS,
-    JudgeError,
-    Question,
-)
+from benchmark.judge import AS_THE_PAPER, SPLITS, JudgeError, Question
+from benchmark.options import percent, whole_from_1
 from benchmark.report.document import report
 
 
@@ -27,8 +22,8 @@ def _parser() -> argparse.ArgumentParser:
     add("journals", nargs="*", metavar="results/RUN.csv", help="the runs; make bench makes one")
     add("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE.html", help="default: report.html")
     add("--paper", action="store_true", help="errors averaged over utterances, as the paper's authors did")
-    add("--level", type=float, action="append", default=[], help="percent; repeatable; default: the run's targets")
-    add("--epochs", type=int, default=3, metavar="E", help="epochs the median is taken over (default 3)")
+    add("--level", type=percent, action="append", default=[], help="percent; repeatable; default: the run's targets")
+    add("--epochs", type=whole_from_1, default=3, metavar="E", help="epochs the median is taken over (default 3)")
     add("--clock", choices=tuple(CLOCKS), default="wall", help="default: wall")
     add("--by", choices=SPLITS, action="append", default=[], metavar="FIELD", help="keep runs apart that differ in it")
     return parser
@@ -36,18 +31,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _question(arguments: argparse.Namespace) -> Question:
     metrics = ("wer", "cer")
-    if not all(0 <= level < math.inf for level in arguments.level):
-        raise JudgeError(f"--level {arguments.level}: expected numbers in percent, such as 22")
-    try:
-        return Question(
-            metrics=tuple(AS_THE_PAPER[metric] for metric in metrics) if arguments.paper else metrics,
-            levels=tuple(arguments.level),
-            window=arguments.epochs,
-            clock=arguments.clock,
-            by=tuple(dict.fromkeys(arguments.by)),
-        )
-    except ValueError as error:
-        raise JudgeError(str(error)) from None
+    return Question(
+        metrics=tuple(AS_THE_PAPER[metric] for metric in metrics) if arguments.paper else metrics,
+        levels=tuple(arguments.level),
+        window=arguments.epochs,
+        clock=arguments.clock,
+        by=tuple(dict.fromkeys(arguments.by)),
+    )
 
 
 def _read_all(paths: Sequence[str]) -> list[RunRecord]:
@@ -65,11 +55,13 @@ def write(path: Path, text: str) -> None:
         raise JudgeError(f"-o {path}: expected a name that ends in .html, lest a run be overwritten")
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise JudgeError(f"-o {path}: cannot be written ({error.strerror})") from None
+        raise JudgeError(f"-o {path}: cannot be written ({error.strerror}); choose another -o") from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,6 +19,7 @@ from itertools import groupby
 from pathlib import Path
 
 TAIL_BYTES = 2**20  # of a long run's file: the last evaluation is at its end
+MOST_PAIRS = 10**6  # of words of two sentences
 HEADING = re.compile(r"evaluate epoch (\d+) batch (\d+)(.*)")
 EXAMPLE = re.compile(r"  (worst|median|best) (\S+): (.+)")
 
@@ -74,8 +75,10 @@ def by_rank(examples: list[Example]) -> dict[str, list[Example]]:
 
 
 def marked(text: str, other: str) -> list[tuple[str, bool]]:
-    """The words of `text`, each with whether it has no partner in `other`."""
+    """The words of `text`, each with whether it has no partner in `other`; of what is no sentence, none is marked."""
     mine, theirs = text.split(), other.split()
+    if len(mine) * len(theirs) > MOST_PAIRS:  # a damaged file: it would take hours
+        return [(word, False) for word in mine]
     blocks = SequenceMatcher(None, mine, theirs, autojunk=False).get_matching_blocks()
     paired = {n for block in blocks for n in range(block.a, block.a + block.size)}
     return [(word, n not in paired) for n, word in enumerate(mine)]

@@ -145,7 +145,7 @@ def whole(*, title: str, head: str, runs: str, body: str, figures: Sequence[Figu
     """The page. `head`, `runs` and `body` are HTML already."""
     from plotly.offline import get_plotlyjs  # here: no other part of the suite needs it
 
-    return Template(_file("page.html")).substitute(
+    text = Template(_file("page.html")).substitute(
         title=words(title),
         head=head,
         runs=runs,
@@ -155,6 +155,7 @@ def whole(*, title: str, head: str, runs: str, body: str, figures: Sequence[Figu
         script=_file("page.js"),
         figures=script_json([figure_data(each) for each in figures if each.traces]),
     )
+    return text.encode("utf-8", "replace").decode("utf-8")  # JSON and file names may hold halves of characters
 
 
 def _file(name: str) -> str:

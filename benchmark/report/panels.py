@@ -28,6 +28,7 @@ PHASES = {  # colour, and the pattern of Plotly that tells it apart without colo
 }
 BANDS = (Phase.EVALUATE, Phase.SWAP)
 BAND_GAP = 2e-4  # of the run: bands closer than that are drawn as one
+CLOCK_STEP_S = 1e-6  # of a journal's times
 MANY_BANDS = 100  # have no rim, which is to show a thin one: rims would cover everything
 
 
@@ -92,7 +93,7 @@ def _phase_key(phase: Phase) -> Key:
 def _rates(run: Run) -> Iterator[tuple[float, float, float]]:
     """(start, end, utterances per second) of every train row, in minutes."""
     for row in run.rows:
-        if row.phase is Phase.TRAIN and row.utterances and row.seconds > 0:
+        if row.phase is Phase.TRAIN and row.utterances and row.seconds >= CLOCK_STEP_S:
             yield run.minutes(row.started_s), run.minutes(row.ended_s), rounded(row.utterances / row.seconds)
 
 

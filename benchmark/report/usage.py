@@ -19,9 +19,12 @@ from benchmark.phases import Phase
 from benchmark.report.figures import COLOURS, DASHES, MINUTES, Block, Figure, Key, Run, axis, neutral, rounded, trace
 from benchmark.report.panels import panel_axis, panels
 from benchmark.tables import Table
+from benchmark.tables import figure as digits
+from platforms import LARGEST
 
 GPU = re.compile(r"gpu\d+_util_percent")
 WINDOW_S = 25.0  # at full resolution, as the paper shows it
+GRACE_S = 30.0  # samples may end that much before the run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +56,17 @@ def usage(run: Run) -> Usage:
         absent["the run's share of the CPU"] = "run.json does not say how many cores; drawn is the whole host's"
     if not any(name.startswith("GPU") for name in percent) and not any(name.startswith("GPU") for name in absent):
         absent["GPU"] = "no such column in utilisation.csv"
-    for name in [name for name, values in percent.items() if not np.isfinite(values).any()]:
-        del percent[name]
-        absent.setdefault(name, "never read")
+    until, end = (digits((s - run.record.created_s) / 60) for s in (seconds[-1], run.record.ended_s))
+    if run.record.ended_s - seconds[-1] > GRACE_S:
+        absent[f"what came after minute {until} of {end}"] = "the sampler ended before the run"
+    for name, values in list(percent.items()):
+        known_s = seconds[np.isfinite(values)]
+        if not len(known_s):
+            del percent[name]
+            absent.setdefault(name, "never read")
+        elif seconds[-1] - known_s[-1] > GRACE_S:
+            last = digits((known_s[-1] - run.record.created_s) / 60)
+            absent[f"{name} after minute {last} of {until}"] = "it could no longer be read"
     return Usage(run=run, seconds=seconds, percent=percent, absent=absent, summary=summary)
 
 
@@ -67,7 +78,7 @@ def _sensor_name(column: str) -> str:
 def _cores(facts: dict) -> float | None:
     host = facts.get("host")
     cores = host.get("logical_cores") if isinstance(host, dict) else None
-    return float(cores) if isinstance(cores, int | float) and cores > 0 else None
+    return float(cores) if isinstance(cores, int | float) and 0 < cores <= LARGEST else None
 
 
 def _sampled(path: Path, *, cores: float | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -78,9 +89,10 @@ def _sampled(path: Path, *, cores: float | None) -> tuple[np.ndarray, dict[str, 
         return column in ("seconds", "process_cpu_percent", "host_cpu_percent") or GPU.fullmatch(column) is not None
 
     rows = pandas.read_csv(path, usecols=wanted, dtype=float)
+    if "seconds" in rows:
+        rows = rows[rows["seconds"].abs() <= LARGEST].sort_values("seconds", kind="stable")
     if "seconds" not in rows or rows.empty:
         raise ValueError("no samples in it")
-    rows = rows[rows["seconds"].notna()].sort_values("seconds", kind="stable")
     percent = {}
     if "process_cpu_percent" in rows and cores:
         percent["CPU"] = rows["process_cpu_percent"].to_numpy() / cores

@@ -81,7 +81,9 @@ def write_shards(folder: Path, *, utterances: int, frames: int, labels: int = 5,
     for path in paths:
         path.write_bytes(content)
     digest = records.file_digest(paths[0])
-    shards = tuple(replace(once, file=path.name, frames=once.frames * copies, sha256=digest) for path in paths)
+    shards = tuple(
+        replace(once, file=path.name, frames=once.frames * copies, sha256=digest, bytes=len(content)) for path in paths
+    )
     manifest.save(manifest.Manifest(settings=settings, shards=shards, words=(sentence,)), folder)
     return paths
 

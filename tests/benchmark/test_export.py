@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -407,6 +408,26 @@ def test_nothing_is_written_if_one_of_the_runs_cannot_be(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_of_a_file_that_could_not_be_finished_nothing_is_left(tmp_path, capsys):
+    path, out = make_run(tmp_path / "runs", wers=[50.0] * 100), tmp_path / "out"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # bytes; as a full disk does, it ends a write
+        said = fails(capsys, path, "--to", "mllog", "--level", "1", "-o", f"{out}/")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "result_r1.txt: cannot be written (File too large)" in said
+    assert list(out.iterdir()) == []
+
+
+def test_exported_files_have_the_permissions_of_any_other_file(tmp_path):
+    path = make_run(tmp_path / "runs")
+    (tmp_path / "other").touch()
+    assert main([str(path), "--to", "json", "-o", str(tmp_path / "out.json")]) == 0
+    assert (tmp_path / "out.json").stat().st_mode == (tmp_path / "other").stat().st_mode
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
+
+
 def test_nothing_is_overwritten(tmp_path, capsys):
     path = make_run(tmp_path)
     before = path.read_bytes()
@@ -449,11 +470,15 @@ def test_what_a_user_gets_wrong_is_said_in_one_line(tmp_path, monkeypatch, capsy
         ('{"schema": 2, "price": NaN}', "NaN is not finite"),
         ('{"schema": 3}', "schema is '3'; expected 2"),
         ("[]", "schema is '[]'; expected 2"),
+        ("2", "schema is '2'; expected 2"),
         ('{"schema": 2}', "created is None; expected a time with its zone"),
         ('{"schema": 2, "created": "yesterday"}', "created is 'yesterday'"),
         ('{"schema": 2, "created": "2026-01-31T12:00:00"}', "expected a time with its zone"),
         (f'{{"schema": 2, "created": "{CREATED}"}}', "no levels at plan.targets.wer; name one by --level"),
         (f'{{"schema": 2, "created": "{CREATED}", "plan": {{"targets": {{"wer": []}}}}}}', "no levels at"),
+        (f'{{"schema": 2, "created": "{CREATED}", "plan": {{"targets": {{"wer": ["nan"]}}}}}}', "no levels at"),
+        (f'{{"schema": 2, "created": "{CREATED}", "plan": {{"targets": {{"wer": [1{"0" * 400}]}}}}}}', "no levels at"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 def test_a_run_json_that_cannot_be_used_is_named_with_the_way_out(tmp_path, capsys, contents, words):

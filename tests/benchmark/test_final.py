@@ -2,14 +2,17 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from journals import make_run, write
 
+import platforms
 from benchmark import final
 from benchmark.accuracy import ErrorRates
 from benchmark.final import FinalError, Result, Run, chosen_subsets, load_run, published_rows, tables
-from benchmark.journal import RunRecord
+from benchmark.journal import SCHEMA, RunRecord
 from benchmark.tables import plain
 from benchmark.workloads import load
 
@@ -74,18 +77,74 @@ def test_every_dev_and_test_subset_is_evaluated_or_those_asked_for():
             chosen_subsets(there, asked)
 
 
-@pytest.mark.parametrize("path", ["results/absent", "results/absent.csv", "results/absent/checkpoints/ckpt-3"])
+@pytest.mark.parametrize(
+    "path", ["results/absent", "results/absent.csv", "results/absent/checkpoints/ckpt-3", f"{__file__}/checkpoints/x"]
+)
 def test_where_no_run_is_it_says_what_was_expected(path):
     with pytest.raises(FinalError, match=r"no run is there .*expected results/RUN, its journal"):
         load_run(Path(path))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"workload": {"name": "x"}}'])
-def test_a_run_json_that_is_none_is_named(tmp_path, text):
+FACTS = {
+    "schema": SCHEMA,
+    "platform": platforms.load("sys1").to_dict(),
+    "workload": load("mini").to_dict(),
+    "devices": {"replicas": 4},
+    "features": {"folder": "features"},
+}
+
+
+def refusal(folder: Path, run_json: str) -> str:
+    """What is said of a run with this run.json."""
+    (folder / "r").mkdir()
+    (folder / "r" / "run.json").write_text(run_json)
+    with pytest.raises(FinalError) as refused:
+        load_run(folder / "r")
+    return str(refused.value)
+
+
+def test_a_runs_batch_is_that_of_a_replica(tmp_path):
     (tmp_path / "r").mkdir()
-    (tmp_path / "r" / "run.json").write_text(text)
-    with pytest.raises(FinalError, match=r"run.json: cannot be used"):
+    (tmp_path / "r" / "run.json").write_text(json.dumps(FACTS))
+    write(tmp_path / "r.csv", make_run([30]))
+    run = load_run(tmp_path / "r.csv")
+    assert run.batch == 24 and run.workload == load("mini") and run.features == Path("features")  # 96 / 4 GPUs
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Expecting value"),
+        ("[" * 100_000, "recursion"),
+        ("[]", "list indices"),
+        ("{}", "no 'schema'"),
+        ('{"schema": 1}', f"schema is 1, not {SCHEMA}"),
+        (json.dumps({**FACTS, "workload": {"name": "x"}}), "no 'targets'"),
+        (json.dumps({**FACTS, "devices": {"replicas": 0}}), "by zero"),
+        (json.dumps({**FACTS, "features": []}), "no attribute 'get'"),
+        (json.dumps({**FACTS, "features": {"folder": 5}}), "not int"),
+        (json.dumps({**FACTS, "platform": {**FACTS["platform"], "training": {}}}), "[training] reduction is missing"),
+    ],
+)
+def test_a_run_json_that_cannot_be_used_is_named_with_the_reason(tmp_path, text, said):
+    shown = refusal(tmp_path, text)
+    assert shown.startswith(f"{tmp_path / 'r' / 'run.json'}: cannot be used (") and said in shown
+    assert "expected what a run of this version wrote" in shown and "\n" not in shown and len(shown) < 500
+
+
+def test_a_run_json_that_is_a_folder_is_named(tmp_path):
+    (tmp_path / "r" / "run.json").mkdir(parents=True)
+    with pytest.raises(FinalError, match=r"r/run.json: cannot be read \(Is a directory\)"):
         load_run(tmp_path / "r")
+
+
+def test_figures_that_cannot_be_written_are_shown_all_the_same(tmp_path, monkeypatch, capsys):
+    run = replace(RUN, folder=tmp_path / "gone")
+    monkeypatch.setattr(final, "load_run", lambda path: run)
+    monkeypatch.setattr(final, "evaluate", lambda run, options: ([result("dev-clean", 20.0)], ""))
+    assert final.main(["gone"]) == 2
+    out, err = capsys.readouterr()
+    assert "20.00" in out and err.startswith("benchmark.final: ") and "No such file" in err and err.count("\n") == 1
 
 
 def test_a_checkpoints_name_must_have_a_number(tmp_path):

@@ -1,7 +1,11 @@
 """Price times time, worked by hand and against the paper's tables."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from journals import make_run, write
@@ -13,6 +17,7 @@ from benchmark.judge import Question, judge
 from benchmark.price import PriceError, Terms, rig_costs, training_cost
 from platforms import Price
 
+ROOT = Path(__file__).parents[2]
 BOUGHT = Price(
     total=13149.0, gpus=9000.0, cpu=1000.0, currency="USD", date="2026-01", source="a shop", storage_included=True
 )
@@ -67,6 +72,10 @@ def test_rent_and_where_it_breaks_even():
         ({"duty": 0}, "duty is 0"),
         ({"duty": 1.5}, "at most 1"),
         ({"kwh_price": -1}, "kwh-price"),
+        ({"kwh_price": float("inf")}, "kwh-price is inf; expected 0 to"),
+        ({"years": float("inf")}, "at most 1000"),
+        ({"years": float("nan")}, "years is nan"),
+        ({"years": 5e-324, "duty": 0.1}, "under an hour of use"),  # which would be a division by 0
     ],
 )
 def test_terms_that_make_no_sense_are_refused(change, said):
@@ -114,6 +123,34 @@ def test_energy_is_of_the_measured_power_and_said_to_be_left_out_otherwise(tmp_p
     assert found["other"].cost == pytest.approx(hours) and "no power was measured" in found["other"].notes[0]
     (unpriced,) = costs(measured).values()
     assert "no --kwh-price is given" in " ".join(unpriced.notes)
+
+
+@pytest.mark.parametrize("watts", ["nan", "inf", "1e308", "-5"])
+def test_a_reading_that_is_no_power_does_not_count(tmp_path, watts):
+    record = run_of(tmp_path, "rig", price_table=BOUGHT, power_w=[400, watts, 600])
+    assert costs(record, terms=Terms(kwh_price=0.4))["rig"].power_w == 500.0
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"gpu0_power_w\nmuch\n", b'"\0', b"a" * 200_000])
+def test_samples_that_cannot_be_read_are_no_power_measured(tmp_path, text):
+    record = run_of(tmp_path, "rig", price_table=BOUGHT)
+    (tmp_path / "rig" / "utilisation.csv").write_bytes(text)
+    found = costs(record, terms=Terms(kwh_price=0.4))["rig"]
+    assert found.power_w is None and "no power was measured" in found.notes[0]
+
+
+def test_a_pipe_that_closes_early_is_no_error(tmp_path):
+    levels = " ".join(f"--level {n / 10}" for n in range(300))  # more than a pipe holds
+    command = f"{sys.executable} -m benchmark.price --published {levels} | head -n 1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "" and done.stdout.count("\n") == 1
+
+
+def test_a_name_that_is_no_text_is_printed_with_its_bytes(tmp_path):
+    path = write(tmp_path / os.fsdecode(b"run\xff.csv"), make_run([30, 30, 30], platform="bare"))
+    done = subprocess.run([sys.executable, "-m", "benchmark.price", path], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "\\udcff.csv: no run.json beside it" in " ".join(done.stdout.split())
 
 
 def test_a_run_on_other_gpus_is_not_priced_as_the_platform(tmp_path):

@@ -4,6 +4,7 @@ import csv
 import html.parser
 import json
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -387,6 +388,12 @@ def test_words_without_a_partner_are_marked():
 # --- the page as text ------------------------------------------------------------------------------------------------
 
 
+def test_what_is_too_long_for_a_sentence_is_shown_unmarked_at_once():
+    began_s = time.monotonic()
+    assert heard.marked("a " * 10_000, "a b " * 10_000) == [("a", False)] * 10_000
+    assert time.monotonic() - began_s < 1
+
+
 def test_plotly_shows_markup_to_the_letter():
     assert neutral(BOLD) == "&lt;b&gt;x&lt;/b&gt; &amp; &#37;{y}"
 
@@ -405,6 +412,54 @@ def test_nothing_from_a_file_becomes_markup(records):
     assert "alert(1)</script>" not in text
     assert "<b>x</b>" not in text
     assert HOSTILE in outline.text and BOLD in outline.text and "<b>came</b>" in outline.text.replace(" ", "")
+
+
+HOSTILE_TEXTS = (
+    "</script><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "<!--<script>",
+    "]]>",
+    "\u2028alert(1)\u2029",
+    "\0\x1b[31m\x07\r",
+    "${title} $figures",
+    "javascript:alert(1)",
+    "<style>*{display:none}</style>",
+    "\ud800",
+)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=range(len(HOSTILE_TEXTS)))
+def test_a_hostile_text_in_every_file_of_a_run_is_only_ever_text(results, hostile):
+    """The page has the same kinds of elements and attributes with it as with a word in its place, scripts and links."""
+    tame, found = (_page_of(results / name, text) for name, text in (("tame", "a word"), ("hostile", hostile)))
+    assert found.encode() and kinds(found) <= kinds(tame) | {("mark", ())}
+    assert found.count("<script") == tame.count("<script") and found.count("</script") == tame.count("</script")
+    for name in ("href", "src", "id", "class"):
+        both = ({attrs.get(name) for _, attrs in Outline(text).elements} for text in (tame, found))
+        assert len(set.symmetric_difference(*both)) == 0, name
+    assert list(figures_of(found)) == list(figures_of(tame))
+
+
+def kinds(text: str) -> set[tuple[str, tuple[str, ...]]]:
+    return {(tag, tuple(sorted(attrs))) for tag, attrs in Outline(text).elements}
+
+
+def _page_of(folder: Path, text: str) -> str:
+    """Of a run with this text wherever a file can have one; in the journal, what of it can be printed."""
+    folder.mkdir()
+    printable = "".join(filter(str.isprintable, text))
+    names = dict.fromkeys(("run", "platform", "workload", "recipe", "devices", "precision", "features"), printable)
+    facts = run_json("sys1", unavailable={text: text}, host={"logical_cores": 4, "cpu": text, text: [text, {text: 1}]})
+    record = save(folder, with_loss(make_run(WERS, **names)), facts=facts, usage=samples(gpus=1))
+    run = Path(record.source).with_suffix("")
+    lines = f"evaluate epoch 5 batch 50 WER {text}\n  worst {text}: {text}\n    target  {text}\n    output  {text}\n"
+    (run / "sentences.txt").write_text(SENTENCES + lines, encoding="utf-8", errors="surrogatepass")
+    with (run / "final.csv").open("w", newline="", encoding="utf-8", errors="surrogatepass") as file:
+        csv.writer(file).writerows(
+            [["checkpoint", "subset", "decoder", "wer_mean"], [text, text, text, 9.5]]
+        )  # fmt: skip
+    return report.report([record])
 
 
 def test_everything_is_in_one_file_that_asks_for_nothing(records):
@@ -504,6 +559,17 @@ def test_a_run_that_has_just_begun_has_a_page(results, rows):
     assert "no rows yet" in text if rows == 0 else "No level has been reached yet." in text
 
 
+def test_numbers_that_no_machine_has_do_not_cost_the_page(results):
+    """Cores beyond a float, samples without end, and a row in which no clock moved."""
+    usage = samples(until_s=100) + "inf,1,1,1,1\n1e300,1,1,1,1\n,1,1,1,1\n"
+    rows = [replace(row, seconds=5e-324) if n == 3 else row for n, row in enumerate(make_run(WERS).rows)]
+    facts = run_json(host={"logical_cores": 10**400})
+    record = save(results, with_loss(make_run(WERS)), facts=facts, usage=usage)
+    block = block_of(RunRecord(tuple(rows), record.source))
+    assert page.script_json([page.figure_data(each) for each in (throughput(block), *utilisation(block))])
+    assert "run.json does not say how many cores" in "".join(utilisation(block)[0].notes)
+
+
 def test_a_run_json_of_another_shape_is_shown_as_it_is(results):
     facts = {"plan": {"targets": TARGETS}, "host": [1, {"a": None}], "unavailable": ["x"], "platform": {"odd": 7}}
     text = Outline(report.report([save(results, make_run(WERS), facts=facts, usage=samples())])).text
@@ -572,8 +638,39 @@ def test_a_sampler_that_ended_before_the_run_is_stated_with_the_minute(results):
     assert not any("minute" in note for note in utilisation(block_of(other_of(results)))[0].notes)
 
 
+def test_a_gpu_that_was_lost_half_way_is_stated_with_the_minute(results):
+    # samples to 579.5 s, 9.66 minutes; GPU 1's last is at 299.5 s, 4.99 minutes
+    lines = samples(until_s=580, gpus=2).splitlines()
+    usage = "\n".join(line.removesuffix("80") if n > 600 else line for n, line in enumerate(lines)) + "\n"
+    record = save(results, make_run(WERS), facts=run_json(), usage=usage)
+    assert "GPU 1 after minute 4.99 of 9.66 not sampled: it could no longer be read (r1)" in [
+        note for note in utilisation(block_of(record))[0].notes if "GPU 1" in note or "GPU 0" in note
+    ]
+
+
 def other_of(results: Path) -> RunRecord:
     return save(results, make_run(WERS, run="whole"), facts=run_json(), usage=samples(until_s=579))
+
+
+def test_of_a_page_that_could_not_be_finished_nothing_is_left_and_the_one_before_stays(results, tmp_path, capsys):
+    source, page_path = save(results, make_run(WERS)).source, tmp_path / "report.html"
+    page_path.write_text("the one before")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # bytes; as a full disk does, it ends a write
+        assert command.main([source, "-o", str(page_path)]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "cannot be written (File too large); choose another -o" in capsys.readouterr().err
+    assert page_path.read_text() == "the one before"
+    assert {path.name for path in tmp_path.iterdir()} == {"results", "report.html"}
+
+
+def test_a_page_has_the_permissions_of_any_other_file(results, tmp_path):
+    source = save(results, make_run(WERS)).source
+    (tmp_path / "other").touch()
+    assert command.main([source, "-o", str(tmp_path / "report.html")]) == 0
+    assert (tmp_path / "report.html").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 def test_the_report_needs_no_tensorflow():
@@ -593,9 +690,10 @@ def opened(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     results = folder / "results"
     results.mkdir()
+    hostile = {"host": {"logical_cores": 4, **{text: text for text in HOSTILE_TEXTS}}}
     usual = {"facts": run_json("sys1"), "usage": samples(gpus=2), "sentences": SENTENCES}
     runs = [
-        save(results, with_loss(make_run(WERS, run="one")), **usual),
+        save(results, with_loss(make_run(WERS, run="one")), **{**usual, "facts": run_json("sys1", **hostile)}),
         save(results, with_loss(make_run(WERS, run="two", seed=2, train_s=120)), **usual),
         save(results, with_loss(make_run(WERS, run=BOLD, platform="sys2")), facts=run_json("sys2"), usage=samples()),
         save(results, with_loss(make_run(WERS, run=HOSTILE, platform=BOLD, emulated=True)), usage=samples()),
@@ -642,6 +740,11 @@ def test_every_figure_is_drawn_without_an_error_or_a_request(browser):
     assert len(drawn) == places >= 15
     assert all(traces > 0 for _, traces in drawn), drawn
     assert browser.problems() == []
+
+
+def test_no_text_of_a_file_becomes_an_element_or_runs(browser):
+    assert browser.evaluate("document.querySelectorAll('img, body style, [onerror], [onmouseover]').length") == 0
+    assert not [event for event in browser.events if event.get("method") == "Page.javascriptDialogOpening"]
 
 
 def test_a_click_on_a_runs_box_hides_it_in_all_figures_and_another_brings_it_back(browser):

@@ -1,9 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 from conftest import write_chapter
 
-from features.corpus import CorpusError, read_corpus, role
+from features.corpus import CorpusError, one_line, read_corpus, role
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_folders_that_are_no_subset_are_left_alone(root):
 )
 def test_a_bad_line_is_a_problem_with_file_line_and_reason(root, line, reason):
     transcripts(root).write_text(f"7-1-0001 GOOD\n{line}\n")
-    utterances, (problem,) = read_corpus(root)
+    utterances, (problem, *_) = read_corpus(root)
     assert [u.id for u in utterances] == ["7-1-0001"]
     assert problem.where == f"{transcripts(root)}:2" and reason in problem.reason
 
@@ -59,7 +60,116 @@ def test_an_id_given_twice_is_a_problem_that_names_the_first_place(root):
     (folder / "8-1-0000.flac").rename(folder / "7-1-0000.flac")
     (folder / "8-1.trans.txt").write_text("7-1-0000 AGAIN\n")
     utterances, (problem,) = read_corpus(root)
-    assert len(utterances) == 2 and "train-a" in problem.reason and "train-z" in problem.where
+    assert len(utterances) == 2
+    assert problem.where == f"{folder / '8-1.trans.txt'}:1"
+    assert problem.reason == f"utterance 7-1-0000 is in {transcripts(root)}:1 too; expected one"
+
+
+def test_an_id_given_twice_in_one_file_is_a_problem_that_names_both_lines(root):
+    transcripts(root).write_text("7-1-0000 ONE\n7-1-0001 TWO\n\n7-1-0000 ONE\n")
+    utterances, (problem,) = read_corpus(root)
+    assert len(utterances) == 2
+    assert str(problem) == f"{transcripts(root)}:4: utterance 7-1-0000 is in {transcripts(root)}:1 too; expected one"
+
+
+def test_audio_that_no_line_speaks_of_is_a_problem(root):
+    transcripts(root).write_text("7-1-0001 GOOD\n")
+    utterances, (problem,) = read_corpus(root)
+    assert [u.id for u in utterances] == ["7-1-0001"]
+    assert problem.where == str(transcripts(root).parent / "7-1-0000.flac")
+    assert problem.reason == "no line in 7-1.trans.txt; expected a line 7-1-0000 THE SENTENCE"
+
+
+def test_audio_without_any_transcript_is_one_problem_and_a_folder_of_other_things_none(root):
+    transcripts(root).unlink()
+    (root / "train-a" / "7" / "pictures").mkdir()
+    _, (problem,) = read_corpus(root)
+    assert str(problem) == f"{transcripts(root).parent}: audio without a transcript; expected a *.trans.txt"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf"])
+def test_a_transcript_file_without_lines_is_one_problem(root, content):
+    transcripts(root).write_bytes(content)
+    utterances, (problem,) = read_corpus(root)
+    assert not utterances and str(problem).startswith(f"{transcripts(root)}: holds no line; expected")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_id(root):
+    transcripts(root).write_bytes(b"\xef\xbb\xbf" + transcripts(root).read_bytes())
+    assert len(read_corpus(root)[0]) == 2 and not read_corpus(root)[1]
+
+
+def test_line_numbers_are_an_editors(root):
+    transcripts(root).write_bytes("7-1-0000 ONE\u2028\r\n7-1-0001 5\r\n".encode())  # U+2028: space, no line's end
+    (utterance,), (problem,) = read_corpus(root)
+    assert utterance.sentence == "one" and problem.where.endswith(":2")
+
+
+def test_links_are_followed_out_of_the_corpus_and_one_that_leads_to_itself_does_not_hang(root, tmp_path_factory):
+    away = tmp_path_factory.mktemp("away") / "7"
+    (root / "train-a" / "7").rename(away)
+    (root / "train-a" / "7").symlink_to(away)
+    (root / "train-a" / "loop").symlink_to(root)
+    (away / "up").symlink_to(root / "train-a")
+    assert len(read_corpus(root)[0]) == 2 and not read_corpus(root)[1]
+
+
+@pytest.mark.parametrize("place", ["train-b", "train-a/8", "train-a/7/2", "train-a/7/1/7-1-0000.flac"])
+@pytest.mark.parametrize("target", ["/nowhere", "itself"])
+def test_a_link_that_leads_nowhere_is_named(root, place, target):
+    link = root / place
+    link.unlink(missing_ok=True)
+    link.symlink_to(link if target == "itself" else target)
+    _, (problem,) = read_corpus(root)
+    assert str(problem) == f"{link}: a link that leads nowhere; expected its target to be there"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [(lambda path: path.mkdir(), "Is a directory"), (lambda path: path.symlink_to("/nowhere"), "No such file")],
+)
+def test_a_transcript_that_cannot_be_read_is_a_problem_with_the_systems_word(root, spoil, reason):
+    transcripts(root).unlink()
+    spoil(transcripts(root))
+    _, (problem,) = read_corpus(root)
+    assert problem.where == str(transcripts(root)) and f"cannot be read ({reason}" in problem.reason
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("place", ["train-a", "train-a/7", "train-a/7/1", "train-a/7/1/7-1.trans.txt"])
+def test_what_may_not_be_read_is_named(root, place):
+    (root / place).chmod(0)
+    _, (problem,) = read_corpus(root)
+    (root / place).chmod(0o755)
+    assert str(problem) == f"{root / place}: cannot be read (Permission denied)"
+
+
+def test_files_where_folders_are_expected_are_left_alone(root):
+    for place in ("train-clean-100.tar.gz", "train-a/SPEAKERS.TXT", "train-a/7/notes.txt", "train-a/7/1/.hidden.flac"):
+        (root / place).write_bytes(b"x")
+    assert len(read_corpus(root)[0]) == 2 and not read_corpus(root)[1]
+
+
+@pytest.mark.parametrize("name", ["train-\n", "train-\x1b[2J", "train-\udcff"])  # the last is a byte that is not UTF-8
+def test_a_subset_whose_name_cannot_be_printed_is_a_problem(root, name):
+    (root / "train-a").rename(root / name)
+    _, (problem,) = read_corpus(root)
+    assert str(problem) == f"{root}: found folder {name!r}; expected a printable name"
+
+
+def test_quotes_in_names_are_as_good_as_letters(root):
+    (root / "train-a").rename(root / "train-'\"$(x)")
+    assert {u.subset for u in read_corpus(root)[0]} == {"train-'\"$(x)"}
+
+
+def test_an_endless_id_or_sentence_is_shown_in_part(root):
+    transcripts(root).write_text("a" * 5000 + " ONE\n7-1-0000 " + "5 " * 5000 + "\n7-1-0001 GOOD\n")
+    _, problems = read_corpus(root)
+    assert len(problems) == 2 and all(len(problem.reason) < 400 for problem in problems)
+
+
+def test_a_message_is_one_line_without_a_terminals_escapes():
+    assert one_line("a\nb\x1b[2J\udcffé'") == r"a\nb\x1b[2J\udcffé'"
 
 
 def test_no_folder_and_no_transcripts_are_errors_that_say_what_was_expected(tmp_path):

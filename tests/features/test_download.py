@@ -60,6 +60,8 @@ class Server(ThreadingHTTPServer):
     endless      200 without a Content-Length, the file and then as many bytes again
     reset        as drop, but by a TCP reset, which is an error to the reader
     stall        as drop, but the connection stays open and silent
+    to ADDRESS   a redirect
+    raw BYTES    these, whatever they are, and the end of the connection
     """
 
     daemon_threads = True
@@ -67,7 +69,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, bytes] = {}
-        self.manners: list[str] = []
+        self.manners: list[str | tuple[str, str | bytes]] = []
         self.asked: list[str | None] = []  # the Range header of every request
         self.sent: list[int] = []  # body bytes of every answer
         self.over = threading.Event()
@@ -87,6 +89,9 @@ class Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         self.server.asked.append(asked)
         manner = self.server.manners.pop(0) if self.server.manners else "serve"
+        if isinstance(manner, tuple):
+            self.mislead(*manner)
+            return
         content = self.server.files.get(self.path)
         if content is None or manner == "busy":
             self.send_error(404 if content is None else 503)
@@ -118,6 +123,15 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.close()
         elif manner == "stall":
             self.server.over.wait(5)
+
+    def mislead(self, manner: str, what: str | bytes) -> None:
+        if manner == "raw":
+            self.wfile.write(what)
+            self.close_connection = True
+            return
+        self.send_response(302)
+        self.send_header("Location", what)
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -388,6 +402,81 @@ def test_a_wrong_md5_moves_the_file_away_and_names_file_found_expected_and_way_o
     assert fetch(server, archive, tmp_path).read_bytes() == content  # the way out works
 
 
+def test_a_redirect_is_followed_and_what_is_missing_asked_for_there(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    (tmp_path / "dev-clean.tar.gz.part").write_bytes(content[:1000])
+    server.manners = [("to", f"{server.url}/12/dev-clean.tar.gz")]
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+    assert server.asked == ["bytes=1000-"] * 2
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1:1/x", "gopher://x"])
+def test_a_redirect_away_from_the_web_is_not_followed(server, tmp_path, address):
+    archive = serve(server, subset_tar_gz())
+    server.manners = [("to", address)]
+    with pytest.raises(DownloadError, match=f"found HTTP 302 Found.*{address}.*, expected the file"):
+        fetch(server, archive, tmp_path)
+    assert len(server.asked) == 1 and content_names(tmp_path) == []
+
+
+def test_a_redirect_to_what_is_no_address_is_tried_again(server, tmp_path):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    server.manners = [("to", "http://[bad"), ("to", "http://b\xfc..example/")]
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+
+
+def test_a_redirect_in_a_circle_is_one_line(server, tmp_path):
+    archive = serve(server, subset_tar_gz())
+    server.manners = [("to", f"{server.url}/12/dev-clean.tar.gz")] * 20
+    with pytest.raises(DownloadError, match="found HTTP 302 .*infinite loop") as error:
+        fetch(server, archive, tmp_path)
+    assert "\n" not in str(error.value) and len(server.asked) < 12
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\0\xff garbage",
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc",
+    ],
+)
+def test_an_answer_that_is_no_http_is_tried_again(server, tmp_path, answer):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    server.manners = [("raw", answer)]
+    assert fetch(server, archive, tmp_path).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        (b"200 OK\r\nContent-Length: 99999999999", "99999999999"),
+        (b"200 OK\r\nContent-Length: pears", "pears"),
+        (b"206 OK\r\nContent-Length: 3", "3"),  # no range: not known what it is
+        (b"206 OK\r\nContent-Range: bytes 1000-1002/77\r\nContent-Length: 3", "77"),
+    ],
+)
+def test_an_answer_of_another_length_is_refused_and_the_part_kept(server, tmp_path, headers, found):
+    content = subset_tar_gz()
+    archive = serve(server, content)
+    (tmp_path / "dev-clean.tar.gz.part").write_bytes(content[:1000])
+    server.manners = [("raw", b"HTTP/1.1 " + headers + b"\r\n\r\nabc")]
+    with pytest.raises(DownloadError, match=f"found {found} bytes, expected {len(content)}"):
+        fetch(server, archive, tmp_path)
+    assert (tmp_path / "dev-clean.tar.gz.part").read_bytes() == content[:1000]
+
+
+def test_a_servers_words_are_printed_without_a_terminals_escapes(server, tmp_path, capsys):
+    archive = serve(server, subset_tar_gz())
+    server.manners = [("raw", b"HTTP/1.1 404 \x1b[31mNo\r\n\r\n")]
+    assert run(server, tmp_path, archive) == 2
+    assert r"404 \x1b[31mNo" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("url", ["openslr.org/resources", "ftp://openslr.org", "http://a b", "http://host:port"])
 def test_an_address_that_cannot_be_one_is_refused_before_any_try(url, tmp_path):
     with pytest.raises(DownloadError, match="--url: found .* expected an address"):
@@ -511,6 +600,39 @@ def test_a_bomb_is_refused_by_its_declared_size_before_it_is_written(tmp_path, m
 def test_many_small_files_add_up_to_a_bomb(tmp_path):
     many = [member(f"LibriSpeech/dev-clean/{n}.flac", bytes(64 << 10)) for n in range(32)]
     assert "expected at most" in refused(tmp_path, tar_gz(*many))  # 32 x 64 KiB = 2 MiB, more than the 1 MiB of room
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [member("LibriSpeech/dev-clean/84/121123/84-121123-0000.flac", b"another")],
+        [member("LibriSpeech/dev-clean/x", b"a file"), member("LibriSpeech/dev-clean/x/y", b"in it")],
+        [member("LibriSpeech/dev-clean/84", b"a folder so far")],
+        [member("LibriSpeech", b"the top itself")],
+    ],
+)
+def test_what_is_there_twice_or_as_file_and_folder_is_refused(more, tmp_path):
+    why = refused(tmp_path, subset_tar_gz("dev-clean", *more))
+    assert why.startswith("found a member twice, or as file and folder (") and why.endswith("), expected each once")
+
+
+def test_a_name_with_a_nul_in_it_is_refused(tmp_path):
+    info, content = member("LibriSpeech/dev-clean/x", b"x")
+    info.pax_headers = {"path": "LibriSpeech/dev-clean/a\0b"}
+    assert refused(tmp_path, subset_tar_gz("dev-clean", (info, content))) == "embedded null byte"
+
+
+@pytest.mark.parametrize("size", ["99999999999999", "-5", "pears"])
+def test_a_size_that_is_a_lie_is_refused_or_comes_to_nothing(size, tmp_path):
+    info, content = member("LibriSpeech/dev-clean/x", b"x")
+    info.pax_headers = {"size": size}
+    (tmp_path / "dev-clean.tar.gz").write_bytes(subset_tar_gz("dev-clean", (info, content)))
+    try:
+        unpack(tmp_path / "dev-clean.tar.gz", tmp_path, subset="dev-clean")
+    except DownloadError:
+        assert content_names(tmp_path) == ["dev-clean.tar.gz"]
+    else:
+        assert (tmp_path / "dev-clean" / "x").stat().st_size <= 1
 
 
 def test_an_archive_of_another_subset_is_refused(tmp_path):
@@ -775,7 +897,8 @@ def test_a_full_disk_is_no_broken_connection(server, tmp_path, capsys, monkeypat
     monkeypatch.setattr(module, "progress", full)  # called beside file.write()
     assert run(server, tmp_path, archive) == 2
     assert len(server.asked) == 1
-    assert "No space left" in capsys.readouterr().err
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.endswith(f"{tmp_path}: No space left on device; mend that, and the same command goes on")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
+import os
+import struct
 import tracemalloc
 from math import ceil
 
 import numpy as np
 import pytest
+import soundfile
 from conftest import write_tone
 
 from features import extract
@@ -78,3 +81,112 @@ def test_a_file_without_samples_is_named(tmp_path):
     write_tone(tmp_path / "x.wav", seconds=0)
     with pytest.raises(ValueError, match="x.wav: holds no samples"):
         extract.read_audio(tmp_path / "x.wav")
+
+
+def wav_saying(path, data_bytes: int) -> None:
+    """Half a second, 16,000 bytes of samples, with a header that says something else."""
+    write_tone(path, seconds=0.5)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<I", content, content.index(b"data") + 4, data_bytes)
+    path.write_bytes(content)
+
+
+def test_a_wav_whose_header_promises_more_than_there_is_names_both_numbers(tmp_path):
+    wav_saying(tmp_path / "x.wav", 1_000_000)
+    with pytest.raises(ValueError, match=r"x.wav: its header says 1,000,000 bytes of samples and the file has 16,000;"):
+        extract.read_audio(tmp_path / "x.wav")
+
+
+def test_a_wav_cut_short_is_refused(tmp_path):
+    write_tone(tmp_path / "x.wav", seconds=0.5)
+    (tmp_path / "x.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:5000])
+    with pytest.raises(ValueError, match=r"says 16,000 bytes of samples and the file has 4,956"):  # 44 are the header
+        extract.read_audio(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("unknown", [0x7FFF_F000, 0x7FFF_FFFF, 0xFFFF_FFFF])
+def test_a_wav_from_a_pipe_whose_header_says_gigabytes_is_read(tmp_path, unknown):
+    wav_saying(tmp_path / "x.wav", unknown)
+    assert extract.read_audio(tmp_path / "x.wav").seconds == 0.5
+
+
+def flac_saying(path, samples: int) -> None:
+    """The number of samples is 36 bits from the middle of byte 21 on."""
+    write_tone(path, seconds=0.5)
+    content = bytearray(path.read_bytes())
+    content[21:26] = ((content[21] & 0xF0) << 32 | samples).to_bytes(5, "big")
+    path.write_bytes(content)
+
+
+def test_a_flac_that_does_not_say_its_length_is_named(tmp_path):
+    flac_saying(tmp_path / "x.flac", 0)
+    with pytest.raises(ValueError, match=r"x.flac: its header does not say how long it is"):
+        extract.read_audio(tmp_path / "x.flac")
+
+
+def test_a_flac_that_promises_more_than_it_holds_is_refused(tmp_path):
+    flac_saying(tmp_path / "x.flac", 8001)
+    with pytest.raises(ValueError, match=r"x.flac: cannot be decoded"):
+        extract.read_audio(tmp_path / "x.flac")
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
+def test_a_flac_cut_short_is_named_with_its_size(tmp_path, keep):
+    write_tone(tmp_path / "x.flac", seconds=0.5)
+    content = (tmp_path / "x.flac").read_bytes()
+    content = content[: int(len(content) * keep)]
+    (tmp_path / "x.flac").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"x.flac: cannot be decoded \(.*; {len(content):,} bytes\)"):
+        extract.read_audio(tmp_path / "x.flac")
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_ten_hours_are_too_long_by_their_header_and_not_decoded(tmp_path, suffix, monkeypatch):
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".flac":
+        flac_saying(path, 36_000 * 16_000)
+    else:
+        wav_saying(path, 36_000 * 32_000)
+        os.truncate(path, 44 + 36_000 * 32_000)  # sparse
+    monkeypatch.setattr(extract.soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(extract.TooLongError) as error:
+        extract.read_audio(path, max_frames=1670)
+    assert error.value.frames == 36_000 * 100
+
+
+def test_a_rate_of_1_hz_is_an_hour_in_a_small_file_and_not_resampled(tmp_path):
+    write_tone(tmp_path / "x.wav", seconds=3601, rate_hz=1)
+    with pytest.raises(extract.TooLongError, match="360100 frames of 10 ms; expected at most 360000"):
+        extract.read_audio(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_strange_samples_are_named(tmp_path, value):
+    samples = np.zeros(8000, np.float32)
+    samples[77] = value
+    soundfile.write(tmp_path / "x.wav", samples, 16_000, subtype="FLOAT")
+    with pytest.raises(ValueError, match=r"x.wav: holds a sample of (nan|inf|1e\+30); expected values in \[-1, 1\]"):
+        extract.read_audio(tmp_path / "x.wav")
+
+
+def test_the_promised_frames_are_those_that_are_made_of_it(tmp_path):
+    for rate_hz, samples in ((16_000, 1600), (16_000, 1601), (8000, 801), (44_100, 12_345)):
+        soundfile.write(tmp_path / "x.wav", np.zeros(samples), rate_hz)
+        made = extract.frame_count(len(extract.read_audio(tmp_path / "x.wav").samples))
+        assert extract.promised_frames(tmp_path / "x.wav") == made == ceil(samples / rate_hz * 100)
+    assert extract.promised_frames(tmp_path / "absent.wav") == 0
+
+
+def test_a_name_that_is_not_utf_8_is_as_good_as_any(tmp_path):
+    path = tmp_path / "x\udcff.flac"
+    write_tone(tmp_path / "x.flac", seconds=0.5)
+    (tmp_path / "x.flac").rename(path)
+    assert extract.read_audio(path).seconds == 0.5
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_audio_that_may_not_be_read_says_so(tmp_path):
+    write_tone(tmp_path / "x.flac", seconds=0.5)
+    (tmp_path / "x.flac").chmod(0)
+    with pytest.raises(ValueError, match=r"x.flac: cannot be decoded \(Permission denied\)"):
+        extract.read_audio(tmp_path / "x.flac")

@@ -137,8 +137,8 @@ def test_the_same_corpus_gives_the_same_manifest_whatever_the_jobs_and_place(cor
     ("text", "expected"),
     [
         ("{", "not JSON"),
-        ("[]", "schema None, expected 1"),
-        ('{"schema": 99}', "schema 99, expected 1"),
+        ("[]", "schema None, expected 2"),
+        ('{"schema": 99}', "schema 99, expected 2"),
         ('{"schema": 1, "shards": []}', "settings"),
         ('{"schema": 1, "shards": 3}', ""),
     ],

@@ -1,0 +1,354 @@
+"""Whatever is in a file that a user hands in: a value, or the error that its parser promises, and no other.
+
+Journals, platform files, run.json and utilisation.csv: any bytes, and right files with something wrong put in. What is
+accepted is read back equal after it was written, and every program that reads a journal can do its work with it.
+FUZZ_EXAMPLES says how many cases a parser gets; make fuzz takes 10,000.
+"""
+
+import contextlib
+import csv
+import io
+import json
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+import platforms
+from benchmark.export.mllog import mllog
+from benchmark.export.runs import Ask, ExportError, load
+from benchmark.export.tables import as_json, dawnbench
+from benchmark.final import FinalError, load_run
+from benchmark.journal import COLUMNS, SCHEMA, JournalError, Row, read
+from benchmark.judge import JudgeError, Question, judge
+from benchmark.monitor import summarise
+from benchmark.phases import Phase
+from benchmark.price import Terms, rig_costs
+from benchmark.price import report_parts as prices
+from benchmark.report.document import report
+from benchmark.report.figures import Run
+from benchmark.report.usage import usage
+from benchmark.rows import to_text
+from benchmark.tables import plain
+from benchmark.tta import report as table
+from benchmark.workloads import load as load_workload
+from platforms import Platform, PlatformError
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
+fuzz = settings(
+    deadline=None, max_examples=EXAMPLES, database=None, suppress_health_check=[HealthCheck.too_slow]
+)  # fmt: skip
+fuzz_slowly = settings(fuzz, max_examples=max(20, EXAMPLES // 20))  # 50 ms a case
+
+NUMBERS = ["0", "-0.0", "-1", "1", "7", "0.5", "5e-324", "1e-7", "1e18", str(2**64), "1e999", "nan", "-inf", 5000 * "9"]
+ODD = ["", " ", "x", "=1+1", "</script>", "\0", "\ufeff", "\u2028", "\r", "\n", '"', ",", "1_0", "\u0663", "\x1b[31m"]
+odd_texts = st.sampled_from(NUMBERS + ODD) | st.text(max_size=8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("fuzz")
+
+
+def one_line(error: Exception, path: Path) -> bool:
+    return str(error).startswith(f"{path}") and "\n" not in str(error)
+
+
+# --- journals --------------------------------------------------------------------------------------------------------
+
+IDENTITY = {
+    "run": "r1", "platform": "sys1", "workload": "mini", "recipe": "paper", "seed": 1, "replicas": 4, "devices": "CPU",
+    "emulated": False, "batch": 96, "precision": "float32", "features": "ab12", "decoder": "greedy",
+    "evaluation": "resident", "code": "cd34",
+}  # fmt: skip
+
+
+def journal_rows() -> list[list[str]]:
+    """A header, creation, and three epochs of three train rows and an evaluation, of 10 s each."""
+    rows, started_s = [], 0.0
+
+    def add(phase: Phase, **outcome) -> None:
+        nonlocal started_s
+        rows.append(Row(**IDENTITY, phase=phase, started_s=started_s, seconds=10.0, **outcome))
+        started_s += 10
+
+    add(Phase.CREATE, step=0, epoch=0)
+    for epoch in (1, 2, 3):
+        for part in (1, 2, 3):
+            add(Phase.TRAIN, step=3 * epoch + part, epoch=epoch, utterances=100, loss=9.0, input_s=0.1, tflop=2.0)
+        rates = {"wer": 60.0 / epoch, "cer": 30.0 / epoch, "wer_mean": 66.0 / epoch, "cer_paper": 33.0 / epoch}
+        add(Phase.EVALUATE, step=3 * epoch + 3, epoch=epoch, utterances=9, **rates)
+    return [list(COLUMNS), *([to_text(getattr(row, column)) for column in COLUMNS] for row in rows)]
+
+
+ROWS = journal_rows()
+JOURNAL = "".join(",".join(row) + "\n" for row in ROWS)
+places = st.tuples(st.integers(0, len(ROWS) - 1), st.integers(0, len(COLUMNS) - 1), odd_texts)
+cuts = st.tuples(st.integers(0, len(JOURNAL)), st.integers(0, 60), odd_texts)
+
+
+def with_fields(edits) -> bytes:
+    rows = [list(row) for row in ROWS]
+    for row, column, value in edits:
+        rows[row][column] = value
+    return "".join(",".join(row) + "\n" for row in rows).encode("utf-8")
+
+
+def with_columns(edits) -> bytes:
+    """The same value in every row: what says whose run it is must agree."""
+    return with_fields((row, column, value) for _, column, value in edits for row in range(1, len(ROWS)))
+
+
+def with_cuts(edits) -> bytes:
+    text = JOURNAL
+    for start, length, inserted in edits:
+        text = text[:start] + inserted + text[start + length :]
+    return text.encode("utf-8")
+
+
+def with_lines(order) -> bytes:
+    return "".join(",".join(ROWS[number]) + "\n" for number in order).encode("utf-8")
+
+
+damaged_journals = (
+    st.lists(places, max_size=4).map(with_fields)
+    | st.lists(places, max_size=2).map(with_columns)
+    | st.lists(cuts, max_size=4).map(with_cuts)
+    | st.lists(st.integers(0, len(ROWS) - 1), max_size=20).map(lambda order: with_lines([0, *order]))
+)
+
+
+@fuzz
+@given(content=st.binary() | st.text().map(lambda text: text.encode("utf-8")) | damaged_journals)
+@example(content=JOURNAL.encode("utf-16"))
+@example(content=JOURNAL.encode("utf-8-sig"))
+@example(content=b"\0" * 4096)
+@example(content=JOURNAL[:-9].encode())
+def test_any_journal_is_read_back_equal_or_refused_by_file_and_line(folder, content):
+    path = folder / "any.csv"
+    path.write_bytes(content)
+    try:
+        record = read(path)
+    except JournalError as error:
+        assert one_line(error, f"{path}:"), error
+        found = None
+    else:
+        found = record.rows
+        written = io.StringIO()
+        lines = [list(COLUMNS), *([to_text(getattr(row, column)) for column in COLUMNS] for row in found)]
+        csv.writer(written, lineterminator="\n").writerows(lines)
+        path.write_text(written.getvalue(), encoding="utf-8")
+        assert read(path).rows == found
+    if b"\r" not in content and b'"' not in content:  # these line ends are read row by row, the others by columns
+        path.write_bytes(content.replace(b"\n", b"\r\n"))
+        try:
+            assert read(path).rows == found
+        except JournalError:
+            assert found is None
+
+
+@fuzz_slowly
+@given(content=damaged_journals)
+@example(content=with_fields([(2, COLUMNS.index("seconds"), "5e-324")]))
+@example(content=with_columns([(1, COLUMNS.index("utterances"), str(2**64)), (1, COLUMNS.index("seconds"), "0")]))
+def test_every_reader_does_its_work_with_any_journal_that_is_read(folder, content):
+    path = folder / "read.csv"
+    path.write_bytes(content)
+    try:
+        record = read(path)
+    except JournalError:
+        return
+    assert "nan" not in table([record]) and "\n" in report([record])
+    plain(prices(judge([record], Question()), Terms()))
+    with contextlib.suppress(ExportError):
+        run = load(path)
+        assert json.loads(as_json(run, Ask()))["schema"] == 1
+        assert dawnbench(run, Ask()).startswith("epoch\t")
+
+
+# --- platform files --------------------------------------------------------------------------------------------------
+
+SYS1 = Path(platforms.__file__).with_name("sys1.toml").read_text(encoding="utf-8")
+SCALARS = ["nan", "-inf", "-1", "0", "1e999", "true", '""', "'''", '"\\u0000"', "2019-10-31", "07:32:00"]
+NESTED = ["[]", "[[1]]", "{}", "{a.b = 1}", 3000 * "[", "a" + 1200 * ".a"]
+HUGE = ["0x" + 5000 * "f", 5000 * "9"]
+values = st.sampled_from(SCALARS + NESTED + HUGE) | st.text(max_size=20)
+
+
+def with_value(line: int, value: str) -> bytes:
+    lines = SYS1.splitlines()
+    lines[line] = f"{lines[line].partition('=')[0]}= {value}"
+    return "\n".join(lines).encode("utf-8")
+
+
+damaged_platforms = st.builds(with_value, st.integers(0, SYS1.count("\n") - 1), values) | st.builds(
+    lambda start, length, inserted: (SYS1[:start] + inserted + SYS1[start + length :]).encode("utf-8"),
+    st.integers(0, len(SYS1)),
+    st.integers(0, 30),
+    values,
+)
+
+
+def toml(platform: Platform) -> str:
+    """As a file."""
+    keys = platform.to_dict()
+    tables = [name for name, value in keys.items() if isinstance(value, dict)]
+    lines = [f"{name} = {_toml_value(value)}" for name, value in keys.items() if not isinstance(value, dict | None)]
+    for name in tables:
+        lines += [f"[{name}]", *(f"{key} = {_toml_value(v)}" for key, v in keys[name].items() if v is not None)]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)  # of texts, numbers, booleans and lists of texts, TOML's form too
+
+
+@fuzz
+@given(content=st.binary() | st.text().map(lambda text: text.encode("utf-8")) | damaged_platforms)
+@example(content=b"\xff")
+@example(content=b"[" * 5000)
+@example(content=b"name = 0x" + b"f" * 5000)
+@example(content=b"a" + b".a" * 8000 + b"=1")
+@example(content=b"\xef\xbb\xbf" + SYS1.encode())
+def test_any_platform_file_is_read_back_equal_or_refused_by_name(folder, content):
+    path = folder / "sys1.toml"
+    path.write_bytes(content)
+    try:
+        platform = platforms.load(path)
+    except PlatformError as error:
+        assert one_line(error, f"{path}: "), error
+    else:
+        assert platform.replicas * platform.batch_per_replica == platform.input.batch
+        assert Platform.from_dict(json.loads(json.dumps(platform.to_dict()))) == platform
+        path.write_text(toml(platform), encoding="utf-8")
+        assert platforms.load(path) == platform
+
+
+@fuzz
+@given(name=st.text())
+def test_any_name_is_a_platform_or_a_platform_error(name):
+    with contextlib.suppress(PlatformError):
+        assert isinstance(platforms.load(name), Platform)
+
+
+# --- run.json --------------------------------------------------------------------------------------------------------
+
+FACTS = {
+    "schema": SCHEMA,
+    "created": "2026-01-31T12:00:00+00:00",
+    "platform": platforms.load("sys1").to_dict(),
+    "workload": load_workload("mini").to_dict(),
+    "plan": {"targets": {"wer": [50.0, 30.0], "cer": [20.0]}},
+    "devices": {"replicas": 4},
+    "features": {"folder": "features"},
+    "host": {"logical_cores": 8},
+    "unavailable": {"gpu": "NVML: no driver"},
+}
+
+
+def paths_into(value: object, prefix=()) -> list[tuple]:
+    found = [prefix] if prefix else []
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        found += paths_into(inner, (*prefix, key))
+    return found
+
+
+odd_numbers = st.sampled_from([0, -1, 10**400, 2**64, 1e308, 5e-324, math.nan, math.inf, True])
+json_values = st.recursive(
+    st.none() | odd_numbers | st.text(max_size=5) | st.sampled_from(["\ud800", "</script>", "nan", "wer", "2019-10"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["wer", "a", "\ud800"]), inner),
+    max_leaves=6,
+)
+
+
+def with_fact(path: tuple, value: object) -> bytes:
+    facts = json.loads(json.dumps(FACTS))
+    *above, last = path
+    at = facts
+    for key in above:
+        at = at[key]
+    at[last] = value
+    return json.dumps(facts).encode()
+
+
+facts_files = st.builds(with_fact, st.sampled_from(paths_into(FACTS)), json_values)
+
+
+@settings(fuzz, max_examples=max(50, EXAMPLES // 5))
+@given(content=facts_files | st.binary(max_size=30) | st.text(max_size=30).map(lambda text: text.encode("utf-8")))
+@example(content=b"[" * 100_000)
+@example(content=str(SCHEMA).encode())
+@example(content=b'{"schema": 2, "x": ' + b"9" * 5000 + b"}")
+@example(content=with_fact(("devices", "replicas"), 0))
+@example(content=with_fact(("plan", "targets", "wer"), [10**400]))
+@example(content=with_fact(("plan", "targets", "wer"), ["nan"]))
+@example(content=with_fact(("plan", "targets", "wer"), [-5]))
+@example(content=with_fact(("features",), []))
+@example(content=with_fact(("features", "folder"), 5))
+@example(content=with_fact(("host", "logical_cores"), 10**400))
+@example(content=with_fact(("unavailable", "gpu"), "\ud800"))
+def test_every_reader_of_run_json_uses_it_or_says_which_file_it_is(folder, content):
+    path = folder / "made.csv"
+    path.write_text(JOURNAL)
+    path.with_suffix("").mkdir(exist_ok=True)
+    facts = path.with_suffix("") / "run.json"
+    facts.write_bytes(content)
+    record = read(path)
+    for reader in (
+        lambda: load_run(path.with_suffix("")),
+        lambda: plain(prices(judge([record], Question()), Terms(kwh_price=0.3))),
+        lambda: report([record]).encode(),
+        lambda: as_json(load(path), Ask()),
+        lambda: mllog(load(path), Ask()),
+    ):
+        with contextlib.suppress(FinalError, JournalError, JudgeError, ExportError):
+            reader()
+    try:
+        assert load_run(path.with_suffix("")).batch >= 0
+    except FinalError as error:
+        assert one_line(error, facts), error
+    with contextlib.suppress(JournalError):
+        groups = judge([record], Question(levels=(30.0,)))
+        assert all(cost.cost is None or cost.cost >= 0 for cost in rig_costs(groups, Terms()))
+
+
+# --- utilisation.csv -------------------------------------------------------------------------------------------------
+
+SAMPLES = (
+    "seconds,process_cpu_percent,process_memory_mib,host_cpu_percent,host_memory_mib,gpu0_util_percent\n"
+    + "".join(f"{n / 10},150,1000,50,2000,80\n" for n in range(20))
+)
+damaged_samples = st.lists(
+    st.tuples(st.integers(0, len(SAMPLES)), st.integers(0, 40), odd_texts), max_size=4
+).map(
+    lambda edits: _cut(SAMPLES, edits).encode("utf-8"),
+)  # fmt: skip
+
+
+def _cut(text: str, edits) -> str:
+    for start, length, inserted in edits:
+        text = text[:start] + inserted + text[start + length :]
+    return text
+
+
+@fuzz
+@given(content=damaged_samples | st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8")))
+@example(content=SAMPLES.encode() + b"inf,1,1,1,1,1\n")
+@example(content=SAMPLES[:-7].encode())
+def test_any_utilisation_is_summed_up_or_refused_by_name_and_shown_with_its_faults(folder, content):
+    path = folder / "used" / "utilisation.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    journal = folder / "used.csv"
+    journal.write_text(JOURNAL)
+    found = usage(Run(key="r", name="r", label="r", record=read(journal), facts=FACTS))
+    assert found.percent or found.absent
+    assert all(len(values) == len(found.seconds) for values in found.percent.values())
+    try:
+        assert asdict(summarise(path))["samples"] >= 0
+    except ValueError as error:
+        assert one_line(error, path), error
