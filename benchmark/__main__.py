@@ -54,9 +54,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         _say(f"benchmark: {error}")
         return BAD_INPUT
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         _say("\nbenchmark: interrupted")
-        return INTERRUPTED
+        return getattr(error, "status", INTERRUPTED)  # 143 after SIGTERM
 
 
 def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:

@@ -113,9 +113,12 @@ def _kernels(workload: Workload) -> dict[str, str]:
 
 
 def write(folder: Path, facts: dict[str, object], *, attempt: int = 1) -> None:
-    """Write run.json, or run-attempt-2.json and so on; raises FileExistsError where one is there."""
-    name = "run.json" if attempt == 1 else f"run-attempt-{attempt}.json"
-    with (folder / name).open("x", encoding="utf-8") as file:
+    """Write run.json, which is never overwritten (FileExistsError), or run-attempt-2.json and so on.
+
+    One of the same attempt is of a process that ended before its first row.
+    """
+    name, mode = ("run.json", "x") if attempt == 1 else (f"run-attempt-{attempt}.json", "w")
+    with (folder / name).open(mode, encoding="utf-8") as file:
         json.dump(facts, file, indent=1)
 
 
