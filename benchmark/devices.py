@@ -7,11 +7,28 @@ devices.emulated                        # True: the times say nothing about the 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from dataclasses import dataclass
 
 from features.quiet import import_tensorflow
 from platforms import Platform, is_other_gpu
 
+MALLOC_OPTIONS = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, 2**31 - 1)}  # of glibc's malloc.h
+
+
+def keep_memory() -> None:
+    """Have the C library keep what is freed: large tensors that are given back are faulted in anew, page by page.
+
+    Other C libraries have no such options, and are left as they are.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for option, value in MALLOC_OPTIONS.values():
+            mallopt(option, value)
+
+
+keep_memory()
 tf = import_tensorflow()
 deterministic = False  # whether only such operations are used; the time of day is none of them
 
