@@ -113,8 +113,10 @@ def _noise(frames: int) -> list[np.ndarray]:
 
 
 def ours(*, folder: str) -> Callable[[str], dict]:
+    from benchmark.devices import keep_memory
     from features.batches import Layout, Order, read_batches
 
+    keep_memory()  # as in a run; theirs too
     found = manifest.load(Path(folder))
     layout = Layout.bucketed(found.lengths("train"), batch=BATCH, buckets=4)
     epoch = 0
@@ -129,9 +131,9 @@ def ours(*, folder: str) -> Callable[[str], dict]:
 
 
 def authors(*, path: str) -> Callable[[str], dict]:
-    from features.quiet import import_tensorflow
+    from benchmark.devices import keep_memory, tf
 
-    tf = import_tensorflow()
+    keep_memory()
     kinds = {
         "features": tf.io.VarLenFeature(tf.float32),
         "labels": tf.io.VarLenFeature(tf.int64),
