@@ -138,7 +138,7 @@ def test_the_final_table_is_made_of_the_run_and_of_one_checkpoint(run, folder):
         rows = list(csv.DictReader(file))
     evaluations = {row.epoch: row for row in journal.read(folder / "results" / "first.csv").evaluations}
     assert {int(row["utterances"]) for row in rows} == {7} and {row["subset"] for row in rows} == {"dev-tones"}
-    checkpoint = folder / "results" / "first" / "checkpoints" / "ckpt-4"  # 2 bucketed epochs of 4 batches
+    checkpoint = folder / "results" / "first" / "checkpoints" / f"ckpt-{evaluations[1].step}"
     again = command(folder, "benchmark.final", checkpoint, "--beam-width", 256, "--decoder", "dictionary", "greedy")
     assert again.returncode == 0, again.stderr
     with (folder / "results" / "first" / "final.csv").open() as file:
