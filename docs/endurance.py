@@ -84,7 +84,7 @@ def main() -> None:
     options = parser.parse_args()
     data = Data(folder=options.features, manifest=manifest.load(options.features), seconds=0.0)
     workload = replace(workloads.load("mini"), filters=16, units=16, layers=1, buckets=2)
-    platform = platforms.load("cpu").with_input(batch=4)
+    platform = platforms.load("cpu").with_input(batch=18)
     watch = Watch()
     print("  ".join(f"{name:>11}" for name in COLUMNS))
     with (
@@ -100,7 +100,7 @@ def main() -> None:
             targets={"wer": (0.001,), "cer": (0.001,)},
         )  # fmt: skip
         identity = {"run": "long", "platform": "cpu", "workload": "mini", "recipe": "paper", "replicas": 1, "seed": 1}
-        identity |= {"devices": "CPU", "emulated": False, "batch": 4, "precision": "float32", "features": "-"}
+        identity |= {"devices": "CPU", "emulated": False, "batch": 18, "precision": "float32", "features": "-"}
         identity |= {"decoder": "dictionary-16", "evaluation": "resident", "code": "-"}
         journal = Journal.create(Path(folder) / "run.csv", Identity(**identity))
         append = journal.append
