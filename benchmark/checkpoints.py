@@ -53,7 +53,8 @@ class Checkpoints:
             _checkpoint(model, optimizer).write(str(beside / self.path(step).name))
         except tf.errors.OpError as error:
             shutil.rmtree(beside, ignore_errors=True)
-            raise OSError(f"{self.path(step)}: cannot be written ({error.message.splitlines()[0][:200]})") from None
+            reason = error.message.rpartition("; ")[2].partition(" [Op:")[0].splitlines()[0][:200]  # without paths
+            raise OSError(f"{self.path(step)}: cannot be written ({reason})") from None
         for file in sorted(beside.iterdir()):  # ckpt-5.data-00000-of-00001 comes before ckpt-5.index
             _to_disk(file)
             file.replace(self.folder / file.name)

@@ -88,3 +88,26 @@ def test_pruning_deletes_all_files_of_a_checkpoint_and_nothing_else(tf, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "ckpt-50.data-00000-of-00001", "ckpt-50.index", "notes.txt"
     ]  # fmt: skip
+
+
+def test_a_disk_too_small_ends_in_a_sentence_and_leaves_the_checkpoints_that_are_there(model, tf, tmp_path):
+    import resource
+    import signal
+
+    from benchmark.checkpoints import Checkpoints
+
+    folder, saved = Checkpoints(tmp_path), model(4)
+    optimizer = tf.keras.optimizers.Adadelta(name="adadelta")
+    optimizer.build(saved.trainable_variables)
+    folder.save(7, saved, optimizer)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"ckpt-8: cannot be written \(.*File too large"):
+            folder.save(8, saved, optimizer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    folder.restore(7, model(4))
