@@ -14,13 +14,18 @@ from dataclasses import dataclass
 from features.quiet import import_tensorflow
 from platforms import Platform, is_other_gpu
 
-MALLOC_OPTIONS = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, 2**31 - 1)}  # of glibc's malloc.h
+MALLOC_OPTIONS = {  # of glibc's malloc.h
+    "M_ARENA_MAX": (-8, 1),
+    "M_MMAP_MAX": (-4, 0),
+    "M_TRIM_THRESHOLD": (-1, 2**31 - 1),
+}
 
 
 def keep_memory() -> None:
     """Have the C library keep what is freed: large tensors that are given back are faulted in anew, page by page.
 
-    Other C libraries have no such options, and are left as they are.
+    One arena for all threads, since those of other threads give back whatever is larger than 64 MiB. Other C libraries
+    have no such options, and are left as they are.
     """
     with contextlib.suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
