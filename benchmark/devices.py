@@ -7,31 +7,11 @@ devices.emulated                        # True: the times say nothing about the 
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 from dataclasses import dataclass
 
+from features.memory import keep_memory
 from features.quiet import import_tensorflow
 from platforms import Platform, is_other_gpu
-
-MALLOC_OPTIONS = {  # of glibc's malloc.h
-    "M_ARENA_MAX": (-8, 1),
-    "M_MMAP_MAX": (-4, 0),
-    "M_TRIM_THRESHOLD": (-1, 2**31 - 1),
-}
-
-
-def keep_memory() -> None:
-    """Have the C library keep what is freed: large tensors that are given back are faulted in anew, page by page.
-
-    One arena for all threads, since those of other threads give back whatever is larger than 64 MiB. Other C libraries
-    have no such options, and are left as they are.
-    """
-    with contextlib.suppress(AttributeError, OSError):
-        mallopt = ctypes.CDLL(None).mallopt
-        for option, value in MALLOC_OPTIONS.values():
-            mallopt(option, value)
-
 
 keep_memory()
 tf = import_tensorflow()

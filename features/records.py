@@ -27,6 +27,7 @@ from features import extract, manifest, text
 from features.corpus import Utterance
 from features.manifest import file_digest
 from features.quiet import import_tensorflow
+from features.tfrecord import Writer, example
 
 if TYPE_CHECKING:
     tf = import_tensorflow()
@@ -102,7 +103,7 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
     notes: Counter[str] = Counter()
     beside = unfinished_path(plan.path)
     outcome_path(plan.path).unlink(missing_ok=True)  # what it says will no longer be true
-    with _writer(beside, plan.settings) as writer:
+    with Writer(beside, gzipped=plan.settings.compression == "gzip") as writer:
         for utterance in plan.utterances:
             try:
                 audio = extract.read_audio(utterance.audio, max_frames=plan.settings.max_frames)
@@ -137,17 +138,6 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
     )
     manifest.replace_text(outcome_path(plan.path), json.dumps(asdict(outcome)))
     return outcome
-
-
-@contextmanager
-def _writer(path: Path, settings: manifest.Settings) -> Iterator[tf.io.TFRecordWriter]:
-    """TensorFlow's, with its errors (a full disk, no permission) as an OSError."""
-    tf = import_tensorflow()
-    try:
-        with tf.io.TFRecordWriter(str(path), options=_tf_compression(settings)) as writer:
-            yield writer
-    except tf.errors.OpError as error:
-        raise OSError(f"{path}: cannot be written ({error.message.rpartition('; ')[2]})") from None
 
 
 def finished(plan: ShardPlan) -> ShardOutcome | None:
@@ -193,39 +183,19 @@ def open_shard(path: str | tf.Tensor, settings: manifest.Settings) -> tf.data.TF
     """The serialized Examples of one shard, in order."""
     tf = import_tensorflow()
 
-    return tf.data.TFRecordDataset(path, compression_type=_tf_compression(settings))
-
-
-def _tf_compression(settings: manifest.Settings) -> str:
-    return {"none": "", "gzip": "GZIP"}[settings.compression]
+    compression = {"none": "", "gzip": "GZIP"}[settings.compression]
+    return tf.data.TFRecordDataset(path, compression_type=compression)
 
 
 def _example(utterance: Utterance, labels: list[int], features: bytes) -> bytes:
-    tf = import_tensorflow()
-
-    fields = {
-        "id": utterance.id.encode(),
-        "sentence": utterance.sentence.encode(),
-        "labels": bytes(labels),
-        "features": features,
-    }
-    return tf.train.Example(
-        features=tf.train.Features(
-            feature={
-                name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in fields.items()
-            }
-        )
-    ).SerializeToString(deterministic=True)
+    fields = {"id": utterance.id.encode(), "sentence": utterance.sentence.encode(), "labels": bytes(labels)}
+    return example({**fields, "features": features})
 
 
 @contextmanager
 def worker_environment() -> Iterator[None]:
-    """For processes spawned inside: one thread each, a quiet TensorFlow, no GPU memory taken."""
-    ours = {
-        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
+    """For processes spawned inside: one thread each."""
+    ours = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
+from features.memory import keep_memory
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -64,6 +66,7 @@ def _nothing() -> None:
 
 def _begin(initializer: Callable[..., None] | None, initargs: tuple) -> None:
     _die_with_parent()
+    keep_memory()
     if initializer:
         initializer(*initargs)
 

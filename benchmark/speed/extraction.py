@@ -90,8 +90,10 @@ def ours(*, corpus: str, out: str) -> Callable[[str], dict]:
     from features import manifest
     from features.__main__ import plan_shards
     from features.corpus import read_corpus
+    from features.memory import keep_memory
     from features.records import write_shard
 
+    keep_memory()  # as features.workers
     Path(out).mkdir()
     utterances, _ = read_corpus(Path(corpus))
     plans = list(plan_shards(utterances, Path(out), settings=manifest.Settings(), skip_bad=False))
@@ -165,7 +167,7 @@ def peak_memory_mib() -> float:
 
 
 def private_memory_mib() -> float:
-    """What is resident now and no file's: workers share the pages of TensorFlow's libraries, but not these."""
+    """What is resident now and no file's: workers share the pages of libraries, but not these."""
     return _status_mib("RssAnon")
 
 

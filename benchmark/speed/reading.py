@@ -113,10 +113,10 @@ def _noise(frames: int) -> list[np.ndarray]:
 
 
 def ours(*, folder: str) -> Callable[[str], dict]:
-    from benchmark.devices import keep_memory
     from features.batches import Layout, Order, read_batches
+    from features.memory import keep_memory
 
-    keep_memory()  # as in a run; theirs too
+    keep_memory()  # as in a run
     found = manifest.load(Path(folder))
     layout = Layout.bucketed(found.lengths("train"), batch=BATCH, buckets=4)
     epoch = 0
@@ -131,9 +131,8 @@ def ours(*, folder: str) -> Callable[[str], dict]:
 
 
 def authors(*, path: str) -> Callable[[str], dict]:
-    from benchmark.devices import keep_memory, tf
+    from benchmark.devices import tf  # which keeps memory too
 
-    keep_memory()
     kinds = {
         "features": tf.io.VarLenFeature(tf.float32),
         "labels": tf.io.VarLenFeature(tf.int64),

@@ -1,6 +1,3 @@
-import platform as machine
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -74,32 +71,3 @@ def test_precision_sets_the_policy_and_tf32_is_never_silent(devices, tf, precisi
         assert tf.keras.mixed_precision.global_policy().name == (precision if "mixed" in precision else "float32")
     finally:
         devices._set_precision("float32")
-
-
-FAULTS_OF_A_SECOND_TENSOR = """
-import resource, threading
-import numpy as np
-from benchmark import devices
-
-def touch():
-    np.empty(100 * 2**20, np.uint8)[:] = 1
-
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    touch()
-    found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-
-found = []
-thread = threading.Thread(target=lambda: (faults(), faults()))
-thread.start()
-thread.join()
-print(*found)
-"""
-
-
-@pytest.mark.skipif(machine.libc_ver()[0] != "glibc", reason="the options are glibc's")
-def test_large_memory_is_kept_for_the_next_tensor_of_any_thread():
-    """100 MiB are at least 50 pages of 2 MiB; threads' own arenas would give them back, and fault them in anew."""
-    ran = subprocess.run([sys.executable, "-c", FAULTS_OF_A_SECOND_TENSOR], capture_output=True, text=True, check=True)
-    first, second = map(int, ran.stdout.split())
-    assert first >= 50 > second

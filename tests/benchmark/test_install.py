@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("features", "models", "platforms", "benchmark")
 MODULES = {  # what a distribution is imported as, where its name does not say
     "flashlight-text": "flashlight",
+    "google-crc32c": "google_crc32c",
     "nvidia-ml-py": "pynvml",
     "tensorflow-io": "tensorflow_io",
     "espeakng-loader": "espeakng_loader",
