@@ -197,7 +197,7 @@ def evaluate(run: Run, options: argparse.Namespace) -> tuple[list[Result], str]:
         epoch = max((row.epoch for row in run.record.standing if row.step <= step), default=0)
         for subset in subsets:
             started = time.monotonic()
-            logits = _forward(transcriber, subset)
+            logits = forward(transcriber, subset)
             forward_s = time.monotonic() - started
             for decoder in chosen:
                 evaluated, decoding_s = _decode(logits, decoder, options.decode_jobs, f"{name}, {subset}")
@@ -237,7 +237,8 @@ def _decoders(run: Run, options: argparse.Namespace, words: tuple[str, ...]) -> 
             yield replace(decoder, lm_weight=options.lm_weight, word_bonus=options.word_bonus)
 
 
-def _forward(transcriber: Transcriber, subset: str) -> Logits:
+def forward(transcriber: Transcriber, subset: str) -> Logits:
+    """The logits of every utterance of a subset."""
     total = transcriber.data.manifest.utterances(subset)
     found: Logits = []
     with progress(f"forward pass of {subset}", total=total, unit="utterances") as advance:
