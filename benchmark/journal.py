@@ -18,6 +18,7 @@ import contextlib
 import csv
 import io
 import os
+import stat
 import statistics
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -566,7 +567,10 @@ def _quickly(text: str) -> LazyRows | None:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):  # /dev/zero has no end; pipes do
+                raise JournalError(f"{path}: a device; expected a run's CSV file")
+            data = file.read()
     except FileNotFoundError:
         raise JournalError(f"{path}: no such file") from None
     except IsADirectoryError:

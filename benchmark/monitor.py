@@ -34,6 +34,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,16 @@ class Monitor:
     def __enter__(self) -> Monitor:
         # cwd too, as it comes before PYTHONPATH: there may be another `benchmark` where the user stands.
         env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}".rstrip(":")}
-        pipes = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.PIPE)
-        self._sampler = subprocess.Popen(self._command, **pipes, bufsize=0, cwd=ROOT, env=env)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads would fill up
+        self._sampler = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
+            cwd=ROOT,
+            env=env,
+        )
         try:
             self._hear_start()
         except BaseException:  # Ctrl-C too: there is no __exit__ before __enter__ is done
@@ -110,21 +119,26 @@ class Monitor:
         self.unavailable.update(message["unavailable"])
 
     def _stop(self) -> None:
+        with self._errors:
+            self._end()
+
+    def _end(self) -> None:
         died = self._sampler.poll() is not None
         try:  # a byte, because a forked child of ours may hold the pipe open after we close it
-            later, errors = self._sampler.communicate(b"\n", timeout=END_LIMIT_S)
+            later, _ = self._sampler.communicate(b"\n", timeout=END_LIMIT_S)
         except subprocess.TimeoutExpired:
             if self._sampler.poll() is None:  # else it was we who were late, among many threads
                 self._sampler.kill()
                 self.failure = f"sampler gave no answer for {END_LIMIT_S:g} s, killed; does nvidia-smi hang too?"
             try:
-                later, errors = self._sampler.communicate(timeout=END_LIMIT_S)
+                later, _ = self._sampler.communicate(timeout=END_LIMIT_S)
             except subprocess.TimeoutExpired:  # stuck in a driver, where no signal reaches it
                 return
         for line in later.splitlines():
             self.unavailable.update(_message(line).get("unavailable", {}))
         if self.failure is None and (died or self._sampler.returncode):
-            why = (errors.decode(errors="replace").strip() or "it left no message").splitlines()[-1]
+            self._errors.seek(0)
+            why = (self._errors.read().decode(errors="replace").strip() or "it left no message").splitlines()[-1]
             status = "killed" if self._sampler.returncode == -signal.SIGKILL else f"status {self._sampler.returncode}"
             self.failure = f"sampler ended ({status}, {last_sample(self._output)}): {why}"
 
@@ -298,6 +312,8 @@ def sample(*, pid: int, origin: float, hz: float, output: Path) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)  # for our messages alone
+    os.dup2(2, 1)  # and this for what libraries print
     parser = argparse.ArgumentParser(prog="python -m benchmark.monitor", description=__doc__.splitlines()[0])
     for flag, kind in {"pid": int, "origin": float, "hz": float, "output": Path}.items():
         parser.add_argument(f"--{flag}", type=kind, required=True)

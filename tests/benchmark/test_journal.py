@@ -316,6 +316,12 @@ def test_files_that_are_not_there_or_are_folders_are_refused(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+def test_devices_which_have_no_end_are_refused(device):
+    with pytest.raises(JournalError, match=f"^{device}: a device; expected a run's CSV file"):
+        read(device)
+
+
 def test_the_line_ends_of_windows_are_read(path, valid):
     path.write_bytes(valid.replace(b"\n", b"\r\n"))
     assert len(read(path).rows) == len(STEPS)

@@ -491,6 +491,19 @@ def test_what_a_driver_prints_is_not_taken_for_the_samplers_word(output, fake_nv
     assert monitor.unavailable == {} and monitor.failure is None
 
 
+def test_a_driver_that_prints_more_than_pipes_hold_does_not_stall_the_sampler(output, fake_nvml):
+    fake_nvml("""
+        import os
+        def nvmlDeviceGetPowerUsage(gpu):
+            for stream in (1, 2):
+                os.write(stream, b"a word of the driver's, in C\\n" * 10_000)
+            return 0
+    """)
+    with start(output) as monitor:
+        wait_for_rows(output, more_than=2)
+    assert monitor.unavailable == {} and monitor.failure is None
+
+
 def test_a_sampler_that_cannot_start_does_not_stop_the_run(output, fake_nvml):
     fake_nvml("raise RuntimeError('broken package')")
     with start(output) as monitor:
