@@ -115,6 +115,12 @@ def _check_whole(path: Path, file: soundfile.SoundFile) -> None:
             f"{path}: its header says {int(cut[1]):,} bytes of samples and the file has {int(cut[2]):,}; "
             f"expected a whole recording"
         )
+    more = re.search(r"^\*\*\* Unknown chunk marker \((\w+)\) at position (\d+)", file.extra_info, re.MULTILINE)
+    if more and not int(more[1], 16).to_bytes(4, "little")[:3].isalnum():  # "ID3", "TAG": what players append
+        raise ValueError(
+            f"{path}: its header ends the samples at byte {int(more[2]):,}, and what follows is no chunk of a WAV "
+            f"file; expected a header that says how long the recording is"
+        )
 
 
 def _cause(path: Path, error: Exception) -> str:

@@ -97,6 +97,24 @@ def test_a_wav_whose_header_promises_more_than_there_is_names_both_numbers(tmp_p
         extract.read_audio(tmp_path / "x.wav")
 
 
+def test_a_wav_whose_header_promises_less_than_there_is_is_refused(tmp_path):
+    """44 bytes of header, 8,000 of the 16,000 of samples; then what were a chunk's name is a sample of noise."""
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 8000)
+    soundfile.write(tmp_path / "x.wav", samples, 16_000)
+    whole = (tmp_path / "x.wav").read_bytes()
+    (tmp_path / "x.wav").write_bytes(whole[:40] + struct.pack("<I", 8000) + whole[44:])
+    with pytest.raises(ValueError, match=r"x.wav: its header ends the samples at byte 8,044, and what follows is no"):
+        extract.read_audio(tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("tag", [b"ID3\x03" + bytes(100), b"TAGtitle", b"LIST\x04\0\0\0INFO", bytes(1000)])
+def test_a_wav_with_something_behind_its_samples_is_read(tmp_path, tag):
+    write_tone(tmp_path / "x.wav", seconds=0.5)
+    with (tmp_path / "x.wav").open("ab") as file:
+        file.write(tag)
+    assert len(extract.read_audio(tmp_path / "x.wav").samples) == 8000
+
+
 def test_a_wav_cut_short_is_refused(tmp_path):
     write_tone(tmp_path / "x.wav", seconds=0.5)
     (tmp_path / "x.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:5000])
