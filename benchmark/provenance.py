@@ -16,9 +16,9 @@ import re
 import subprocess
 from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
+from benchmark import machine
 from benchmark.data import Data
 from benchmark.devices import Devices, tf
 from benchmark.journal import SCHEMA
@@ -61,7 +61,7 @@ def collect(
     return {
         "schema": SCHEMA,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "code": {"version": _version("speech-tta"), "git_commit": commit, "git_dirty": dirty},
+        "code": {"version": machine.version("speech-tta"), "git_commit": commit, "git_dirty": dirty},
         "platform": platform.to_dict(),
         "workload": workload.to_dict(),
         "plan": asdict(plan),
@@ -89,13 +89,13 @@ def collect(
         },
         "kernels": _kernels(workload),
         "host": {
-            "cpu": _cpu_name(),
+            "cpu": machine.cpu_name(),
             "logical_cores": os.cpu_count(),
             "python": host.python_version(),
-            "system": f"{host.system()} {host.release()}",
+            "system": machine.system(),
             "nvidia_driver": _nvidia_driver(),
         },
-        "versions": {name: _version(name) for name in RECORDED_PACKAGES},
+        "versions": {name: machine.version(name) for name in RECORDED_PACKAGES},
         "cuda": build.get("cuda_version"),
         "cudnn": build.get("cudnn_version"),
         "unavailable": unavailable,
@@ -133,7 +133,7 @@ def short_code() -> str:
     """The code's version as the journal has it: "0.1.0+1a2b3c4d", and "-dirty5e6f70", a hash, after changes to it."""
     commit, dirty = code_version()
     changes = "-dirty" + hashlib.sha256((_git("diff", "HEAD") or "").encode()).hexdigest()[:6] if dirty else ""
-    return f"{_version('speech-tta') or 'unknown'}" + (f"+{commit[:8]}" if commit else "") + changes
+    return f"{machine.version('speech-tta') or 'unknown'}" + (f"+{commit[:8]}" if commit else "") + changes
 
 
 def _git(*command: str) -> str | None:
@@ -144,21 +144,6 @@ def _git(*command: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _cpu_name() -> str | None:
-    try:
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        return None
-    return found.group(1) if found else None
 
 
 def _nvidia_driver() -> str | None:

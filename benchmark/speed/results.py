@@ -10,13 +10,11 @@ from __future__ import annotations
 import json
 import os
 import platform as host
-import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
-from pathlib import Path
 
+from benchmark.machine import cpu_name, system, version
 from benchmark.tables import Table
 
 SCHEMA = 1  # of the JSON file
@@ -109,13 +107,13 @@ def to_json(results: Sequence[Result], command: Sequence[str], *, load_at_start:
 def machine() -> dict[str, object]:
     """Processor, GPUs, versions; what cannot be found out is null."""
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "logical_cores": os.cpu_count(),
         "usable_cores": len(os.sched_getaffinity(0)),
         "gpus": _gpu_names(),
-        "system": f"{host.system()} {host.release()}",
+        "system": system(),
         "python": host.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: version(name) for name in PACKAGES},
     }
 
 
@@ -124,14 +122,6 @@ def describe_machine() -> str:
     known = machine()
     gpus = ", ".join(known["gpus"]) or "no GPU"
     return f"{known['cpu']}, {known['usable_cores']} of {known['logical_cores']} logical cores, {gpus}"
-
-
-def _cpu_name() -> str | None:
-    try:
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        return None
-    return found.group(1) if found else None
 
 
 def _gpu_names() -> list[str]:
@@ -143,10 +133,3 @@ def _gpu_names() -> list[str]:
         return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
     except pynvml.NVMLError:
         return []
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
