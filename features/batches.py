@@ -4,17 +4,16 @@
     dataset = read_batches(folder, manifest, "train", layout, readers=2, buffer=8, order=Order(seed=1, epoch=3))
     layout.batches(manifest.lengths("train"))        # how many there are, without reading
 
-A batch always has the layout's full number of utterances: the last one of a bucket is filled up with empty
-utterances of 0 frames and no weight. So shapes are few (one a bucket), every utterance comes exactly once an
-epoch, and any number of replicas that divides the batch can share it. The order depends on seed and epoch alone,
-not on the number of readers.
+Buckets hold whole batches: utterances are sorted by length and cut into buckets at multiples of the batch, so that an
+epoch has as many batches as one without buckets. Only the one batch left over, of the shortest utterances, is filled
+up with empty utterances of 0 frames and no weight. So shapes are few (one a bucket), every utterance comes exactly
+once an epoch, and any number of replicas that divides the batch can share it. The order depends on seed and epoch
+alone, not on the number of readers.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +36,7 @@ EDGE_STEP_FRAMES = 2  # the convolution's stride
 
 @dataclass(frozen=True)
 class Layout:
-    """How utterances are put into batches: `batch` utterances each, padded to the first of `edges` that fits."""
+    """How utterances are put into batches: `batch` utterances each, padded to one of `edges`, a bucket's length."""
 
     batch: int
     edges: tuple[int, ...]
@@ -50,15 +49,13 @@ class Layout:
     def bucketed(cls, lengths: Iterable[int], *, batch: int, buckets: int) -> Layout:
         """At most `buckets` buckets whose edges, multiples of 2 frames, leave the least padding.
 
-        The empty utterances that fill up a bucket's last batch are padding too: in a small corpus it matters more
-        that buckets hold whole batches than that there are many. Exact: the best k buckets up to an edge are the
-        best k - 1 up to an earlier one, and one more.
+        Exact: the best k buckets up to an edge are the best k - 1 up to an earlier one, and one more.
         """
-        steps = Counter(-(-length // EDGE_STEP_FRAMES) for length in lengths)
-        edges = sorted(steps)
-        below = np.cumsum([0, *(steps[edge] for edge in edges)])  # utterances that end before each edge, or after all
+        lengths = np.asarray(list(lengths))
+        edges = np.unique(-(-lengths // EDGE_STEP_FRAMES)) * EDGE_STEP_FRAMES
+        below = np.array([0, *cls(batch, tuple(edges.tolist()))._batches_up_to(lengths)])  # before each edge, after all
         count = below[1:, None] - below[None, :-1]  # in a bucket, by its last edge and the first one
-        padded = np.where(count > 0, -(-count // batch) * np.array(edges)[:, None], np.inf)
+        padded = np.where(count > 0, count * edges[:, None], np.inf)
         best, firsts, totals = np.array([0.0] + [np.inf] * len(edges)), [], []
         for _ in range(min(buckets, len(edges))):
             sums = best[:-1] + padded
@@ -67,7 +64,7 @@ class Layout:
             totals.append(best[-1])
         chosen, last = [], len(edges)
         for first in reversed(firsts[: np.argmin(totals) + 1]):
-            chosen.append(edges[last - 1] * EDGE_STEP_FRAMES)
+            chosen.append(int(edges[last - 1]))
             last = first[last - 1]
         return cls(batch, tuple(reversed(chosen)))
 
@@ -76,18 +73,38 @@ class Layout:
         """Everything padded to `frames`, as in the paper (1670)."""
         return cls(batch, (frames,))
 
-    def batches(self, lengths: Iterable[int]) -> int:
+    def batches(self, lengths: Collection[int]) -> int:
         """How many batches utterances of these lengths make."""
-        return sum(-(-count // self.batch) for count in self._fill(lengths).values())
+        return -(-len(lengths) // self.batch)
 
-    def padded_share(self, lengths: Iterable[int]) -> float:
+    def padded_share(self, lengths: Collection[int]) -> float:
         """The share of all frames in the batches that is padding, empty utterances included."""
-        lengths = list(lengths)
-        frames = sum(-(-n // self.batch) * self.batch * self.edges[b] for b, n in self._fill(lengths).items())
-        return 1 - sum(lengths) / frames
+        of_buckets = np.diff(self._batches_up_to(np.asarray(lengths)), prepend=0)
+        return 1 - sum(lengths) / float(of_buckets @ np.array(self.edges) * self.batch)
 
-    def _fill(self, lengths: Iterable[int]) -> Counter[int]:
-        return Counter(bisect_left(self.edges, length) for length in lengths)
+    def assign(self, lengths: Collection[int], rng: np.random.Generator | None = None) -> np.ndarray:
+        """The bucket of every utterance, int64. Which of several of one length go into the lower bucket `rng` decides.
+
+        Raises:
+            ValueError: one is longer than the last edge.
+        """
+        lengths = np.asarray(lengths)
+        if lengths.size and lengths.max() > self.edges[-1]:
+            raise ValueError(f"an utterance of {lengths.max()} frames; expected at most {self.edges[-1]}")
+        ties = rng.random(len(lengths)) if rng else np.arange(len(lengths))
+        buckets = np.empty(len(lengths), np.int64)
+        batch_of_rank = (np.arange(len(lengths)) + self._empty(len(lengths))) // self.batch
+        buckets[np.lexsort((ties, lengths))] = np.searchsorted(self._batches_up_to(lengths), batch_of_rank, "right")
+        return buckets
+
+    def _batches_up_to(self, lengths: np.ndarray) -> np.ndarray:
+        """How many whole batches fit below each edge, int [edges]; the one that is filled up comes first."""
+        fitting = np.searchsorted(np.sort(lengths), self.edges, "right")
+        return (fitting + self._empty(len(lengths))) // self.batch
+
+    def _empty(self, utterances: int) -> int:
+        """Places that utterances leave empty."""
+        return -utterances % self.batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,20 +145,24 @@ def read_batches(
         ManifestError: a shard file is missing.
     """
     tf = import_tensorflow()
-    paths = _shard_paths(folder, manifest, role_or_subset)
+    paths, firsts = _shards(folder, manifest, role_or_subset)
     rng = order.generator() if order else None
     if rng is not None:
-        paths = [paths[i] for i in rng.permutation(len(paths))]
-    dataset = tf.data.Dataset.from_tensor_slices(paths).interleave(
-        lambda path: open_shard(path, manifest.settings),
+        turns = rng.permutation(len(paths))
+        paths, firsts = paths[turns], firsts[turns]
+    dataset = tf.data.Dataset.from_tensor_slices((paths, firsts)).interleave(
+        lambda path, first: open_shard(path, manifest.settings).enumerate(first),
         cycle_length=INTERLEAVED_SHARDS,
         num_parallel_calls=min(readers, INTERLEAVED_SHARDS),
         deterministic=True,
     )
     if rng is not None and not order.files_only:
         dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
+    buckets = tf.constant(layout.assign(manifest.lengths(role_or_subset), rng))
     dataset = dataset.map(
-        lambda record: _utterance(record, manifest, normalisation), num_parallel_calls=readers, deterministic=True
+        lambda number, record: _utterance(record, manifest, normalisation) | {"bucket": buckets[number]},
+        num_parallel_calls=readers,
+        deterministic=True,
     )
     if augment == "specaugment":
         dataset = dataset.map(spec_augment(int(rng.integers(1 << 31)) if rng is not None else 0))
@@ -161,12 +182,16 @@ def dataset_options() -> tf.data.Options:
     return options
 
 
-def _shard_paths(folder: Path, manifest: Manifest, role_or_subset: str) -> list[str]:
-    paths = [folder / shard.file for shard in manifest.select(role_or_subset) if shard.frames]
+def _shards(folder: Path, manifest: Manifest, role_or_subset: str) -> tuple[np.ndarray, np.ndarray]:
+    """Paths of the shards, and how many utterances come before each."""
+    shards = manifest.select(role_or_subset)
+    firsts = np.cumsum([0, *(len(shard.frames) for shard in shards[:-1])])
+    full = [n for n, shard in enumerate(shards) if shard.frames]
+    paths = [folder / shards[n].file for n in full]
     for path in paths:
         if not path.is_file():
             raise ManifestError(f"{path}: in the manifest but not in the folder; extract the features again")
-    return [str(path) for path in paths]
+    return np.array([str(path) for path in paths]), firsts[full]
 
 
 def _utterance(record: tf.Tensor, manifest: Manifest, normalisation: str) -> dict[str, tf.Tensor]:
@@ -195,13 +220,9 @@ def normalise(features: tf.Tensor, normalisation: str) -> tf.Tensor:
 
 
 def _in_buckets(dataset: tf.data.Dataset, layout: Layout) -> tf.data.Dataset:
-    """Batches padded to the first edge that fits, as bucket_by_sequence_length makes them, for fewer operations."""
+    """Batches of one `bucket` each, padded to its edge."""
     tf = import_tensorflow()
     edges = tf.constant(layout.edges, tf.int64)
-
-    def bucket(utterance: dict[str, tf.Tensor]) -> tf.Tensor:
-        frames = tf.cast(utterance["frames"], tf.int64)
-        return tf.searchsorted(edges, frames[None], out_type=tf.int64)[0]
 
     def batches(of_bucket: tf.data.Dataset, number: int | tf.Tensor) -> tf.data.Dataset:
         shapes = {  # features are padded to the edge, and labels as far
@@ -212,13 +233,16 @@ def _in_buckets(dataset: tf.data.Dataset, layout: Layout) -> tf.data.Dataset:
 
     if len(layout.edges) == 1:
         return batches(dataset, 0)
-    return dataset.group_by_window(bucket, lambda number, window: batches(window, number), window_size=layout.batch)
+    return dataset.group_by_window(
+        lambda utterance: utterance["bucket"], lambda number, window: batches(window, number), window_size=layout.batch
+    )
 
 
 def _filled_up(batch: dict[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:
     """Features as float32, and empty utterances until there are `size`. A full batch, most are, is not copied."""
     tf = import_tensorflow()
-    batch = batch | {"features": tf.cast(batch["features"], tf.float32)}
+    batch = {name: values for name, values in batch.items() if name != "bucket"}
+    batch["features"] = tf.cast(batch["features"], tf.float32)
     missing = size - tf.shape(batch["frames"])[0]
 
     def fill(values: tf.Tensor) -> tf.Tensor:

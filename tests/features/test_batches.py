@@ -1,6 +1,6 @@
 import threading
 import time
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -63,14 +63,17 @@ def test_one_length_for_all_is_one_bucket_of_every_utterance(read):
 
 
 @pytest.mark.parametrize("edges", [(40,), (10, 25, 40)])
-def test_buckets_are_those_of_tf_data(tf, edges):
+def test_batches_of_buckets_are_those_of_tf_data(tf, edges):
+    """Where every utterance is in the first bucket that fits, as theirs are."""
     frames = np.random.default_rng(0).integers(1, 41, 50).tolist() + [10, 11, 25, 26, 40]
 
     def utterances():
         for number, count in enumerate(frames):
-            yield {"features": np.full([count, 2], number, np.float32), "frames": count}
+            bucket = sum(edge < count for edge in edges)
+            yield {"features": np.full([count, 2], number, np.float32), "frames": count, "bucket": bucket}
 
-    signature = {"features": tf.TensorSpec([None, 2], tf.float32), "frames": tf.TensorSpec([], tf.int32)}
+    scalar = {"frames": tf.TensorSpec([], tf.int32), "bucket": tf.TensorSpec([], tf.int64)}
+    signature = {"features": tf.TensorSpec([None, 2], tf.float32)} | scalar
     dataset = tf.data.Dataset.from_generator(utterances, output_signature=signature)
     theirs = dataset.bucket_by_sequence_length(
         lambda utterance: utterance["frames"],
@@ -162,17 +165,56 @@ def test_edges_leave_the_least_padding():
     # One bucket of edge 20 for 10 and 19 frames, batches of 2: 11 of 40 frames are padding.
     layout = Layout.bucketed([10, 19], batch=2, buckets=1)
     assert layout.edges == (20,) and layout.padded_share([10, 19]) == 11 / 40
-    # Batches of 4: one bucket of edge 80 pads 3 x 72; a second one would be filled up with 1 x 8 + 3 x 80.
-    assert Layout.bucketed([8, 8, 8, 80], batch=4, buckets=2).edges == (80,)
+    # Batches of 2: 8 and 8, then 8 and 80, which is 72 of 2 x 8 + 2 x 80 frames.
+    layout = Layout.bucketed([8, 8, 8, 80], batch=2, buckets=3)
+    assert layout.edges == (8, 80) and layout.padded_share([8, 8, 8, 80]) == pytest.approx(72 / 176)
+    # Five in batches of 2: the shortest shares its batch with nobody.
+    assert Layout(2, (8, 80)).assign([80, 8, 8, 8, 8]).tolist() == [1, 0, 0, 0, 1]
 
 
 @given(st.lists(st.integers(11, 40), min_size=1, max_size=12), st.integers(1, 4), st.integers(1, 4))
-def test_no_other_edges_pad_less(lengths, buckets, batch):
-    *inner, last = sorted({-(-length // 2) * 2 for length in lengths})
-    every = (Layout(batch, (*some, last)) for n in range(buckets) for some in combinations(inner, n))
-    least = min(layout.padded_share(lengths) for layout in every)
-    found = Layout.bucketed(lengths, batch=batch, buckets=buckets).padded_share(lengths)
-    assert found == pytest.approx(least, abs=1e-12)
+def test_no_other_cut_into_batches_pads_less(lengths, buckets, batch):
+    """All ways to cut the batches of the sorted utterances into so many buckets, each as long as its last needs."""
+    ordered = sorted(lengths)
+    first = len(lengths) % batch or batch
+    longest = [ordered[stop - 1] + ordered[stop - 1] % 2 for stop in range(first, len(lengths) + 1, batch)]
+    places = range(1, len(longest))
+    least = min(
+        sum((stop - start) * batch * longest[stop - 1] for start, stop in pairwise((0, *cut, len(longest))))
+        for n in range(buckets)
+        for cut in combinations(places, n)
+    )
+    layout = Layout.bucketed(lengths, batch=batch, buckets=buckets)
+    assert layout.padded_share(lengths) == pytest.approx(1 - sum(lengths) / least, abs=1e-12)
+
+
+@given(st.lists(st.integers(11, 60), min_size=1, max_size=40), st.integers(1, 5), st.integers(1, 7), st.integers(0, 99))
+def test_every_bucket_holds_whole_batches_of_utterances_that_fit(lengths, buckets, batch, seed):
+    """But for the shortest batch; and what `padded_share` says is what is padded."""
+    layout = Layout.bucketed(lengths, batch=batch, buckets=buckets)
+    found = layout.assign(lengths, np.random.default_rng(seed))
+    assert all(length <= layout.edges[bucket] for length, bucket in zip(lengths, found, strict=True))
+    counts = np.bincount(found, minlength=len(layout.edges))
+    shortest = int(np.flatnonzero(counts)[0])
+    assert all(count % batch == 0 for bucket, count in enumerate(counts) if bucket != shortest)
+    padded_to = sum(-(-count // batch) * batch * edge for count, edge in zip(counts, layout.edges, strict=True))
+    assert layout.padded_share(lengths) == pytest.approx(1 - sum(lengths) / padded_to)
+
+
+def test_which_of_equally_long_utterances_share_a_bucket_changes_with_the_epoch():
+    layout = Layout.bucketed([20] * 10 + [40] * 6, batch=8, buckets=2)
+    assert layout.edges == (20, 40)
+    in_the_longer = {
+        tuple(np.flatnonzero(layout.assign([20] * 10 + [40] * 6, Order(seed=1, epoch=epoch).generator())))
+        for epoch in range(20)
+    }
+    assert len(in_the_longer) > 10  # of 10 x 9 / 2 pairs
+    assert all(len(chosen) == 8 and chosen[2:] == (10, 11, 12, 13, 14, 15) for chosen in in_the_longer)
+
+
+def test_an_utterance_that_fits_no_bucket_is_told():
+    with pytest.raises(ValueError, match="an utterance of 41 frames; expected at most 40"):
+        Layout(4, (20, 40)).assign([10, 41])
 
 
 @pytest.mark.parametrize("corpus", ["librispeech-small", "an4"])
@@ -189,12 +231,10 @@ def test_on_real_speech_under_a_tenth_of_the_frames_is_padding_and_under_a_quart
 
 
 @given(st.lists(st.integers(11, 1670), min_size=1, max_size=40), st.integers(1, 5), st.integers(1, 7))
-def test_every_utterance_fits_a_bucket_and_batches_hold_all(lengths, buckets, batch):
+def test_buckets_are_no_more_than_asked_for_and_never_worse_than_one(lengths, buckets, batch):
     layout = Layout.bucketed(lengths, batch=batch, buckets=buckets)
     assert len(layout.edges) <= buckets and max(lengths) <= layout.edges[-1] < max(lengths) + 2
-    assert len(lengths) <= layout.batches(lengths) * batch < len(lengths) + batch * len(layout.edges)
-    alone = Layout(1, layout.edges)  # with nothing to fill up, buckets never pad more than one length for all
-    assert alone.padded_share(lengths) <= Layout.fixed(1672, batch=1).padded_share(lengths)
+    assert layout.padded_share(lengths) <= Layout.fixed(layout.edges[-1], batch=batch).padded_share(lengths)
 
 
 def test_normalisation_by_utterance_frame_and_not_at_all(tf):
