@@ -4,7 +4,9 @@
 
 Trains a model of 16 units on a small features folder (python -m features), evaluates every epoch with the dictionary
 decoder in a worker process, saves every epoch, samples utilisation, and prints every 100 epochs: memory of this process
-and of its workers, open files, threads, processes, seconds an epoch, and milliseconds that a journal row takes.
+and of its workers, open files, threads, processes, and medians of milliseconds an epoch, a journal row, and a
+reference: always the same arithmetic in Python, once an epoch, which says how fast the machine was at the time. At the
+end it prints how epochs over references changed from the first to the second half of the run.
 """
 
 from __future__ import annotations
@@ -33,7 +35,13 @@ from features import manifest
 from models.decoders import Decoder
 
 EVERY = 100
-COLUMNS = ("epoch", "rss_mib", "workers_mib", "files", "threads", "processes", "epoch_ms", "row_ms")
+COLUMNS = ("epoch", "rss_mib", "workers_mib", "files", "threads", "processes", "epoch_ms", "row_ms", "reference_ms")
+
+
+def reference_s() -> float:
+    began_s = time.perf_counter()
+    sum(n * n for n in range(100_000))
+    return time.perf_counter() - began_s
 
 
 class Watch:
@@ -43,6 +51,8 @@ class Watch:
         self.rows: list[tuple] = []
         self.began_s, self.append_s = time.perf_counter(), []
         self.epochs_s: list[float] = []
+        self.references_s: list[float] = []
+        self.ratios: list[float] = []  # of every epoch to its reference
 
     def phase(self, phase: Phase, record) -> None:
         pass
@@ -55,11 +65,13 @@ class Watch:
             return
         now = time.perf_counter()
         self.epochs_s.append(now - self.began_s)
-        self.began_s = now
+        self.references_s.append(reference_s())
+        self.ratios.append(self.epochs_s[-1] / self.references_s[-1])
         if row.epoch % EVERY == 0:
             self.rows.append(self.sample(row.epoch))
             print("  ".join(f"{value:>11}" for value in self.rows[-1]), flush=True)
-            self.epochs_s, self.append_s[:] = [], []
+            self.epochs_s, self.references_s, self.append_s[:] = [], [], []
+        self.began_s = time.perf_counter()
 
     def sample(self, epoch: int) -> tuple:
         here = psutil.Process()
@@ -73,6 +85,7 @@ class Watch:
             1 + len(workers),
             round(1000 * statistics.median(self.epochs_s), 1),
             round(1000 * statistics.median(self.append_s), 4),
+            round(1000 * statistics.median(self.references_s), 3),
         )
 
 
@@ -116,6 +129,10 @@ def main() -> None:
         with Monitor(Path(folder) / "utilisation.csv", started_at=clock.origin, hz=10):
             play(journal, plan, trainer, clock, watch)
         journal.close()
+    if len(steady := watch.ratios[EVERY:]) > 1:
+        halves = [statistics.median(half) for half in (steady[: len(steady) // 2], steady[len(steady) // 2 :])]
+        print(f"epoch over reference, median of the second half of epochs {EVERY + 1} to {len(watch.ratios)} over that "
+              f"of the first: {halves[1] / halves[0]:.4f}")  # fmt: skip
     if options.csv:
         with options.csv.open("w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *watch.rows])
