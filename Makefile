@@ -15,8 +15,8 @@ ARGS =
 
 # The first Python that fits; where none does, python3 says what would. Looked for only when .venv is made.
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
-	$$python benchmark/install.py --check >/dev/null 2>&1 && echo $$python && exit; done; echo python3)
-SETUP = $(PYTHON) benchmark/install.py --dev
+	$$python .ci/install.py --check >/dev/null 2>&1 && echo $$python && exit; done; echo python3)
+SETUP = $(PYTHON) .ci/install.py --dev
 RUN = .venv/bin/python -m
 READY = .venv/.complete
 
@@ -33,7 +33,7 @@ help: ## list the targets
 setup: ## make .venv, once and after changes; a minute or two, without root, nothing outside this folder
 	@$(SETUP)
 
-$(READY): setup.cfg constraints.txt benchmark/install.py
+$(READY): setup.cfg constraints.txt .ci/install.py
 	@$(SETUP)
 
 bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] [SEED=n] [BATCH=n] [NAME=run] [ARGS=...]

@@ -19,10 +19,11 @@ from datetime import datetime
 from pathlib import Path
 
 import platforms
-from benchmark import decoding, workloads
-from benchmark.decoding import KILLED_WORKER, PUBLISHED_MODELS, language_model
-from benchmark.phases import EVALUATIONS
-from benchmark.runner import INTERRUPTED, Job, run
+from benchmark import workloads
+from benchmark.record.phases import EVALUATIONS
+from benchmark.run import decoding
+from benchmark.run.decoding import KILLED_WORKER, PUBLISHED_MODELS, language_model
+from benchmark.run.session import INTERRUPTED, Job, run
 from benchmark.workloads import Workload
 from models.decoders import NAMES as DECODERS
 from platforms import Platform
@@ -129,7 +130,7 @@ def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
     if options.corpus:
         return "speech"
     if platform.hardware.gpus and (options.data / "features" / "librispeech" / "manifest.json").is_file():
-        from benchmark import devices
+        from benchmark.run import devices
 
         if devices.gpus_present() >= platform.hardware.gpus:
             return "librispeech"

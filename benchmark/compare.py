@@ -24,12 +24,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-from benchmark.doubts import warnings
-from benchmark.estimates import Ratio, holm, runs_to_resolve, welch
-from benchmark.journal import CLOCKS, METRICS, JournalError, RunRecord, read
-from benchmark.judge import COMPARED, Group, JudgeError, Question, check_given_once, judge, metric_name
+from benchmark.judge.checks import warnings
+from benchmark.judge.estimates import Ratio, holm, runs_to_resolve, welch
+from benchmark.judge.groups import COMPARED, Group, JudgeError, Question, check_given_once, judge, metric_name
 from benchmark.options import percent, whole_from_1
 from benchmark.price import PriceError, Terms, rig_costs
+from benchmark.record.journal import CLOCKS, METRICS, JournalError, RunRecord, read
 from benchmark.tables import Table, show
 
 ALPHA = 0.05

@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import platforms
-from benchmark import decoding, journal
-from benchmark.accuracy import ErrorRates
-from benchmark.decoding import DecodingPool
+from benchmark.record import journal
+from benchmark.run import decoding
+from benchmark.run.accuracy import ErrorRates
+from benchmark.run.decoding import DecodingPool
 from benchmark.tables import Table, show
 from benchmark.workloads import Workload
 from features import manifest
@@ -40,9 +41,9 @@ from models import decoders
 from models.decoders import Decoder
 
 if TYPE_CHECKING:
-    from benchmark.evaluation import Evaluated, Transcriber
+    from benchmark.run.evaluation import Evaluated, Transcriber
 
-PUBLISHED = Path(__file__).with_name("published_final.csv")  # the paper's table 4
+PUBLISHED = Path(__file__).parent / "judge" / "published_final.csv"  # the paper's table 4
 BAD_INPUT, INTERRUPTED = 2, 130
 WHICH = ("best", "last")
 BEAM_WIDTH = 512
@@ -132,7 +133,7 @@ def chosen_checkpoints(run: Run, there: Sequence[int], which: Sequence[str]) -> 
     Raises:
         FinalError: there are no checkpoints, or not that of an evaluated epoch.
     """
-    from benchmark.checkpoints import best_evaluation
+    from benchmark.run.checkpoints import best_evaluation
 
     if run.asked is not None:
         return {f"batch {run.asked}": run.asked}
@@ -163,11 +164,11 @@ def chosen_subsets(there: Sequence[str], asked: Sequence[str]) -> list[str]:
 
 def evaluate(run: Run, options: argparse.Namespace) -> tuple[list[Result], str]:
     """All figures asked for, and the worst, median and best utterances in words."""
-    from benchmark import devices
-    from benchmark.checkpoints import Checkpoints
-    from benchmark.data import Data
-    from benchmark.evaluation import Transcriber
-    from benchmark.step import model_config
+    from benchmark.run import devices
+    from benchmark.run.checkpoints import Checkpoints
+    from benchmark.run.data import Data
+    from benchmark.run.evaluation import Transcriber
+    from benchmark.run.step import model_config
     from models import deepspeech
 
     features = options.features or run.features
@@ -250,7 +251,7 @@ def forward(transcriber: Transcriber, subset: str) -> Logits:
 
 def _decode(logits: Logits, decoder: Decoder, jobs: int, label: str) -> tuple[Evaluated, float]:
     """Sentences and error rates, and the seconds of decoding; starting the workers is not in them."""
-    from benchmark.evaluation import Evaluated, Transcription
+    from benchmark.run.evaluation import Evaluated, Transcription
 
     with (
         DecodingPool(decoder, jobs=jobs) as pool,

@@ -25,9 +25,9 @@ from functools import cache
 from pathlib import Path
 
 import platforms
-from benchmark.journal import METRICS, JournalError, RunRecord, read
-from benchmark.judge import PAPER_WORKLOAD, Group, JudgeError, Level, Question, judge, metric_name
+from benchmark.judge.groups import PAPER_WORKLOAD, Group, JudgeError, Level, Question, judge, metric_name
 from benchmark.options import percent
+from benchmark.record.journal import METRICS, JournalError, RunRecord, read
 from benchmark.tables import Table, figure, show
 from platforms import LARGEST, PlatformError, Price
 
@@ -307,7 +307,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from benchmark.judge import SPLITS
+    from benchmark.judge.groups import SPLITS
 
     usual = Terms()
     parser = argparse.ArgumentParser(

@@ -5,8 +5,9 @@
     records = [journal.read(path) for path in paths]
     print(report(records, Question(window=3, clock="wall")))
 
-Time to accuracy, TTA(a, e), is defined in `benchmark.judge`, which does the judging; `benchmark.doubts` adds the
-warnings; here they are asked for and shown. No TensorFlow, and rich only on a terminal: the answer comes at once.
+Time to accuracy, TTA(a, e), is defined in `benchmark.judge.groups`, which does the judging; `benchmark.judge.checks`
+adds the warnings; here they are asked for and shown. No TensorFlow, and rich only on a terminal: the answer comes at
+once.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmark.doubts import warnings
-from benchmark.estimates import coefficient_of_variation, olympic_mean
-from benchmark.factoring import factor, leave_one_out
-from benchmark.journal import CLOCKS, METRICS, POOLED, JournalError, RunRecord, read
-from benchmark.judge import AS_THE_PAPER, SPLITS, Group, JudgeError, Level, Question, judge, metric_name
+from benchmark.judge.checks import warnings
+from benchmark.judge.estimates import coefficient_of_variation, olympic_mean
+from benchmark.judge.factoring import factor, leave_one_out
+from benchmark.judge.groups import AS_THE_PAPER, SPLITS, Group, JudgeError, Level, Question, judge, metric_name
 from benchmark.options import percent, whole_from_1
+from benchmark.record.journal import CLOCKS, METRICS, POOLED, JournalError, RunRecord, read
 from benchmark.tables import Table, figure, plain, show
 
 CLOCK_WORDS = {

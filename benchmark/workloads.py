@@ -14,7 +14,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from benchmark.phases import EVALUATIONS
+from benchmark.record.phases import EVALUATIONS
 from models.decoders import NAMES as DECODERS
 
 RECIPES = ("paper", "authors")

@@ -19,15 +19,16 @@ from pathlib import Path
 from scipy import stats
 
 import platforms
-from benchmark import devices, workloads
-from benchmark.clock import Clock
-from benchmark.data import Data
-from benchmark.decoding import DecodingPool
-from benchmark.journal import Identity, Journal
-from benchmark.phases import Plan
-from benchmark.runner import play
-from benchmark.trainer import Trainer
-from benchmark.view import PlainView
+from benchmark import workloads
+from benchmark.record.clocks import Clock
+from benchmark.record.journal import Identity, Journal
+from benchmark.record.phases import Plan
+from benchmark.run import devices
+from benchmark.run.data import Data
+from benchmark.run.decoding import DecodingPool
+from benchmark.run.session import play
+from benchmark.run.trainer import Trainer
+from benchmark.run.view import PlainView
 from features import manifest
 from models.decoders import Decoder
 

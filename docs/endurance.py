@@ -22,15 +22,16 @@ from pathlib import Path
 import psutil
 
 import platforms
-from benchmark import devices, workloads
-from benchmark.clock import Clock
-from benchmark.data import Data
-from benchmark.decoding import DecodingPool
-from benchmark.journal import Identity, Journal
-from benchmark.monitor import Monitor
-from benchmark.phases import Phase, Plan
-from benchmark.runner import play
-from benchmark.trainer import Trainer
+from benchmark import workloads
+from benchmark.record.clocks import Clock
+from benchmark.record.journal import Identity, Journal
+from benchmark.record.phases import Phase, Plan
+from benchmark.run import devices
+from benchmark.run.data import Data
+from benchmark.run.decoding import DecodingPool
+from benchmark.run.monitor import Monitor
+from benchmark.run.session import play
+from benchmark.run.trainer import Trainer
 from features import manifest
 from models.decoders import Decoder
 

@@ -21,9 +21,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmark.journal import RunRecord, read
-from benchmark.phases import Phase
-from benchmark.resume import END
+from benchmark.record.journal import RunRecord, read
+from benchmark.record.phases import Phase
+from benchmark.run.resume import END
 
 TINY = ["--sentences", "200", "--max-epochs", "8", "--decoder", "greedy", "--seed", "3"]
 LIFE_S = (4.0, 18.0)

@@ -16,12 +16,12 @@ import numpy as np
 from jiwer import wer
 
 import platforms
-from benchmark import devices
-from benchmark.checkpoints import Checkpoints
-from benchmark.data import Data
-from benchmark.evaluation import Transcriber
 from benchmark.final import forward, load_run
-from benchmark.step import model_config
+from benchmark.run import devices
+from benchmark.run.checkpoints import Checkpoints
+from benchmark.run.data import Data
+from benchmark.run.evaluation import Transcriber
+from benchmark.run.step import model_config
 from features import manifest
 from features.corpus import role
 from models import decoders, deepspeech

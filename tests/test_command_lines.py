@@ -27,7 +27,7 @@ COMMANDS = (
     "benchmark.export",
     "benchmark.final",
     "benchmark.speed",
-    "benchmark.install",
+    "install",
 )
 GARBAGE = {
     "missing.csv": None,
@@ -118,7 +118,7 @@ ARGUMENTS = {
         ["judge", "--json", "nowhere/x.json"],
         ["--breakdown", "judge"],
     ],
-    "benchmark.install": [["--venv"], ["--no-such-option"], ["surplus"]],
+    "install": [["--venv"], ["--no-such-option"], ["surplus"]],
 }
 
 

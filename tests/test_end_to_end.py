@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import journal
-from benchmark.phases import AFTER, Phase
+from benchmark.record import journal
+from benchmark.record.phases import AFTER, Phase
 
 ROOT = Path(__file__).resolve().parents[1]
 TWO_GPUS = """
@@ -267,8 +267,8 @@ def test_a_fault_in_training_ends_in_a_sentence_and_a_status_and_what_was_writte
     script = f"""
 import sys
 from benchmark.__main__ import main
-from benchmark.devices import tf
-from benchmark.step import TrainStep
+from benchmark.run.devices import tf
+from benchmark.run.step import TrainStep
 
 whole = TrainStep.losses
 def losses(self, share, step):
@@ -299,7 +299,7 @@ def test_a_shard_that_is_damaged_during_a_run_is_named(tmp_path, tone_corpus):
 import sys
 from pathlib import Path
 from benchmark.__main__ import main
-from benchmark.trainer import Trainer
+from benchmark.run.trainer import Trainer
 
 create = Trainer.create
 def spoil_then_create(self, record, plan):

@@ -12,9 +12,9 @@ from pathlib import Path
 from benchmark.export.mllog import Goal, goal, mllog
 from benchmark.export.runs import NOTICES, Ask, ExportError, Run, load, source_name
 from benchmark.export.tables import as_json, dawnbench
-from benchmark.journal import CLOCKS, POOLED, JournalError, differing
-from benchmark.judge import JudgeError
+from benchmark.judge.groups import JudgeError
 from benchmark.options import percent, whole_from_1
+from benchmark.record.journal import CLOCKS, POOLED, JournalError, differing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from benchmark.export.runs import NOTICES, Ask, ExportError, Run
-from benchmark.journal import Row, RunRecord
-from benchmark.phases import Phase
+from benchmark.record.journal import Row, RunRecord
+from benchmark.record.phases import Phase
 
 OPTIMISER = {
     "opt_name": "adadelta",
@@ -16,7 +16,7 @@ OPTIMISER = {
     "opt_adadelta_rho": 0.95,
     "opt_adadelta_epsilon": 1e-8,
 }
-"""What benchmark.trainer trains with; a test holds the two together."""
+"""What benchmark.run.trainer trains with; a test holds the two together."""
 
 
 @dataclass(frozen=True, kw_only=True)

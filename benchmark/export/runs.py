@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from benchmark.journal import SCHEMA, Identity, RunRecord, read
+from benchmark.record.journal import SCHEMA, Identity, RunRecord, read
 
 NOTICES = {
     "mllog": "mllog-format log, not an MLPerf result",

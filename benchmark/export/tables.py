@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from benchmark.doubts import warnings
 from benchmark.export.runs import NOTICES, Ask, ExportError, Run, source_name
-from benchmark.journal import CLOCKS, METRICS, Row, RunRecord
-from benchmark.judge import Question, judge
+from benchmark.judge.checks import warnings
+from benchmark.judge.groups import Question, judge
+from benchmark.record.journal import CLOCKS, METRICS, Row, RunRecord
 
 DOCUMENT_SCHEMA = 1
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.journal import CLOCKS, JournalError, RunRecord, read
-from benchmark.judge import AS_THE_PAPER, SPLITS, JudgeError, Question
+from benchmark.judge.groups import AS_THE_PAPER, SPLITS, JudgeError, Question
 from benchmark.options import percent, whole_from_1
+from benchmark.record.journal import CLOCKS, JournalError, RunRecord, read
 from benchmark.report.document import report
 
 

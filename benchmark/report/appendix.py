@@ -13,14 +13,14 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark.journal import POOLED
-from benchmark.judge import CORPUS_SUM, PAPER_WORKLOAD, PUBLISHED, Group, metric_name
+from benchmark.judge.groups import CORPUS_SUM, PAPER_WORKLOAD, PUBLISHED, Group, metric_name
+from benchmark.record.journal import POOLED
 from benchmark.report import heard, page
 from benchmark.report.figures import Run
 from benchmark.tables import Table
 from benchmark.tables import figure as digits
 
-PUBLISHED_FINAL = Path(__file__).parents[1] / "published_final.csv"
+PUBLISHED_FINAL = Path(__file__).parents[1] / "judge" / "published_final.csv"
 
 
 def published(runs: Sequence[Run], groups: Sequence[Group]) -> str:

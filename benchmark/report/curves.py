@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from benchmark.journal import Row
-from benchmark.judge import Level, metric_name
-from benchmark.phases import Phase
+from benchmark.judge.groups import Level, metric_name
+from benchmark.record.journal import Row
+from benchmark.record.phases import Phase
 from benchmark.report.figures import (
     MINUTES,
     Block,

@@ -9,9 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmark import tta
-from benchmark.doubts import warnings
-from benchmark.journal import POOLED, RunRecord, differing
-from benchmark.judge import (
+from benchmark.judge.checks import warnings
+from benchmark.judge.groups import (
     PAPER_WORKLOAD,
     SPLITS,
     Group,
@@ -20,6 +19,7 @@ from benchmark.judge import (
     judge,
     metric_name,
 )
+from benchmark.record.journal import POOLED, RunRecord, differing
 from benchmark.report import appendix, page
 from benchmark.report.curves import errors, loss
 from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Run, level_name, time_to_accuracy
@@ -30,7 +30,7 @@ from benchmark.tables import Table
 from benchmark.tables import figure as digits
 
 SHORT = 4  # warnings: more are folded, so that the answer is on the first screen
-CLOSE = 1.10  # single runs that differ by less do not differ: see benchmark.doubts
+CLOSE = 1.10  # single runs that differ by less do not differ: see benchmark.judge.checks
 
 
 def report(records: Sequence[RunRecord], question: Question | None = None) -> str:

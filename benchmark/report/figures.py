@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.journal import Row, RunRecord
-from benchmark.judge import Group, Level, Question, metric_name
+from benchmark.judge.groups import Group, Level, Question, metric_name
+from benchmark.record.journal import Row, RunRecord
 from benchmark.tables import Table
 from benchmark.tables import figure as digits
 

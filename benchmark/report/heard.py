@@ -4,9 +4,9 @@
     examples[0].rank, examples[0].output                # "worst", "i could of been"
     marked("a b c", "a x c")                            # [("a", False), ("x", True), ("c", False)]
 
-sentences.txt is written by `benchmark.runner` (a heading for every evaluation) and `Evaluated.describe_examples` (the
-worst, median and best utterances below it). Older runs have a heading for every utterance and no ranks; they are read
-too, and whatever else is in the file is passed over.
+sentences.txt is written by `benchmark.run.session` (a heading for every evaluation) and `Evaluated.describe_examples`
+(the worst, median and best utterances below it). Older runs have a heading for every utterance and no ranks; they are
+read too, and whatever else is in the file is passed over.
 """
 
 from __future__ import annotations

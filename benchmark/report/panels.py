@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.journal import Row
-from benchmark.phases import Phase
+from benchmark.record.journal import Row
+from benchmark.record.phases import Phase
 from benchmark.report.figures import MINUTES, Block, Figure, Key, Run, axis, neutral, rounded, thinned, trace
 from benchmark.tables import Table
 

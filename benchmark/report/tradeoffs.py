@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from benchmark.judge import Group
+from benchmark.judge.groups import Group
 from benchmark.price import RigCost, Terms, rig_costs
 from benchmark.report.figures import (
     COLOURS,

@@ -2,8 +2,8 @@
 
     window, whole = utilisation(block)
 
-benchmark/monitor.py describes the file's columns. A sensor that could not be read is no zero: it is left out, and the
-reason that run.json has for it ("unavailable") stands under the figure.
+benchmark/run/monitor.py describes the file's columns. A sensor that could not be read is no zero: it is left out, and
+the reason that run.json has for it ("unavailable") stands under the figure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.phases import Phase
+from benchmark.record.phases import Phase
 from benchmark.report.figures import COLOURS, DASHES, MINUTES, Block, Figure, Key, Run, axis, neutral, rounded, trace
 from benchmark.report.panels import panel_axis, panels
 from benchmark.tables import Table
@@ -104,7 +104,7 @@ def _sampled(path: Path, *, cores: float | None) -> tuple[np.ndarray, dict[str, 
 
 
 def _summary(path: Path) -> tuple[str, ...]:
-    from benchmark.monitor import summarise
+    from benchmark.run.monitor import summarise
 
     found = summarise(path)
 

@@ -40,7 +40,7 @@ def extracted(*, folder: str, hours: float, spoken: float) -> Ask:
 
 def learnt(*, folder: str, hours: float, spoken: float, size: str) -> Ask:
     """Seconds an utterance of READ_BATCHES read from the beginning of an epoch, or of TRAIN_BATCHES trained on."""
-    from benchmark import devices
+    from benchmark.run import devices
     from benchmark.speed.synthetic import distributed, train_step
     from features import manifest
     from features.batches import Layout
@@ -87,7 +87,7 @@ def learnt(*, folder: str, hours: float, spoken: float, size: str) -> Ask:
 def replicas(*, size: str, replicas: int) -> Ask:
     """The size's batch shared by logical CPUs; `loss` is that of the same number of steps for any number of them."""
     import platforms
-    from benchmark import devices
+    from benchmark.run import devices
     from benchmark.speed.synthetic import train_step
 
     tf, shape = devices.tf, SIZES[size]

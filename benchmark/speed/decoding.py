@@ -1,7 +1,7 @@
 """Part `decoding`: seconds to decode an utterance of 830 output frames (16.7 s), on one core and on all.
 
 Ours: `models.decoders`, held to a dictionary of 20,000 words, beam width 256. Baseline: pyctcdecode without a language
-model at its defaults (beam width 100). All cores: `benchmark.decoding.DecodingPool` against one worker of it.
+model at its defaults (beam width 100). All cores: `benchmark.run.decoding.DecodingPool` against one worker of it.
 
 Logits are made, not learnt (`logits_of`): a random sentence is spelled along the frames, one or two frames a label and
 blanks between, each frame's right class 7 to 13 nats above noise of deviation 1; beside every label a wrong letter
@@ -145,7 +145,7 @@ def pyctcdecode(*, utterances: int, words: int) -> Callable[[str], dict]:
 
 
 def pool(*, utterances: int, words: int, jobs: int) -> Callable[[str], dict]:
-    from benchmark.decoding import DecodingPool
+    from benchmark.run.decoding import DecodingPool
     from models.decoders import Decoder
 
     spoken, logits = _utterances(utterances, words)

@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmark.clock import Span
-from benchmark.journal import Identity, Journal, Outcome
-from benchmark.phases import Phase
+from benchmark.record.clocks import Span
+from benchmark.record.journal import Identity, Journal, Outcome
+from benchmark.record.phases import Phase
 from benchmark.speed.contest import ROOT, ContestError, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import Setting

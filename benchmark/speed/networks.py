@@ -20,8 +20,8 @@ Ask = Callable[[str], dict]
 
 
 def ours(*, size: str, batch: int, precision: str, frames: int | None = None) -> Ask:
-    """benchmark.step.TrainStep, segments from a batch in memory."""
-    from benchmark import devices
+    """benchmark.run.step.TrainStep, segments from a batch in memory."""
+    from benchmark.run import devices
     from benchmark.speed.synthetic import train_step, training_flops
 
     tf, shape = devices.tf, SIZES[size].of(batch=batch, frames=frames)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platforms
-from benchmark import devices
-from benchmark.devices import Devices, tf
+from benchmark.run import devices
+from benchmark.run.devices import Devices, tf
 from benchmark.speed import synthetic
 from benchmark.speed.reading import write_shards
 from benchmark.speed.sizes import SIZES, Size
@@ -21,7 +21,7 @@ from features.batches import Layout
 from platforms import Platform
 
 if TYPE_CHECKING:
-    from benchmark.step import TrainStep
+    from benchmark.run.step import TrainStep
 
 BATCHES_A_ROW = 50
 LOOPED = {"paper": 2, "mini": 8, "tiny": 4}  # batches an answer
@@ -108,7 +108,7 @@ def _whole(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> t
 
 
 def _from_shards(folder: Path, size: Size, machine: Devices, rig: Platform) -> tf.distribute.DistributedDataset:
-    """Real input, as `benchmark.trainer` feeds it, from utterances of the size's frames and labels."""
+    """Real input, as `benchmark.run.trainer` feeds it, from utterances of the size's frames and labels."""
     write_shards(folder, utterances=max(512, size.batch), frames=size.frames, labels=size.labels)
     found, layout = manifest.load(folder), Layout.fixed(size.frames, batch=size.batch)
     knobs = rig.input

@@ -131,7 +131,7 @@ def ours(*, folder: str) -> Callable[[str], dict]:
 
 
 def authors(*, path: str) -> Callable[[str], dict]:
-    from benchmark.devices import tf  # which keeps memory too
+    from benchmark.run.devices import tf  # which keeps memory too
 
     kinds = {
         "features": tf.io.VarLenFeature(tf.float32),

@@ -14,8 +14,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from benchmark.machine import cpu_name, system, version
 from benchmark.tables import Table
+from platforms.machine import cpu_name, system, version
 
 SCHEMA = 1  # of the JSON file
 BUSY_LOAD = 0.5  # cores that others keep busy, on the average of the last minute

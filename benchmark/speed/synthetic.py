@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark.devices import Devices, tf
+from benchmark.run.devices import Devices, tf
+from benchmark.run.step import TrainStep, shares
 from benchmark.speed.sizes import Size
-from benchmark.step import TrainStep, shares
 from features.batches import Layout, Order, read_batches
 from features.manifest import Manifest
 from models import deepspeech
@@ -57,7 +57,7 @@ def distributed(
     buffer: int = 8,
     epoch: int = 1,
 ) -> tf.distribute.DistributedDataset:
-    """Real input as `benchmark.trainer` feeds it, the same epoch for ever."""
+    """Real input as `benchmark.run.trainer` feeds it, the same epoch for ever."""
 
     def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
         order = Order(seed=SEED, epoch=epoch)

@@ -4,7 +4,8 @@ import pytest
 
 import platforms
 from benchmark import __main__ as command
-from benchmark import runner, workloads
+from benchmark import workloads
+from benchmark.run import session as runner
 
 
 def job(*arguments: str) -> command.Job:

@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import write_chapter
+from tones import write_chapter
 
 from features.corpus import CorpusError, one_line, read_corpus, role
 

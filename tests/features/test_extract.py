@@ -6,7 +6,7 @@ from math import ceil
 import numpy as np
 import pytest
 import soundfile
-from conftest import write_tone
+from tones import write_tone
 
 from features import extract
 

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
-from conftest import write_chapter, write_tone
+from tones import write_chapter, write_tone
 
 from features import __main__ as command
 from features import manifest

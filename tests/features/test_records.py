@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import write_chapter, write_tone
+from tones import write_chapter, write_tone
 
 from features import __main__ as command
 from features import extract, manifest, records

@@ -23,16 +23,16 @@ from benchmark.export.mllog import mllog
 from benchmark.export.runs import Ask, ExportError, load
 from benchmark.export.tables import as_json, dawnbench
 from benchmark.final import FinalError, load_run
-from benchmark.journal import COLUMNS, SCHEMA, JournalError, Row, read
-from benchmark.judge import JudgeError, Question, judge
-from benchmark.monitor import summarise
-from benchmark.phases import Phase
+from benchmark.judge.groups import JudgeError, Question, judge
 from benchmark.price import Terms, rig_costs
 from benchmark.price import report_parts as prices
+from benchmark.record.journal import COLUMNS, SCHEMA, JournalError, Row, read
+from benchmark.record.phases import Phase
+from benchmark.record.rows import to_text
 from benchmark.report.document import report
 from benchmark.report.figures import Run
 from benchmark.report.usage import usage
-from benchmark.rows import to_text
+from benchmark.run.monitor import summarise
 from benchmark.tables import plain
 from benchmark.tta import report as table
 from benchmark.workloads import load as load_workload

@@ -18,9 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from conftest import write_chapter, write_tone
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tones import write_chapter, write_tone
 
 from features import __main__ as command
 from features import extract, manifest, records

@@ -1,0 +1,170 @@
+"""A judgement distrusts itself: what to doubt about it, and what to do, in plain words with the figure.
+
+for sentence in warnings(records, groups, question): ...
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from benchmark.judge.estimates import coefficient_of_variation
+from benchmark.judge.groups import (
+    CORPUS_SUM,
+    PAPER_WORKLOAD,
+    Group,
+    Level,
+    Question,
+    best_median,
+    metric_name,
+)
+from benchmark.record.journal import COMPILING_ROWS, RunRecord
+
+FEW_ROWS = 5
+FEW_RUNS = 3
+LARGE_SHARE = 0.10
+LARGE_INPUT_SHARE = 0.02
+WIDE_SPREAD = 0.076  # coefficient of variation; MLPerf's 90th percentile
+SPREAD = (
+    "gaps under 10% between single runs mean nothing (from seed to seed, time to accuracy has a coefficient of "
+    "variation of 3.9% at the median and 7.6% at the 90th percentile of 117 MLPerf speech result sets); make at least "
+    f"{FEW_RUNS} runs, each with its own seed: make bench SEED=2"
+)
+
+
+def warnings(records: Iterable[RunRecord], groups: Sequence[Group], question: Question) -> list[str]:
+    """What to doubt and what to do about it, a sentence each; the same words about several groups come once."""
+    labels: dict[str, list[str]] = {}
+    for group in groups:
+        for text in _doubts(group, question) if group.records else ():
+            labels.setdefault(text, []).append(f"{group.label}, {group.workload}")
+    empty = [f"{record.source}: no rows yet; left out" for record in records if not record.rows]
+    found = empty + [f"{'; '.join(where)}: {text}" for text, where in labels.items()]
+    return found + (_doubts_of_published(groups, question) if question.published else [])
+
+
+def _doubts(group: Group, question: Question) -> Iterator[str]:
+    runs = len(group.records)
+    if group.emulated:
+        yield "emulated on CPUs: the times say nothing about the rig; run it on the rig itself"
+    if runs < FEW_RUNS:
+        yield f"only {_count(runs, 'run')}: {SPREAD}"
+    elif len(group.values("seed")) < runs:
+        yield f"{runs} runs with {_count(len(group.values('seed')), 'seed')}; give each run a seed of its own"
+    if resumed := sum(record.rows[-1].attempt > 1 for record in group.records):
+        yield (
+            f"{resumed} of {_count(runs, 'run')} resumed (attempt > 1): the clock stands still between attempts, and "
+            f"work done twice counts twice; run again without interruption before you publish"
+        )
+    yield from _doubts_of_epochs(group, question)
+    yield from _doubts_of_levels(group, question)
+    yield from _doubts_of_spread(group)
+    yield from _doubts_of_rebounds(group, question)
+    yield from _doubts_of_speed(group)
+
+
+def _doubts_of_epochs(group: Group, question: Question) -> Iterator[str]:
+    runs, epochs = len(group.records), [len(record.evaluations) for record in group.records]
+    if none := epochs.count(0):
+        yield f"{none} of {_count(runs, 'run')} without an evaluation: no level can be reached; train for an epoch"
+    if few := [count for count in epochs if 0 < count < question.window]:
+        yield (
+            f"{len(few)} of {_count(runs, 'run')} with fewer than e = {question.window} evaluated epochs (fewest: "
+            f"{min(few)}): no level can be reached; train longer, or ask for --epochs {min(few)}"
+        )
+
+
+def _doubts_of_levels(group: Group, question: Question) -> Iterator[str]:
+    runs = len(group.records)
+    if max(len(record.evaluations) for record in group.records) < question.window:
+        return  # said already
+    for metric in question.metrics:
+        missed: dict[int, list[str]] = {}
+        for level in group.levels:
+            if level.metric == metric and level.reached < runs:
+                missed.setdefault(level.reached, []).append(f"{level.percent:g}%")
+        for reached, percents in missed.items():
+            way_out = "those that missed it count as slower than all; train them longer"
+            if not reached:
+                way_out = _best_words(group, metric, question)
+            levels = f"{metric_name(metric)} {', '.join(percents)}"
+            yield f"{levels} reached by {reached} of {_count(runs, 'run')}; {way_out}"
+
+
+def _doubts_of_spread(group: Group) -> Iterator[str]:
+    wide = {
+        f"{metric_name(level.metric)} {level.percent:g}%": spread
+        for level in group.levels
+        if level.all_minutes and (spread := coefficient_of_variation(level.all_minutes) or 0) > WIDE_SPREAD
+    }
+    if wide:
+        levels = ", ".join(f"{name} ({spread:.1%})" for name, spread in wide.items())
+        yield (
+            f"wide spread: the coefficient of variation is over {WIDE_SPREAD:.1%}, the 90th percentile of MLPerf's, at "
+            f"{levels}; look for other load on the machine, or make more runs"
+        )
+
+
+def _doubts_of_rebounds(group: Group, question: Question) -> Iterator[str]:
+    """A first crossing that did not last: e = 1 would have called it reached."""
+    for metric in question.metrics:
+        found: dict[int, list[str]] = {}
+        for level in group.levels:
+            if level.metric == metric and (back := sum(_rebounds(record, level) for record in group.records)):
+                found.setdefault(back, []).append(f"{level.percent:g}%")
+        for back, percents in found.items():
+            runs = _count(len(group.records), "run")
+            yield (
+                f"in {back} of {runs} {metric_name(metric)} rose above {', '.join(percents)} again after it first "
+                f"crossed it: e = 1 would flatter; stay with e = 3"
+            )
+
+
+def _rebounds(record: RunRecord, level: Level) -> bool:
+    errors = [getattr(row, level.metric) for row in record.evaluations]
+    crossed = next((n for n, error in enumerate(errors) if error is not None and error <= level.percent), None)
+    return crossed is not None and any(e is not None and e > level.percent for e in errors[crossed + 1 :])
+
+
+def _best_words(group: Group, metric: str, question: Question) -> str:
+    bests = [best_median(record, metric, question.window) for record in group.records]
+    best = min((value for value in bests if value is not None), default=None)
+    if best is None:
+        return "the journals do not have this error for that many epochs in a row"
+    rounded = math.ceil(best * 10) / 10
+    return f"the best median over e = {question.window} is {best:.2f}%: train longer, or ask for --level {rounded:g}"
+
+
+def _doubts_of_speed(group: Group) -> Iterator[str]:
+    rows = min(len(record.throughputs) for record in group.records)
+    left_out = f"the first {COMPILING_ROWS} of an attempt compile and are left out"
+    if rows == 0:
+        yield f"a run has no train row to tell throughput from ({left_out}); train longer"
+    elif rows < FEW_ROWS:
+        yield f"throughput of a run from {_count(rows, 'train row')} only ({left_out}); train longer"
+    if (waiting := group.input_share or 0) > LARGE_INPUT_SHARE:
+        yield (
+            f"{waiting:.1%} of training waited for input (of a GPU at most: its work is queued ahead): these times "
+            f"measure readers and disk too; try --readers, --buffer and a faster disk, and --synthetic for the ceiling"
+        )
+    share = group.evaluation_share or 0
+    if share > LARGE_SHARE:
+        yield (
+            f"{share:.0%} of the time went to evaluation: these times measure the decoder too; a smaller dev set or "
+            f"beam, or --clock train, tells training apart"
+        )
+
+
+def _doubts_of_published(groups: Sequence[Group], question: Question) -> list[str]:
+    doubts = []
+    if not any(group.records and group.workload == PAPER_WORKLOAD for group in groups):
+        doubts.append(f"published: the paper's runs are of workload {PAPER_WORKLOAD}; none of yours is to be compared")
+    if question.window != 3 or question.clock != "wall":
+        doubts.append("published: the paper's times are wall clock with e = 3: leave out --epochs and --clock")
+    if not set(question.metrics) <= set(CORPUS_SUM):
+        doubts.append("published: the paper's error rates are means over utterances: --paper compares like with like")
+    return doubts
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

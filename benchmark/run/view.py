@@ -1,0 +1,165 @@
+"""The live view of a run: a panel on a terminal, one plain line a phase elsewhere.
+
+    with view(title, plan, clock) as show:
+        show.phase(Phase.TRAIN)             # about to start
+        show.row(row, record)               # done
+        show.sentences("generate", sentences)
+        show.decoded(40, 150)               # utterances of an evaluation
+
+It goes to standard error; standard output is kept for results.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.record.clocks import Clock
+from benchmark.record.journal import Row, RunRecord
+from benchmark.record.phases import Phase, Plan
+
+if TYPE_CHECKING:
+    from benchmark.run.evaluation import Sentence
+
+SHOWN_SENTENCES = 3
+PLAIN_PROGRESS_EVERY_S = 5.0
+
+
+@contextmanager
+def view(title: str, plan: Plan, clock: Clock) -> Iterator[PlainView]:
+    """A LiveView on a terminal, else a PlainView."""
+    if not sys.stderr.isatty():
+        yield PlainView(plan)
+        return
+    shown = LiveView(title, plan, clock)
+    with Live(shown, console=Console(stderr=True), refresh_per_second=4, transient=False):
+        yield shown
+
+
+def describe(row: Row) -> str:
+    """One line on one row: "  123.4 s  train  epoch 2  batch 150  loss 45.2  38 utterances/s"."""
+    parts = [
+        f"{row.started_s:8.1f} s  {row.phase.value:<10} epoch {row.epoch:<3} batch {row.step:<6} {row.seconds:6.1f} s"
+    ]
+    if row.loss is not None:
+        parts.append(f"loss {row.loss:.2f}")
+    if row.phase is Phase.TRAIN and row.utterances:
+        parts.append(f"{row.utterances / row.seconds:.1f} utterances/s")
+    if row.wer is not None:
+        parts.append(f"WER {row.wer:.1f}%  CER {row.cer:.1f}%")
+    return "  ".join(parts)
+
+
+class PlainView:
+    """A line a row; generated sentences below it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._said_s = time.monotonic()
+
+    def phase(self, phase: Phase, record: RunRecord) -> None:
+        """A phase is about to start."""
+
+    def row(self, row: Row, record: RunRecord) -> None:
+        """A phase is over."""
+        self._print(describe(row))
+
+    def sentences(self, phase: str, sentences: Sequence[Sentence]) -> None:
+        """Target and output of the first few sentences."""
+        for sentence in sentences[:SHOWN_SENTENCES]:
+            self._print(f"{'':12}target  {sentence.target}")
+            self._print(f"{'':12}output  {sentence.output}")
+
+    def decoded(self, done: int, total: int) -> None:
+        """How far an evaluation's decoding is: a line now and then."""
+        if done < total and time.monotonic() - self._said_s >= PLAIN_PROGRESS_EVERY_S:
+            self._print(f"{'':12}decoded {done:,} of {total:,} utterances")
+
+    def _print(self, line: str) -> None:
+        self._said_s = time.monotonic()
+        print(line, file=sys.stderr, flush=True)
+
+
+class LiveView(PlainView):
+    """A panel that rich redraws four times a second, whatever TensorFlow is doing."""
+
+    def __init__(self, title: str, plan: Plan, clock: Clock) -> None:
+        super().__init__(plan)
+        self.title, self.clock = title, clock
+        self.now, self.started_s = Phase.CREATE, 0.0
+        self.record = RunRecord()
+        self.lines: deque[str] = deque(maxlen=8)
+        self.shown: list[Sentence] = []
+        self.decoding: tuple[int, int] | None = None
+
+    def phase(self, phase: Phase, record: RunRecord) -> None:
+        self.now, self.started_s, self.record = phase, self.clock.elapsed(), record
+        self.decoding = None
+
+    def row(self, row: Row, record: RunRecord) -> None:
+        self.record = record
+        self.lines.append(describe(row))
+
+    def sentences(self, phase: str, sentences: Sequence[Sentence]) -> None:
+        self.shown = list(sentences[:SHOWN_SENTENCES])
+
+    def decoded(self, done: int, total: int) -> None:
+        self.decoding = (done, total)
+
+    def __rich__(self) -> Panel:
+        return Panel(
+            Group(self._figures(), self._epoch_bar(), Text("\n".join(self.lines), style="dim"), self._sentence_table()),
+            title=self.title,
+            title_align="left",
+        )
+
+    def _figures(self) -> Table:
+        elapsed = self.clock.elapsed()
+        last = self.record.evaluations[-1] if self.record.evaluations else None
+        trained = next((row for row in reversed(self.record.rows) if row.phase is Phase.TRAIN), None)
+        figures = {
+            "clock": _minutes(elapsed),
+            "phase": f"{self.now.value} {elapsed - self.started_s:.0f} s",
+            "epoch": f"{self.record.epoch} of {self.plan.max_epochs}",
+            "loss": f"{trained.loss:.2f}" if trained else "-",
+            "utterances/s": f"{trained.utterances / trained.seconds:.1f}" if trained else "-",
+            "WER": f"{last.wer:.1f}%" if last else "-",
+            "CER": f"{last.cer:.1f}%" if last else "-",
+        }
+        table = Table.grid(padding=(0, 3))
+        table.add_row(*(Text(name, style="dim") for name in figures))
+        table.add_row(*(Text(value, style="bold") for value in figures.values()))
+        return table
+
+    def _epoch_bar(self) -> Table:
+        """The epoch's batches, or an evaluation's utterances."""
+        total = self.plan.batches_per_epoch
+        done, what = self.record.step % total or (total if self.record.step else 0), "batch"
+        if self.decoding:
+            (done, total), what = self.decoding, "decoded utterance"
+        row = Table.grid()  # a bar by itself would not end its line
+        row.add_row(ProgressBar(total=total, completed=done, width=60), Text(f"  {what} {done:,} of {total:,}"))
+        return row
+
+    def _sentence_table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for sentence in self.shown:
+            table.add_row(Text("target", style="dim"), Text(sentence.target))
+            table.add_row(Text("output", style="dim"), Text(sentence.output, style="cyan"))
+        return table
+
+
+def _minutes(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

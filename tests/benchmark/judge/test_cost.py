@@ -1,0 +1,184 @@
+"""Price times time, worked by hand and against the paper's tables."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from journals import make_run, write
+
+import platforms
+from benchmark import price
+from benchmark.judge.groups import Question, judge
+from benchmark.price import PriceError, Terms, rig_costs, training_cost
+from benchmark.record.journal import read
+from platforms import Price
+
+ROOT = Path(__file__).parents[3]
+BOUGHT = Price(
+    total=13149.0, gpus=9000.0, cpu=1000.0, currency="USD", date="2026-01", source="a shop", storage_included=True
+)
+
+
+def run_of(tmp_path, name, *, wers=(30, 30, 30), price_table=None, power_w=None, **identity):
+    """A journal with the run.json, and perhaps the utilisation, of a rig with this price."""
+    path = write(tmp_path / f"{name}.csv", make_run(wers, platform=name, run=name, **identity))
+    platform = replace(platforms.load("sys1"), price=price_table)
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "run.json").write_text(
+        json.dumps({"platform": platform.to_dict(), "plan": {"targets": {"wer": [30]}}})
+    )
+    if power_w is not None:
+        rows = "".join(f"{n},1,1,1,{watts}\n" for n, watts in enumerate(power_w))
+        (tmp_path / name / "utilisation.csv").write_text(f"seconds,a,b,c,gpu0_power_w\n{rows}")
+    return read(path)
+
+
+def costs(*records, terms=None):
+    return {cost.label: cost for cost in rig_costs(judge(list(records), Question(metrics=("wer",))), terms or Terms())}
+
+
+def test_dollar_minutes_of_the_papers_rigs_are_the_papers():
+    groups = judge([], Question(metrics=("wer", "cer"), published=True))
+    columns = [(level.metric, level.percent) for level in groups[0].levels]
+    for column, expected in {("wer", 22.0): (4.97, 7.13, 29.7), ("cer", 10.0): (2.14, 3.83, 13.3)}.items():
+        found = rig_costs(groups, Terms(), level=columns.index(column))
+        assert [float(f"{cost.dollar_minutes / 1e6:.3g}") for cost in found] == list(expected)
+
+
+def test_a_purchase_is_written_off_over_its_hours_of_use():
+    assert Terms().hours == 3 * 365.25 * 24 * 0.5 == 13149
+    # 13,149 USD over 13,149 hours is 1 USD an hour; 500 W at .40 a kWh add .20
+    assert training_cost(BOUGHT, 10.0, Terms())["owned"] == pytest.approx(10.0)
+    assert training_cost(BOUGHT, 10.0, Terms(kwh_price=0.4), power_w=500)["owned"] == pytest.approx(12.0)
+    assert training_cost(BOUGHT, 10.0, Terms())["rented"] is None
+
+
+def test_rent_and_where_it_breaks_even():
+    both = replace(BOUGHT, rent_per_hour=3.0)
+    found = training_cost(both, 10.0, Terms(kwh_price=0.4), power_w=500)
+    assert found["rented"] == 30.0
+    assert found["break_even_hours"] == pytest.approx(13149 / (3.0 - 0.2))
+    assert training_cost(replace(both, rent_per_hour=0.1), 1, Terms(kwh_price=0.4), 500)["break_even_hours"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"years": 0}, "years is 0"),
+        ({"duty": 0}, "duty is 0"),
+        ({"duty": 1.5}, "at most 1"),
+        ({"kwh_price": -1}, "kwh-price"),
+        ({"kwh_price": float("inf")}, "kwh-price is inf; expected 0 to"),
+        ({"years": float("inf")}, "at most 1000"),
+        ({"years": float("nan")}, "years is nan"),
+        ({"years": 5e-324, "duty": 0.1}, "under an hour of use"),  # which would be a division by 0
+    ],
+)
+def test_terms_that_make_no_sense_are_refused(change, said):
+    with pytest.raises(PriceError, match=said):
+        Terms(**change)
+
+
+def test_the_front_has_those_that_none_beats_in_both_cost_and_time(tmp_path):
+    dear = replace(BOUGHT, total=26298.0)
+    records = [
+        run_of(tmp_path, "cheap", price_table=BOUGHT, train_s=200),  # 30 + 3 * 210 = 660 s at 1 USD an hour
+        run_of(tmp_path, "fast", price_table=dear, train_s=100),  # 360 s at 2 USD
+        run_of(tmp_path, "worse", price_table=dear, train_s=190),  # 630 s at 2 USD: slower and dearer than fast
+    ]
+    found = costs(*records)
+    assert found["cheap"].cost == pytest.approx(660 / 3600) and found["fast"].cost == pytest.approx(2 * 360 / 3600)
+    assert {name for name, cost in found.items() if cost.on_front} == {"cheap", "fast"}
+
+
+def test_what_is_missing_is_none_with_its_reason_and_never_0(tmp_path):
+    found = costs(
+        run_of(tmp_path, "free"),
+        run_of(tmp_path, "slow", wers=(90, 90, 90), price_table=BOUGHT),
+        run_of(tmp_path, "twin", price_table=BOUGHT, emulated=True),
+    )
+    assert found["free"].reason == "platform free has no [price]"
+    assert found["slow"].reason == "WER 30 was not reached"
+    assert "emulated" in found["twin (emulated)"].reason
+    for cost in found.values():
+        assert cost.cost is None and cost.dollar_minutes is None and not cost.on_front
+
+
+def test_a_run_without_its_folder_has_no_price(tmp_path):
+    record = read(write(tmp_path / "bare.csv", make_run([30, 30, 30], platform="bare")))
+    (cost,) = rig_costs(judge([record], Question(metrics=("wer",), levels=(30.0,))), Terms())
+    assert "no run.json beside it" in cost.reason and cost.cost is None
+
+
+def test_energy_is_of_the_measured_power_and_said_to_be_left_out_otherwise(tmp_path):
+    measured = run_of(tmp_path, "measured", price_table=BOUGHT, power_w=[400, 600])
+    other = run_of(tmp_path, "other", price_table=BOUGHT)
+    found = costs(measured, other, terms=Terms(kwh_price=0.4))
+    hours = 360 / 3600
+    assert found["measured"].cost == pytest.approx(hours * (1 + 0.5 * 0.4))  # 500 W on the average
+    assert found["other"].cost == pytest.approx(hours) and "no power was measured" in found["other"].notes[0]
+    (unpriced,) = costs(measured).values()
+    assert "no --kwh-price is given" in " ".join(unpriced.notes)
+
+
+@pytest.mark.parametrize("watts", ["nan", "inf", "1e308", "-5"])
+def test_a_reading_that_is_no_power_does_not_count(tmp_path, watts):
+    record = run_of(tmp_path, "rig", price_table=BOUGHT, power_w=[400, watts, 600])
+    assert costs(record, terms=Terms(kwh_price=0.4))["rig"].power_w == 500.0
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"gpu0_power_w\nmuch\n", b'"\0', b"a" * 200_000])
+def test_samples_that_cannot_be_read_are_no_power_measured(tmp_path, text):
+    record = run_of(tmp_path, "rig", price_table=BOUGHT)
+    (tmp_path / "rig" / "utilisation.csv").write_bytes(text)
+    found = costs(record, terms=Terms(kwh_price=0.4))["rig"]
+    assert found.power_w is None and "no power was measured" in found.notes[0]
+
+
+def test_a_pipe_that_closes_early_is_no_error(tmp_path):
+    levels = " ".join(f"--level {n / 10}" for n in range(300))  # more than a pipe holds
+    command = f"{sys.executable} -m benchmark.price --published {levels} | head -n 1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "" and done.stdout.count("\n") == 1
+
+
+def test_a_name_that_is_no_text_is_printed_with_its_bytes(tmp_path):
+    path = write(tmp_path / os.fsdecode(b"run\xff.csv"), make_run([30, 30, 30], platform="bare"))
+    done = subprocess.run([sys.executable, "-m", "benchmark.price", path], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "\\udcff.csv: no run.json beside it" in " ".join(done.stdout.split())
+
+
+def test_a_run_on_other_gpus_is_not_priced_as_the_platform(tmp_path):
+    here = run_of(tmp_path, "here", price_table=BOUGHT, devices="4 x NVIDIA GeForce RTX 2070")
+    other = run_of(tmp_path, "other", price_table=BOUGHT, devices="4 x NVIDIA H200")
+    found = costs(here, other)
+    assert found["here"].cost is not None
+    assert found["other"].cost is None and "it ran on 4 x NVIDIA H200" in found["other"].reason
+
+
+def test_runs_with_different_prices_are_not_averaged(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = run_of(tmp_path / "a", "rig", price_table=BOUGHT, seed=1)
+    second = run_of(tmp_path / "b", "rig", price_table=replace(BOUGHT, total=14000.0), seed=2)
+    assert "2 different prices" in costs(first, second)["rig"].reason
+
+
+def test_the_command_prints_the_paper_and_refuses_nonsense_in_one_line(capsys, tmp_path):
+    assert price.main(["--published", "--level", "22"]) == 0
+    shown = capsys.readouterr().out
+    assert "4.97" in shown and "7.13" in shown and "29.7" in shown and "2019-10, amazon.com" in shown
+    questions = {
+        "no journals given": [],
+        "duty is 2": ["--published", "--duty", "2"],
+        "no such file": [str(tmp_path / "x")],
+    }
+    for said, arguments in questions.items():
+        assert price.main(arguments) == 2
+        err = capsys.readouterr().err
+        assert said in err and err.count("\n") == 1

@@ -1,0 +1,142 @@
+"""Every statistic worked by hand, against SciPy's own, and by simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.judge.estimates import (
+    coefficient_of_variation,
+    factored,
+    holm,
+    homogeneity,
+    log_interval,
+    olympic_mean,
+    runs_to_resolve,
+    welch,
+)
+
+
+def test_the_coefficient_of_variation_is_the_sample_deviation_over_the_mean():
+    assert coefficient_of_variation([8, 10, 12]) == pytest.approx(2 / 10)  # sqrt((4 + 0 + 4) / 2) = 2
+    assert coefficient_of_variation([5]) is None
+
+
+def test_the_olympic_mean_leaves_out_the_fastest_and_the_slowest_from_five_runs_on():
+    assert olympic_mean([9, 1, 2, 3, 4]) == 3  # (2 + 3 + 4) / 3
+    assert olympic_mean([1, 2, 3, 4]) is None
+
+
+def test_an_interval_is_a_factor_up_and_down_from_the_geometric_mean():
+    found = log_interval([100, 400])
+    # logs differ by log 4: s = log(4) / sqrt(2), s / sqrt(2) = log(2); t(.975, 1) = 12.7062
+    assert found.value == pytest.approx(200)
+    assert found.low == pytest.approx(200 * 2**-12.7062, rel=1e-4)
+    assert found.high == pytest.approx(200 * 2**12.7062, rel=1e-4)
+    assert log_interval([7]).value == pytest.approx(7) and log_interval([7]).low is None
+
+
+positive = st.floats(0.1, 1000)
+
+
+@given(st.lists(positive, min_size=2, max_size=9), st.lists(positive, min_size=2, max_size=9))
+def test_welch_is_scipys_on_logarithms(first, second):
+    from scipy.stats import ttest_ind
+
+    if len(set(first)) == 1 and len(set(second)) == 1:
+        return
+    theirs = ttest_ind(np.log(first), np.log(second), equal_var=False)
+    ours = welch(first, second)
+    if math.isnan(theirs.pvalue):
+        return
+    assert ours.p == pytest.approx(theirs.pvalue, rel=1e-6, abs=1e-9)
+    interval = theirs.confidence_interval(0.95)
+    assert math.log(ours.low) == pytest.approx(interval.low, rel=1e-6, abs=1e-9)
+    assert math.log(ours.high) == pytest.approx(interval.high, rel=1e-6, abs=1e-9)
+
+
+def test_groups_that_do_not_vary_and_single_runs_have_no_interval_and_no_p():
+    for first, second in (([2, 2], [1, 1]), ([3, 3], [3, 3])):
+        found = welch(first, second)
+        assert (found.value, found.low, found.high, found.p) == (first[0] / second[0], None, None, None)
+    assert welch([2], [1, 1]).low is None and welch([2], [1, 1]).value == 2.0
+
+
+def test_a_ratio_turned_round_swaps_its_bounds():
+    ratio = welch([2, 3, 4], [1, 1.2, 1.1])
+    assert ratio.inverse.value == pytest.approx(1 / ratio.value)
+    assert (ratio.inverse.low, ratio.inverse.high) == (1 / ratio.high, 1 / ratio.low)
+
+
+def test_holm_multiplies_the_smallest_by_most_and_never_falls():
+    # sorted: .01 * 3 = .03, .03 * 2 = .06, .04 * 1 = .04 -> raised to .06
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([None, 0.9, 0.8]) == [None, 1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_runs_to_resolve_a_difference():
+    # s of both logs = .05: spread .005; n = 17: (t(.975, 32) 2.0369 + t(.8, 32) .8530) sqrt(.005 / 17) = .0496 > .0488
+    #                                    n = 18: (2.0322 + .8523) sqrt(.005 / 18) = .0481 <= log 1.05 = .0488
+    values = [math.exp(x) for x in (-0.05, 0.0, 0.05)]
+    assert runs_to_resolve(values, values) == 18
+    assert runs_to_resolve([1.0], values) is None
+    assert runs_to_resolve([1.0, 1.0], [2.0, 2.0]) == 2
+
+
+def test_pools_are_homogeneous_unless_kruskal_and_wallis_object():
+    from scipy.stats import kruskal
+
+    alike, other = [5, 6, 7, 6, 5], [15, 16, 17, 16, 15]
+    assert homogeneity([alike, alike]).holds
+    assert not homogeneity([alike, other]).holds
+    assert homogeneity([alike, other, []]).p == pytest.approx(kruskal(alike, other).pvalue)
+    assert homogeneity([alike]).p is None and homogeneity([alike]).holds
+    assert homogeneity([[4, 4], [4]]).p == 1.0  # SciPy refuses values that are all alike
+
+
+def test_a_factored_time_is_epochs_times_seconds_and_its_variances_add():
+    found = factored([8, 2], [10.0, 10.0], startup_s=5.0)
+    assert found.value == pytest.approx(5 + 4 * 10)
+    # of the epochs' logs: s / sqrt(2) = log(2); the seconds add nothing: t(.975, 1) = 12.7062
+    assert found.high == pytest.approx(5 + 40 * 2**12.7062, rel=1e-4)
+    assert factored([4], [10.0]).low is None
+    # both vary alike: variance twice, degrees of freedom (2v)^2 / (v^2 / 1 + v^2 / 1) = 2, t(.975, 2) = 4.30265
+    both = factored([8, 2], [20.0, 5.0])
+    assert both.high / both.value == pytest.approx(2 ** (4.30265 * math.sqrt(2)), rel=1e-4)
+
+
+def simulated_runs(rng: np.random.Generator, runs: int, *, seconds: float) -> np.ndarray:
+    """Times to accuracy as MLPerf's vary: epochs by 3.9%, seconds per epoch by 0.2% (coefficients of variation)."""
+    return 40 * np.exp(rng.normal(0, 0.039, runs)) * seconds * np.exp(rng.normal(0, 0.002, runs))
+
+
+def test_of_1000_pairs_of_rigs_93_to_97_percent_of_intervals_cover_the_true_ratio():
+    rng = np.random.default_rng(2020)
+    covered = 0
+    for _ in range(1000):
+        ratio = welch(simulated_runs(rng, 5, seconds=110.0), simulated_runs(rng, 4, seconds=100.0))
+        covered += ratio.low <= 1.1 <= ratio.high
+    assert 930 <= covered <= 970
+
+
+def test_of_1000_pairs_of_equal_rigs_at_most_5_percent_are_called_different():
+    """Of 1,000 true 5% chances 5% is the middle, not the most: 3 standard errors are 2%."""
+    rng = np.random.default_rng(7)
+    different = sum(
+        welch(simulated_runs(rng, 5, seconds=100.0), simulated_runs(rng, 5, seconds=100.0)).p < 0.05
+        for _ in range(1000)
+    )
+    assert different <= 50
+
+
+def test_of_1000_families_of_4_equal_rigs_at_most_5_percent_call_any_pair_different():
+    rng = np.random.default_rng(11)
+    wrong = 0
+    for _ in range(1000):
+        rigs = [simulated_runs(rng, 5, seconds=100.0) for _ in range(4)]
+        pairs = [welch(rigs[a], rigs[b]).p for a in range(4) for b in range(a)]
+        wrong += min(holm(pairs)) < 0.05
+    assert wrong <= 50

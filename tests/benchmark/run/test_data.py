@@ -1,0 +1,55 @@
+from dataclasses import replace
+
+import pytest
+
+from benchmark import workloads
+from benchmark.run import data
+
+MINI = replace(workloads.load("mini"), sentences=3)
+
+
+def test_the_embedded_corpus_and_its_features_are_made_once(tmp_path):
+    said = []
+    first = data.prepare(MINI, folder=tmp_path, say=said.append)
+    assert first.manifest.utterances("train") == 1 and first.manifest.utterances("dev") == 1
+    assert any("3 sentences, spoken" in line for line in said)
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tfrecord")}
+    again = data.prepare(MINI, folder=tmp_path, say=said.append)
+    assert again.manifest == first.manifest
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tfrecord")} == written
+
+
+def test_two_corpora_of_one_name_do_not_share_features(tmp_path, tone_corpus):
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / tone_corpus.name).symlink_to(tone_corpus / "absent")
+    speech = workloads.load("speech")
+    places = [data._places(speech, tmp_path, corpus)[1] for corpus in (tone_corpus, tmp_path / "x" / tone_corpus.name)]
+    assert places[0] != places[1]
+
+
+def test_a_corpus_without_dev_utterances_is_refused(tmp_path):
+    from tones import write_chapter
+
+    write_chapter(tmp_path / "corpus", "train-a", 1, ["one"])
+    with pytest.raises(ValueError, match="no shards of 'dev'; there are train-a"):
+        data.prepare(workloads.load("speech"), folder=tmp_path / "data", corpus=tmp_path / "corpus")
+
+
+def test_fixed_padding_is_the_papers_and_buckets_follow_the_corpus(tone_features):
+    from features import manifest
+
+    found = data.Data(folder=tone_features, manifest=manifest.load(tone_features), seconds=0)
+    assert found.layout(workloads.load("librispeech"), 24).edges == (1670,)
+    mini = found.layout(workloads.load("mini"), 16)
+    assert len(mini.edges) <= 4 and mini.edges[-1] < 200
+
+
+def test_librispeech_is_validated_on_dev_clean_and_other_corpora_on_all_dev_subsets(tone_features):
+    from features import manifest
+
+    found = data.Data(folder=tone_features, manifest=manifest.load(tone_features), seconds=0)
+    assert found.validation(workloads.load("librispeech")) == "dev"
+    shards = found.manifest.shards
+    named = tuple(replace(shard, subset=name) for shard in shards[:1] for name in ("dev-clean", "dev-other"))
+    libri = replace(found, manifest=replace(found.manifest, shards=shards[1:] + named))
+    assert libri.validation(workloads.load("librispeech")) == "dev-clean"

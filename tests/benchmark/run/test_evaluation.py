@@ -1,0 +1,151 @@
+"""The same weights give the same transcripts and the same four figures, however they are evaluated."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import platforms
+from benchmark import workloads
+from benchmark.run.accuracy import error_rates
+from benchmark.run.data import Data
+from benchmark.run.decoding import DecodingPool
+from features import manifest
+from features.batches import Layout, Order, read_batches
+from models.decoders import Decoder
+
+TINY = replace(workloads.load("mini"), filters=8, units=12, layers=2, buckets=1)
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+WORDS = (*LETTERS, *(a + b for a in LETTERS for b in LETTERS))  # nearly anything can be said
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with DecodingPool(Decoder(name="dictionary", words=WORDS, beam_width=64), jobs=2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def weights(tf):
+    """Loud enough, moving averages included, that transcripts are long and differ."""
+    from benchmark.run.step import model_config
+    from models import deepspeech
+
+    rng = np.random.default_rng(5)
+    model = deepspeech.build(model_config(TINY))
+    scale = {"convolution/kernel": 0.05, "output/kernel": 6.0, "output/bias": 0.0, "recurrent": 1.0, "kernel": 0.7}
+    found = {}
+    for variable in model.variables:
+        spread = next((spread for part, spread in scale.items() if part in variable.path), 0.1)
+        middle = 1.0 if "variance" in variable.path or "gamma" in variable.path else 0.0
+        found[variable.path] = middle + rng.normal(0, spread, variable.shape)
+    return found
+
+
+@pytest.fixture(scope="module")
+def transcriber(tf, tone_features, weights):
+    from benchmark.run.devices import Devices
+    from benchmark.run.evaluation import Transcriber
+    from benchmark.run.step import model_config
+    from models import deepspeech
+
+    def make(*, replicas=1, batch=4, workload=TINY):
+        strategy = tf.distribute.MirroredStrategy(
+            [f"CPU:{n}" for n in range(replicas)],
+            cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device="CPU:0"),
+        )
+        with strategy.scope():
+            model = deepspeech.build(model_config(workload))
+        for variable in model.variables:
+            if variable.path in weights and variable.shape == weights[variable.path].shape:
+                variable.assign(weights[variable.path])
+        return Transcriber(
+            model,
+            workload=workload,
+            platform=platforms.load("cpu").with_input(batch=batch),
+            data=Data(folder=tone_features, manifest=manifest.load(tone_features), seconds=0.0),
+            devices=Devices(
+                strategy=strategy, replicas=replicas, names=("CPU",) * replicas, emulated=False, reduction="first-gpu"
+            ),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def one_by_one(transcriber, pool):
+    """The reference: evaluation batch 1, no padding to speak of."""
+    evaluated = transcriber(batch=1).transcribe("train", pool).result()
+    outputs = [sentence.output for sentence in evaluated.sentences]
+    assert len(set(outputs)) > 5 and sum(map(len, outputs)) > 100, "transcripts too dull to prove anything"
+    return evaluated
+
+
+@pytest.mark.parametrize(("replicas", "batch"), [(1, 7), (1, 64), (2, 2), (2, 64), (4, 4), (4, 64)])
+def test_neither_batch_nor_replicas_change_a_transcript_or_a_digit(transcriber, pool, one_by_one, replicas, batch):
+    found = transcriber(replicas=replicas, batch=batch).transcribe("train", pool).result()
+    assert found == one_by_one
+
+
+def test_padding_buckets_and_order_change_nothing_and_every_utterance_counts_once(transcriber, pool, one_by_one):
+    made = transcriber(batch=4)
+    lengths = made.data.manifest.lengths("train")
+    longest = max(lengths)
+    layouts = [
+        Layout(4, (longest + 37,)),
+        Layout(4, (longest + 400,)),
+        Layout.bucketed(lengths, batch=4, buckets=5),
+        Layout.bucketed(lengths, batch=4, buckets=2),
+    ]
+    for layout in layouts:
+        assert made.transcribe_batches(made.read("train", layout), pool).result() == one_by_one, layout
+    shuffled = read_batches(
+        made.data.folder, made.data.manifest, "train", layouts[0], readers=2, buffer=2, order=Order(seed=3, epoch=7)
+    )
+    first = next(iter(shuffled))["id"].numpy().tolist()
+    assert first != sorted(first)
+    found = made.transcribe_batches(shuffled, pool).result()
+    assert found == one_by_one
+    assert len({sentence.id for sentence in found.sentences}) == len(found.sentences) == len(lengths) == 21
+
+
+def test_the_recipe_authors_depends_on_the_batch_it_is_evaluated_in(transcriber):
+    """It normalises by the statistics of the batch, as their code did: their WER was 33% at 1 and 14% at 24."""
+    authors = replace(TINY, recipe="authors")
+    logits = {}
+    for batch in (1, 7):
+        made = transcriber(batch=batch, workload=authors)
+        logits[batch] = {
+            identity: matrix[:count]
+            for said, matrices, frames in made.logits(made.batches("dev"))
+            for (identity, _), matrix, count in zip(said, matrices, frames, strict=True)
+        }
+    assert logits[1].keys() == logits[7].keys() and len(logits[1]) == 7
+    assert all(np.abs(logits[1][name] - logits[7][name]).max() > 1e-3 for name in logits[1])
+
+
+def test_the_figures_are_those_of_all_sentences(one_by_one):
+    targets, outputs = zip(*((s.target, s.output) for s in one_by_one.sentences), strict=True)
+    assert one_by_one.rates == error_rates(targets, outputs)
+
+
+def test_examples_are_the_worst_the_median_and_the_best(tf):
+    from benchmark.run.evaluation import Evaluated, Sentence
+
+    # 9 utterances of 8 words; number n has n wrong: worst 8 7 6, median 5 4 3, best 0 1 2
+    right = ["a", "b", "c", "d", "e", "f", "g", "h"]
+    outputs = {n: " ".join(["x"] * n + right[n:]) for n in (4, 0, 8, 2, 6, 1, 3, 5, 7)}
+    sentences = [Sentence(id=f"u{n}", target=" ".join(right), output=output) for n, output in outputs.items()]
+    evaluated = Evaluated.of(sentences)
+    shown = {name: [sentence.id for sentence, _ in pairs] for name, pairs in evaluated.examples().items()}
+    assert shown == {"worst": ["u8", "u7", "u6"], "median": ["u5", "u4", "u3"], "best": ["u0", "u1", "u2"]}
+    text = evaluated.describe_examples()
+    assert "worst u8: 8 of 8 words wrong" in text and "    target  a b c d e f g h\n    output  x x x" in text
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_there_are_examples_of_a_single_utterance_too(tf, count):
+    from benchmark.run.evaluation import Evaluated, Sentence
+
+    evaluated = Evaluated.of(Sentence(id=str(n), target="a", output="a") for n in range(count))
+    assert [len(pairs) for pairs in evaluated.examples().values()] == [count] * 3

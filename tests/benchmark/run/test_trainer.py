@@ -1,0 +1,382 @@
+"""The trainer on tones: one and two replicas, in this process."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import platforms
+from benchmark import workloads
+from benchmark.record.clocks import Clock
+from benchmark.record.journal import Identity, Journal, read
+from benchmark.record.phases import AFTER, EVALUATIONS, Phase, Plan
+from benchmark.run.data import Data
+from benchmark.run.decoding import DecodingPool
+from benchmark.run.session import play
+from benchmark.run.view import PlainView
+from features import manifest
+from models.decoders import Decoder
+
+TINY = replace(workloads.load("mini"), filters=8, units=8, layers=1, buckets=1, dropout=0.1)
+IDENTITY = Identity(
+    run="r",
+    platform="cpu",
+    workload="mini",
+    recipe="paper",
+    seed=1,
+    replicas=1,
+    devices="CPU",
+    emulated=False,
+    batch=4,
+    precision="float32",
+    features="f",
+    decoder="greedy",
+    evaluation="resident",
+    code="c",
+)
+
+
+def new_trainer(tf, features, folder, *, replicas=1, batch=4, seed=1, workload=TINY, pool=None, **options):
+    from benchmark.run.devices import Devices
+    from benchmark.run.trainer import Trainer
+
+    names = [f"CPU:{n}" for n in range(replicas)]
+    strategy = tf.distribute.MirroredStrategy(
+        names, cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
+    )
+    return Trainer(
+        workload=workload,
+        platform=platforms.load("cpu").with_input(batch=batch),
+        data=Data(folder=features, manifest=manifest.load(features), seconds=0.0),
+        devices=Devices(
+            strategy=strategy,
+            replicas=replicas,
+            names=("CPU",) * replicas,
+            emulated=replicas > 1,
+            reduction="first-gpu",
+        ),
+        seed=seed,
+        folder=folder,
+        pool=pool or DecodingPool(Decoder(name="greedy"), jobs=1),
+        **options,
+    )
+
+
+@pytest.fixture
+def make(tf, tone_features, tmp_path):
+    def trainer(*, replicas=1, seed=1, **options):
+        folder = tmp_path / f"{replicas}-{seed}"
+        return new_trainer(tf, tone_features, folder, replicas=replicas, seed=seed, **options)
+
+    return trainer
+
+
+def run(trainer, path, *, max_epochs=2, evaluation="resident"):
+    """Train to the end; returns the record."""
+    plan = Plan(
+        batches_per_epoch=trainer.batches_per_epoch,
+        max_epochs=max_epochs,
+        max_seconds=1e9,
+        targets={},
+        generate_every=4,
+        checkpoint_every=5,
+        evaluation=evaluation,
+    )
+    journal = Journal.create(path, replace(IDENTITY, evaluation=evaluation))
+    play(journal, plan, trainer, Clock(), PlainView(plan))
+    journal.close()
+    return journal.record
+
+
+def losses(record):
+    return [row.loss for row in record.rows if row.phase is Phase.TRAIN]
+
+
+def test_two_epochs_train_every_utterance_once_an_epoch_and_evaluate_all(make, tone_features, tmp_path):
+    shown = []
+    record = run(
+        make(show=lambda phase, epoch, step, evaluated: shown.append((phase, evaluated.sentences))), tmp_path / "r.csv"
+    )
+    for epoch in (1, 2):
+        rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
+        assert sum(row.utterances for row in rows) == 21
+        assert sum(row.audio_s for row in rows) == pytest.approx(
+            manifest.load(tone_features).seconds("train"), abs=0.05
+        )
+    assert [row.utterances for row in record.evaluations] == [7, 7]
+    generated = [sentences for phase, sentences in shown if phase == "generate"]
+    assert generated and all(len(sentences) == 3 and all(s.target for s in sentences) for sentences in generated)
+
+
+@pytest.mark.parametrize("precision", platforms.PRECISIONS)
+def test_every_precision_learns(make, tmp_path, tf, precision):
+    from benchmark.run import devices
+
+    trainer = make(workload=replace(TINY, dropout=0.0))
+    training = replace(trainer.platform.training, precision=precision)
+    trainer.platform = replace(trainer.platform, training=training)
+    devices._set_precision(precision)
+    try:
+        record = run(trainer, tmp_path / "r.csv", max_epochs=6)
+    finally:
+        devices._set_precision("float32")
+    scaled = isinstance(trainer.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+    assert scaled == (precision == "mixed_float16")
+    first, last = (
+        sum(row.loss * row.utterances for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch)
+        for epoch in (1, 6)
+    )
+    assert last < 0.95 * first
+
+
+def test_a_train_row_says_what_arithmetic_it_took_and_how_long_it_waited_for_input(make, tmp_path, tone_features):
+    record = run(make(), tmp_path / "r.csv", max_epochs=1)
+    rows = [row for row in record.rows if row.phase is Phase.TRAIN]
+    assert all(0 < row.input_s < row.seconds for row in rows)
+    lengths = manifest.load(tone_features).lengths("train")
+    # T' frames, each 2 (2 x 11 x 93 x 8 + 3 x 4 x 8 (8 + 8) + 3 x 8 x 30) operations
+    frames = sum((length - 11) // 2 + 1 for length in lengths)
+    assert sum(row.tflop for row in rows) == pytest.approx(frames * 2 * (16368 + 1536 + 720) / 1e12, abs=1e-5)
+
+
+def test_buckets_cost_one_trace_of_the_training_step_and_at_most_one_each_of_the_loops(make, tmp_path):
+    from models import lstm
+
+    loops = (lstm._xla_forward, lstm._xla_backward_loop)  # 8 units fill no vector, so XLA compiles for each shape
+    before = [loop.experimental_get_tracing_count() for loop in loops]
+    trainer = make(workload=replace(TINY, buckets=3))
+    run(trainer, tmp_path / "r.csv", max_epochs=2)
+    assert len(trainer.layout.edges) == 3
+    assert trainer._step.segment.experimental_get_tracing_count() == 1
+    for loop, count in zip(loops, before, strict=True):
+        assert loop.experimental_get_tracing_count() - count <= 3
+
+
+def test_batches_from_memory_are_as_many_as_read_ones_and_nothing_is_read(make, tmp_path, monkeypatch):
+    trainer = make(synthetic=True)
+    read_once = trainer._read
+    orders = []
+    monkeypatch.setattr(trainer, "_read", lambda order: (orders.append(order), read_once(order))[1])
+    record = run(trainer, tmp_path / "r.csv", max_epochs=2)
+    assert [row.epoch for row in record.evaluations] == [1, 2]
+    assert len(orders) == 1
+
+
+def test_the_same_seed_gives_the_same_losses_and_another_seed_others(make, tmp_path):
+    one, again, other = (
+        losses(run(make(seed=seed), tmp_path / f"{name}.csv", max_epochs=1))
+        for name, seed in (("one", 1), ("again", 1), ("other", 2))
+    )
+    np.testing.assert_allclose(one, again, rtol=1e-6)
+    assert not np.allclose(one, other, rtol=1e-3)
+
+
+def test_two_replicas_train_the_same_utterances_and_stay_equal(make, tmp_path):
+    trainer = make(replicas=2)
+    record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+    assert sum(row.utterances for row in record.rows if row.phase is Phase.TRAIN) == 21
+    for variable in trainer.model.trainable_variables:
+        first, second = trainer.strategy.experimental_local_results(variable.value)
+        np.testing.assert_array_equal(first, second)
+
+
+def test_one_step_is_the_same_on_one_and_on_two_replicas_without_batch_statistics(make, monkeypatch, tf):
+    """The gradient of a batch is the mean over its utterances, wherever they are computed."""
+    from models import deepspeech
+
+    monkeypatch.setattr(
+        deepspeech.BatchNorm,
+        "_moments",
+        lambda self, x, valid: (self.moving_mean * 0.0, self.moving_variance * 0.0 + 1.0),
+    )
+    weights = []
+    for replicas in (1, 2):
+        trainer = make(replicas=replicas, workload=replace(TINY, dropout=0.0))
+        plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=1, max_seconds=1, targets={}, segment=1)
+        from benchmark.record.journal import RunRecord
+
+        trainer.perform(Phase.CREATE, RunRecord(), plan)
+        trainer.perform(Phase.TRAIN, RunRecord(), plan)
+        weights.append([variable.numpy() for variable in trainer.model.trainable_variables])
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-6)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_batch(make):
+    from benchmark.record.journal import RunRecord
+    from benchmark.run.trainer import Diverged
+
+    trainer = make()
+    plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=1, max_seconds=1, targets={}, segment=2)
+    trainer.perform(Phase.CREATE, RunRecord(), plan)
+    kernel = trainer.model.output_layer.kernel
+    kernel.assign(kernel * float("nan"))
+    with pytest.raises(Diverged, match=r"became nan at batch 1 \(epoch 1\)"):
+        trainer.perform(Phase.TRAIN, RunRecord(), plan)
+
+
+class SlowPool(DecodingPool):
+    """Greedy decoding that takes a moment an utterance, as a beam does."""
+
+    def __init__(self):
+        super().__init__(Decoder(name="greedy"), jobs=1)
+        self.executor = ThreadPoolExecutor(1)
+
+    def submit(self, logits, frames):
+        return self.executor.submit(lambda: (time.sleep(0.05), self._greedy(logits, frames))[1])
+
+
+@pytest.fixture(scope="module")
+def modes(tf, tone_features, tmp_path_factory):
+    """Mode of evaluation -> the trainer and the record of three epochs, all from the same seed, 16-bit floats too."""
+    found = {}
+    lively = replace(TINY, units=16, filters=16)
+    for mode in EVALUATIONS:
+        folder = tmp_path_factory.mktemp(mode)
+        trainer = new_trainer(tf, tone_features, folder, pool=SlowPool(), workload=lively)
+        found[mode] = trainer, run(trainer, folder / "r.csv", max_epochs=3, evaluation=mode)
+    return found
+
+
+def figures(record):
+    return [(row.step, row.epoch, row.wer, row.cer, row.wer_mean, row.cer_paper) for row in record.evaluations]
+
+
+def test_every_mode_of_evaluation_gives_the_same_losses_and_error_rates_to_the_last_digit(modes):
+    resident = modes["resident"][1]
+    assert len(figures(resident)) == 3
+    assert len({rates[2:] for rates in figures(resident)}) == 3, "error rates too dull to tell models apart"
+    for _, record in modes.values():
+        assert figures(record) == figures(resident)
+        assert losses(record) == losses(resident)
+
+
+def test_swapping_is_written_down_and_leaves_only_the_model_in_use(modes):
+    phases = [row.phase for row in modes["swap"][1].rows]
+    for number, phase in enumerate(phases):
+        if phase is Phase.EVALUATE:
+            assert phases[number - 2 : number] == [Phase.CHECKPOINT, Phase.SWAP]
+    assert phases.count(Phase.SWAP) == 2 * 3 - 1  # none back after the last
+    trainer = modes["swap"][0]
+    assert trainer.transcriber.model is not trainer.model
+    for variable in trainer.model.variables + trainer.optimizer.variables:
+        for part in trainer.strategy.experimental_local_results(variable.value):
+            assert part.numpy().size == 0
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_swapping_there_and_back_brings_back_every_variable_and_compiles_nothing_anew(make, tmp_path, replicas):
+    trainer = make(replicas=replicas)
+    record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+    plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={}, segment=1)
+    variables = trainer.model.variables + trainer.optimizer.variables
+    saved = [variable.numpy() for variable in variables]
+    traced = []
+    for _ in range(3):
+        trainer.swap(record, plan)
+        evaluated = trainer.evaluate(record, plan)
+        assert evaluated.wer == record.evaluations[-1].wer and evaluated.cer == record.evaluations[-1].cer
+        trainer.swap(record, plan)
+        for variable, value in zip(variables, saved, strict=True):
+            np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
+        functions = (trainer._step.segment, trainer._evaluation._forward)
+        traced.append([function.experimental_get_tracing_count() for function in functions])
+    assert traced[0] == traced[1] == traced[2]
+
+
+def test_a_swap_keeps_the_precision(make, tmp_path):
+    from benchmark.run import devices
+
+    devices._set_precision("mixed_bfloat16")
+    try:
+        trainer = make()
+        record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+        plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={})
+        trainer.swap(record, plan)
+        assert trainer.transcriber.model.convolution.compute_dtype == "bfloat16"
+    finally:
+        devices._set_precision("float32")
+
+
+def test_gradients_that_one_replica_spoils_are_spoilt_on_all(tf):
+    from benchmark.run.step import spoilt_together
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+    @tf.function
+    def on_all(spoil):
+        def on_one():
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            bad = tf.where((replica == 1) & spoil, float("inf"), 1.0)
+            return spoilt_together([tf.stack([1.0, bad]), tf.constant([2.0])])
+
+        return strategy.run(on_one)
+
+    for spoil in (False, True):
+        for gradient in on_all(tf.constant(spoil)):
+            for part in strategy.experimental_local_results(gradient):
+                assert bool(np.isnan(part.numpy()).all()) is spoil
+
+
+def test_what_was_evaluated_before_a_run_diverged_still_counts(make, tmp_path, monkeypatch):
+    from benchmark.run.trainer import Diverged
+
+    trainer = make(pool=SlowPool())
+    train = trainer.train
+
+    def diverge(record, plan):
+        if record.step >= plan.batches_per_epoch:
+            raise Diverged("the loss became nan")
+        return train(record, plan)
+
+    trainer._perform[Phase.TRAIN] = diverge
+    with pytest.raises(Diverged):
+        run(trainer, tmp_path / "r.csv", max_epochs=2, evaluation="overlap")
+    assert read(tmp_path / "r.csv").evaluated_epoch == 1
+
+
+def test_an_overlapping_evaluation_is_of_its_epochs_weights_and_ends_when_its_figures_are_known(modes):
+    record = modes["overlap"][1]
+    trained = [row for row in record.rows if row.phase is Phase.TRAIN]
+    for row in record.evaluations:
+        assert row.step == row.epoch * modes["overlap"][0].batches_per_epoch
+        assert row.seconds > 7 * 0.05  # seven utterances, decoded one after another
+        if row.epoch < 3:  # the next epoch began to train meanwhile
+            assert any(row.started_s < other.started_s < row.ended_s for other in trained)
+    assert record.evaluated_epoch == 3
+
+
+@pytest.mark.parametrize("mode", EVALUATIONS)
+def test_rows_follow_each_other_as_the_table_of_phases_allows(modes, mode):
+    phases = [None, *(row.phase for row in modes[mode][1].rows), Phase.DONE]
+    assert all(after in AFTER[before] for before, after in zip(phases, phases[1:], strict=False))
+
+
+def test_the_last_three_checkpoints_and_the_best_epochs_are_kept(modes):
+    trainer, record = modes["resident"]
+    best = min(record.evaluations, key=lambda row: row.wer)
+    saved = [row.step for row in record.rows if row.phase is Phase.CHECKPOINT]
+    assert trainer.checkpoints.steps() == sorted({*saved[-3:], best.step})
+
+
+def test_a_checkpoint_brings_back_weights_moving_averages_and_optimiser(make, tf, tmp_path):
+    trainer = make()
+    run(trainer, tmp_path / "r.csv", max_epochs=1)
+    variables = trainer.model.variables + trainer.optimizer.variables
+    saved = [variable.numpy() for variable in variables]
+    assert len(trainer.model.non_trainable_variables) == 2 * 2  # mean and variance after convolution and LSTM
+    for variable in variables:
+        variable.assign(tf.zeros_like(variable))
+    assert trainer.checkpoints.steps()[-1] == trainer.batches_per_epoch
+    trainer.checkpoints.restore(trainer.batches_per_epoch, trainer.model, trainer.optimizer)
+    for variable, value in zip(variables, saved, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
+
+
+@pytest.mark.parametrize("recipe", ["paper", "authors"])
+def test_both_recipes_and_both_paddings_train(make, tmp_path, recipe):
+    workload = replace(TINY, recipe=recipe, padding="fixed", max_frames=200, augment="specaugment")
+    record = run(make(workload=workload), tmp_path / "r.csv", max_epochs=1)
+    assert np.isfinite(losses(record)).all() and record.evaluated_epoch == 1

@@ -1,0 +1,483 @@
+"""Set-up: which Python, what is installed, when again, and what is said where something is missing.
+
+Nothing is installed here: an environment's Python is a shell script that writes down how it was called.
+"""
+
+import ast
+import configparser
+import fcntl
+import hashlib
+import http.server
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import install
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("features", "models", "platforms", "benchmark")
+MODULES = {  # what a distribution is imported as, where its name does not say
+    "flashlight-text": "flashlight",
+    "google-crc32c": "google_crc32c",
+    "nvidia-ml-py": "pynvml",
+    "tensorflow-io": "tensorflow_io",
+    "espeakng-loader": "espeakng_loader",
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of its own with the two files that decide what is installed, and no GPU."""
+    for name in ("setup.cfg", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    monkeypatch.setattr(install, "CONSTRAINTS", tmp_path / "constraints.txt")
+    monkeypatch.setattr(install, "list_gpus", list)
+    monkeypatch.setattr(install, "compiler_problem", lambda: "as no C++ compiler is found")
+    return tmp_path
+
+
+@pytest.fixture
+def venv(project):
+    """An environment whose Python notes its calls in calls.txt and fails for the words in fails.txt."""
+    python = project / ".venv" / "bin" / "python"
+    script(
+        python,
+        f'echo "$*" >> {project}/calls.txt\n'
+        f'for word in $(cat {project}/fails.txt); do case " $* " in *" $word "*)\n'
+        f'  echo "cannot do $word"; cat {project}/says.txt; exit 1 ;; esac; done',
+    )
+    (project / "fails.txt").write_text("")
+    (project / "says.txt").write_text("")
+    return project / ".venv"
+
+
+def script(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def installed(project):
+    """What the environment's pip was asked to install, less options with a value; then calls are forgotten."""
+    calls = (project / "calls.txt").read_text().splitlines()
+    (project / "calls.txt").unlink()
+    return [call.split()[-1] for call in calls if call.startswith("-m pip install")]
+
+
+# Which Python
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 11), (3, 12)])
+def test_a_python_that_fits_has_no_problem(version):
+    assert install.version_problem(version) == ""
+
+
+@pytest.mark.parametrize("version", [(3, 6), (3, 9), (3, 13), (3, 14), (4, 0)])
+def test_a_python_that_does_not_fit_is_told_in_one_line_which_do_and_why(version):
+    said = install.version_problem(version)
+    assert said.startswith(f"Python {version[0]}.{version[1]} does not fit; 3.10, 3.11 and 3.12 do")
+    assert "TensorFlow 2.21 needs 3.10 or later" in said
+    assert "pyctcdecode needs numpy < 2, which has no wheels for 3.13" in said
+    assert "\n" not in said
+
+
+def test_the_command_ends_with_status_2_under_a_python_that_does_not_fit(project, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "version_info", (3, 13, 0, "final", 0))
+        status = install.main(["--venv", str(project / "made")])
+    assert status == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (project / "made").exists()
+
+
+def test_setup_cfg_names_the_same_pythons():
+    assert (install.OLDEST, install.NEWEST) == ((3, 10), (3, 12))
+    assert setup_cfg()["options"]["python_requires"] == ">=3.10,<3.13"  # up to 3.12 is below 3.13
+
+
+def test_the_file_is_readable_for_python_3_6_and_needs_the_standard_library_alone():
+    tree = ast.parse((ROOT / ".ci" / "install.py").read_text(), feature_version=(3, 6))
+    assert imports_of(tree) <= set(sys.stdlib_module_names)
+    assert "__future__" not in imports_of(tree)  # annotations from there came with 3.7
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    annotations = [argument.annotation for f in functions for argument in (*f.args.args, *f.args.kwonlyargs)]
+    annotations += [function.returns for function in functions]
+    # list[str] and int | None are evaluated when the function is made, and fail before 3.9 and 3.10
+    assert {type(node) for node in annotations} <= {ast.Name, ast.Constant, type(None)}
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not here")
+@pytest.mark.parametrize(
+    ("fitting", "chosen"),
+    [
+        ({"python3", "python3.12", "python3.10"}, "python3"),
+        ({"python3.12", "python3.11", "python3.10"}, "python3.12"),
+        ({"python3.11", "python3.10"}, "python3.11"),
+        ({"python3.10"}, "python3.10"),
+        (set(), "python3"),  # which then says what does not fit
+    ],
+)
+def test_make_takes_python3_if_it_fits_and_else_the_newest_that_does(tmp_path, fitting, chosen):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in {"python3", "python3.12", *fitting}:  # an unfit one fails the check, others are not there at all
+        check = f'case "$*" in *--check) exit {0 if name in fitting else 2} ;; esac'
+        script(tmp_path / "bin" / name, f'{check}\necho "{name} $*"')
+    make = [shutil.which("make"), "--no-print-directory", "setup"]
+    said = subprocess.check_output(make, cwd=tmp_path, env={"PATH": str(tmp_path / "bin")}, text=True)
+    assert said == f"{chosen} .ci/install.py --dev\n"
+
+
+# What is installed
+
+
+def test_pip_then_the_project_then_kenlm_are_installed_from_the_constraints(project, venv):
+    install.set_up(venv, dev=True)
+    calls = (project / "calls.txt").read_text()
+    assert calls.count(f"--constraint {project}/constraints.txt") == 3
+    assert installed(project) == ["pip", ".[dev]", "kenlm"]
+    assert install.read_stamp(venv)[1] is True
+
+
+def test_a_gpu_brings_tensorflows_cuda_libraries_and_is_named(project, venv, monkeypatch, capsys):
+    monkeypatch.setattr(install, "list_gpus", lambda: ["NVIDIA A100", "NVIDIA A100"])
+    install.set_up(venv, dev=True)
+    assert installed(project) == ["pip", ".[dev,gpu]", "kenlm"]
+    assert "CUDA libraries, as nvidia-smi lists 2 x NVIDIA A100" in capsys.readouterr().err
+
+
+def test_without_kenlm_set_up_ends_well_and_says_what_is_missing_and_how_to_get_it(project, venv, capsys):
+    (project / "fails.txt").write_text("kenlm")
+    assert install.main(["--venv", str(venv), "--dev"]) == 0
+    said = capsys.readouterr().err
+    assert "Language-model decoding is what is missing, everything else works" in said
+    assert "as no C++ compiler is found" in said
+    assert "apt install g++ python3-dev && make setup" in said
+    assert install.read_stamp(venv)[1] is False
+
+
+def test_pip_keeps_to_the_environment_whatever_the_users_settings(project, monkeypatch):
+    for name in ("PIP_TARGET", "PIP_PREFIX", "PYTHONPATH"):
+        monkeypatch.setenv(name, "/elsewhere")
+    monkeypatch.setenv("PIP_USER", "1")
+    monkeypatch.delenv("PIP_CACHE_DIR", raising=False)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    settings = install.environment(project / ".venv")
+    assert "/elsewhere" not in settings.values()
+    assert settings["PIP_USER"] == "0"
+    assert Path(settings["PIP_CACHE_DIR"]).is_relative_to(project / ".venv")
+    assert Path(settings["TMPDIR"]).is_relative_to(project / ".venv")
+
+
+# When again
+
+
+def test_a_complete_environment_is_left_as_it_is_but_its_stamp_is_made_new_for_make(project, venv, capsys):
+    install.set_up(venv, dev=True)
+    installed(project)
+    os.utime(venv / install.STAMP, (1, 1))
+    install.set_up(venv, dev=True)
+    assert installed(project) == []
+    assert (venv / install.STAMP).stat().st_mtime > (project / "setup.cfg").stat().st_mtime
+    assert capsys.readouterr().err.endswith(".venv is complete\n")
+
+
+@pytest.mark.parametrize("change", ["setup.cfg", "constraints.txt", "gpu", "less"])
+def test_another_requirement_pin_gpu_or_extra_is_installed_over_what_is_there(project, venv, monkeypatch, change):
+    install.set_up(venv, dev=True)
+    installed(project)
+    (venv / "kept").touch()
+    if change == "gpu":
+        monkeypatch.setattr(install, "list_gpus", lambda: ["NVIDIA A100"])
+    elif change != "less":
+        with (project / change).open("a") as file:
+            file.write("# changed\n")
+    install.set_up(venv, dev=change != "less")
+    assert installed(project)[0] == "pip"
+    assert (venv / "kept").exists()
+
+
+def test_a_set_up_that_was_cut_off_leaves_no_stamp_and_is_begun_anew(project, venv, monkeypatch, capsys):
+    install.set_up(venv, dev=True)
+    (project / "setup.cfg").write_text("changed")
+    with monkeypatch.context() as patch:
+        patch.setattr(install, "install_packages", interrupt)
+        assert install.main(["--venv", str(venv), "--dev"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not (venv / install.STAMP).exists()
+    (venv / install.SCRATCH / "cache").mkdir(parents=True)
+    install.empty_unless_complete(venv)
+    assert {path.name for path in venv.iterdir()} == {install.MARK, install.SCRATCH}
+    assert (venv / install.SCRATCH / "cache").exists()
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_kenlm_is_tried_again_once_a_compiler_is_there_and_not_before(project, venv, monkeypatch, capsys):
+    (project / "fails.txt").write_text("kenlm")
+    install.set_up(venv, dev=True)
+    (project / "fails.txt").write_text("")
+    installed(project)
+    install.set_up(venv, dev=True)
+    assert installed(project) == []
+    assert capsys.readouterr().err.endswith("language-model decoding is missing, as no C++ compiler is found\n")
+    monkeypatch.setattr(install, "compiler_problem", lambda: "")
+    install.set_up(venv, dev=True)
+    assert installed(project) == ["kenlm"]
+    install.set_up(venv, dev=True)
+    assert installed(project) == []
+
+
+def test_a_moved_environment_is_not_taken_for_complete(project, venv):
+    before = install.fingerprint(venv, gpu=False, dev=True)
+    assert install.fingerprint(project / "elsewhere", gpu=False, dev=True) != before
+
+
+def test_a_folder_that_is_no_environment_is_refused_and_left_as_it_is(project, capsys):
+    (project / "mine").mkdir()
+    (project / "mine" / "thesis.txt").touch()
+    assert install.main(["--venv", str(project / "mine")]) == 1
+    assert "mine is there and is no environment of Python" in capsys.readouterr().err
+    assert [path.name for path in (project / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_users_own_environment_is_installed_into_and_never_emptied(project, venv):
+    (venv / "mine").touch()
+    install.set_up(venv, dev=True)
+    assert (venv / "mine").exists()
+
+
+def test_a_second_set_up_waits_for_the_first(project, venv, capsys):
+    install.set_up(venv, dev=True)
+    with (venv / install.MARK).open("a") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        second = threading.Thread(target=install.set_up, args=(venv,), kwargs={"dev": True})
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+    second.join(10)
+    assert not second.is_alive()
+    assert "Another set-up is at work on .venv; waiting for it" in capsys.readouterr().err
+
+
+# What is said where something fails
+
+
+@pytest.mark.parametrize(
+    ("log", "way_out"),
+    [
+        ("OSError: [Errno 28] No space left on device", "The disk is full: .venv needs 4 GB"),
+        ("ERROR: No matching distribution found for tensorflow", "The package index does not answer"),
+        ("something else", "The whole log is .venv/install.log"),
+    ],
+)
+def test_a_failed_step_shows_the_end_of_the_log_and_the_way_out(project, venv, capsys, log, way_out):
+    (project / "fails.txt").write_text(".[dev]")
+    (project / "says.txt").write_text(log + "\n")
+    assert install.main(["--venv", str(venv), "--dev"]) == 1
+    said = capsys.readouterr().err
+    assert "TensorFlow and all others: failed" in said
+    assert log in said
+    assert way_out in said
+    assert not (venv / install.STAMP).exists()
+
+
+def test_without_ensurepip_and_index_the_way_out_is_said(project, venv, monkeypatch, capsys):
+    (project / "fails.txt").write_text("--version ensurepip")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(install, "succeeds", lambda *_: False)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # the discard port: nobody listens
+    assert install.main(["--venv", str(venv), "--dev"]) == 1
+    assert "apt install python3-venv" in capsys.readouterr().err
+
+
+# GPUs
+
+
+def test_gpus_are_those_that_nvidia_smi_lists(tmp_path, monkeypatch):
+    lines = "GPU 0: NVIDIA A100-SXM4 (UUID: GPU-1)\n  MIG 1g.5gb Device 0: (UUID: MIG-2)\nGPU 1: NVIDIA T4"
+    script(tmp_path / "nvidia-smi", f'[ "$*" = -L ] && echo "{lines}"')
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert install.list_gpus() == ["NVIDIA A100-SXM4", "NVIDIA T4"]
+
+
+def test_without_nvidia_smi_there_is_no_gpu_and_no_word_of_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert install.list_gpus() == []
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("answer", "status"), [("No devices found.", 0), ("NVIDIA-SMI has failed", 9)])
+def test_an_nvidia_smi_without_gpus_is_no_gpu_and_its_words_are_shown(tmp_path, monkeypatch, capsys, answer, status):
+    script(tmp_path / "nvidia-smi", f'echo "{answer}"; exit {status}')
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert install.list_gpus() == []
+    assert answer in capsys.readouterr().err
+
+
+# pip's wheel from an index
+
+
+@pytest.fixture
+def index(tmp_path):
+    """A package index on this machine: its address, and a dict of what it serves."""
+    pages = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path in pages else 404)
+            self.end_headers()
+            self.wfile.write(pages.get(self.path, b""))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple", pages
+        server.shutdown()
+
+
+def link(content, *, fragment="sha256="):
+    return f'<a href="../../files/pip-9.whl#{fragment}{hashlib.sha256(content).hexdigest()}">pip-9.whl</a>'.encode()
+
+
+def test_a_wheel_is_fetched_by_the_indexs_link(index):
+    address, pages = index
+    pages.update({"/simple/pip/": link(b"wheel"), "/files/pip-9.whl": b"wheel"})
+    assert install.download("pip-9.whl", index=address) == b"wheel"
+
+
+@pytest.mark.parametrize(
+    ("page", "problem"),
+    [
+        (link(b"another"), "the sha256 of pip-9.whl is not the one"),
+        (link(b"wheel", fragment="md5="), "has no pip-9.whl with a sha256"),
+        (b"", "has no pip-9.whl with a sha256"),
+    ],
+)
+def test_a_wheel_that_is_not_what_the_index_says_is_refused(index, page, problem):
+    address, pages = index
+    pages.update({"/simple/pip/": page, "/files/pip-9.whl": b"wheel"})
+    with pytest.raises(install.SetupError, match=problem):
+        install.download("pip-9.whl", index=address)
+
+
+def test_pips_own_configuration_names_the_index(tmp_path, monkeypatch):
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = http://of.file/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    assert install.pip_setting("index-url") == "http://of.file/simple"
+    monkeypatch.setenv("PIP_INDEX_URL", "http://of.environment/simple")
+    assert install.pip_setting("index-url") == "http://of.environment/simple"
+
+
+# What is declared
+
+
+def setup_cfg():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    return settings
+
+
+def requirements(text):
+    return {canonicalize_name((parsed := Requirement(line)).name): parsed for line in text.split("\n") if line}
+
+
+def required():
+    return requirements(setup_cfg()["options"]["install_requires"])
+
+
+def extras():
+    return {name: requirements(text) for name, text in setup_cfg()["options.extras_require"].items()}
+
+
+def pins():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return requirements("\n".join(line for line in lines if not line.startswith("#")))
+
+
+def imports_of(tree):
+    """Top-level names of the modules that a module imports, wherever in it."""
+    nodes = list(ast.walk(tree))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    whole = plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    return {name.split(".")[0] for name in whole}
+
+
+def imported():
+    """Every module that the four packages import, less the standard library and the packages themselves."""
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    names = set().union(*(imports_of(ast.parse(path.read_text(encoding="utf-8"))) for path in paths))
+    return names - set(sys.stdlib_module_names) - {"tomllib"} - set(PACKAGES)  # tomllib came with 3.11
+
+
+def module(distribution):
+    return MODULES.get(distribution, distribution)
+
+
+def test_every_requirement_has_one_pin_and_the_pin_is_within_its_bounds():
+    for name, requirement in {**required(), **extras()["lm"], **extras()["gpu"], **extras()["dev"]}.items():
+        (pin,) = pins()[name].specifier
+        assert pin.operator == "=="
+        assert requirement.specifier.contains(pin.version), f"{name}: {pin.version} is not in {requirement}"
+
+
+def version_here(name):
+    """The installed version; 0 where a package is absent, as KenLM is without a compiler."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+def test_what_the_requirements_require_is_pinned_too():
+    waiting = [*required().values(), *extras()["lm"].values(), *extras()["dev"].values()]
+    seen = set()
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in seen or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        seen.add(name)
+        if name in pins() and pins()[name].specifier.contains(version_here(name)):  # another version may need others
+            waiting += map(Requirement, importlib.metadata.requires(name) or [])
+    assert seen - set(pins()) == set()
+
+
+@pytest.mark.parametrize("name", required())
+def test_no_requirement_is_declared_that_nothing_imports(name):
+    assert module(name) in imported()
+
+
+def test_no_import_is_without_its_declaration():
+    declared = {module(name) for name in {**required(), **extras()["lm"], **extras()["peers"]}}
+    assert imported() - declared - {"keras"} == set()  # TensorFlow brings Keras, and is not to be had without
+
+
+def test_every_package_and_its_data_are_installed():
+    settings = setup_cfg()
+    folders = [path.parent for package in PACKAGES for path in (ROOT / package).rglob("__init__.py")]
+    names = {".".join(folder.relative_to(ROOT).parts): folder for folder in folders}
+    assert set(settings["options"]["packages"].split()) == set(names)
+    for name, folder in names.items():
+        patterns = settings["options.package_data"].get(name, "").split(", ")
+        for path in folder.iterdir():
+            if path.is_file() and path.suffix not in {".py", ".pyc", ".md"}:
+                assert any(path.match(pattern) for pattern in patterns), f"{path}: not in package_data"
+
+
+def test_what_clean_removes_holds_neither_data_nor_results():
+    recipe = re.search(r"^clean:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE).group(1)
+    assert not {"data", "results"} & set(recipe.split())
