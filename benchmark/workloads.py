@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-from benchmark.record.phases import EVALUATIONS
 from models.decoders import NAMES as DECODERS
 
 RECIPES = ("paper", "authors")
@@ -22,6 +21,7 @@ CORPORA = ("embedded", "folder", "librispeech")
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 PADDINGS = ("fixed", "bucket")
 AUGMENTATIONS = ("none", "specaugment")
+EVALUATIONS = ("resident", "swap", "overlap")  # benchmark.record.phases says what they are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +31,12 @@ class Workload:
     `targets`: metric -> levels in percent. The run ends when all are reached, each by its median over `window`
     epochs, or after `max_epochs` or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`, as
     in the paper) or "bucket" (at most `buckets` lengths). `sentences` is the embedded corpus's size. `validation` is
-    the subset evaluated every epoch; a corpus without it is evaluated on all its dev subsets.
+    the subset evaluated every epoch; a corpus without it is evaluated on all its dev subsets. `variant` names what
+    trains otherwise than the named workload does ("specaugment", "synthetic"); such runs are not pooled with others.
     """
 
     name: str
+    variant: str = ""
     description: str
     corpus: str
     targets: dict[str, tuple[float, ...]]
@@ -77,7 +79,17 @@ class Workload:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
 
+    @property
+    def label(self) -> str:
+        """Name and variant in one word: "mini+specaugment"."""
+        return "+".join(filter(None, (self.name, self.variant)))
+
+    def marked(self, *marks: str) -> Workload:
+        """The same with more marks in its variant."""
+        return replace(self, variant="+".join(filter(None, (self.variant, *marks))))
+
     def to_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
         return asdict(self)
 
     @classmethod

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from benchmark.record.clocks import Span
-from benchmark.record.journal import Identity, Journal, Outcome, Row, RunRecord
+from benchmark.record.columns import Identity, Outcome, Row
+from benchmark.record.history import RunRecord
+from benchmark.record.journal import Journal
 from benchmark.record.phases import Phase
 
 IDENTITY = {
-    "run": "r1", "platform": "sys1", "workload": "mini", "recipe": "paper", "seed": 1, "replicas": 4, "devices": "CPU",
+    "run": "r1", "platform": "sys1", "workload": "mini", "variant": "", "recipe": "paper", "seed": 1, "replicas": 4, "devices": "CPU",
     "emulated": False, "batch": 96, "precision": "float32", "features": "ab12", "decoder": "greedy",
     "evaluation": "resident", "code": "cd34",
 }  # fmt: skip
@@ -46,8 +48,7 @@ def make_runs(*all_wers, **identity) -> list[RunRecord]:
 
 def write(path: Path, record: RunRecord) -> str:
     """The record as a file; its path as the command line has it."""
-    identity = Identity(**{name: getattr(record.rows[0], name) for name in IDENTITY})
-    journal = Journal.create(path, identity)
+    journal = Journal.create(path, record.identity or Identity(**IDENTITY))
     for row in record.rows:
         outcome = Outcome(**{name: getattr(row, name) for name in Outcome.__dataclass_fields__})
         journal.append(row.phase, Span(row.started_s, row.seconds), outcome)

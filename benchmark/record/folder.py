@@ -1,82 +1,126 @@
-"""One process at a time works on a run, and leaves signs of life.
+"""A run's folder: which process works on it, its heartbeat, and how the run ended.
 
-    with claimed(folder) as before:             # Life of the process before, or None; Taken if another one is at work
-        with signs_of_life(folder, clock): ...
+    with locked(folder) as before:              # Heartbeat of the previous process, or None; RunLocked
+        with heartbeat(folder, clock.elapsed): ...
+        write_end(folder, End(status="finished", step=900, epoch=3, clock_s=61.5))
+    read_end(folder)                            # End, or None while the run goes on and where it was killed
 
-`lock` in the run's folder is locked while a process works on it, and by the system's leave no longer. `alive` holds
-what the run's clock showed, and the time of day, a second ago at most: where a process was killed, its work until then
-counts, and the time since does not.
+`lock` in the folder is locked while a process works on the run, and `pid` names that process. The operating system
+releases the lock when the process ends, however it ends. `alive` holds what the run's clock showed, and the time of
+day, a second ago at most: where a process was killed, its work until then counts, and the time since does not.
+`end.json` says how the run ended.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timezone
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from features.files import write_whole
+
+END = "end.json"
+OVER = ("finished", "diverged")  # such runs do not go on
 EVERY_S = 1.0
-WIDTH = 40  # of the file, bytes: written at once, it is never half new
+WIDTH = 40  # bytes of the heartbeat's file, written at once: it is never half new
 
 
-class Taken(ValueError):
+class RunLocked(ValueError):
     """Another process works on the run."""
 
 
 @dataclass(frozen=True)
-class Life:
-    """The last sign of it: what the run's clock showed, in seconds, and the seconds of the day's clock (Unix time)."""
+class Heartbeat:
+    """The last sign of life: what the run's clock showed, in seconds, and the time of day, in seconds of Unix time."""
 
     clock_s: float
     at_unix_s: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How a run, or an attempt at it, ended: finished, diverged or interrupted, after which batch and epoch."""
+
+    status: str
+    message: str = ""
+    step: int = 0
+    epoch: int = 0
+    clock_s: float = 0.0
+    at: str = ""  # time of day, with its zone
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run does not go on."""
+        return self.status in OVER
+
+
+def folder_of(journal: str | Path) -> Path:
+    """The folder of a run, which stands beside its journal."""
+    return Path(journal).with_suffix("")
+
+
+def journal_of(folder: Path) -> Path:
+    """The journal of a run, which stands beside its folder."""
+    return folder.with_name(f"{folder.name}.csv")
+
+
 @contextmanager
-def claimed(folder: Path) -> Iterator[Life | None]:
-    """Raises Taken where another process has it."""
-    with (folder / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise Taken(
-                f"{folder}: process {file.read(20).strip() or 'unknown'} is working on this run; wait for it, or "
-                f"choose another --name"
-            ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield last_sign(folder)
-
-
-def is_claimed(folder: Path) -> bool:
-    """Whether a process is at work on it just now."""
+def locked(folder: Path) -> Iterator[Heartbeat | None]:
+    """Hold a run; yields the previous process's last heartbeat. Raises RunLocked where another process holds it."""
+    lock = FileLock(folder / "lock")
     try:
-        with claimed(folder):
-            return False
-    except Taken:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise RunLocked(
+            f"{folder}: process {_holder(folder)} is working on this run; wait for it, or choose another --name"
+        ) from None
+    try:
+        (folder / "pid").write_text(f"{os.getpid()}\n")
+        yield last_heartbeat(folder)
+    finally:
+        lock.release()
+
+
+def _holder(folder: Path) -> str:
+    try:
+        return (folder / "pid").read_text()[:20].strip() or "unknown"
+    except OSError:
+        return "unknown"
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process is at work on the run just now."""
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
         return True
+    lock.release()
+    return False
 
 
-def last_sign(folder: Path) -> Life | None:
-    """That of the process before; None where there is none that makes sense."""
+def last_heartbeat(folder: Path) -> Heartbeat | None:
+    """Read the previous process's last heartbeat; None if it is missing or implausible."""
     try:
         clock_s, at_unix_s = json.loads((folder / "alive").read_text())
-        life = Life(float(clock_s), float(at_unix_s))
+        beat = Heartbeat(float(clock_s), float(at_unix_s))
     except (OSError, ValueError, TypeError):
         return None
-    return life if 0 <= life.clock_s < 2**40 and 0 <= life.at_unix_s < 2**40 else None
+    return beat if 0 <= beat.clock_s < 2**40 and 0 <= beat.at_unix_s < 2**40 else None
 
 
 @contextmanager
-def signs_of_life(folder: Path, elapsed: Callable[[], float], *, every_s: float = EVERY_S) -> Iterator[None]:
-    """Write one every second, in a thread of its own; a full disk does not stop it."""
+def heartbeat(folder: Path, elapsed: Callable[[], float], *, every_s: float = EVERY_S) -> Iterator[None]:
+    """Write a heartbeat every second, in a thread of its own; a full disk does not stop it."""
     over = threading.Event()
     descriptor = os.open(folder / "alive", os.O_WRONLY | os.O_CREAT, 0o666)
 
@@ -89,7 +133,7 @@ def signs_of_life(folder: Path, elapsed: Callable[[], float], *, every_s: float 
         while not over.wait(every_s):
             beat()
 
-    thread = threading.Thread(target=beats, name="signs of life", daemon=True)
+    thread = threading.Thread(target=beats, name="heartbeat", daemon=True)
     beat()
     thread.start()
     try:
@@ -99,3 +143,20 @@ def signs_of_life(folder: Path, elapsed: Callable[[], float], *, every_s: float 
         thread.join()
         beat()
         os.close(descriptor)
+
+
+def write_end(folder: Path, end: End) -> None:
+    """Write end.json with the time of day."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    write_whole(folder / END, json.dumps({**asdict(end), "at": now}, indent=1))
+
+
+def read_end(folder: Path) -> End | None:
+    """Read end.json; None where there is none that can be read. Keys of a later version are passed over."""
+    try:
+        found = json.loads((folder / END).read_text(encoding="utf-8"))
+        names = {f.name for f in fields(End)}
+        end = End(**{name: value for name, value in found.items() if name in names})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return end if isinstance(end.status, str) and isinstance(end.message, str) else None

@@ -10,19 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmark.record.clocks import Span
-from benchmark.record.journal import (
-    COLUMNS,
-    METRICS,
-    POOLED,
-    Identity,
-    Journal,
-    JournalError,
-    Outcome,
-    Row,
-    RunRecord,
-    differing,
-    read,
-)
+from benchmark.record.columns import COLUMNS, METRICS, POOLED, READABLE, Identity, JournalError, Outcome, Row
+from benchmark.record.history import RunRecord, differing
+from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase
 
 IDENTITY = Identity(
@@ -73,20 +63,18 @@ def test_a_journal_is_one_header_and_one_line_for_every_phase(path):
     assert lines[0].split(",") == list(COLUMNS)
     assert len(lines) == 1 + len(STEPS)
     assert lines[2] == (
-        "2,sys1-mini-1,1,sys1,mini,paper,1,4,4 x RTX 2070,no,96,float32,ab12,greedy,resident,0.1.0+cd34,"
+        "3,sys1-mini-1,1,sys1,mini,,paper,1,4,4 x RTX 2070,no,96,float32,ab12,greedy,resident,0.1.0+cd34,"
         "train,1,50,3.5,50.0,4800,60000.5,,,31.25,,,,,"
     )
 
 
 def test_what_is_appended_is_read_back_and_is_what_the_run_saw(path):
     journal = Journal.create(path, IDENTITY)
-    for number, step in enumerate(STEPS, start=1):
-        journal.append(*step)
-        assert read(path) == journal.record  # flushed: no need to close
-        assert len(journal.record.rows) == number
-    record = journal.record
-    assert (record.step, record.epoch, record.ended_s) == (50, 1, 67.0)
-    assert (record.generated_step, record.saved_step, record.evaluated_epoch, record.created) == (50, 50, 1, True)
+    rows = []
+    for step in STEPS:
+        rows.append(journal.append(*step))
+        assert read(path).rows == tuple(rows)  # flushed: no need to close
+    assert read(path).ended_s == 67.0
     journal.close()
 
 
@@ -94,7 +82,7 @@ def test_a_journal_without_rows_is_a_run_that_has_not_begun(path):
     Journal.create(path, IDENTITY).close()
     record = read(path)
     assert record == RunRecord()
-    assert (record.created, record.step, record.epoch, record.ended_s, record.evaluations) == (False, 0, 0, 0.0, ())
+    assert (record.identity, record.attempts, record.ended_s, record.evaluations) == (None, 0, 0.0, ())
 
 
 def test_nothing_is_overwritten(path):
@@ -106,7 +94,7 @@ def test_nothing_is_overwritten(path):
 
 def test_a_resumed_run_goes_on_in_the_same_file_as_another_attempt(path):
     record = read(write(path))
-    journal = Journal(path, IDENTITY, record, attempt=2)
+    journal = Journal.resume(path, IDENTITY)
     journal.append(Phase.CREATE, Span(record.ended_s, 1.0), Outcome(step=50, epoch=1))
     journal.close()
     assert [row.attempt for row in read(path).rows] == [1, 1, 1, 1, 1, 2]
@@ -115,7 +103,7 @@ def test_a_resumed_run_goes_on_in_the_same_file_as_another_attempt(path):
 texts = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=' ,"'), max_size=12)
 numbers = st.floats(0, 1e12)
 identities = st.builds(
-    Identity, run=texts, platform=texts, workload=texts, recipe=texts, seed=st.integers(-(2**63), 2**63),
+    Identity, run=texts, platform=texts, workload=texts, variant=texts, recipe=texts, seed=st.integers(-(2**53), 2**53),
     replicas=st.integers(1, 64), devices=texts, emulated=st.booleans(), batch=st.integers(1, 10_000), precision=texts,
     features=texts, decoder=texts, evaluation=texts, code=texts,
 )  # fmt: skip
@@ -133,13 +121,16 @@ steps = st.tuples(st.sampled_from([p for p in Phase if p is not Phase.DONE]), st
 def test_any_rows_are_read_back_as_they_were(identity, steps):
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal.create(Path(folder) / "run.csv", identity)
+        rows, ended_s = [], 0.0
         for phase, seconds, outcome in steps:
-            row = journal.append(phase, Span(journal.record.ended_s, seconds), outcome)
+            row = journal.append(phase, Span(ended_s, seconds), outcome)
+            rows.append(row)
+            ended_s = max(ended_s, row.ended_s)
             assert abs(row.seconds - seconds) <= 5.1e-7  # microseconds are written
             assert all(getattr(row, name) == value for name, value in vars(outcome).items())
         journal.close()
         record = read(journal.path)
-    assert record == journal.record
+    assert record.rows == tuple(rows)
     assert all(getattr(row, name) == value for row in record.rows for name, value in vars(identity).items())
 
 
@@ -160,9 +151,9 @@ def test_the_floats_of_numpy_are_written_as_numbers(path):
 @pytest.mark.parametrize(
     ("outcome", "message"),
     [
-        ({"loss": math.nan}, "loss is 'nan'; expected a number or nothing"),
+        ({"loss": math.nan}, "loss is 'nan'; expected a number or nothing that is finite"),
         ({"loss": math.inf}, "loss is 'inf'"),
-        ({"utterances": 4800.0}, "utterances is '4800.0'; expected a whole number"),
+        ({"utterances": 4800.0}, "utterances is '4800.0'; expected a whole number or nothing"),
         ({"utterances": -1}, "utterances is -1; expected a number of at least 0"),
         ({"step": 10**400}, "step is '1000.*expected a whole number that is finite"),
     ],
@@ -174,7 +165,6 @@ def test_a_row_that_could_not_be_read_again_is_not_written(path, outcome, messag
         journal.append(Phase.TRAIN, Span(0.0, 1.0), Outcome(**{"step": 1, "epoch": 1, **outcome}))
     journal.close()
     assert path.read_bytes() == before
-    assert journal.record.rows == ()
 
 
 @pytest.mark.parametrize("text", ["two\nlines", "a\rb", "nul\0", "\ud800", "\u2028"])
@@ -187,7 +177,7 @@ def test_text_that_would_tear_a_row_is_refused(text):
     ("phase", "changes", "message"),
     [
         (Phase.TRAIN, {"seconds": -0.1}, "seconds is -0.1; expected a number of at least 0"),
-        (Phase.TRAIN, {"seconds": math.nan}, "seconds is nan"),
+        (Phase.TRAIN, {"seconds": math.nan}, "seconds is 'nan'; expected a number that is finite"),
         (Phase.TRAIN, {"started_s": -1.0}, "started_s is -1.0"),
         (Phase.TRAIN, {"epoch": -1}, "epoch is -1"),
         (Phase.EVALUATE, {"wer": -1.0}, "wer is -1.0"),
@@ -230,15 +220,15 @@ DAMAGES = {
         lambda text: text.replace("schema,run", "run,schema", 1), 1, "column 1 of the header is 'run'; expected 's"
     ),
     "a column too few": (
-        lambda text: text.replace(",down_s\n", "\n", 1), 1, "column 31 of the header is nothing; expected 'down"
+        lambda text: text.replace(",down_s\n", "\n", 1), 1, "column 32 of the header is nothing; expected 'down"
     ),
     "a column too many": (
-        lambda text: text.replace(",down_s\n", ",down_s,x\n", 1), 1, "32 of the header is 'x'; expected nothing"
+        lambda text: text.replace(",down_s\n", ",down_s,x\n", 1), 1, "33 of the header is 'x'; expected nothing"
     ),
-    "a short line": (lambda text: text[: text.rindex(",")] + "\n", 6, "30 fields; expected 31 (a line cut short?)"),
+    "a short line": (lambda text: text[: text.rindex(",")] + "\n", 6, "31 fields; expected 32 (a line cut short?)"),
     "a line cut in its last number": (lambda text: text[:-2], 6, "no line break at its end"),
-    "an empty line": (lambda text: text + "\n", 7, "0 fields; expected 31"),
-    "a quote never closed": (lambda text: text.replace("\n2,", '\n"2,', 1), 2, "1 fields; expected 31"),
+    "an empty line": (lambda text: text + "\n", 7, "0 fields; expected 32"),
+    "a quote never closed": (lambda text: text.replace("\n3,", '\n"3,', 1), 2, "1 fields; expected 32"),
     "a NUL in text": (field(3, "platform", "sy\0s1"), 3, ""),  # Python 3.10's csv says so itself
     "a NUL in a number": (field(3, "step", "5\0"), 3, ""),
     "a huge field": (field(4, "devices", "x" * 200_000), 4, "not CSV (field larger than field limit (131072))"),
@@ -264,7 +254,7 @@ DAMAGES = {
     "another seed": (field(5, "seed", "2"), 5, "seed is 2, but 1 above; expected one run a file"),
     "an attempt before the one above": (field(2, "attempt", "2"), 3, "attempt is 1, but 2 above; expected attempts in"),
     "another schema": (
-        field(2, "schema", "1"), 2, "schema is 1; expected 2: read it with the version that wrote it"
+        field(2, "schema", "1"), 2, "schema is 1; expected 3: read it with the version that wrote it"
     ),
 }  # fmt: skip
 
@@ -369,7 +359,7 @@ def test_a_later_attempt_replaces_what_it_did_again():
     again = RunRecord((*rows, make_row(Phase.CREATE, step=150, epoch=2, attempt=2)))
     # The model of step 200 is lost: its evaluation and its generation are undone, the checkpoint at 150 holds.
     assert [row.wer for row in again.evaluations] == [50.0]
-    assert (again.generated_step, again.saved_step, again.step) == (0, 150, 150)
+    assert [row.step for row in again.standing if row.phase is Phase.CHECKPOINT] == [150]
     redone = RunRecord((*again.rows, make_row(Phase.EVALUATE, step=200, epoch=2, attempt=2, wer=45.0)))
     assert [(row.wer, row.attempt) for row in redone.evaluations] == [(50.0, 1), (45.0, 2)]
 
@@ -399,3 +389,46 @@ def test_clocks_begin_with_model_creation_and_not_with_the_sampler_that_was_star
     assert record.clock_s(12.5) == 12.0  # 12.5 - 0.5
     assert record.clock_s(12.5, "train") == 10.0  # less 2 of creation
     assert record.clock_s(12.5, "mlperf") == 10.0  # 12.5 - 2.5
+
+
+def older(text: str) -> str:
+    """A journal as schema 2 had it: no column `variant`, a variant glued onto the workload's name."""
+    lines = [line.split(",") for line in text.splitlines()]
+    place = COLUMNS.index("variant")
+    for number, values in enumerate(lines):
+        if number:
+            values[0] = "2"
+            values[COLUMNS.index("workload")] += "".join(f"+{values[place]}" if values[place] else "")
+        del values[place]
+    return "".join(",".join(values) + "\n" for values in lines)
+
+
+@pytest.mark.parametrize("variant", ["", "specaugment+synthetic"])
+def test_journals_of_the_older_schema_are_read_and_their_variant_is_found_in_the_workload(path, variant):
+    written = read(write(path, identity=replace(IDENTITY, variant=variant)))
+    text = older(path.read_text())
+    assert text.splitlines()[0].split(",") == list(READABLE[2])
+    path.write_text(text)
+    assert read(path) == written
+    assert (read(path).identity.workload, read(path).identity.variant) == ("mini", variant)
+
+
+def test_a_run_of_the_older_schema_does_not_go_on(path):
+    write(path)
+    path.write_text(older(path.read_text()))
+    with pytest.raises(JournalError, match="of an older schema than 3; its run cannot go on"):
+        Journal.resume(path, IDENTITY)
+
+
+def test_commas_and_quotes_in_texts_are_no_fields(path):
+    odd = replace(IDENTITY, devices='4 x "RTX", 2070', platform="a,b")
+    write(path, identity=odd)
+    assert read(path).identity == odd
+
+
+def test_a_record_is_a_pandas_frame_with_the_journals_columns(path):
+    frame = read(write(path)).to_frame()
+    assert list(frame.columns) == [name for name in COLUMNS if name != "schema"]
+    assert frame[["phase", "step", "seconds"]].iloc[1].tolist() == ["train", 50, 50.0]
+    assert frame["platform"].eq("sys1").all() and frame["wer"].isna().tolist() == [True] * 4 + [False]
+    assert RunRecord().to_frame().empty

@@ -1,0 +1,492 @@
+"""The format of a journal: its columns, what their values may be, and how they are written and read.
+
+    line = write_row(row)                       # "3,run,1,..." of a Row
+    table = read_table("results/run.csv", text) # Table; JournalError names file, line, column, value, expectation
+    table.columns["seconds"], table.row(7)      # float64 [rows], Row
+
+A table is kept column by column, since a judge looks at few rows and at all of a column; a row is made when it is
+asked for. A field that does not apply is empty in the file, None in a row and NaN in a column. Error rates are in
+percent, times in seconds since model creation began, audio in seconds.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmark.record.phases import Phase
+
+SCHEMA = 3
+"""The version of the format.
+
+3 has the column `variant`; up to 2 a variant was glued onto the workload's name ("mini+specaugment").
+"""
+
+METRICS = ("wer", "cer", "wer_mean", "cer_paper")
+
+POOLED = (
+    "workload",
+    "variant",
+    "recipe",
+    "batch",
+    "precision",
+    "features",
+    "decoder",
+    "evaluation",
+    "replicas",
+    "devices",
+    "code",
+    "emulated",
+)
+"""What must agree before runs are pooled: anything else measured together would compare different things."""
+
+LARGEST = 2**53  # a number beyond it is a slip; up to it, float64 holds every whole number exactly
+CLOCK_TOLERANCE_S = 1e-3  # by which a row may begin before the row above ended
+
+
+class JournalError(ValueError):
+    """A journal that cannot be used: the message gives file, line, what was found and what was expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What is the same in every row of a run. `batch` is global; `features` and `code` are short digests.
+
+    `variant` names what trains otherwise than the workload says ("specaugment+synthetic"); it is empty where nothing
+    does.
+    """
+
+    run: str
+    platform: str
+    workload: str
+    variant: str = ""
+    recipe: str
+    seed: int
+    replicas: int
+    devices: str
+    emulated: bool
+    batch: int
+    precision: str
+    features: str
+    decoder: str
+    evaluation: str
+    code: str
+
+    @property
+    def workload_label(self) -> str:
+        """Workload and variant in one word: "mini+specaugment"."""
+        return "+".join(filter(None, (self.workload, self.variant)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a phase brought: where the run stands after it, and what it did. `step` counts batches since the run began.
+
+    A train row has `input_s`, the seconds spent waiting for batches (an upper bound on a GPU, where work is queued
+    ahead), and `tflop`, 10^12 floating-point operations of the model on valid frames. The create row that resumes a
+    run has `down_s`, the seconds since the last heartbeat, which are no part of the clock.
+    """
+
+    step: int
+    epoch: int
+    utterances: int | None = None
+    audio_s: float | None = None
+    input_s: float | None = None
+    tflop: float | None = None
+    loss: float | None = None
+    wer: float | None = None
+    cer: float | None = None
+    wer_mean: float | None = None
+    cer_paper: float | None = None
+    down_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(Identity, Outcome):
+    """One line of a journal. Raises ValueError, naming the field, for what a reader would refuse."""
+
+    schema: int = SCHEMA
+    attempt: int = 1
+    phase: Phase
+    started_s: float
+    seconds: float
+
+    def __post_init__(self) -> None:
+        for name, kind in KINDS.items():
+            if problem := kind.problem(getattr(self, name)):
+                raise ValueError(f"{name} is {problem}")
+        if self.phase is Phase.DONE:
+            raise ValueError(NO_ROW_FOR_DONE)
+        if self.phase is Phase.EVALUATE and None in (self.wer, self.cer):
+            raise ValueError(NO_ERROR_RATES)
+
+    @property
+    def ended_s(self) -> float:
+        return self.started_s + self.seconds
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(**{name: getattr(self, name) for name in IDENTITY})
+
+
+NO_ROW_FOR_DONE = "phase is 'done'; expected a phase that takes time"
+NO_ERROR_RATES = "an evaluate row without wer or cer; expected both"
+
+
+class Kind(NamedTuple):
+    """What the values of a column may be."""
+
+    type: type
+    optional: bool = False
+    low: float = -LARGEST
+
+    @property
+    def expected(self) -> str:
+        words = {int: "a whole number", float: "a number", bool: "yes or no", str: "text", Phase: PHASE_NAMES}
+        return words[self.type] + " or nothing" * self.optional
+
+    def problem(self, value: Any) -> str:
+        """What is wrong with a row's value, with what was expected; empty if nothing is."""
+        if value is None and self.optional or self.type in (bool, Phase):
+            return ""
+        if self.type is str:
+            printable = isinstance(value, str) and value.isprintable()  # a line break would tear the row in two
+            return "" if printable else f"{value[:80]!r}; expected text that can be printed"
+        if not isinstance(value, self.type) and not (self.type is float and isinstance(value, int)):
+            return f"{_shown(value)}; expected {self.expected}"
+        return "" if self.within(value) else self.outside(value)
+
+    def within(self, values: Any) -> Any:
+        """Whether numbers, one or an array, are in the column's range; NaN never is."""
+        return (self.low <= values) & (values <= LARGEST)
+
+    def outside(self, value: float) -> str:
+        if value < self.low:
+            return f"{value}; expected a number of at least {self.low:g}"
+        return f"{_shown(value)}; expected {self.expected} that is finite and at most 2**53"
+
+    def parse(self, text: str) -> Any:
+        """A field's value. Raises ValueError with what was found and expected."""
+        if text == "" and self.optional:
+            return None
+        if self.type is str:
+            return text
+        if self.type in (bool, Phase):
+            choices: dict[str, Any] = YES_NO if self.type is bool else PHASES
+            if text not in choices:
+                raise ValueError(f"{text[:80]!r}; expected {self.expected}")
+            return choices[text]
+        try:
+            value = self.type(text)
+        except ValueError:
+            raise ValueError(f"{text[:80]!r}; expected {self.expected}") from None
+        if not self.within(value):
+            raise ValueError(self.outside(value) if value < self.low else self.outside_text(text))
+        return value
+
+    def outside_text(self, text: str) -> str:
+        return f"{text[:80]!r}; expected {self.expected} that is finite and at most 2**53"
+
+    def parse_all(self, texts: Sequence[str]) -> np.ndarray:
+        """A column of numbers: int64, or float64 with NaN for empty fields. Raises ValueError if one cannot be read."""
+        dtype = np.float64 if self.type is float or self.optional else np.int64
+        if self.optional and "" in texts:
+            if not any(texts):
+                return np.full(len(texts), math.nan)
+            known = np.array([text != "" for text in texts])
+            values = np.full(len(texts), math.nan)
+            values[known] = self._numbers([text for text in texts if text], dtype)
+            return values
+        return self._numbers(texts, dtype)
+
+    def _numbers(self, texts: Sequence[str], dtype: type) -> np.ndarray:
+        values = np.array(texts, dtype=np.int64 if self.type is int else dtype)
+        if not np.all(self.within(values)):
+            raise ValueError("out of range")
+        return values.astype(dtype, copy=False)
+
+
+def _shown(value: object) -> str:
+    return repr(str(value)[:80])
+
+
+COLUMNS = (
+    "schema",
+    "run",
+    "attempt",
+    "platform",
+    "workload",
+    "variant",
+    "recipe",
+    "seed",
+    "replicas",
+    "devices",
+    "emulated",
+    "batch",
+    "precision",
+    "features",
+    "decoder",
+    "evaluation",
+    "code",
+    "phase",
+    "epoch",
+    "step",
+    "started_s",
+    "seconds",
+    "utterances",
+    "audio_s",
+    "input_s",
+    "tflop",
+    "loss",
+    *METRICS,
+    "down_s",
+)
+READABLE = {2: tuple(name for name in COLUMNS if name != "variant"), SCHEMA: COLUMNS}
+"""Schema -> its columns."""
+
+IDENTITY, OUTCOME = (tuple(f.name for f in fields(part)) for part in (Identity, Outcome))
+PHASES = {phase.value: phase for phase in Phase if phase is not Phase.DONE}
+PHASE_NAMES = " or ".join(PHASES)
+YES_NO = {"yes": True, "no": False}
+_COMMON = COLUMNS[: COLUMNS.index("phase")]  # the same in every row of an attempt
+VARYING = COLUMNS[len(_COMMON) :]
+_TYPES = {"int": int, "float": float, "str": str, "bool": bool, "Phase": Phase}
+_ANY_SIGN = ("schema", "seed", "loss")
+
+
+def _kind(name: str, annotation: str) -> Kind:
+    kind = _TYPES[annotation.removesuffix(" | None")]
+    low = 0 if kind in (int, float) and name not in _ANY_SIGN else -LARGEST
+    return Kind(kind, optional=annotation.endswith("| None"), low=low)
+
+
+KINDS = {f.name: _kind(f.name, str(f.type)) for f in fields(Row)}
+assert set(COLUMNS) == set(KINDS), set(COLUMNS) ^ set(KINDS)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def write_row(row: Row) -> str:
+    """A row as a line of the file, with its line break."""
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\n").writerow([to_text(getattr(row, column)) for column in COLUMNS])
+    return line.getvalue()
+
+
+def to_text(value: object) -> str:
+    """A value as it stands in a field."""
+    if value is None:
+        return ""
+    if isinstance(value, Phase):
+        return value.value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return repr(float(value)) if isinstance(value, float) else str(value)  # float(): NumPy's repr names its type
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """All rows of a journal as columns; `identity` is None where there is no row.
+
+    `columns` has "attempt" and every name of VARYING. "phase" is an array of phases' names, "attempt", "epoch" and
+    "step" are int64, all others float64 with NaN where a field is empty.
+    """
+
+    identity: Identity | None
+    columns: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Table:
+        rows = tuple(rows)
+        columns: dict[str, np.ndarray] = {"phase": np.array([row.phase.value for row in rows], dtype="U10")}
+        for name in ("attempt", *VARYING[1:]):
+            values = [getattr(row, name) for row in rows]
+            whole = KINDS[name].type is int and not KINDS[name].optional
+            columns[name] = np.array(values, dtype=np.int64 if whole else np.float64)
+        return cls(rows[0].identity if rows else None, columns)
+
+    def __len__(self) -> int:
+        return len(self.columns["phase"])
+
+    def row(self, number: int) -> Row:
+        row = object.__new__(Row)  # what __post_init__ asks for was checked for all rows at once
+        row.__dict__.update(vars(self.identity), schema=SCHEMA)
+        row.__dict__.update((name, _value(KINDS[name], values[number])) for name, values in self.columns.items())
+        return row
+
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(map(self.row, range(len(self))))
+
+
+def _value(kind: Kind, value: Any) -> Any:
+    if kind.type is Phase:
+        return PHASES[str(value)]
+    return None if value != value else kind.type(value)  # NaN differs from itself
+
+
+def read_table(source: str, text: str) -> Table:
+    """A journal's text as a table.
+
+    Raises:
+        JournalError: naming file, line, what was found and what was expected.
+    """
+    header, *lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    schema = _check_header(f"{source}:1", header)
+    parts = [line.rsplit(",", len(VARYING)) for line in lines]
+    problems = [_wrong_number_of_fields(parts, schema)]
+    if not problems[0]:
+        prefixes, *texts = zip(*parts, strict=True) if parts else ((), *[()] * len(VARYING))
+        commons, problem = _read_commons(prefixes, schema)
+        columns: dict[str, np.ndarray] = {"attempt": np.array([c["attempt"] for c in commons], dtype=np.int64)}
+        problems = [problem, _read_columns(texts, columns)]
+        if not any(problems):
+            problems = [_attempts_out_of_order(columns), _without_error_rates(columns), _back_in_time(columns)]
+    if found := [problem for problem in problems if problem]:
+        number, sentence = min(found)
+        raise JournalError(f"{source}:{number + 2}: {sentence}")  # line 1 is the header
+    identity = Identity(**{name: commons[0][name] for name in IDENTITY}) if commons else None
+    return Table(identity, columns)
+
+
+Problem = tuple[int, str] | None
+"""The first row (0 is the one below the header) that has a fault, and a sentence about it."""
+
+
+def _first(values: Sequence[Any], fault: Callable[[Any], str]) -> Problem:
+    return next(((n, sentence) for n, value in enumerate(values) if (sentence := fault(value))), None)
+
+
+def _check_header(where: str, line: str) -> int:
+    """The schema of a file with this header. Raises JournalError for any other."""
+    values = line.split(",")
+    for schema, columns in READABLE.items():
+        if values == list(columns):
+            return schema
+    wrong = next(
+        (i for i, (a, b) in enumerate(zip(values, COLUMNS, strict=False)) if a != b), min(len(values), len(COLUMNS))
+    )
+    found = repr(values[wrong][:80]) if wrong < len(values) else "nothing"
+    expected = repr(COLUMNS[wrong]) if wrong < len(COLUMNS) else "nothing"
+    raise JournalError(
+        f"{where}: column {wrong + 1} of the header is {found}; expected {expected}, as in a run's CSV file of "
+        f"schema {SCHEMA}; one of another schema is read by the version that wrote it"
+    )
+
+
+def _wrong_number_of_fields(parts: Sequence[list[str]], schema: int) -> Problem:
+    """The first line that has not as many fields as its schema; `parts` are its prefix and the varying fields."""
+    expected, length = len(READABLE[schema]), len(VARYING) + 1
+    right = {prefix for prefix in {part[0] for part in parts} if _fields(prefix) == expected - len(VARYING)}
+
+    def fault(part: list[str]) -> str:
+        if len(part) == length and part[0] in right:
+            return ""
+        return f"{_fields(','.join(part))} fields; expected {expected} (a line cut short?)"
+
+    return _first(parts, fault)
+
+
+def _fields(text: str) -> int:
+    return len(next(csv.reader([text]), [])) if '"' in text or not text else text.count(",") + 1
+
+
+def _read_commons(prefixes: Sequence[str], schema: int) -> tuple[list[dict[str, Any]], Problem]:
+    """What every row has in common with others: parsed once, and compared with the row above."""
+    known: dict[str, dict[str, Any]] = {}
+    for prefix in dict.fromkeys(prefixes):
+        try:
+            known[prefix] = _read_common(prefix, schema)
+        except ValueError as error:
+            return [], (prefixes.index(prefix), str(error))
+        first = known[prefixes[0]]
+        for name in IDENTITY:
+            if known[prefix][name] != first[name]:
+                sentence = f"{name} is {known[prefix][name]!r}, but {first[name]!r} above; expected one run a file"
+                return [], (prefixes.index(prefix), sentence)
+    return [known[prefix] for prefix in prefixes], None
+
+
+def _read_common(prefix: str, schema: int) -> dict[str, Any]:
+    try:
+        texts = dict(zip(READABLE[schema], next(csv.reader([prefix])), strict=False))
+    except csv.Error as error:
+        raise ValueError(f"not CSV ({error})") from None
+    texts.setdefault("variant", texts["workload"].partition("+")[2])
+    if schema < SCHEMA:
+        texts["workload"] = texts["workload"].partition("+")[0]
+    found: dict[str, Any] = {}
+    for name in _COMMON:
+        try:
+            found[name] = KINDS[name].parse(texts[name])
+        except ValueError as error:
+            raise ValueError(f"{name} is {error}") from None
+        if problem := KINDS[name].problem(found[name]):
+            raise ValueError(f"{name} is {problem}")
+    if found["schema"] != schema:
+        raise ValueError(f"schema is {found['schema']}; expected {schema}: read it with the version that wrote it")
+    return found
+
+
+def _read_columns(texts: Sequence[Sequence[str]], columns: dict[str, np.ndarray]) -> Problem:
+    """Fill in the columns; the first row with a value that cannot be."""
+    problems = []
+    for name, column in zip(VARYING, texts, strict=True):
+        kind = KINDS[name]
+        try:
+            if kind.type is Phase:
+                if not PHASES.keys() >= set(column):
+                    raise ValueError
+                columns[name] = np.array(column, dtype="U10")
+            else:
+                columns[name] = kind.parse_all(column)
+        except (ValueError, OverflowError):
+            problems.append(_first(column, lambda text, name=name, kind=kind: _fault(name, kind, text)))
+    return min(filter(None, problems), default=None)
+
+
+def _fault(name: str, kind: Kind, text: str) -> str:
+    try:
+        kind.parse(text)
+    except ValueError as error:
+        return NO_ROW_FOR_DONE if text == Phase.DONE.value else f"{name} is {error}"
+    return ""
+
+
+def _attempts_out_of_order(columns: dict[str, np.ndarray]) -> Problem:
+    attempts = columns["attempt"]
+    for number in np.flatnonzero(np.diff(attempts) < 0)[:1]:
+        found, above = attempts[number + 1], attempts[number]
+        return int(number) + 1, f"attempt is {found}, but {above} above; expected attempts in order"
+    return None
+
+
+def _without_error_rates(columns: dict[str, np.ndarray]) -> Problem:
+    no_rates = np.isnan(columns["wer"]) | np.isnan(columns["cer"])
+    wrong = np.flatnonzero((columns["phase"] == Phase.EVALUATE.value) & no_rates)
+    return (int(wrong[0]), NO_ERROR_RATES) if len(wrong) else None
+
+
+def _back_in_time(columns: dict[str, np.ndarray]) -> Problem:
+    """A row that begins before one above it ended; an evaluation may overlap training."""
+    started_s = columns["started_s"]
+    if not len(started_s):
+        return None
+    ended_s = np.concatenate([[0.0], np.maximum.accumulate(started_s + columns["seconds"])[:-1]])
+    early = (started_s < ended_s - CLOCK_TOLERANCE_S) & (columns["phase"] != Phase.EVALUATE.value)
+    for number in np.flatnonzero(early)[:1]:
+        sentence = (
+            f"started_s is {started_s[number]}, before the row above ended ({ended_s[number]:.6f}); expected time to "
+            f"run forwards"
+        )
+        return int(number), sentence
+    return None

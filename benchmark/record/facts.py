@@ -1,0 +1,285 @@
+"""run.json: how a run was made. Code, platform, workload, plan, data, devices, versions; written and read here.
+
+    facts = Facts.of(created=..., platform=platform, workload=workload, plan=plan, ...)
+    write_facts(folder, facts)                  # once, before the first row of the journal; never overwritten
+
+    facts = read_facts(folder)                  # None where there is no run.json
+    facts.platform.price, facts.workload.targets, facts.plan.window, facts.host.logical_cores
+
+A part comes back as the object it was. Keys that this version does not know stay in `content`; keys that an older
+version did not write are None. What could not be found out is None; `unavailable` has the reasons, sensor by sensor.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from benchmark.record.phases import Plan
+from benchmark.workloads import Workload
+from platforms import LARGEST, Platform
+
+NAME = "run.json"
+SCHEMA = 3
+READABLE = (2, SCHEMA)
+"""3 has a workload's variant as a field; up to 2 it was glued onto the name ("mini+specaugment")."""
+
+Part = TypeVar("Part")
+
+
+class FactsError(ValueError):
+    """A run.json that cannot be used; the message names file and part, what was found and the way out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """The suite's version; the commit is None for an installed package."""
+
+    version: str | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """The features that were learnt: their folder, their manifest's digest and settings, and what was left out."""
+
+    folder: str | None = None
+    manifest_sha256: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    left_out: int | None = None  # utterances
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderFacts:
+    """How evaluations were decoded."""
+
+    label: str | None = None
+    language_model: str | None = None
+    language_model_sha256: str | None = None
+    lm_weight: float | None = None
+    word_bonus: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevicesUsed:
+    """What trained: a name a replica, and how gradients were combined in fact."""
+
+    names: tuple[str, ...] = ()
+    replicas: int = 1
+    emulated: bool = False
+    reduction: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """The machine and its system."""
+
+    cpu: str | None = None
+    logical_cores: int | None = None
+    python: str | None = None
+    system: str | None = None
+    nvidia_driver: str | None = None
+
+    @property
+    def cores(self) -> float | None:
+        """The logical cores, None also where what was recorded is no count."""
+        known = isinstance(self.logical_cores, int | float) and 0 < self.logical_cores <= LARGEST
+        return float(self.logical_cores) if known else None
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """The content of a run.json; a part is read, and raises FactsError, when it is asked for."""
+
+    content: Mapping[str, Any]
+    path: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        created: datetime,
+        code: Code,
+        platform: Platform,
+        workload: Workload,
+        plan: Plan,
+        seed: int,
+        features: Features,
+        decoder: DecoderFacts,
+        preparation_s: float,
+        devices: DevicesUsed,
+        kernels: Mapping[str, str],
+        host: Host,
+        versions: Mapping[str, str | None],
+        cuda: str | None = None,
+        cudnn: str | None = None,
+        unavailable: Mapping[str, str],
+    ) -> Facts:
+        """The facts of a run that is about to begin."""
+        parts = {name: value for name, value in locals().items() if name != "cls"}
+        content: dict[str, Any] = {"schema": SCHEMA}
+        for name, value in parts.items():
+            content[name] = _plain(value)
+        return cls(json.loads(json.dumps(content)))
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def created(self) -> datetime:
+        """When the run began, with its time zone; to the second."""
+        found = self.content.get("created")
+        try:
+            created = datetime.fromisoformat(found)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            created = None
+        if created is None or created.tzinfo is None:
+            raise self._error(f'created is {found!r}; expected a time with its zone, such as "2026-01-31T12:00+00:00"')
+        return created
+
+    @property
+    def platform(self) -> Platform:
+        return self._made("platform", lambda value: Platform.from_dict(value))
+
+    @property
+    def workload(self) -> Workload:
+        return self._made("workload", _workload)
+
+    @property
+    def plan(self) -> Plan:
+        return self._made("plan", _plan)
+
+    @property
+    def targets(self) -> Mapping[str, tuple[float, ...]]:
+        """Metric -> levels in percent that the run aimed at; empty where the plan has none."""
+        return self._made("plan", lambda value: _targets(value["targets"]))
+
+    @property
+    def features(self) -> Features:
+        return self._made("features", lambda value: _known(Features, value))
+
+    @property
+    def decoder(self) -> DecoderFacts:
+        return self._made("decoder", lambda value: _known(DecoderFacts, value))
+
+    @property
+    def devices(self) -> DevicesUsed:
+        return self._made("devices", _devices)
+
+    @property
+    def code(self) -> Code:
+        return self._made("code", lambda value: _known(Code, value))
+
+    @property
+    def host(self) -> Host:
+        return self._made("host", lambda value: _known(Host, value))
+
+    @property
+    def preparation_s(self) -> float | None:
+        value = self.content.get("preparation_s")
+        return float(value) if isinstance(value, int | float) else None
+
+    @property
+    def unavailable(self) -> dict[str, str]:
+        """Sensor -> why it could not be read."""
+        found = self.content.get("unavailable")
+        return {str(name): str(why) for name, why in found.items()} if isinstance(found, Mapping) else {}
+
+    def _made(self, name: str, make: Any) -> Any:
+        try:
+            return make(self.content[name])
+        except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+            what = f"no {error}" if isinstance(error, KeyError) else str(error)[:200]
+            raise self._error(f"its {name} cannot be used ({what}); expected what a run of this version wrote") from None
+
+    def _error(self, what: str) -> FactsError:
+        return FactsError(f"{self.path or NAME}: {what}: mend it, or move it away")
+
+
+def write_facts(folder: Path, facts: Facts, *, attempt: int = 1) -> None:
+    """Write run.json, which is never overwritten (FileExistsError), or run-attempt-2.json and so on.
+
+    A run-attempt file of the same attempt is of a process that ended before its first row, and is replaced.
+    """
+    name, mode = (NAME, "x") if attempt == 1 else (f"run-attempt-{attempt}.json", "w")
+    with (folder / name).open(mode, encoding="utf-8") as file:
+        json.dump(facts.content, file, indent=1)
+
+
+def read_facts(folder: Path) -> Facts | None:
+    """Read the run.json of a run's folder; None where there is none.
+
+    Raises:
+        FactsError: it cannot be read, is no JSON object, holds a number that is not finite, or is of another schema.
+    """
+    path = folder / NAME
+    try:
+        content = json.loads(path.read_bytes(), parse_constant=_finite, parse_float=_finite)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise FactsError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise FactsError(
+            f"{path}: not JSON ({str(error)[:200]}); expected what the run wrote: mend it, or move it away"
+        ) from None
+    schema = content.get("schema") if isinstance(content, dict) else content
+    if schema not in READABLE or isinstance(schema, bool | float):
+        raise FactsError(
+            f"{path}: schema is {str(schema)[:80]!r}; expected {SCHEMA}: read it with the version that wrote it, or "
+            f"move it away"
+        )
+    return Facts(content, path)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is not finite")
+    return number
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Platform | Workload):
+        return value.to_dict()
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _known(kind: type[Part], value: Mapping[str, Any]) -> Part:
+    """A part from what is known of it: keys of a later version are passed over, missing ones have their default."""
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: found for name, found in dict(value).items() if name in names})
+
+
+def _workload(value: Mapping[str, Any]) -> Workload:
+    if "variant" not in value:
+        name, _, variant = value["name"].partition("+")
+        value = {**value, "name": name, "variant": variant}
+    names = {f.name for f in fields(Workload)}
+    return Workload.from_dict({name: found for name, found in value.items() if name in names})
+
+
+def _plan(value: Mapping[str, Any]) -> Plan:
+    plan = _known(Plan, {**value, "targets": _targets(value["targets"])})
+    return plan
+
+
+def _targets(value: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    targets = {metric: tuple(float(level) for level in levels) for metric, levels in value.items()}
+    if wrong := [level for levels in targets.values() for level in levels if not 0 <= level < math.inf]:
+        raise ValueError(f"{wrong[0]} is no error rate in percent")
+    return targets
+
+
+def _devices(value: Mapping[str, Any]) -> DevicesUsed:
+    devices = _known(DevicesUsed, {**value, "names": tuple(value.get("names", ()))})
+    if type(devices.replicas) is not int or devices.replicas < 1:
+        raise ValueError(f"replicas is {devices.replicas!r}; expected a whole number from 1")
+    return devices

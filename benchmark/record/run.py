@@ -1,0 +1,70 @@
+"""A run on disk in one object: its record, how it was made, how it ended, how busy the machine was.
+
+    run = read_run("results/RUN.csv")           # JournalError; or run_of("results/RUN"), from its folder
+    run.record.seconds_per_epoch, run.facts.platform.price, run.end, run.usage().energy().wh
+
+Only the journal is read at once. The rest is read when it is asked for, and may be missing: a journal alone is enough
+to be judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from benchmark.record.columns import Identity, JournalError
+from benchmark.record.facts import Facts, read_facts
+from benchmark.record.folder import End, folder_of, read_end
+from benchmark.record.history import RunRecord
+from benchmark.record.journal import read
+from benchmark.record.sentences import Heard, last_evaluation
+from benchmark.record.usage import NAME as USAGE_NAME
+from benchmark.record.usage import Usage, read_usage
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run; `facts` and `end` are None where its folder does not have them."""
+
+    record: RunRecord
+
+    @property
+    def source(self) -> str:
+        """The journal's path as it was given; empty for a record made by hand."""
+        return self.record.source
+
+    @property
+    def identity(self) -> Identity:
+        """Raises JournalError for a run that has no row yet."""
+        if self.record.identity is None:
+            raise JournalError(f"{self.source}: no rows below the header; expected a run that began: leave it out")
+        return self.record.identity
+
+    @property
+    def folder(self) -> Path | None:
+        """The run's folder, which may not be there; None for a record made by hand."""
+        return folder_of(self.source) if self.source else None
+
+    @cached_property
+    def facts(self) -> Facts | None:
+        """run.json. Raises FactsError where it cannot be used."""
+        return read_facts(self.folder) if self.folder else None
+
+    @cached_property
+    def end(self) -> End | None:
+        return read_end(self.folder) if self.folder else None
+
+    def usage(self) -> Usage | None:
+        """utilisation.csv; None where there is none. Raises UsageError or OSError where it cannot be used."""
+        path = self.folder / USAGE_NAME if self.folder else None
+        return read_usage(path) if path and path.is_file() else None
+
+    def heard(self) -> Heard | None:
+        """The sentences of the last evaluation."""
+        return last_evaluation(self.folder) if self.folder else None
+
+
+def read_run(path: str | Path) -> Run:
+    """Read a run from its journal. Raises JournalError."""
+    return Run(read(path))

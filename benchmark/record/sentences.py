@@ -1,0 +1,115 @@
+"""sentences.jsonl: what was said and what the model understood, one JSON object a line; sentences.txt for people.
+
+    with SentenceLog(folder) as log:
+        log.write(Heard(phase="evaluate", epoch=3, step=900, wer=41.2, cer=20.1, examples=(...)))
+    heard = last_evaluation(folder)             # Heard, or None
+
+Every evaluation writes its worst, median and best utterances, every generation the sentences it showed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+NAME, NAME_FOR_PEOPLE = "sentences.jsonl", "sentences.txt"
+TAIL_BYTES = 2**20  # of a long run's file: the last evaluation is at its end
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One utterance. `rank` is worst, median or best among an evaluation's, and empty for a generated sentence."""
+
+    id: str
+    reference: str
+    hypothesis: str
+    rank: str = ""
+    word_edits: int | None = None
+    words: int | None = None
+    character_edits: int | None = None
+    characters: int | None = None
+
+    @property
+    def counts(self) -> str:
+        """The errors in words; empty where they were not counted."""
+        if self.words is None:
+            return ""
+        return (
+            f"{self.word_edits} of {self.words} words wrong, {self.character_edits} of {self.characters} characters"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What one evaluation or generation understood; rates in percent, of all utterances."""
+
+    phase: str
+    epoch: int
+    step: int
+    wer: float | None = None
+    cer: float | None = None
+    examples: tuple[Example, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """The moment and the error rates in words."""
+        rates = "" if self.wer is None else f", WER {self.wer:.2f}%, CER {self.cer:.2f}%"
+        return f"epoch {self.epoch}, batch {self.step}{rates}"
+
+
+class SentenceLog(AbstractContextManager["SentenceLog"]):
+    """Appends to both files of a run's folder and flushes each entry."""
+
+    def __init__(self, folder: Path) -> None:
+        self._stack = ExitStack()
+        self._lines = self._stack.enter_context((folder / NAME).open("a", encoding="utf-8"))
+        self._text = self._stack.enter_context((folder / NAME_FOR_PEOPLE).open("a", encoding="utf-8"))
+
+    def write(self, heard: Heard) -> None:
+        self._lines.write(json.dumps(asdict(heard), ensure_ascii=False) + "\n")
+        self._lines.flush()
+        self._text.write(for_people(heard))
+        self._text.flush()
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+
+def for_people(heard: Heard) -> str:
+    """The lines of sentences.txt."""
+    rates = "" if heard.wer is None else f" WER {heard.wer:.2f}% CER {heard.cer:.2f}%"
+    return f"{heard.phase} epoch {heard.epoch} batch {heard.step}{rates}\n{describe(heard.examples)}"
+
+
+def describe(examples: Iterable[Example]) -> str:
+    """Utterances in words, three lines each."""
+    return "".join(
+        f"  {' '.join(filter(None, (e.rank, e.id)))}{': ' * bool(e.counts)}{e.counts}\n"
+        f"    reference   {e.reference}\n    hypothesis  {e.hypothesis}\n"
+        for e in examples
+    )
+
+
+def last_evaluation(folder: Path) -> Heard | None:
+    """What the last evaluation of a run understood; None where no line of its file says. Damaged lines are skipped."""
+    try:
+        with (folder / NAME).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+            lines = file.read().decode("utf-8", errors="replace").split("\n")
+    except OSError:
+        return None
+    return next((heard for line in reversed(lines) if (heard := _read(line)) and heard.phase == "evaluate"), None)
+
+
+def _read(line: str) -> Heard | None:
+    try:
+        found = json.loads(line)
+        heard = Heard(**{**found, "examples": tuple(Example(**example) for example in found["examples"])})
+        heard.heading, [example.counts for example in heard.examples]
+        texts = [text for e in heard.examples for text in (e.id, e.rank, e.reference, e.hypothesis)]
+        return heard if all(isinstance(text, str) for text in texts) else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None

@@ -1,0 +1,177 @@
+"""utilisation.csv: how busy the machine was, sampled ten times a second; its columns, its summary, one energy.
+
+    usage = read_usage(folder / "utilisation.csv")
+    usage.summary(start_s=60).process_cpu_percent_mean, usage.energy().wh, usage.mean_power_w(gpus=2)
+    usage.samples                               # pandas, a row a sample
+
+One header, one row per sample, appended; a resumed run goes on in the same file:
+
+    seconds              since model creation began, on the run's clock
+    process_cpu_percent  the run's process and all below it, less the sampler; 100 = one core busy. The kernel
+                         counts ticks of 10 ms: a sample at 10 Hz moves in steps of 10, means do not
+    process_memory_mib   resident memory of the same processes; what they share counts once in each
+    host_cpu_percent     of all cores, 0 to 100
+    host_memory_mib      what no new process could have: total less available
+    gpu{i}_{sensor}      GPU_SENSORS below, for every GPU of the machine, in NVML's order
+
+What could not be read is an empty field, never 0. `benchmark.run.sampler` writes the file. pandas is imported where it
+is needed: the sampler must start at once and stay small.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from platforms import LARGEST
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+NAME = "utilisation.csv"
+HOST_SENSORS = ("process_cpu_percent", "process_memory_mib", "host_cpu_percent", "host_memory_mib")
+GPU_SENSORS = (
+    "util_percent",
+    "memory_mib",
+    "power_w",
+    "temperature_c",
+    "sm_clock_mhz",
+    "memory_clock_mhz",
+    "pcie_gen",
+    "pcie_width",
+)
+GPU_COLUMN = re.compile(r"(gpu\d+)_util_percent")
+LONGEST_STEP = 10  # usual steps; a longer one is a pause between attempts, and nobody knows its power
+
+
+class UsageError(ValueError):
+    """A utilisation.csv that cannot be used; the message names it, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class GpuSummary:
+    """One GPU over a stretch of a run; None where a sensor was never read."""
+
+    util_percent_mean: float | None
+    power_w_mean: float | None
+    memory_mib_max: float | None
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy in Wh of some GPUs together, over the seconds that it covers; None where no power was read."""
+
+    wh: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A stretch of a run; None where a sensor was never read. energy_wh is of all GPUs together, over energy_s."""
+
+    samples: int
+    process_cpu_percent_mean: float | None
+    host_cpu_percent_mean: float | None
+    process_memory_mib_max: float | None
+    gpus: tuple[GpuSummary, ...]
+    energy_wh: float | None
+    energy_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class Usage:
+    """All samples of a run, in the order of the file."""
+
+    samples: DataFrame
+
+    @property
+    def gpus(self) -> list[str]:
+        """The GPUs that have columns: "gpu0", "gpu1" and so on."""
+        return [match[1] for column in self.samples if (match := GPU_COLUMN.fullmatch(str(column)))]
+
+    def summary(self, *, start_s: float = 0, end_s: float | None = None) -> Summary:
+        """Summarise the samples with start_s <= seconds <= end_s; without end_s, to the end of the file."""
+        rows = self._between(start_s, end_s)
+        energy = self.energy(start_s=start_s, end_s=end_s)
+        return Summary(
+            samples=len(rows),
+            process_cpu_percent_mean=_statistic(rows, "process_cpu_percent", "mean"),
+            host_cpu_percent_mean=_statistic(rows, "host_cpu_percent", "mean"),
+            process_memory_mib_max=_statistic(rows, "process_memory_mib", "max"),
+            gpus=tuple(
+                GpuSummary(
+                    util_percent_mean=_statistic(rows, f"{gpu}_util_percent", "mean"),
+                    power_w_mean=_statistic(rows, f"{gpu}_power_w", "mean"),
+                    memory_mib_max=_statistic(rows, f"{gpu}_memory_mib", "max"),
+                )
+                for gpu in self.gpus
+            ),
+            energy_wh=energy.wh,
+            energy_s=energy.seconds,
+        )
+
+    def energy(self, *, gpus: int | None = None, start_s: float = 0, end_s: float | None = None) -> Energy:
+        """Integrate power over time by trapezoids, for the first `gpus` GPUs together (default: all).
+
+        Only stretches between samples in which the power of every one of them was read count.
+        """
+        rows = self._between(start_s, end_s)
+        power_w = rows.reindex(columns=[f"{gpu}_power_w" for gpu in self.gpus[:gpus]])
+        power_w = power_w.where((power_w >= 0) & (power_w <= LARGEST))
+        total_w: Series = power_w.sum(axis=1, skipna=False, min_count=1).dropna()  # min_count: no GPU is not 0 W
+        step_s = rows.loc[total_w.index, "seconds"].diff()
+        counted = (step_s > 0) & (step_s <= self._longest_step_s)  # a resumed run may go back in time: step_s < 0
+        energy_j = ((total_w + total_w.shift()) / 2 * step_s)[counted].sum()
+        return Energy(float(energy_j) / 3600 if counted.any() else None, float(step_s[counted].sum()))
+
+    def mean_power_w(self, *, gpus: int) -> float | None:
+        """Mean power over time of the first `gpus` GPUs together; None where it was not measured.
+
+        The first ones are taken to be those that the run used: the machine's other GPUs are idle.
+        """
+        energy = self.energy(gpus=gpus)
+        if energy.wh is None or len(self.gpus) < 1:
+            return None
+        return energy.wh * 3600 / energy.seconds
+
+    def _between(self, start_s: float, end_s: float | None) -> DataFrame:
+        return self.samples[self.samples["seconds"].between(start_s, math.inf if end_s is None else end_s)]
+
+    @cached_property
+    def _longest_step_s(self) -> float:
+        step_s = self.samples["seconds"].diff()
+        return LONGEST_STEP * float(step_s[step_s > 0].median())
+
+
+def read_usage(path: str | Path) -> Usage:
+    """Read a run's utilisation.csv.
+
+    Raises:
+        UsageError: it is no table of numbers with a column of seconds.
+        OSError: it cannot be read.
+    """
+    import pandas
+
+    try:
+        samples = pandas.read_csv(path, dtype=float)
+    except ValueError as error:
+        why = (str(error).strip() or "not a table").splitlines()[0][:200]
+        raise UsageError(f"{path}: {why}; expected a header and numbers; delete what is none") from None
+    if "seconds" not in samples:
+        found = str(list(samples))[:200]
+        raise UsageError(f"{path}: found the columns {found}, expected 'seconds' first; another file?")
+    return Usage(samples)
+
+
+def summarise(path: str | Path, *, start_s: float = 0, end_s: float | None = None) -> Summary:
+    """Read a run's utilisation.csv and summarise a stretch of it. Raises as `read_usage` does."""
+    return read_usage(path).summary(start_s=start_s, end_s=end_s)
+
+
+def _statistic(rows: DataFrame, column: str, name: str) -> float | None:
+    value = rows[column].agg(name) if column in rows else math.nan  # pandas leaves empty fields out
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,168 @@
+"""Where a run stands, and what comes next: a pure state machine over the journal's rows.
+
+    progress = Progress.of(journal.earlier.rows, attempt=journal.attempt, window=plan.window)
+    while (phase := next_phase(progress, plan)) is not Phase.DONE:
+        ...
+        progress = progress.after(row)
+
+`next_phase` is total: the rows decide, so replaying a journal resumes a run. `Progress` is a fold over them and costs
+the same for the last row of a long run as for the first.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from benchmark.record.columns import METRICS, Row
+from benchmark.record.phases import Phase, Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """The state of a run under way.
+
+    `step` counts the batches trained and `epoch` is that of the last one; `generated_step` and `saved_step` are the
+    batches after which sentences were generated and a checkpoint was saved last. `swapped` says that the evaluation
+    model is in memory, not the training model. `recent` are the last `window` evaluations, one an epoch, and
+    `lowest` has, for each metric, the lowest median over so many. `earlier` are the rows of previous attempts, until
+    creation says after which batch this attempt goes on: what they did beyond it is then undone.
+    """
+
+    window: int = 3
+    attempt: int = 1
+    created: bool = False
+    swapped: bool = False
+    step: int = 0
+    epoch: int = 0
+    ended_s: float = 0.0
+    generated_step: int = 0
+    saved_step: int = 0
+    recent: tuple[Row, ...] = ()
+    lowest: Mapping[str, float] = field(default_factory=dict)
+    best_evaluation: Row | None = None  # with the lowest word error rate, the first of equals
+    last_trained: Row | None = None
+    earlier: tuple[Row, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Iterable[Row] = (), *, attempt: int = 0, window: int = 3) -> Progress:
+        """Where the rows of a journal lead, seen from an attempt (default: the last one that has a row)."""
+        progress, so_far = cls(window=window), []
+        for row in rows:
+            if row.attempt > progress.attempt:
+                progress = progress._begin(row.attempt, so_far)
+            progress = progress.after(row)
+            so_far.append(row)
+        return progress if attempt <= progress.attempt else progress._begin(attempt, so_far)
+
+    def _begin(self, attempt: int, earlier: Iterable[Row]) -> Progress:
+        return replace(self, attempt=attempt, created=False, swapped=False, earlier=tuple(earlier))
+
+    @property
+    def last_evaluation(self) -> Row | None:
+        return self.recent[-1] if self.recent else None
+
+    @property
+    def evaluated_epoch(self) -> int:
+        """The last epoch that has an evaluation."""
+        return self.recent[-1].epoch if self.recent else 0
+
+    def after(self, row: Row) -> Progress:
+        """Where the run stands after one more row of this attempt."""
+        if self.earlier:
+            return self._undone(row).after(row)
+        changes: dict[str, object] = {"ended_s": max(self.ended_s, row.ended_s)}
+        if row.phase is Phase.EVALUATE:
+            changes |= self._evaluated(row)
+        else:  # an overlapping evaluation is of earlier weights: the others say where training stands
+            changes |= {"step": row.step, "epoch": row.epoch}
+        if row.phase is Phase.CREATE:
+            changes |= {"created": True, "swapped": False}
+        elif row.phase is Phase.TRAIN:
+            changes["last_trained"] = row
+        elif row.phase is Phase.GENERATE:
+            changes["generated_step"] = max(self.generated_step, row.step)
+        elif row.phase is Phase.CHECKPOINT:
+            changes["saved_step"] = max(self.saved_step, row.step)
+        elif row.phase is Phase.SWAP:
+            changes["swapped"] = not self.swapped
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def _undone(self, row: Row) -> Progress:
+        """What holds of earlier attempts, where this one begins with a row: what they did after its step is lost."""
+        kept = row.step - (row.phase is Phase.TRAIN)
+        standing: list[Row] = []
+        for earlier in self.earlier:
+            if standing and earlier.attempt > standing[-1].attempt:
+                before = earlier.step - (earlier.phase is Phase.TRAIN)
+                standing = [one for one in standing if one.step <= before]
+            standing.append(earlier)
+        progress = Progress(window=self.window)
+        for one in standing:
+            if one.step <= kept:
+                progress = progress.after(one)
+        return replace(progress, attempt=self.attempt, created=False, swapped=False, ended_s=self.ended_s)
+
+    def _evaluated(self, row: Row) -> dict[str, object]:
+        if row.epoch <= self.evaluated_epoch:
+            return {}
+        recent = (*self.recent, row)[-self.window :]
+        lowest = dict(self.lowest)
+        for metric in METRICS:
+            if (median := median_error(recent, metric, self.window)) is not None:
+                lowest[metric] = min(median, lowest.get(metric, median))
+        best = self.best_evaluation
+        better = best is None or (row.wer is not None and best.wer is not None and row.wer < best.wer)
+        return {"recent": recent, "lowest": lowest, "best_evaluation": row if better else best}
+
+
+def median_error(evaluations: tuple[Row, ...], metric: str, window: int) -> float | None:
+    """The median error of `window` evaluations of epochs in a row; None if there are fewer, or one is not known."""
+    errors = [getattr(row, metric) for row in evaluations]
+    if len(errors) < window or None in errors or evaluations[-1].epoch - evaluations[0].epoch != window - 1:
+        return None
+    return statistics.median(errors)
+
+
+def next_phase(progress: Progress, plan: Plan, *, evaluating: int = 0) -> Phase:
+    """What comes next. Generation and the checkpoint due at the end of an epoch come before its evaluation.
+
+    `evaluating` is the epoch whose evaluation is under way in the background, if any. EVALUATE then means to wait
+    for it: at the end of the run, or when the next epoch is to be evaluated.
+    """
+    if not progress.created:
+        return Phase.CREATE
+    if _due(progress.step, progress.generated_step, plan.generate_every):
+        return Phase.GENERATE
+    epochs = progress.step // plan.batches_per_epoch
+    epoch_is_over = progress.step > 0 and progress.step % plan.batches_per_epoch == 0
+    if _due(progress.step, progress.saved_step, plan.batches_per_epoch if epoch_is_over else plan.checkpoint_every):
+        return Phase.CHECKPOINT
+    if epoch_is_over and epochs > max(progress.evaluated_epoch, evaluating):
+        return Phase.SWAP if plan.evaluation == "swap" and not progress.swapped else Phase.EVALUATE
+    over = is_over(progress, plan)
+    if evaluating and (epochs >= plan.max_epochs or over):
+        return Phase.EVALUATE
+    if over:
+        return Phase.CHECKPOINT if progress.saved_step < progress.step else Phase.DONE
+    return Phase.SWAP if plan.evaluation == "swap" and progress.swapped else Phase.TRAIN
+
+
+def is_over(progress: Progress, plan: Plan) -> bool:
+    """Whether all targets are reached, or the limit of epochs or seconds."""
+    targets = [(metric, level) for metric, levels in plan.targets.items() for level in levels]
+    reached = bool(targets) and all(progress.lowest.get(metric, float("inf")) <= level for metric, level in targets)
+    return reached or progress.evaluated_epoch >= plan.max_epochs or progress.ended_s >= plan.max_seconds
+
+
+def segment_batches(progress: Progress, plan: Plan) -> int:
+    """How many batches the next train row covers: up to the next event, at most `plan.segment`."""
+    to_event = min(
+        every - progress.step % every for every in (plan.generate_every, plan.checkpoint_every, plan.batches_per_epoch)
+    )
+    return min(plan.segment, to_event)
+
+
+def _due(step: int, last: int, every: int) -> bool:
+    return step > last and step % every == 0
