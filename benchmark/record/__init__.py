@@ -1,18 +1,18 @@
 """One run on disk: what it did, how it was made, how it ended, how busy the machine was.
 
-    run = read_run("results/RUN.csv")
-    run.record.time_to_accuracy_s("wer", 22.0), run.facts.platform.price, run.usage().energy().wh
+run = read_run("results/RUN.csv")
+run.record.time_to_accuracy_s("wer", 22.0), run.facts.platform.price, run.usage().energy().wh
 
-    phases.py      what a machine can be doing, and a plan of when it should
-    clocks.py      the one clock of a run
-    columns.py     the journal's format: columns, parsing, version
-    journal.py     the journal, written, resumed and read
-    history.py     what follows from its rows: clocks, evaluations, time to accuracy, throughput
-    facts.py       run.json: how the run was made
-    usage.py       utilisation.csv, and its energy
-    sentences.py   sentences.jsonl: what the model understood
-    folder.py      the run's folder: lock, heartbeat, end.json
-    run.py         all of it in one object
+phases.py      what a machine can be doing, and a plan of when it should
+clocks.py      the one clock of a run
+columns.py     the journal's format: columns, parsing, version
+journal.py     the journal, written, resumed and read
+history.py     what follows from its rows: clocks, evaluations, time to accuracy, throughput
+facts.py       run.json: how the run was made
+usage.py       utilisation.csv, and its energy
+sentences.py   sentences.jsonl: what the model understood
+folder.py      the run's folder: lock, heartbeat, end.json
+run.py         all of it in one object
 """
 
 from benchmark.record.columns import METRICS, POOLED, JournalError, Row

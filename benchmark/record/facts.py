@@ -196,7 +196,9 @@ class Facts:
             return make(self.content[name])
         except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)[:200]
-            raise self._error(f"its {name} cannot be used ({what}); expected what a run of this version wrote") from None
+            raise self._error(
+                f"its {name} cannot be used ({what}); expected what a run of this version wrote"
+            ) from None
 
     def _error(self, what: str) -> FactsError:
         return FactsError(f"{self.path or NAME}: {what}: mend it, or move it away")

@@ -130,7 +130,9 @@ class RunRecord:
     def _evaluated(self) -> np.ndarray:
         """Where the evaluate rows are, one an epoch, in order of epochs; int [epochs]."""
         numbers = np.flatnonzero(self._stands & self._are(Phase.EVALUATE))
-        latest = {int(self.table.columns["epoch"][n]): n for n in numbers}  # a later attempt's replaces an earlier one's
+        latest = {
+            int(self.table.columns["epoch"][n]): n for n in numbers
+        }  # a later attempt's replaces an earlier one's
         return np.array([latest[epoch] for epoch in sorted(latest)], dtype=np.int64)
 
     @cached_property

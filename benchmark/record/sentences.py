@@ -37,9 +37,7 @@ class Example:
         """The errors in words; empty where they were not counted."""
         if self.words is None:
             return ""
-        return (
-            f"{self.word_edits} of {self.words} words wrong, {self.character_edits} of {self.characters} characters"
-        )
+        return f"{self.word_edits} of {self.words} words wrong, {self.character_edits} of {self.characters} characters"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ One header, one row per sample, appended; a resumed run goes on in the same file
     process_memory_mib   resident memory of the same processes; what they share counts once in each
     host_cpu_percent     of all cores, 0 to 100
     host_memory_mib      what no new process could have: total less available
-    gpu{i}_{sensor}      GPU_SENSORS below, for every GPU of the machine, in NVML's order
+    gpu{i}_{sensor}      for every GPU of the machine, in NVML's order: util_percent, memory_mib, power_w,
+                         temperature_c, sm_clock_mhz, memory_clock_mhz, pcie_gen, pcie_width
 
 What could not be read is an empty field, never 0. `benchmark.run.sampler` writes the file. pandas is imported where it
 is needed: the sampler must start at once and stay small.
@@ -33,17 +34,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 NAME = "utilisation.csv"
-HOST_SENSORS = ("process_cpu_percent", "process_memory_mib", "host_cpu_percent", "host_memory_mib")
-GPU_SENSORS = (
-    "util_percent",
-    "memory_mib",
-    "power_w",
-    "temperature_c",
-    "sm_clock_mhz",
-    "memory_clock_mhz",
-    "pcie_gen",
-    "pcie_width",
-)
 GPU_COLUMN = re.compile(r"(gpu\d+)_util_percent")
 LONGEST_STEP = 10  # usual steps; a longer one is a pause between attempts, and nobody knows its power
 

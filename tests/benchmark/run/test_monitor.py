@@ -15,8 +15,11 @@ import psutil
 import pynvml
 import pytest
 
+from benchmark.record.usage import summarise
 from benchmark.run import monitor as monitor_module
-from benchmark.run.monitor import GPU_SENSORS, ROOT, GpuSummary, Monitor, ProcessTree, Summary, summarise
+from benchmark.run import sampler as sampler_module
+from benchmark.run.monitor import ROOT, Monitor
+from benchmark.run.sampler import GPU_SENSORS, ProcessTree
 
 HOST = ["seconds", "process_cpu_percent", "process_memory_mib", "host_cpu_percent", "host_memory_mib"]
 SPIN = [sys.executable, "-c", "while True: pass"]
@@ -216,8 +219,8 @@ def test_a_child_that_ends_between_samples_takes_nothing_back():
 
 
 def test_a_child_found_late_does_not_bring_its_past_as_a_peak(monkeypatch):
-    monkeypatch.setattr(monitor_module, "REFRESH_S", 0.1)
-    monkeypatch.setattr(monitor_module, "REFRESH_SHARE", 1e9)
+    monkeypatch.setattr(sampler_module, "REFRESH_S", 0.1)
+    monkeypatch.setattr(sampler_module, "REFRESH_SHARE", 1e9)
     tree = ProcessTree(os.getpid())
     tree.cpu_percent()
     child = subprocess.Popen(SPIN)
@@ -549,132 +552,8 @@ def test_the_sampler_is_found_where_python_leaves_the_working_folder_out(output,
 
 
 def test_the_sampler_imports_nothing_heavy():
-    code = "import sys, benchmark.run.monitor; print({'tensorflow', 'numpy', 'pandas'} & set(sys.modules))"
+    code = "import sys, benchmark.run.sampler; print({'tensorflow', 'numpy', 'pandas'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "set()"
 
 
 # The summary
-
-
-def write(output: Path, text: str) -> Path:
-    output.write_text(textwrap.dedent(text).lstrip())
-    return output
-
-
-TWO_GPUS = """
-    seconds,process_cpu_percent,process_memory_mib,host_cpu_percent,host_memory_mib,gpu0_util_percent,gpu0_memory_mib,gpu0_power_w,gpu1_util_percent,gpu1_memory_mib,gpu1_power_w
-    0,100,1000,10,5000,0,100,50,,400,60
-    1,200,3000,20,5000,90,300,150,50,400,60
-    3,,2000,60,5000,,200,250,,400,60
-"""
-
-
-def test_the_summary_of_a_file_worked_out_by_hand(output):
-    assert summarise(write(output, TWO_GPUS)) == Summary(
-        samples=3,
-        process_cpu_percent_mean=150.0,  # (100 + 200) / 2: the empty field is no 0
-        host_cpu_percent_mean=30.0,  # (10 + 20 + 60) / 3
-        process_memory_mib_max=3000.0,
-        gpus=(
-            GpuSummary(util_percent_mean=45.0, power_w_mean=150.0, memory_mib_max=300.0),  # 90 / 2, 450 / 3
-            GpuSummary(util_percent_mean=50.0, power_w_mean=60.0, memory_mib_max=400.0),  # 50 / 1, 180 / 3
-        ),
-        # GPU 0: (50 + 150) / 2 x 1 s + (150 + 250) / 2 x 2 s = 500 J; GPU 1: 60 W x 3 s = 180 J; / 3600
-        energy_wh=pytest.approx(680 / 3600),
-        energy_s=3.0,
-    )
-
-
-def test_the_window_takes_both_its_ends(output):
-    summary = summarise(write(output, TWO_GPUS), start_s=1, end_s=3)
-    assert summary.samples == 2
-    assert summary.host_cpu_percent_mean == 40.0  # (20 + 60) / 2
-    assert summary.energy_wh == pytest.approx((400 + 120) / 3600)  # (150 + 250) / 2 x 2 s; 60 W x 2 s
-    assert summarise(output, end_s=0.5).samples == 1
-
-
-def test_a_window_without_samples_is_none_everywhere_and_never_0(output):
-    assert summarise(write(output, TWO_GPUS), start_s=100) == Summary(
-        0, None, None, None, (GpuSummary(None, None, None), GpuSummary(None, None, None)), None, 0.0
-    )
-
-
-def test_one_sample_has_power_but_no_energy(output):
-    summary = summarise(write(output, TWO_GPUS), end_s=0)
-    assert summary.gpus[0].power_w_mean == 50.0
-    assert (summary.energy_wh, summary.energy_s) == (None, 0.0)
-
-
-def test_a_file_without_gpus_has_no_gpu_and_no_energy(output):
-    summary = summarise(write(output, "seconds,host_cpu_percent\n0,10\n1,20\n"))
-    assert summary == Summary(2, None, 15.0, None, (), None, 0.0)
-
-
-def test_a_file_with_its_header_alone_has_no_figures(output):
-    assert summarise(write(output, ",".join(HOST) + "\n")) == Summary(0, None, None, None, (), None, 0.0)
-
-
-def test_energy_of_a_rig_with_a_gpu_that_tells_no_power_is_none(output):
-    text = "seconds,gpu0_util_percent,gpu0_power_w,gpu1_util_percent,gpu1_power_w\n0,1,100,1,\n1,1,100,1,\n"
-    summary = summarise(write(output, text))
-    assert summary.energy_wh is None  # GPU 0's 100 J alone would read as the rig's
-    assert [gpu.power_w_mean for gpu in summary.gpus] == [100.0, None]
-
-
-def test_energy_bridges_a_missed_reading_but_not_the_pause_before_a_resumed_run(output):
-    text = """
-        seconds,gpu0_util_percent,gpu0_power_w
-        0,1,100
-        1,1,
-        2,1,300
-        3602,1,300
-        3603,1,300
-    """
-    summary = summarise(write(output, text))
-    # (100 + 300) / 2 x 2 s over the missed reading + 300 W x 1 s after an hour of pause = 700 J in 3 s
-    assert summary.energy_wh == pytest.approx(700 / 3600)
-    assert summary.energy_s == 3.0
-
-
-def test_energy_of_rows_that_go_back_in_time_counts_both_attempts_once(output):
-    text = """
-        seconds,gpu0_util_percent,gpu0_power_w
-        0,1,100
-        1,1,100
-        2,1,100
-        1,1,200
-        2,1,200
-    """
-    summary = summarise(write(output, text))
-    # 100 W x 2 s, then the run was resumed from 1 s: 200 W x 1 s; the step of -1 s is none
-    assert summary.energy_wh == pytest.approx(400 / 3600)
-    assert summary.energy_s == 3.0
-
-
-def test_a_file_without_seconds_is_refused_by_naming_what_it_has(output):
-    with pytest.raises(ValueError, match=r"found the columns \['epoch', 'wer'\], expected 'seconds'"):
-        summarise(write(output, "epoch,wer\n1,2\n"))
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "No columns to parse"),
-        (b"\xff\xfe\x00", "codec can't decode"),
-        (b"seconds,host_cpu_percent\n1,full\n", "could not convert string to float: 'full'"),
-        (b"seconds,host_cpu_percent\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
-    ],
-)
-def test_a_file_that_is_no_table_of_numbers_is_refused_by_name_in_one_line(output, content, said):
-    output.write_bytes(content)
-    with pytest.raises(ValueError, match=said) as refused:
-        summarise(output)
-    assert str(refused.value).startswith(f"{output}: ") and "\n" not in str(refused.value)
-
-
-def test_a_torn_last_row_costs_no_more_than_itself(output):
-    whole = summarise(write(output, TWO_GPUS))
-    output.write_text(output.read_text() + "6,4")
-    assert summarise(output).samples == whole.samples + 1
-    assert summarise(output).energy_wh == whole.energy_wh
-    assert summarise(output, end_s=4) == whole

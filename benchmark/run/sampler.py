@@ -1,0 +1,202 @@
+"""Samples how busy the machine is, ten times a second, into utilisation.csv, from a process of its own.
+
+The run starts it (benchmark/run/monitor.py) by exec, never by fork: the parent may have started TensorFlow. A byte on
+its standard input, or its end, ends it, so it outlives no parent. It prints one JSON object a line: {"refused": why},
+or {"unavailable": {column: why}} when it starts and again for each new failure. What could not be read is an empty
+field, never 0. `benchmark.record.usage` says what the columns are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import json
+import math
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pynvml
+
+MIB = 2**20
+TAIL_BYTES = 2**16  # more than a row
+GPU_SENSORS = {  # NVML counts memory in bytes and power in milliwatts
+    "util_percent": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
+    "memory_mib": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used / MIB,
+    "power_w": lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000,
+    "temperature_c": lambda nvml, gpu: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),
+    "sm_clock_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
+    "memory_clock_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM),
+    "pcie_gen": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkGeneration(gpu),
+    "pcie_width": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu),
+}
+REFRESH_S = 1.0
+REFRESH_SHARE = 0.002  # of a core at most: to find children, psutil reads /proc/*/stat of the whole host
+
+
+class ProcessTree:
+    """A process and all below it, less this one; psutil.NoSuchProcess is raised when the root has ended.
+
+    /proc/PID/stat is kept open: CPU and memory of five processes cost 100 us a sample so, and 380 us with psutil,
+    which opens two files each time. And an open one never becomes another process's that got the same PID.
+    """
+
+    def __init__(self, pid: int):
+        self._root = psutil.Process(pid)
+        self._stat: dict[psutil.Process, int] = {}  # descriptors
+        self._cpu_s: dict[psutil.Process, float] = {}  # at the last look
+        self._looked_s = self._refresh_s = -math.inf
+
+    def cpu_percent(self) -> float:
+        """By differences, process by process: one that ends takes nothing back, a new one starts from 0."""
+        now_s, spent_s = time.monotonic(), 0.0
+        if now_s >= self._refresh_s:
+            self._refresh(now_s)
+        for process, total_s, _ in self._look():
+            spent_s += total_s - self._cpu_s.get(process, total_s)
+            self._cpu_s[process] = total_s
+        elapsed_s, self._looked_s = now_s - self._looked_s, now_s
+        return 100 * spent_s / elapsed_s
+
+    def memory_mib(self) -> float:
+        return sum(resident_bytes for _, _, resident_bytes in self._look()) / MIB
+
+    def _refresh(self, now_s: float) -> None:
+        began_s = time.process_time()
+        found = {each for each in [self._root, *self._root.children(recursive=True)] if each.pid != os.getpid()}
+        for ended in self._stat.keys() - found:
+            os.close(self._stat.pop(ended))
+            self._cpu_s.pop(ended, None)
+        for new in found - self._stat.keys():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                self._stat[new] = os.open(f"/proc/{new.pid}/stat", os.O_RDONLY)
+        self._refresh_s = now_s + max(REFRESH_S, (time.process_time() - began_s) / REFRESH_SHARE)
+
+    def _look(self):
+        """Yields (process, CPU seconds, resident bytes) of those that run; field numbers are from man 5 proc."""
+        ticks_per_s, page_bytes = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+        for process, stat in self._stat.items():
+            fields = [b"Z"]
+            with contextlib.suppress(ProcessLookupError):
+                fields = os.pread(stat, 1024, 0).rpartition(b")")[2].split()  # from the 3rd, the state, on
+            if fields[0] != b"Z":
+                yield process, (int(fields[11]) + int(fields[12])) / ticks_per_s, int(fields[21]) * page_bytes
+            elif process == self._root:
+                raise psutil.NoSuchProcess(process.pid)
+
+
+def host_sensors(pid: int) -> dict:
+    tree, memory = ProcessTree(pid), psutil.virtual_memory
+    return {
+        "process_cpu_percent": tree.cpu_percent,
+        "process_memory_mib": tree.memory_mib,
+        "host_cpu_percent": psutil.cpu_percent,
+        "host_memory_mib": lambda: ((now := memory()).total - now.available) / MIB,
+    }
+
+
+def gpu_sensors(nvml) -> tuple[dict, dict[str, str]]:
+    """({column: function}, {"gpu": why there is none}). A lost GPU fails in its own fields, handle and all."""
+    try:
+        nvml.nvmlInit()
+        gpus = range(nvml.nvmlDeviceGetCount())
+    except nvml.NVMLError as error:
+        return {}, {"gpu": f"NVML: {error}"}
+    handle = functools.cache(nvml.nvmlDeviceGetHandleByIndex)
+    sensors = {
+        f"gpu{i}_{name}": lambda i=i, sensor=sensor: sensor(nvml, handle(i))
+        for i in gpus
+        for name, sensor in GPU_SENSORS.items()
+    }
+    return sensors, {} if gpus else {"gpu": "NVML: the driver lists no GPU"}
+
+
+def read(sensors: dict) -> tuple[dict[str, float], dict[str, str]]:
+    """(values, reasons): each column is in one of the two."""
+    values, reasons = {}, {}
+    for column, sensor in sensors.items():
+        try:
+            values[column] = round(sensor(), 3)
+        except (OSError, psutil.AccessDenied, pynvml.NVMLError) as error:
+            reasons[column] = f"{type(error).__name__}: {error}"
+    return values, reasons
+
+
+def open_for_append(path: Path, *, columns: list[str]):
+    """Unbuffered: a row is one write. Half a row at the end (power cut) is cut off."""
+    header = ",".join(columns) + "\n"
+    with path.open("ab+") as file:
+        file.seek(0)
+        if (found := file.readline().decode(errors="replace")) not in ("", header):
+            way_out = "move it away, or resume on the machine whose GPUs it was written for"
+            raise ValueError(f"{path}: found the header {found!r}, expected {header!r}; {way_out}")
+        cut_half_row(file)
+    rows = path.open("ab+", buffering=0)
+    append(rows, b"" if found else header.encode())
+    return rows
+
+
+def cut_half_row(file) -> None:
+    tail_start = max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES)
+    file.seek(tail_start)
+    file.truncate(tail_start + file.read().rfind(b"\n") + 1)
+
+
+def append(rows, line: bytes) -> None:
+    """All of it or, on a full disk, nothing."""
+    try:
+        while line:
+            line = line[rows.write(line) :]  # a disk that is nearly full takes a part, and says why at the next try
+    except OSError:
+        cut_half_row(rows)
+        raise
+
+
+def ticks(hz: float):
+    """Yields on a fixed grid until standard input ends; a tick under half a period after a late one is left out."""
+    due_s = time.monotonic() + 1 / hz
+    while not select.select([sys.stdin], [], [], max(0.0, due_s - time.monotonic()))[0]:
+        yield
+        due_s += (1 + round((time.monotonic() - due_s) * hz)) / hz
+
+
+def sample(*, pid: int, origin: float, hz: float, output: Path) -> None:
+    gpu, told = gpu_sensors(pynvml)
+    sensors = {"seconds": lambda: time.monotonic() - origin, **host_sensors(pid), **gpu}
+    told |= read(sensors)[1]  # the values are no row: CPU time is a difference between two looks
+    try:
+        rows = open_for_append(output, columns=list(sensors))
+    except (OSError, ValueError) as error:
+        print(json.dumps({"refused": str(error)}), flush=True)
+        return
+    print(json.dumps({"unavailable": told}), flush=True)
+    for _ in ticks(hz):
+        values, reasons = read(sensors)
+        try:
+            append(rows, (",".join(str(values.get(column, "")) for column in sensors) + "\n").encode())
+        except OSError as error:
+            sys.exit(f"{output.name}: {error.strerror}")
+        for column in [name for name in reasons if name not in told]:
+            told[column] = f"{reasons[column]} (first at {values['seconds']:.1f} s)"
+            print(json.dumps({"unavailable": {column: told[column]}}), flush=True)
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)  # for our messages alone
+    os.dup2(2, 1)  # and this for what libraries print
+    parser = argparse.ArgumentParser(prog="python -m benchmark.run.sampler", description=__doc__.splitlines()[0])
+    for flag, kind in {"pid": int, "origin": float, "hz": float, "output": Path}.items():
+        parser.add_argument(f"--{flag}", type=kind, required=True)
+    with contextlib.suppress(psutil.NoSuchProcess):  # the process has ended, and so may we
+        sample(**vars(parser.parse_args()))
+    os._exit(0)  # at once: on a laden machine the interpreter's own end may take longer than the parent waits
+
+
+if __name__ == "__main__":
+    main()
