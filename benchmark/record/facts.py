@@ -269,8 +269,7 @@ def _workload(value: Mapping[str, Any]) -> Workload:
 
 
 def _plan(value: Mapping[str, Any]) -> Plan:
-    plan = _known(Plan, {**value, "targets": _targets(value["targets"])})
-    return plan
+    return _known(Plan, {**value, "targets": _targets(value["targets"])})
 
 
 def _targets(value: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 
 from features.files import write_whole
 
-END = "end.json"
+END, ALIVE = "end.json", "alive"
 OVER = ("finished", "diverged")  # such runs do not go on
 EVERY_S = 1.0
 WIDTH = 40  # bytes of the heartbeat's file, written at once: it is never half new
@@ -111,7 +111,7 @@ def is_locked(folder: Path) -> bool:
 def last_heartbeat(folder: Path) -> Heartbeat | None:
     """Read the previous process's last heartbeat; None if it is missing or implausible."""
     try:
-        clock_s, at_unix_s = json.loads((folder / "alive").read_text())
+        clock_s, at_unix_s = json.loads((folder / ALIVE).read_text())
         beat = Heartbeat(float(clock_s), float(at_unix_s))
     except (OSError, ValueError, TypeError):
         return None
@@ -122,7 +122,7 @@ def last_heartbeat(folder: Path) -> Heartbeat | None:
 def heartbeat(folder: Path, elapsed: Callable[[], float], *, every_s: float = EVERY_S) -> Iterator[None]:
     """Write a heartbeat every second, in a thread of its own; a full disk does not stop it."""
     over = threading.Event()
-    descriptor = os.open(folder / "alive", os.O_WRONLY | os.O_CREAT, 0o666)
+    descriptor = os.open(folder / ALIVE, os.O_WRONLY | os.O_CREAT, 0o666)
 
     def beat() -> None:
         with contextlib.suppress(OSError):

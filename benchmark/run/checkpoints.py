@@ -3,7 +3,8 @@
     folder = Checkpoints(Path("results/run/checkpoints"))
     folder.save(500, model, optimizer)              # ckpt-500.index, ckpt-500.data-...
     folder.restore(500, model, optimizer)           # or the model alone
-    folder.prune(kept(folder.steps(), record, batches_per_epoch))
+    folder.prune(kept(folder.steps(), progress, batches_per_epoch))
+    restore_newest(folder, progress, plan, restore=..., warn=...)       # where a resumed run goes on
 
 A checkpoint is whole or absent: its files are written beside, forced to the disk and renamed, the index, without
 which there is none, last. The last three are kept, that of the epoch with the lowest word error rate, and those of
@@ -15,11 +16,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from benchmark.record.journal import Row, RunRecord
+from benchmark.record.folder import journal_of
+from benchmark.record.phases import Plan
 from benchmark.run.devices import tf
+from benchmark.run.progress import Progress
 
 KEPT_LAST = 3
 BESIDE = "unfinished"  # the folder in which checkpoints are written
@@ -96,20 +99,47 @@ def _to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def kept(steps: Collection[int], record: RunRecord, batches_per_epoch: int) -> set[int]:
-    """Which of the checkpoints there are to keep."""
+def kept(steps: Collection[int], progress: Progress, batches_per_epoch: int) -> set[int]:
+    """Choose which of the checkpoints that are there to keep."""
     last = set(sorted(steps)[-KEPT_LAST:])
     being_evaluated = {
-        step for step in steps if step % batches_per_epoch == 0 and step // batches_per_epoch > record.evaluated_epoch
+        step for step in steps if step % batches_per_epoch == 0 and step // batches_per_epoch > progress.evaluated_epoch
     }
-    best = best_evaluation(record)
-    return (last | being_evaluated | ({best.step} if best else set())) & set(steps)
+    best = {progress.best_evaluation.step} if progress.best_evaluation else set()
+    return (last | being_evaluated | best) & set(steps)
 
 
-def best_evaluation(record: RunRecord, steps: Collection[int] | None = None) -> Row | None:
-    """The evaluation with the lowest word error rate, the first of equals; of `steps` alone if they are given."""
-    rows = [row for row in record.evaluations if steps is None or row.step in steps]
-    return min(rows, key=lambda row: row.wer) if rows else None
+def restore_newest(
+    checkpoints: Checkpoints,
+    progress: Progress,
+    plan: Plan,
+    *,
+    restore: Callable[[int], None],
+    warn: Callable[[str], None],
+) -> int:
+    """Restore the newest checkpoint that can be read; returns the batches trained in it, 0 if there is none.
+
+    Checkpoints past the first epoch without an evaluation are skipped: that evaluation was lost and must be redone.
+
+    Raises:
+        CheckpointError: one is of more batches than the run's journal knows.
+    """
+    steps, furthest = checkpoints.steps(), max(row.step for row in progress.earlier)
+    if steps and steps[-1] > furthest:
+        raise CheckpointError(
+            f"{checkpoints.path(steps[-1])}: after {steps[-1]} batches, but the run's journal "
+            f"({journal_of(checkpoints.folder.parent)}) knows of {furthest} only; expected the two of one run: if "
+            f"either was copied or restored, do so with both"
+        )
+    for step in reversed(steps):
+        if step > (progress.evaluated_epoch + 1) * plan.batches_per_epoch:
+            continue
+        try:
+            restore(step)
+            return step
+        except CheckpointError as error:
+            warn(f"{error}; trying an older one")
+    return 0
 
 
 def _checkpoint(model: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer | None) -> tf.train.Checkpoint:

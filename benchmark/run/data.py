@@ -10,11 +10,9 @@ data/features/NAME-dtype/               shards and manifest.json
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from benchmark.workloads import Workload
 from features import manifest, synthesis
 from features.__main__ import extract_corpus
 from features.batches import Layout
+from features.files import locked
 from features.manifest import Manifest
 
 LIBRISPEECH_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500", "dev-clean")
@@ -68,7 +67,9 @@ def prepare(
     started = time.monotonic()
     root, features = _places(workload, folder, corpus)
     settings = manifest.Settings(max_frames=workload.max_frames)
-    with locked(folder, say):
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = f"another process is preparing data in {folder}; waiting for it"
+    with locked(folder / ".lock", waiting=lambda: say(waiting)):  # others wait, and then find it ready
         if workload.corpus == "embedded" and corpus is None:
             say(f"preparing: {workload.sentences:,} sentences, spoken, in {root}")
             synthesis.synthesise(root, sentences=workload.sentences)
@@ -84,19 +85,6 @@ def prepare(
         if not found.utterances(role):
             raise ValueError(f"{root}: no usable utterances in the {role} subsets; expected at least one")
     return Data(folder=features, manifest=found, seconds=time.monotonic() - started)
-
-
-@contextmanager
-def locked(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """One process at a time prepares data in a folder; others wait and then find it ready."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"another process is preparing data in {folder}; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _check_librispeech(found: Manifest, features: Path, settings: manifest.Settings) -> None:

@@ -68,7 +68,7 @@ def prepare(platform: Platform) -> Devices:
     return Devices(strategy=strategy, replicas=replicas, names=names, emulated=emulated, reduction=reduction)
 
 
-def one(precision: str) -> Devices:
+def single_device(precision: str) -> Devices:
     """The first GPU there is, else the CPU: for evaluation alone."""
     _set_precision(precision)
     gpus = tf.config.list_physical_devices("GPU")

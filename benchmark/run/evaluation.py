@@ -1,9 +1,9 @@
 """What a model makes of a set of utterances: forward pass on the devices, decoding in the background, error rates.
 
-    transcriber = Transcriber(model, workload=..., platform=..., data=..., devices=...)
+    transcriber = Transcriber(model, task)
     transcription = transcriber.transcribe("dev", pool)     # forward pass; decoding goes on in worker processes
     evaluated = transcription.result()                      # waits
-    evaluated.rates.wer, evaluated.sentences[0].output
+    evaluated.rates.wer, evaluated.sentences[0].hypothesis
 
 Every utterance counts exactly once. Neither batch, padding, order nor number of replicas changes a figure: an
 utterance is decoded by itself, and sums do not depend on order. The recipe `authors` is the exception: it
@@ -18,25 +18,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.record.sentences import Example, Heard
 from benchmark.run.accuracy import Edits, ErrorRates, edits, rates_of
-from benchmark.run.data import Data
 from benchmark.run.decoding import DecodingPool
-from benchmark.run.devices import Devices, tf
-from benchmark.workloads import Workload
+from benchmark.run.devices import tf
+from benchmark.run.task import Task
 from features.batches import Layout, read_batches
 from models import deepspeech
-from platforms import Platform
 
 SHOWN_UTTERANCES = 3  # each of the worst, median and best
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """What was said and what the model made of it."""
+    """One utterance: the sentence that was said, and the one that the model understood."""
 
     id: str
-    target: str
-    output: str
+    reference: str
+    hypothesis: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +49,19 @@ class Evaluated:
     @classmethod
     def of(cls, sentences: Iterable[Sentence]) -> Evaluated:
         ordered = tuple(sorted(sentences, key=lambda sentence: sentence.id))
-        counted = tuple(edits(sentence.target, sentence.output) for sentence in ordered)
+        counted = tuple(edits(sentence.reference, sentence.hypothesis) for sentence in ordered)
         return cls(sentences=ordered, edits=counted, rates=rates_of(counted))
 
-    def examples(self) -> dict[str, list[tuple[Sentence, Edits]]]:
+    def heard(self, phase: str, epoch: int, step: int) -> Heard:
+        """What goes into the run's folder: of an evaluation the worst, median and best utterances, else all."""
+        if phase != "evaluate":
+            shown = tuple(Example(id=s.id, reference=s.reference, hypothesis=s.hypothesis) for s in self.sentences)
+            return Heard(phase=phase, epoch=epoch, step=step, examples=shown)
+        return Heard(
+            phase=phase, epoch=epoch, step=step, wer=self.rates.wer, cer=self.rates.cer, examples=self.examples()
+        )
+
+    def examples(self) -> tuple[Example, ...]:
         """The worst, median and best utterances, by word and then by character errors."""
         ranked = sorted(
             zip(self.sentences, self.edits, strict=True),
@@ -61,17 +69,21 @@ class Evaluated:
         )
         shown = min(SHOWN_UTTERANCES, len(ranked))
         middle = (len(ranked) - shown) // 2
-        return {"worst": ranked[:shown], "median": ranked[middle : middle + shown], "best": ranked[-shown:][::-1]}
+        chosen = {"worst": ranked[:shown], "median": ranked[middle : middle + shown], "best": ranked[-shown:][::-1]}
+        return tuple(_example(rank, *pair) for rank, pairs in chosen.items() for pair in pairs)
 
-    def describe_examples(self) -> str:
-        """Them in words, for sentences.txt."""
-        return "".join(
-            f"  {which} {sentence.id}: {counts.word_edits} of {counts.words} words wrong, "
-            f"{counts.character_edits} of {counts.characters} characters\n"
-            f"    target  {sentence.target}\n    output  {sentence.output}\n"
-            for which, pairs in self.examples().items()
-            for sentence, counts in pairs
-        )
+
+def _example(rank: str, sentence: Sentence, edited: Edits) -> Example:
+    return Example(
+        rank=rank,
+        id=sentence.id,
+        reference=sentence.reference,
+        hypothesis=sentence.hypothesis,
+        word_edits=edited.word_edits,
+        words=edited.words,
+        character_edits=edited.character_edits,
+        characters=edited.characters,
+    )
 
 
 class Transcription:
@@ -80,9 +92,9 @@ class Transcription:
     def __init__(self) -> None:
         self._parts: list[tuple[list[tuple[str, str]], Future[list[str]]]] = []
 
-    def add(self, said: list[tuple[str, str]], outputs: Future[list[str]]) -> None:
-        """Identities and targets of a few utterances, and what they will have been understood as."""
-        self._parts.append((said, outputs))
+    def add(self, utterances: list[tuple[str, str]], hypotheses: Future[list[str]]) -> None:
+        """Add a few utterances by id and reference, and the sentences that decoding will give."""
+        self._parts.append((utterances, hypotheses))
 
     def result(self, progress: Callable[[int], None] = lambda utterances: None) -> Evaluated:
         """Wait for all and count errors."""
@@ -95,23 +107,20 @@ class Transcription:
             concurrent.futures.process.BrokenProcessPool: a decoding worker was killed.
         """
         sentences = []
-        for said, outputs in self._parts:
-            for (identity, target), output in zip(said, outputs.result(), strict=True):
-                sentences.append(Sentence(id=identity, target=target, output=output))
-            progress(len(said))
+        for utterances, hypotheses in self._parts:
+            for (identity, reference), hypothesis in zip(utterances, hypotheses.result(), strict=True):
+                sentences.append(Sentence(id=identity, reference=reference, hypothesis=hypothesis))
+            progress(len(utterances))
         return sentences
 
 
 class Transcriber:
     """Runs a model over utterances, on all replicas."""
 
-    def __init__(
-        self, model: deepspeech.DeepSpeech, *, workload: Workload, platform: Platform, data: Data, devices: Devices
-    ) -> None:
-        self.model, self.workload, self.platform, self.data, self.devices = model, workload, platform, data, devices
-        self.layout = data.layout(workload, platform.input.batch)
+    def __init__(self, model: deepspeech.DeepSpeech, task: Task) -> None:
+        self.model, self.task = model, task
         self._datasets: dict[str, tf.data.Dataset] = {}
-        self._forward = tf.function(self._forward_of_shares, reduce_retracing=True)
+        self._forward = tf.function(self._forward_per_replica, reduce_retracing=True)
 
     def transcribe(self, role_or_subset: str, pool: DecodingPool) -> Transcription:
         """Every utterance of a subset, or of all subsets of a role: the forward pass is over on return."""
@@ -121,58 +130,59 @@ class Transcriber:
         """Decoding begins with the first batch, but on a CPU, where it would slow the forward pass, after the last."""
         transcription = Transcription()
         forwarded = self.logits(batches)
-        for said, logits, frames in list(forwarded) if self.devices.on_cpu else forwarded:
-            for n, utterance in enumerate(said):  # one by one: they share the workers out best
+        for utterances, logits, frames in list(forwarded) if self.task.devices.on_cpu else forwarded:
+            for n, utterance in enumerate(utterances):  # one by one: they share the workers out best
                 transcription.add([utterance], pool.submit(logits[n : n + 1, : frames[n]], frames[n : n + 1]))
         return transcription
 
     def logits(
         self, batches: Iterable[dict[str, tf.Tensor]]
     ) -> Iterator[tuple[list[tuple[str, str]], np.ndarray, np.ndarray]]:
-        """Batch by batch: identities and targets, logits [B, T', 30], valid output frames [B]; no filled-up places."""
+        """Batch by batch: ids and references, logits [B, T', 30], valid output frames [B]; without empty utterances."""
         for batch in batches:
             frames = batch["frames"].numpy()
             real = frames > 0
-            said = [
-                (identity.decode(), target.decode())
-                for identity, target in zip(batch["id"].numpy()[real], batch["sentence"].numpy()[real], strict=True)
+            utterances = [
+                (identity.decode(), reference.decode())
+                for identity, reference in zip(batch["id"].numpy()[real], batch["sentence"].numpy()[real], strict=True)
             ]
-            yield said, self._logits(batch)[real], deepspeech.output_frames(frames[real]).numpy()
+            outputs = np.asarray(deepspeech.output_frames(frames[real], self.model.config))
+            yield utterances, self._logits(batch)[real], outputs
 
     def batches(self, role_or_subset: str) -> tf.data.Dataset:
         """Its utterances in the training set's shapes where they fit, so that little is compiled anew."""
         if role_or_subset not in self._datasets:  # made once: its functions are traced, which takes a tenth of a second
-            longest = max(self.data.manifest.lengths(role_or_subset))
-            edges = self.layout.edges + ((longest,) if longest > self.layout.edges[-1] else ())
-            self._datasets[role_or_subset] = self.read(role_or_subset, Layout(self.layout.batch, edges))
+            longest = max(self.task.data.manifest.lengths(role_or_subset))
+            edges = self.task.layout.edges + ((longest,) if longest > self.task.layout.edges[-1] else ())
+            self._datasets[role_or_subset] = self.read(role_or_subset, Layout(self.task.layout.batch, edges))
         return self._datasets[role_or_subset]
 
     def read(self, role_or_subset: str, layout: Layout) -> tf.data.Dataset:
         return read_batches(
-            self.data.folder,
-            self.data.manifest,
+            self.task.data.folder,
+            self.task.data.manifest,
             role_or_subset,
             layout,
-            readers=self.platform.input.readers,
-            buffer=self.platform.input.buffer,
-            normalisation=self.workload.normalisation,
+            readers=self.task.platform.input.readers,
+            buffer=self.task.platform.input.buffer,
+            normalisation=self.task.workload.normalisation,
         )
 
     def _logits(self, batch: dict[str, tf.Tensor]) -> np.ndarray:
         """[B, T', 30] of a whole batch, computed by all replicas."""
-        size = batch["frames"].shape[0] // self.devices.replicas
+        size = batch["frames"].shape[0] // self.task.devices.replicas
 
-        def share(context: tf.distribute.ValueContext) -> tuple[tf.Tensor, tf.Tensor]:
+        def part(context: tf.distribute.ValueContext) -> tuple[tf.Tensor, tf.Tensor]:
             start = context.replica_id_in_sync_group * size
             return batch["features"][start : start + size], batch["frames"][start : start + size]
 
-        strategy = self.devices.strategy
+        strategy = self.task.devices.strategy
         parts = strategy.experimental_local_results(
-            self._forward(strategy.experimental_distribute_values_from_function(share))
+            self._forward(strategy.experimental_distribute_values_from_function(part))
         )
         return np.concatenate([part.numpy() for part in parts])
 
-    def _forward_of_shares(self, shares):
-        return self.devices.strategy.run(
-            lambda features, frames: self.model(features, frames, training=False), args=shares
+    def _forward_per_replica(self, parts):
+        return self.task.devices.strategy.run(
+            lambda features, frames: self.model(features, frames, training=False), args=parts
         )

@@ -1,12 +1,12 @@
-"""SIGINT and SIGTERM: finish the batch, save, write the row, leave, and not late.
+"""SIGINT and SIGTERM: finish the batch, save a checkpoint, write its row and exit within 8 s.
 
     with Interrupts(stop=trainer.stop) as interrupts:
-        with interrupts.held(): train()         # the signal only calls `stop`
-        evaluate()                              # the signal raises Interrupted
+        with interrupts.deferred(Phase.TRAIN): train()      # the signal only calls `stop`
+        evaluate()                                          # the signal raises Interrupted
         if interrupts.signal: ...
 
-Python runs a handler when the main thread comes back from TensorFlow, which may be minutes later. So the system
-writes the signal's number into a socket, where a thread of ours reads it at once. What does not end within
+Python runs a handler when the main thread comes back from TensorFlow, which may be minutes later. So the operating
+system writes the signal's number into a socket, where a thread of ours reads it at once. What does not end within
 `patience_s` is ended: whatever is on the disk is whole at any moment.
 """
 
@@ -19,14 +19,19 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from benchmark.record.phases import Phase
 
 PATIENCE_S = 8.0
+FINISH_FIRST = frozenset({Phase.TRAIN, Phase.CHECKPOINT, Phase.SWAP})
+"""Phases that a signal does not cut short."""
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """By a signal; `status` is the exit status that says so, 130 or 143."""
+    """A signal asked the run to end; `status` is the exit status that says so, 130 or 143."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -34,21 +39,21 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """Listens from entry to exit; in the main thread only, elsewhere nothing is heard."""
+    """Listens for signals from entry to exit, in the main thread only; elsewhere it hears nothing."""
 
     def __init__(self, *, stop: Callable[[], None], patience_s: float = PATIENCE_S) -> None:
         self.stop, self.patience_s = stop, patience_s
         self.signal: int | None = None
-        self._held = False
+        self._deferred = False
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within, a signal asks to stop and raises nothing."""
-        self._held = True
+    def deferred(self, phase: Phase) -> Iterator[None]:
+        """Within a phase of FINISH_FIRST, a signal asks to stop and raises nothing."""
+        before, self._deferred = self._deferred, phase in FINISH_FIRST
         try:
             yield
         finally:
-            self._held = False
+            self._deferred = before
 
     def __enter__(self) -> Interrupts:
         self._here = threading.current_thread() is threading.main_thread()
@@ -74,7 +79,7 @@ class Interrupts:
 
     def _handle(self, number: int, _frame: object) -> None:
         self.signal = self.signal or number
-        if not self._held:
+        if not self._deferred:
             raise Interrupted(self.signal)
 
     def _listen(self) -> None:
@@ -98,3 +103,12 @@ class Interrupts:
             flush=True,
         )
         os._exit(128 + self.signal)
+
+
+class Uninterrupted:
+    """Stands where nobody listens for signals."""
+
+    signal: int | None = None
+
+    def deferred(self, phase: Phase) -> AbstractContextManager[None]:
+        return nullcontext()

@@ -2,7 +2,7 @@
 
     with view(title, plan, clock) as show:
         show.phase(Phase.TRAIN)             # about to start
-        show.row(row, record)               # done
+        show.row(row, progress)             # done
         show.sentences("generate", sentences)
         show.decoded(40, 150)               # utterances of an evaluation
 
@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -26,11 +25,10 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.record.clocks import Clock
-from benchmark.record.journal import Row, RunRecord
+from benchmark.record.columns import Row
 from benchmark.record.phases import Phase, Plan
-
-if TYPE_CHECKING:
-    from benchmark.run.evaluation import Sentence
+from benchmark.record.sentences import Example
+from benchmark.run.progress import Progress
 
 SHOWN_SENTENCES = 3
 PLAIN_PROGRESS_EVERY_S = 5.0
@@ -68,18 +66,18 @@ class PlainView:
         self.plan = plan
         self._said_s = time.monotonic()
 
-    def phase(self, phase: Phase, record: RunRecord) -> None:
+    def phase(self, phase: Phase, progress: Progress) -> None:
         """A phase is about to start."""
 
-    def row(self, row: Row, record: RunRecord) -> None:
+    def row(self, row: Row, progress: Progress) -> None:
         """A phase is over."""
         self._print(describe(row))
 
-    def sentences(self, phase: str, sentences: Sequence[Sentence]) -> None:
-        """Target and output of the first few sentences."""
+    def sentences(self, phase: str, sentences: Sequence[Example]) -> None:
+        """Show reference and hypothesis of the first few sentences."""
         for sentence in sentences[:SHOWN_SENTENCES]:
-            self._print(f"{'':12}target  {sentence.target}")
-            self._print(f"{'':12}output  {sentence.output}")
+            self._print(f"{'':12}reference   {sentence.reference}")
+            self._print(f"{'':12}hypothesis  {sentence.hypothesis}")
 
     def decoded(self, done: int, total: int) -> None:
         """How far an evaluation's decoding is: a line now and then."""
@@ -98,20 +96,20 @@ class LiveView(PlainView):
         super().__init__(plan)
         self.title, self.clock = title, clock
         self.now, self.started_s = Phase.CREATE, 0.0
-        self.record = RunRecord()
+        self.progress = Progress(window=plan.window)
         self.lines: deque[str] = deque(maxlen=8)
-        self.shown: list[Sentence] = []
+        self.shown: list[Example] = []
         self.decoding: tuple[int, int] | None = None
 
-    def phase(self, phase: Phase, record: RunRecord) -> None:
-        self.now, self.started_s, self.record = phase, self.clock.elapsed(), record
+    def phase(self, phase: Phase, progress: Progress) -> None:
+        self.now, self.started_s, self.progress = phase, self.clock.elapsed(), progress
         self.decoding = None
 
-    def row(self, row: Row, record: RunRecord) -> None:
-        self.record = record
+    def row(self, row: Row, progress: Progress) -> None:
+        self.progress = progress
         self.lines.append(describe(row))
 
-    def sentences(self, phase: str, sentences: Sequence[Sentence]) -> None:
+    def sentences(self, phase: str, sentences: Sequence[Example]) -> None:
         self.shown = list(sentences[:SHOWN_SENTENCES])
 
     def decoded(self, done: int, total: int) -> None:
@@ -126,12 +124,11 @@ class LiveView(PlainView):
 
     def _figures(self) -> Table:
         elapsed = self.clock.elapsed()
-        last = self.record.evaluations[-1] if self.record.evaluations else None
-        trained = next((row for row in reversed(self.record.rows) if row.phase is Phase.TRAIN), None)
+        last, trained = self.progress.last_evaluation, self.progress.last_trained
         figures = {
             "clock": _minutes(elapsed),
             "phase": f"{self.now.value} {elapsed - self.started_s:.0f} s",
-            "epoch": f"{self.record.epoch} of {self.plan.max_epochs}",
+            "epoch": f"{self.progress.epoch} of {self.plan.max_epochs}",
             "loss": f"{trained.loss:.2f}" if trained else "-",
             "utterances/s": f"{trained.utterances / trained.seconds:.1f}" if trained else "-",
             "WER": f"{last.wer:.1f}%" if last else "-",
@@ -145,7 +142,7 @@ class LiveView(PlainView):
     def _epoch_bar(self) -> Table:
         """The epoch's batches, or an evaluation's utterances."""
         total = self.plan.batches_per_epoch
-        done, what = self.record.step % total or (total if self.record.step else 0), "batch"
+        done, what = self.progress.step % total or (total if self.progress.step else 0), "batch"
         if self.decoding:
             (done, total), what = self.decoding, "decoded utterance"
         row = Table.grid()  # a bar by itself would not end its line
@@ -155,8 +152,8 @@ class LiveView(PlainView):
     def _sentence_table(self) -> Table:
         table = Table.grid(padding=(0, 2))
         for sentence in self.shown:
-            table.add_row(Text("target", style="dim"), Text(sentence.target))
-            table.add_row(Text("output", style="dim"), Text(sentence.output, style="cyan"))
+            table.add_row(Text("reference", style="dim"), Text(sentence.reference))
+            table.add_row(Text("hypothesis", style="dim"), Text(sentence.hypothesis, style="cyan"))
         return table
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmark.record.journal import Row, RunRecord
+from benchmark.record.columns import Row
 from benchmark.record.phases import Phase
+from benchmark.run.progress import Progress
 
 COMMON = {
     "run": "r", "platform": "cpu", "workload": "mini", "recipe": "paper", "seed": 1, "replicas": 1, "devices": "CPU",
@@ -13,9 +14,9 @@ COMMON = {
 }  # fmt: skip
 
 
-def evaluated(*errors: float) -> RunRecord:
+def evaluated(*errors: float) -> Progress:
     """Epochs of 100 batches with these word error rates."""
-    return RunRecord(
+    return Progress.of(
         tuple(
             Row(**COMMON, phase=Phase.EVALUATE, epoch=n, step=100 * n, wer=wer, cer=1.0)
             for n, wer in enumerate(errors, start=1)
@@ -37,15 +38,6 @@ def test_the_last_three_the_best_and_those_being_evaluated_are_kept(tf, steps, e
     from benchmark.run.checkpoints import kept
 
     assert kept(steps, evaluated(*errors), batches_per_epoch=100) == expected
-
-
-def test_the_best_evaluation_may_be_asked_for_among_some_checkpoints(tf):
-    from benchmark.run.checkpoints import best_evaluation
-
-    record = evaluated(9, 5, 7)
-    assert best_evaluation(record).epoch == 2
-    assert best_evaluation(record, [100, 300]).epoch == 3
-    assert best_evaluation(record, []) is None and best_evaluation(RunRecord()) is None
 
 
 @pytest.fixture

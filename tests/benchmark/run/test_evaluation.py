@@ -28,11 +28,11 @@ def pool():
 @pytest.fixture(scope="module")
 def weights(tf):
     """Loud enough, moving averages included, that transcripts are long and differ."""
-    from benchmark.run.step import model_config
+    from benchmark.run.task import config_of
     from models import deepspeech
 
     rng = np.random.default_rng(5)
-    model = deepspeech.build(model_config(TINY))
+    model = deepspeech.build(config_of(TINY))
     scale = {"convolution/kernel": 0.05, "output/kernel": 6.0, "output/bias": 0.0, "recurrent": 1.0, "kernel": 0.7}
     found = {}
     for variable in model.variables:
@@ -46,21 +46,14 @@ def weights(tf):
 def transcriber(tf, tone_features, weights):
     from benchmark.run.devices import Devices
     from benchmark.run.evaluation import Transcriber
-    from benchmark.run.step import model_config
-    from models import deepspeech
+    from benchmark.run.task import Task
 
     def make(*, replicas=1, batch=4, workload=TINY):
         strategy = tf.distribute.MirroredStrategy(
             [f"CPU:{n}" for n in range(replicas)],
             cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device="CPU:0"),
         )
-        with strategy.scope():
-            model = deepspeech.build(model_config(workload))
-        for variable in model.variables:
-            if variable.path in weights and variable.shape == weights[variable.path].shape:
-                variable.assign(weights[variable.path])
-        return Transcriber(
-            model,
+        task = Task(
             workload=workload,
             platform=platforms.load("cpu").with_input(batch=batch),
             data=Data(folder=tone_features, manifest=manifest.load(tone_features), seconds=0.0),
@@ -68,6 +61,11 @@ def transcriber(tf, tone_features, weights):
                 strategy=strategy, replicas=replicas, names=("CPU",) * replicas, emulated=False, reduction="first-gpu"
             ),
         )
+        model = task.new_model()
+        for variable in model.variables:
+            if variable.path in weights and variable.shape == weights[variable.path].shape:
+                variable.assign(weights[variable.path])
+        return Transcriber(model, task)
 
     return make
 
@@ -76,7 +74,7 @@ def transcriber(tf, tone_features, weights):
 def one_by_one(transcriber, pool):
     """The reference: evaluation batch 1, no padding to speak of."""
     evaluated = transcriber(batch=1).transcribe("train", pool).result()
-    outputs = [sentence.output for sentence in evaluated.sentences]
+    outputs = [sentence.hypothesis for sentence in evaluated.sentences]
     assert len(set(outputs)) > 5 and sum(map(len, outputs)) > 100, "transcripts too dull to prove anything"
     return evaluated
 
@@ -87,9 +85,9 @@ def test_neither_batch_nor_replicas_change_a_transcript_or_a_digit(transcriber, 
     assert found == one_by_one
 
 
-def test_padding_buckets_and_order_change_nothing_and_every_utterance_counts_once(transcriber, pool, one_by_one):
+def test_padding_buckets_and_order_change_nothing_and_every_utterance_counts_once(transcriber, pool, one_by_one, tone_features):
     made = transcriber(batch=4)
-    lengths = made.data.manifest.lengths("train")
+    lengths = made.task.data.manifest.lengths("train")
     longest = max(lengths)
     layouts = [
         Layout(4, (longest + 37,)),
@@ -100,7 +98,13 @@ def test_padding_buckets_and_order_change_nothing_and_every_utterance_counts_onc
     for layout in layouts:
         assert made.transcribe_batches(made.read("train", layout), pool).result() == one_by_one, layout
     shuffled = read_batches(
-        made.data.folder, made.data.manifest, "train", layouts[0], readers=2, buffer=2, order=Order(seed=3, epoch=7)
+        made.task.data.folder,
+        made.task.data.manifest,
+        "train",
+        layouts[0],
+        readers=2,
+        buffer=2,
+        order=Order(seed=3, epoch=7),
     )
     first = next(iter(shuffled))["id"].numpy().tolist()
     assert first != sorted(first)
@@ -125,8 +129,8 @@ def test_the_recipe_authors_depends_on_the_batch_it_is_evaluated_in(transcriber)
 
 
 def test_the_figures_are_those_of_all_sentences(one_by_one):
-    targets, outputs = zip(*((s.target, s.output) for s in one_by_one.sentences), strict=True)
-    assert one_by_one.rates == error_rates(targets, outputs)
+    references, hypotheses = zip(*((s.reference, s.hypothesis) for s in one_by_one.sentences), strict=True)
+    assert one_by_one.rates == error_rates(references, hypotheses)
 
 
 def test_examples_are_the_worst_the_median_and_the_best(tf):
@@ -135,17 +139,27 @@ def test_examples_are_the_worst_the_median_and_the_best(tf):
     # 9 utterances of 8 words; number n has n wrong: worst 8 7 6, median 5 4 3, best 0 1 2
     right = ["a", "b", "c", "d", "e", "f", "g", "h"]
     outputs = {n: " ".join(["x"] * n + right[n:]) for n in (4, 0, 8, 2, 6, 1, 3, 5, 7)}
-    sentences = [Sentence(id=f"u{n}", target=" ".join(right), output=output) for n, output in outputs.items()]
+    sentences = [Sentence(id=f"u{n}", reference=" ".join(right), hypothesis=output) for n, output in outputs.items()]
     evaluated = Evaluated.of(sentences)
-    shown = {name: [sentence.id for sentence, _ in pairs] for name, pairs in evaluated.examples().items()}
-    assert shown == {"worst": ["u8", "u7", "u6"], "median": ["u5", "u4", "u3"], "best": ["u0", "u1", "u2"]}
-    text = evaluated.describe_examples()
-    assert "worst u8: 8 of 8 words wrong" in text and "    target  a b c d e f g h\n    output  x x x" in text
+    shown = [(example.rank, example.id) for example in evaluated.examples()]
+    assert shown == [
+        *(("worst", name) for name in ("u8", "u7", "u6")),
+        *(("median", name) for name in ("u5", "u4", "u3")),
+        *(("best", name) for name in ("u0", "u1", "u2")),
+    ]
+    heard = evaluated.heard("evaluate", 3, 900)
+    assert (heard.epoch, heard.step, heard.wer) == (3, 900, 50.0)  # 36 of 72 words
+    assert heard.examples == evaluated.examples()
+    assert heard.examples[0].counts.startswith("8 of 8 words wrong")
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_there_are_examples_of_a_single_utterance_too(tf, count):
     from benchmark.run.evaluation import Evaluated, Sentence
 
-    evaluated = Evaluated.of(Sentence(id=str(n), target="a", output="a") for n in range(count))
-    assert [len(pairs) for pairs in evaluated.examples().values()] == [count] * 3
+    evaluated = Evaluated.of(Sentence(id=str(n), reference="a", hypothesis="a") for n in range(count))
+    assert [example.rank for example in evaluated.examples()] == [
+        *["worst"] * count,
+        *["median"] * count,
+        *["best"] * count,
+    ]

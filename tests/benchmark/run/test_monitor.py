@@ -97,7 +97,7 @@ def gone(process: psutil.Process) -> bool:
 
 def samplers_of(pid: int) -> list[psutil.Process]:
     alive = [each for each in psutil.Process(pid).children() if not gone(each)]
-    return [each for each in alive if "benchmark.run.monitor" in each.cmdline()]
+    return [each for each in alive if "benchmark.run.sampler" in each.cmdline()]
 
 
 def sampler_of(pid: int) -> psutil.Process:
@@ -407,7 +407,7 @@ def test_the_sampler_ends_when_the_process_it_watches_is_gone(output, no_gpu):
     watched = subprocess.Popen(SPIN)
     flags = [f"--pid={watched.pid}", "--origin=-1e-05", "--hz=20", f"--output={output}"]
     sampler = subprocess.Popen(
-        [sys.executable, "-m", "benchmark.run.monitor", *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-m", "benchmark.run.sampler", *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
     )
     assert sampler.stdout.readline()
     watched.kill()  # and not waited for: a zombie, whose PID still exists

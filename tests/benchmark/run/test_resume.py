@@ -10,11 +10,14 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark.record.clocks import Clock, Span
-from benchmark.record.folder import Life, Taken, claimed, is_claimed, last_sign, signs_of_life
-from benchmark.record.journal import Grown, Identity, Journal, JournalError, Outcome, RunRecord, read
-from benchmark.record.phases import EVALUATIONS, Phase, Plan, segment_batches
-from benchmark.run.resume import interrupted, open_journal, refuse_what_has_ended, write_end
-from benchmark.run.session import play
+from benchmark.record.columns import Identity, JournalError, Outcome
+from benchmark.record.folder import End, Heartbeat, heartbeat, locked, write_end
+from benchmark.record.journal import Journal, read
+from benchmark.record.phases import Phase, Plan
+from benchmark.run.loop import Loop
+from benchmark.run.progress import segment_batches
+from benchmark.run.resume import interrupted, open_journal, refuse_what_is_over
+from benchmark.workloads import EVALUATIONS
 
 IDENTITY = Identity(
     run="r", platform="cpu", workload="mini", recipe="paper", seed=1, replicas=1, devices="CPU", emulated=False,
@@ -74,64 +77,64 @@ class Files:
             self.path(step).unlink()
             self.fate.moment()
 
-    def restore(self, step, trainer, _):
+    def restore(self, step):
         from benchmark.run.checkpoints import CheckpointError
 
         text = self.path(step).read_text()
         if text == "damaged":
             raise CheckpointError("damaged")
-        trainer.weight = int(text)
+        return int(text)
 
 
 def fake_trainer(folder, plan, fate):
-    from benchmark.run.trainer import Trainer
+    from benchmark.run.checkpoints import restore_newest
 
-    class Fake(Trainer):
+    class Fake:
         """Learns a number, so that a batch twice or never shows in all that comes after it."""
 
         def __init__(self) -> None:
             self.checkpoints, self.warnings = Files(folder, fate), []
-            self.warn, self.model, self.optimizer = self.warnings.append, self, None
-            self._step = None
 
-        def _begin_anew(self):
-            self.weight = 1
-
-        def perform(self, phase, record, plan):
+        def perform(self, phase, progress, plan):
             fate.moment()
-            outcome = getattr(self, phase.value)(record, plan)
+            outcome = getattr(self, phase.value)(progress, plan)
             fate.moment()
             return outcome
 
-        def create(self, record, plan):
-            self._begin_anew()
-            step = self._restore_last(record, plan) if record.rows else 0
+        def restore(self, step):
+            self.weight = self.checkpoints.restore(step)
+
+        def create(self, progress, plan):
+            self.weight, step = 1, 0
+            if progress.earlier:
+                step = restore_newest(self.checkpoints, progress, plan, restore=self.restore, warn=self.warnings.append)
+                self.checkpoints.prune([saved for saved in self.checkpoints.steps() if saved <= step])
             return Outcome(step=step, epoch=-(-step // plan.batches_per_epoch))
 
-        def train(self, record, plan):
-            for step in range(record.step, record.step + segment_batches(record, plan)):
+        def train(self, progress, plan):
+            for step in range(progress.step, progress.step + segment_batches(progress, plan)):
                 self.weight = (self.weight * 31 + step) % 1009
                 fate.moment()
             return Outcome(
                 step=step + 1, epoch=step // plan.batches_per_epoch + 1, utterances=4, loss=self.weight + 0.5
             )
 
-        def generate(self, record, plan):
-            return Outcome(step=record.step, epoch=record.epoch)
+        def generate(self, progress, plan):
+            return Outcome(step=progress.step, epoch=progress.epoch)
 
         swap = generate
 
-        def checkpoint(self, record, plan):
-            self.checkpoints.save(record.step, self.weight)
-            return Outcome(step=record.step, epoch=record.epoch)
+        def checkpoint(self, progress, plan):
+            self.checkpoints.save(progress.step, self.weight)
+            return Outcome(step=progress.step, epoch=progress.epoch)
 
-        def begin_evaluation(self, record):
+        def begin_evaluation(self, progress):
             rate = self.weight / 20
-            outcome = Outcome(step=record.step, epoch=record.epoch, wer=rate, cer=rate / 2)
+            outcome = Outcome(step=progress.step, epoch=progress.epoch, wer=rate, cer=rate / 2)
             return lambda *_: (time.sleep(0.0005), outcome)[1]
 
-        def evaluate(self, record, plan):
-            return self.begin_evaluation(record)()
+        def evaluate(self, progress, plan):
+            return self.begin_evaluation(progress)()
 
     return Fake()
 
@@ -140,7 +143,7 @@ def attempt(tmp_path, plan, monkeypatch, moments=None):
     """One process's life. True if the run is over."""
     fate = Fate(moments)
     identity = replace(IDENTITY, evaluation=plan.evaluation)
-    journal = open_journal(tmp_path / "r.csv", identity, tmp_path / "r", plan)
+    journal = open_journal(tmp_path / "r.csv", identity, plan)
     write = journal._file.write
 
     def torn(data):
@@ -154,7 +157,7 @@ def attempt(tmp_path, plan, monkeypatch, moments=None):
     journal._file = SimpleNamespace(write=torn, fileno=journal._file.fileno, close=journal._file.close)
     trainer = fake_trainer(tmp_path / "r", plan, fate)
     try:
-        play(journal, plan, trainer, Clock(already_s=journal.record.ended_s), SILENT)
+        Loop(journal, plan, trainer, Clock(already_s=journal.earlier.ended_s), SILENT).run_phases()
         return True
     except Killed:
         return False
@@ -225,45 +228,6 @@ def test_a_checkpoint_of_more_batches_than_the_journal_knows_is_refused_with_bot
 # --- the journal -----------------------------------------------------------------------------------------------------
 
 
-def test_a_record_that_grew_row_by_row_knows_what_one_read_at_once_knows(tf, tmp_path, monkeypatch):
-    plan = plan_of()
-    (tmp_path / "r").mkdir()
-    chance = random.Random(3)
-    while not attempt(tmp_path, plan, monkeypatch, moments=chance.randrange(20, 90)):
-        pass
-    rows = read(tmp_path / "r.csv").rows
-    grown = RunRecord()
-    for number, row in enumerate(rows, start=1):
-        grown = grown.then(row)
-        whole = RunRecord(tuple(rows[:number]))
-        for name in (
-            "step",
-            "epoch",
-            "created",
-            "swapped",
-            "ended_s",
-            "saved_step",
-            "generated_step",
-            "evaluated_epoch",
-        ):
-            assert getattr(grown, name) == getattr(whole, name), (number, name)
-        assert tuple(grown.evaluations) == tuple(whole.evaluations) and tuple(grown.standing) == tuple(whole.standing)
-        for window in (1, 3):
-            assert list(grown.medians("wer", window=window)) == list(whole.medians("wer", window=window))
-            for level in (10.0, 25.0, 40.0):
-                first = next((r for r, median in whole.medians("wer", window=window) if median <= level), None)
-                assert grown.reached("wer", level, window=window) == first == whole.reached("wer", level, window=window)
-
-
-def test_a_grown_tuple_leaves_those_it_grew_from_as_they_were():
-    one = Grown.of((1,))
-    two, other = one.plus(2), one.plus(3)
-    assert (tuple(one), tuple(two), tuple(other)) == ((1,), (1, 2), (1, 3))
-    assert two[-1] == 2 and two[0:] == (1, 2) and len(one) == 1
-    with pytest.raises(IndexError):
-        one[1]
-
-
 def began(tmp_path, **identity):
     """A run of two rows, the second one cut short."""
     (tmp_path / "r").mkdir(exist_ok=True)
@@ -273,22 +237,22 @@ def began(tmp_path, **identity):
     journal.append(Phase.CREATE, span, Outcome(step=0, epoch=0))
     journal.close()
     with (tmp_path / "r.csv").open("ab") as file:
-        file.write(b"2,r,1,cpu,min")
+        file.write(b"3,r,1,cpu,min")
     return tmp_path / "r.csv"
 
 
 def test_a_half_written_row_is_cut_off_and_the_next_attempt_begins(tmp_path):
     path = began(tmp_path)
     journal = Journal.resume(path, IDENTITY)
-    assert (len(journal.record.rows), journal.attempt, journal.record.created) == (1, 2, False)
-    assert path.read_bytes().endswith(b"\n") and read(path) == journal.record
+    assert (len(journal.earlier), journal.attempt) == (1, 2)
+    assert path.read_bytes().endswith(b"\n") and read(path) == journal.earlier
     journal.close()
 
 
 def test_a_half_written_header_makes_a_new_journal(tmp_path):
     (tmp_path / "r.csv").write_text("schema,run,att")
     journal = Journal.resume(tmp_path / "r.csv", IDENTITY)
-    assert (journal.attempt, len(journal.record.rows)) == (1, 0)
+    assert (journal.attempt, len(journal.earlier)) == (1, 0)
     journal.close()
 
 
@@ -297,32 +261,32 @@ def test_a_run_of_another_command_is_not_gone_on_with_and_both_values_are_named(
     path = began(tmp_path)
     found = getattr(IDENTITY, name)
     with pytest.raises(JournalError, match=f"its {name} is {found!r}, that of this command {value!r}"):
-        open_journal(path, replace(IDENTITY, **{name: value}), tmp_path / "r", plan_of())
+        open_journal(path, replace(IDENTITY, **{name: value}), plan_of())
 
 
 def test_a_run_of_another_plan_is_not_gone_on_with(tmp_path):
     path = began(tmp_path)
-    (tmp_path / "r" / "run.json").write_text(json.dumps({"plan": asdict(plan_of())}))
+    (tmp_path / "r" / "run.json").write_text(json.dumps({"schema": 3, "plan": asdict(plan_of())}))
     with pytest.raises(JournalError, match="the run began with max_epochs 4, this command has 9"):
-        open_journal(path, IDENTITY, tmp_path / "r", plan_of(max_epochs=9))
-    open_journal(path, IDENTITY, tmp_path / "r", plan_of()).close()
+        open_journal(path, IDENTITY, plan_of(max_epochs=9))
+    open_journal(path, IDENTITY, plan_of()).close()
 
 
 def test_checkpoints_without_their_journal_are_not_mixed_with_a_new_run(tmp_path):
     (tmp_path / "r" / "checkpoints").mkdir(parents=True)
     (tmp_path / "r" / "checkpoints" / "ckpt-5.index").write_text("")
     with pytest.raises(JournalError, match="no rows, but .*ckpt-5.index is there"):
-        open_journal(tmp_path / "r.csv", IDENTITY, tmp_path / "r", plan_of())
+        open_journal(tmp_path / "r.csv", IDENTITY, plan_of())
 
 
 @pytest.mark.parametrize("status", ["finished", "diverged"])
 def test_a_run_that_has_ended_is_refused_and_one_that_was_interrupted_is_not(tmp_path, status):
     (tmp_path / "r").mkdir()
-    write_end(tmp_path / "r", "interrupted", RunRecord(), "SIGTERM")
-    refuse_what_has_ended(tmp_path / "r")
-    write_end(tmp_path / "r", status, RunRecord(), "the reason")
+    write_end(tmp_path / "r", End(status="interrupted", message="SIGTERM"))
+    refuse_what_is_over(tmp_path / "r")
+    write_end(tmp_path / "r", End(status=status, message="the reason"))
     with pytest.raises(JournalError, match=f"there already and has {status}: the reason; choose another --name"):
-        refuse_what_has_ended(tmp_path / "r")
+        refuse_what_is_over(tmp_path / "r")
 
 
 def test_the_run_to_go_on_with_is_the_one_of_the_same_command_that_has_not_ended(tmp_path):
@@ -330,13 +294,13 @@ def test_the_run_to_go_on_with_is_the_one_of_the_same_command_that_has_not_ended
     folder = tmp_path / "r"
     other = replace(IDENTITY, run="r-20260101-000000")
     assert interrupted(tmp_path, other) is None  # no sign of life: not ours
-    with signs_of_life(folder, lambda: 1.0):
+    with heartbeat(folder, lambda: 1.0):
         pass
     assert interrupted(tmp_path, other) == "r"
     assert interrupted(tmp_path, replace(other, seed=2)) is None
-    with claimed(folder):
+    with locked(folder):
         assert interrupted(tmp_path, other) is None  # somebody works on it
-    write_end(folder, "finished", RunRecord(), "")
+    write_end(folder, End(status="finished"))
     assert interrupted(tmp_path, other) is None
 
 
@@ -356,44 +320,15 @@ def test_a_full_disk_ends_in_a_sentence_and_the_journal_stays_whole(tmp_path):
     journal.close()
 
 
-# --- claims and signs of life ----------------------------------------------------------------------------------------
+# --- the clock -------------------------------------------------------------------------------------------------------
 
 
-def test_one_process_at_a_time_works_on_a_run(tmp_path):
-    with claimed(tmp_path):
-        assert is_claimed(tmp_path)
-        with pytest.raises(Taken, match=f"process {os.getpid()} is working on this run"), claimed(tmp_path):
-            pass
-    assert not is_claimed(tmp_path)
-
-
-def test_signs_of_life_say_what_the_clock_showed_and_when(tmp_path):
-    clock = iter(range(100, 200))
-    before = time.time()
-    with signs_of_life(tmp_path, lambda: next(clock), every_s=0.01):
-        first = last_sign(tmp_path)
-        while last_sign(tmp_path).clock_s < first.clock_s + 3:
-            time.sleep(0.01)
-    last = last_sign(tmp_path)
-    assert first.clock_s == 100 and last.clock_s > 103 and before - 1 < last.at_unix_s < time.time() + 1
-    with claimed(tmp_path) as found:
-        assert found == last
-
-
-@pytest.mark.parametrize("text", ["", "[1, 2", "[1]", "{}", '["a", "b"]', "[-1, 5]", "[NaN, 1]", "[1e999, 1]"])
-def test_a_sign_that_makes_no_sense_is_none(tmp_path, text):
-    (tmp_path / "alive").write_text(text)
-    assert last_sign(tmp_path) is None
-
-
-def test_the_clock_goes_on_from_the_last_sign_of_life_and_what_came_after_is_down_time(tf):
+def test_the_clock_goes_on_from_the_last_heartbeat_and_what_came_after_is_down_time(tf):
     from benchmark.run.session import _clock
 
-    row = SimpleNamespace(ended_s=50.0, attempt=1)
-    record = SimpleNamespace(rows=(row,), ended_s=50.0)
-    clock, down_s = _clock(record, Life(clock_s=58.0, at_unix_s=time.time() - 100))
+    clock, down_s = _clock(50.0, Heartbeat(clock_s=58.0, at_unix_s=time.time() - 100))
     assert 58 <= clock.elapsed() < 59 and 100 <= down_s < 101  # eight seconds of lost work count
-    clock, down_s = _clock(record, Life(clock_s=40.0, at_unix_s=time.time() + 1000))  # the day's clock was set back
+    clock, down_s = _clock(50.0, Heartbeat(clock_s=40.0, at_unix_s=time.time() + 1000))  # the day's clock was set back
     assert 50 <= clock.elapsed() < 51 and down_s == 0.0
-    clock, down_s = _clock(record, None)
+    clock, down_s = _clock(50.0, None)
     assert 50 <= clock.elapsed() < 51 and down_s is None

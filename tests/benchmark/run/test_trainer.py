@@ -10,12 +10,15 @@ import pytest
 import platforms
 from benchmark import workloads
 from benchmark.record.clocks import Clock
-from benchmark.record.journal import Identity, Journal, read
-from benchmark.record.phases import AFTER, EVALUATIONS, Phase, Plan
+from benchmark.record.columns import Identity
+from benchmark.record.journal import Journal, read
+from benchmark.record.phases import AFTER, Phase, Plan
 from benchmark.run.data import Data
 from benchmark.run.decoding import DecodingPool
-from benchmark.run.session import play
+from benchmark.run.loop import Loop
+from benchmark.run.progress import Progress
 from benchmark.run.view import PlainView
+from benchmark.workloads import EVALUATIONS
 from features import manifest
 from models.decoders import Decoder
 
@@ -38,17 +41,37 @@ IDENTITY = Identity(
 )
 
 
-def new_trainer(tf, features, folder, *, replicas=1, batch=4, seed=1, workload=TINY, pool=None, **options):
+class Told:
+    """A listener that remembers."""
+
+    def __init__(self):
+        self.all_heard = []
+
+    def heard(self, heard):
+        self.all_heard.append(heard)
+
+    def decoded(self, done, total):
+        pass
+
+    def warn(self, sentence):
+        raise AssertionError(sentence)
+
+
+def new_trainer(
+    tf, features, folder, *, replicas=1, batch=4, seed=1, workload=TINY, pool=None, precision="float32", synthetic=False
+):
     from benchmark.run.devices import Devices
+    from benchmark.run.task import Task
     from benchmark.run.trainer import Trainer
 
     names = [f"CPU:{n}" for n in range(replicas)]
     strategy = tf.distribute.MirroredStrategy(
         names, cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
     )
-    return Trainer(
+    platform = platforms.load("cpu").with_input(batch=batch)
+    task = Task(
         workload=workload,
-        platform=platforms.load("cpu").with_input(batch=batch),
+        platform=replace(platform, training=replace(platform.training, precision=precision)),
         data=Data(folder=features, manifest=manifest.load(features), seconds=0.0),
         devices=Devices(
             strategy=strategy,
@@ -58,10 +81,10 @@ def new_trainer(tf, features, folder, *, replicas=1, batch=4, seed=1, workload=T
             reduction="first-gpu",
         ),
         seed=seed,
-        folder=folder,
-        pool=pool or DecodingPool(Decoder(name="greedy"), jobs=1),
-        **options,
+        synthetic=synthetic,
     )
+    pool = pool or DecodingPool(Decoder(name="greedy"), jobs=1)
+    return Trainer(task, folder=folder, pool=pool, listener=Told())
 
 
 @pytest.fixture
@@ -85,9 +108,11 @@ def run(trainer, path, *, max_epochs=2, evaluation="resident"):
         evaluation=evaluation,
     )
     journal = Journal.create(path, replace(IDENTITY, evaluation=evaluation))
-    play(journal, plan, trainer, Clock(), PlainView(plan))
-    journal.close()
-    return journal.record
+    try:
+        Loop(journal, plan, trainer, Clock(), PlainView(plan)).run_phases()
+    finally:
+        journal.close()
+    return read(path)
 
 
 def losses(record):
@@ -95,10 +120,8 @@ def losses(record):
 
 
 def test_two_epochs_train_every_utterance_once_an_epoch_and_evaluate_all(make, tone_features, tmp_path):
-    shown = []
-    record = run(
-        make(show=lambda phase, epoch, step, evaluated: shown.append((phase, evaluated.sentences))), tmp_path / "r.csv"
-    )
+    trainer = make()
+    record = run(trainer, tmp_path / "r.csv")
     for epoch in (1, 2):
         rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
         assert sum(row.utterances for row in rows) == 21
@@ -106,23 +129,24 @@ def test_two_epochs_train_every_utterance_once_an_epoch_and_evaluate_all(make, t
             manifest.load(tone_features).seconds("train"), abs=0.05
         )
     assert [row.utterances for row in record.evaluations] == [7, 7]
-    generated = [sentences for phase, sentences in shown if phase == "generate"]
-    assert generated and all(len(sentences) == 3 and all(s.target for s in sentences) for sentences in generated)
+    heard = trainer.listener.all_heard
+    generated = [one.examples for one in heard if one.phase == "generate"]
+    assert generated and all(len(examples) == 3 and all(e.reference for e in examples) for examples in generated)
+    evaluated = [one for one in heard if one.phase == "evaluate"]
+    assert [(one.epoch, round(one.wer, 6)) for one in evaluated] == [(row.epoch, row.wer) for row in record.evaluations]
 
 
 @pytest.mark.parametrize("precision", platforms.PRECISIONS)
 def test_every_precision_learns(make, tmp_path, tf, precision):
     from benchmark.run import devices
 
-    trainer = make(workload=replace(TINY, dropout=0.0))
-    training = replace(trainer.platform.training, precision=precision)
-    trainer.platform = replace(trainer.platform, training=training)
+    trainer = make(workload=replace(TINY, dropout=0.0), precision=precision)
     devices._set_precision(precision)
     try:
         record = run(trainer, tmp_path / "r.csv", max_epochs=6)
     finally:
         devices._set_precision("float32")
-    scaled = isinstance(trainer.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+    scaled = isinstance(trainer.models.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
     assert scaled == (precision == "mixed_float16")
     first, last = (
         sum(row.loss * row.utterances for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch)
@@ -148,20 +172,20 @@ def test_buckets_cost_one_trace_of_the_training_step_and_at_most_one_each_of_the
     before = [loop.experimental_get_tracing_count() for loop in loops]
     trainer = make(workload=replace(TINY, buckets=3))
     run(trainer, tmp_path / "r.csv", max_epochs=2)
-    assert len(trainer.layout.edges) == 3
-    assert trainer._step.segment.experimental_get_tracing_count() == 1
+    assert len(trainer.source.layout.edges) == 3
+    assert trainer.models.step.segment.experimental_get_tracing_count() == 1
     for loop, count in zip(loops, before, strict=True):
         assert loop.experimental_get_tracing_count() - count <= 3
 
 
 def test_batches_from_memory_are_as_many_as_read_ones_and_nothing_is_read(make, tmp_path, monkeypatch):
     trainer = make(synthetic=True)
-    read_once = trainer._read
-    orders = []
-    monkeypatch.setattr(trainer, "_read", lambda order: (orders.append(order), read_once(order))[1])
+    read_once = trainer.source.read
+    epochs = []
+    monkeypatch.setattr(trainer.source, "read", lambda epoch: (epochs.append(epoch), read_once(epoch))[1])
     record = run(trainer, tmp_path / "r.csv", max_epochs=2)
     assert [row.epoch for row in record.evaluations] == [1, 2]
-    assert len(orders) == 1
+    assert len(epochs) == 1
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_seed_others(make, tmp_path):
@@ -177,8 +201,8 @@ def test_two_replicas_train_the_same_utterances_and_stay_equal(make, tmp_path):
     trainer = make(replicas=2)
     record = run(trainer, tmp_path / "r.csv", max_epochs=1)
     assert sum(row.utterances for row in record.rows if row.phase is Phase.TRAIN) == 21
-    for variable in trainer.model.trainable_variables:
-        first, second = trainer.strategy.experimental_local_results(variable.value)
+    for variable in trainer.models.model.trainable_variables:
+        first, second = trainer.task.devices.strategy.experimental_local_results(variable.value)
         np.testing.assert_array_equal(first, second)
 
 
@@ -195,26 +219,23 @@ def test_one_step_is_the_same_on_one_and_on_two_replicas_without_batch_statistic
     for replicas in (1, 2):
         trainer = make(replicas=replicas, workload=replace(TINY, dropout=0.0))
         plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=1, max_seconds=1, targets={}, segment=1)
-        from benchmark.record.journal import RunRecord
-
-        trainer.perform(Phase.CREATE, RunRecord(), plan)
-        trainer.perform(Phase.TRAIN, RunRecord(), plan)
-        weights.append([variable.numpy() for variable in trainer.model.trainable_variables])
+        trainer.perform(Phase.CREATE, Progress(), plan)
+        trainer.perform(Phase.TRAIN, Progress(), plan)
+        weights.append([variable.numpy() for variable in trainer.models.model.trainable_variables])
     for one, two in zip(*weights, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-6)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_names_the_batch(make):
-    from benchmark.record.journal import RunRecord
     from benchmark.run.trainer import Diverged
 
     trainer = make()
     plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=1, max_seconds=1, targets={}, segment=2)
-    trainer.perform(Phase.CREATE, RunRecord(), plan)
-    kernel = trainer.model.output_layer.kernel
+    trainer.perform(Phase.CREATE, Progress(), plan)
+    kernel = trainer.models.model.output_layer.kernel
     kernel.assign(kernel * float("nan"))
     with pytest.raises(Diverged, match=r"became nan at batch 1 \(epoch 1\)"):
-        trainer.perform(Phase.TRAIN, RunRecord(), plan)
+        trainer.perform(Phase.TRAIN, Progress(), plan)
 
 
 class SlowPool(DecodingPool):
@@ -260,9 +281,9 @@ def test_swapping_is_written_down_and_leaves_only_the_model_in_use(modes):
             assert phases[number - 2 : number] == [Phase.CHECKPOINT, Phase.SWAP]
     assert phases.count(Phase.SWAP) == 2 * 3 - 1  # none back after the last
     trainer = modes["swap"][0]
-    assert trainer.transcriber.model is not trainer.model
-    for variable in trainer.model.variables + trainer.optimizer.variables:
-        for part in trainer.strategy.experimental_local_results(variable.value):
+    assert trainer.models.transcriber.model is not trainer.models.model
+    for variable in trainer.models.model.variables + trainer.models.optimizer.variables:
+        for part in trainer.task.devices.strategy.experimental_local_results(variable.value):
             assert part.numpy().size == 0
 
 
@@ -271,17 +292,18 @@ def test_swapping_there_and_back_brings_back_every_variable_and_compiles_nothing
     trainer = make(replicas=replicas)
     record = run(trainer, tmp_path / "r.csv", max_epochs=1)
     plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={}, segment=1)
-    variables = trainer.model.variables + trainer.optimizer.variables
+    progress = Progress.of(record.rows)
+    variables = trainer.models.model.variables + trainer.models.optimizer.variables
     saved = [variable.numpy() for variable in variables]
     traced = []
     for _ in range(3):
-        trainer.swap(record, plan)
-        evaluated = trainer.evaluate(record, plan)
+        trainer.swap(progress, plan)
+        evaluated = trainer.evaluate(progress, plan)
         assert evaluated.wer == record.evaluations[-1].wer and evaluated.cer == record.evaluations[-1].cer
-        trainer.swap(record, plan)
+        trainer.swap(progress, plan)
         for variable, value in zip(variables, saved, strict=True):
             np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
-        functions = (trainer._step.segment, trainer._evaluation._forward)
+        functions = (trainer.models.step.segment, trainer.models._evaluation._forward)
         traced.append([function.experimental_get_tracing_count() for function in functions])
     assert traced[0] == traced[1] == traced[2]
 
@@ -291,11 +313,11 @@ def test_a_swap_keeps_the_precision(make, tmp_path):
 
     devices._set_precision("mixed_bfloat16")
     try:
-        trainer = make()
-        record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+        trainer = make(precision="mixed_bfloat16")
+        progress = Progress.of(run(trainer, tmp_path / "r.csv", max_epochs=1).rows)
         plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={})
-        trainer.swap(record, plan)
-        assert trainer.transcriber.model.convolution.compute_dtype == "bfloat16"
+        trainer.swap(progress, plan)
+        assert trainer.models.transcriber.model.convolution.compute_dtype == "bfloat16"
     finally:
         devices._set_precision("float32")
 
@@ -326,10 +348,10 @@ def test_what_was_evaluated_before_a_run_diverged_still_counts(make, tmp_path, m
     trainer = make(pool=SlowPool())
     train = trainer.train
 
-    def diverge(record, plan):
-        if record.step >= plan.batches_per_epoch:
+    def diverge(progress, plan):
+        if progress.step >= plan.batches_per_epoch:
             raise Diverged("the loss became nan")
-        return train(record, plan)
+        return train(progress, plan)
 
     trainer._perform[Phase.TRAIN] = diverge
     with pytest.raises(Diverged):
@@ -364,13 +386,13 @@ def test_the_last_three_checkpoints_and_the_best_epochs_are_kept(modes):
 def test_a_checkpoint_brings_back_weights_moving_averages_and_optimiser(make, tf, tmp_path):
     trainer = make()
     run(trainer, tmp_path / "r.csv", max_epochs=1)
-    variables = trainer.model.variables + trainer.optimizer.variables
+    variables = trainer.models.model.variables + trainer.models.optimizer.variables
     saved = [variable.numpy() for variable in variables]
-    assert len(trainer.model.non_trainable_variables) == 2 * 2  # mean and variance after convolution and LSTM
+    assert len(trainer.models.model.non_trainable_variables) == 2 * 2  # mean and variance after convolution and LSTM
     for variable in variables:
         variable.assign(tf.zeros_like(variable))
     assert trainer.checkpoints.steps()[-1] == trainer.batches_per_epoch
-    trainer.checkpoints.restore(trainer.batches_per_epoch, trainer.model, trainer.optimizer)
+    trainer.checkpoints.restore(trainer.batches_per_epoch, trainer.models.model, trainer.models.optimizer)
     for variable, value in zip(variables, saved, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
 

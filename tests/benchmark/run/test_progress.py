@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.record.journal import Row, RunRecord
-from benchmark.record.phases import AFTER, EVALUATIONS, Phase, Plan, finished, next_phase, segment_batches
+from benchmark.record.columns import Row
+from benchmark.record.history import RunRecord
+from benchmark.record.phases import AFTER, Phase, Plan
+from benchmark.run.progress import Progress, is_over, next_phase, segment_batches
+from benchmark.workloads import EVALUATIONS
 
 SECONDS = {  # TRAIN: 1 a batch
     Phase.CREATE: 5.0,
@@ -39,15 +42,15 @@ def make_row(phase: Phase, **changes) -> Row:
     return Row(**{**usual, **errors, **changes}, phase=phase)
 
 
-def perform(phase: Phase, record: RunRecord, plan: Plan, wer: Callable[[int], float]) -> Row:
+def perform(phase: Phase, progress: Progress, plan: Plan, wer: Callable[[int], float]) -> Row:
     """What the trainer would have written: the same steps and epochs, invented times and errors."""
-    batches = segment_batches(record, plan) if phase is Phase.TRAIN else 0
-    step = record.step + batches
+    batches = segment_batches(progress, plan) if phase is Phase.TRAIN else 0
+    step = progress.step + batches
     epoch = -(-step // plan.batches_per_epoch)
-    attempt = record.rows[-1].attempt if record.rows else 1
+    attempt = progress.attempt
     errors = {"wer": wer(epoch), "cer": 50.0} if phase is Phase.EVALUATE else {}
     return make_row(
-        phase, step=step, epoch=epoch, attempt=attempt, started_s=record.ended_s,
+        phase, step=step, epoch=epoch, attempt=attempt, started_s=progress.ended_s,
         seconds=SECONDS.get(phase, 1.0 * batches), **errors
     )  # fmt: skip
 
@@ -60,24 +63,35 @@ def simulate(
     known_after: int = 1,
 ) -> RunRecord:
     """A whole run. The figures of an overlapping evaluation are known `known_after` phases after it began."""
-    record = record or RunRecord()
+    rows = list(record.rows) if record else []
+    progress = Progress.of(rows, window=plan.window)
     evaluating, wait = None, 0
     while True:
         if evaluating and wait <= 0:
-            record, evaluating = RunRecord((*record.rows, evaluating)), None
-        phase = next_phase(record, plan, evaluating=evaluating.epoch if evaluating else 0)
+            rows.append(evaluating)
+            progress, evaluating = progress.after(evaluating), None
+        phase = next_phase(progress, plan, evaluating=evaluating.epoch if evaluating else 0)
         if phase is Phase.DONE:
             assert evaluating is None, "an evaluation is lost"
-            return record
-        row = perform(phase, record, plan, wer)
+            return RunRecord(rows)
+        row = perform(phase, progress, plan, wer)
         wait -= 1
         if phase is Phase.EVALUATE and evaluating:
             wait = 0
         elif phase is Phase.EVALUATE and plan.evaluation == "overlap":
             evaluating, wait = row, known_after
         else:
-            record = RunRecord((*record.rows, row))
-        assert len(record.rows) < 2_500, f"the run does not end; it last did {phase}"
+            rows.append(row)
+            progress = progress.after(row)
+        assert len(rows) < 2_500, f"the run does not end; it last did {phase}"
+
+
+def last_step(record: RunRecord) -> int:
+    return Progress.of(record.rows).step
+
+
+def saved_step(record: RunRecord) -> int:
+    return Progress.of(record.rows).saved_step
 
 
 def steps(record: RunRecord, phase: Phase) -> list[int]:
@@ -131,7 +145,7 @@ def test_a_run_ends_when_its_targets_are_reached_and_keeps_a_checkpoint():
     # Medians over 3 epochs: of (30, 19, 25) 25; of (19, 25, 18) 19 <= 20: epoch 4.
     assert record.evaluated_epoch == 4
     assert record.rows[-1].phase is Phase.EVALUATE
-    assert record.saved_step == record.step == 4 * 600
+    assert saved_step(record) == last_step(record) == 4 * 600
 
 
 def test_all_targets_must_be_reached():
@@ -150,7 +164,7 @@ def test_a_run_ends_at_its_limit_of_seconds_in_the_middle_of_an_epoch():
     assert [row.phase.value for row in record.rows] == [
         "create", "train", "generate", "train", "generate", "checkpoint"
     ]  # fmt: skip
-    assert record.saved_step == record.step == 100
+    assert saved_step(record) == last_step(record) == 100
     assert record.evaluations == ()
 
 
@@ -163,8 +177,9 @@ def test_a_run_whose_time_is_over_at_creation_trains_nothing():
 def test_what_is_done_stays_done():
     the_plan = plan(batches_per_epoch=100, max_epochs=1)
     record = simulate(the_plan)
-    assert next_phase(record, the_plan) is Phase.DONE
-    assert finished(record, the_plan)
+    progress = Progress.of(record.rows)
+    assert next_phase(progress, the_plan) is Phase.DONE
+    assert is_over(progress, the_plan)
 
 
 plans = st.builds(
@@ -187,7 +202,7 @@ def test_any_run_obeys_the_transition_table_and_skips_no_event(plan, errors, kno
     record = simulate(plan, wer=lambda epoch: errors[epoch - 1], known_after=known_after)
     phases = [None, *(row.phase for row in record.rows), Phase.DONE]
     assert all(after in AFTER[before] for before, after in pairwise(phases))
-    last = record.step
+    last = last_step(record)
     assert steps(record, Phase.GENERATE) == list(range(plan.generate_every, last + 1, plan.generate_every))
     epoch_ends = list(range(plan.batches_per_epoch, last + 1, plan.batches_per_epoch))
     every = range(plan.checkpoint_every, last + 1, plan.checkpoint_every)
@@ -200,19 +215,19 @@ def test_any_run_obeys_the_transition_table_and_skips_no_event(plan, errors, kno
     else:
         assert swaps == []
     assert all(b - a <= plan.segment for a, b in pairwise([0, *steps(record, Phase.TRAIN)]))
-    assert finished(record, plan)
+    assert is_over(Progress.of(record.rows, window=plan.window), plan)
 
 
 @given(plans, error_rates)
 def test_replaying_any_part_of_a_journal_of_the_other_modes_asks_for_the_row_that_came_next(plan, errors):
     record = simulate(plan, wer=lambda epoch: errors[epoch - 1])
     for number, row in enumerate(record.rows if plan.evaluation != "overlap" else ()):
-        assert next_phase(RunRecord(record.rows[:number]), plan) is row.phase
+        assert next_phase(Progress.of(record.rows[:number], window=plan.window), plan) is row.phase
 
 
 def resumed(record: RunRecord, plan: Plan) -> RunRecord:
     """The record after a second attempt has created its model from the last checkpoint."""
-    step = record.saved_step
+    step = saved_step(record)
     row = make_row(
         Phase.CREATE, attempt=2, step=step, epoch=step // plan.batches_per_epoch, started_s=record.ended_s
     )  # fmt: skip
@@ -224,12 +239,12 @@ def test_a_resumed_run_does_again_what_the_last_checkpoint_had_not_seen(plan, da
     whole = simulate(plan)
     torn = data.draw(st.integers(1, len(whole.rows)))
     record = resumed(RunRecord(whole.rows[:torn]), plan)
-    began = record.step
+    began = last_step(record)
     record = simulate(plan, record=record)
     second = RunRecord(tuple(row for row in record.rows if row.attempt == 2))
     every = plan.generate_every
-    assert steps(second, Phase.GENERATE) == list(range(began // every * every + every, record.step + 1, every))
-    ends = range(plan.batches_per_epoch, record.step + 1, plan.batches_per_epoch)
+    assert steps(second, Phase.GENERATE) == list(range(began // every * every + every, last_step(record) + 1, every))
+    ends = range(plan.batches_per_epoch, last_step(record) + 1, plan.batches_per_epoch)
     assert [row.step for row in record.evaluations] == list(ends)
     phases = [None, *(row.phase for row in second.rows), Phase.DONE]
     assert all(after in AFTER[before] for before, after in pairwise(phases))
@@ -259,10 +274,10 @@ rows = st.builds(
 
 @given(st.lists(rows, max_size=12), plans)
 def test_any_record_whatever_has_a_next_phase(rows, plan):
-    record = RunRecord(tuple(rows))
-    phase = next_phase(record, plan)
+    record, progress = RunRecord(rows), Progress.of(rows, window=plan.window)
+    phase = next_phase(progress, plan)
     assert phase in (AFTER[None] if not rows else set(Phase))
-    assert 1 <= segment_batches(record, plan) <= plan.segment
+    assert 1 <= segment_batches(progress, plan) <= plan.segment
     assert record.clock_s(record.ended_s, "train") <= record.ended_s + 1e-6
 
 
@@ -282,6 +297,31 @@ def test_a_plan_refuses_counts_that_make_no_run(change):
 
 
 def test_the_state_machine_needs_no_tensorflow():
-    code = "import sys, benchmark.record.journal; print({'tensorflow', 'numpy'} & sys.modules.keys())"
+    code = "import sys, benchmark.run.progress, benchmark.run.loop; print({'tensorflow', 'scipy'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "set()"
+
+
+def test_progress_that_grew_row_by_row_knows_what_a_record_read_at_once_knows():
+    """A fold over rows and figures from columns: two ways to the same numbers, over three attempts."""
+    the_plan = plan(batches_per_epoch=60, max_epochs=4)
+    first = simulate(the_plan, wer=lambda epoch: 90.0 - 7 * (epoch % 3))
+    rows = list(first.rows[:14])
+    for attempt, more in ((2, 9), (3, 99)):
+        saved = Progress.of(rows).saved_step
+        ended_s = RunRecord(rows).ended_s
+        rows.append(make_row(Phase.CREATE, attempt=attempt, step=saved, epoch=saved // 60, started_s=ended_s))
+        whole = simulate(the_plan, wer=lambda epoch: 80.0 - 5 * (epoch % 3), record=RunRecord(rows))
+        rows = list(whole.rows[: len(rows) + more])
+    progress = Progress(window=3)
+    for number in range(1, len(rows) + 1):
+        progress, record = Progress.of(rows[:number], window=3), RunRecord(rows[:number])
+        standing = [row for row in record.standing if row.phase is Phase.CHECKPOINT]
+        assert progress.saved_step == max((row.step for row in standing), default=0)
+        assert progress.evaluated_epoch == record.evaluated_epoch
+        assert progress.ended_s == record.ended_s
+        assert progress.recent == record.evaluations[-3:]
+        assert progress.lowest.get("wer") == record.best_median("wer", window=3)
+        best = min(record.evaluations, key=lambda row: row.wer, default=None)
+        assert progress.best_evaluation == best
+    assert progress.attempt == 3 and next_phase(progress, the_plan) is Phase.DONE

@@ -1,0 +1,294 @@
+"""The final evaluation of a run (the paper's table 4): its checkpoints on every dev and test subset.
+
+    run = load_trained("results/RUN")           # or its journal, or one checkpoint of it
+    results, examples = evaluate(run, Wanted(subsets=("dev",), decoders=("greedy",)))
+    write(run, results, examples)               # final.csv and final-sentences.txt beside the run
+
+Evaluates the checkpoint of the epoch with the lowest word error rate and the last one. Several decoders and widths
+are compared in one go: the forward pass is done once for all of them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import platforms
+from benchmark.record.facts import read_facts
+from benchmark.record.folder import folder_of, journal_of
+from benchmark.record.history import RunRecord
+from benchmark.record.journal import read
+from benchmark.record.sentences import describe
+from benchmark.run import decoding
+from benchmark.run.accuracy import ErrorRates
+from benchmark.run.decoding import DecodingPool
+from benchmark.workloads import Workload
+from features import manifest
+from features.corpus import role
+from features.files import write_whole
+from features.progress import progress
+from models.decoders import Decoder
+
+if TYPE_CHECKING:
+    from benchmark.run.evaluation import Evaluated, Transcriber
+
+NAME, NAME_OF_SENTENCES = "final.csv", "final-sentences.txt"
+WHICH = ("best", "last")
+BEAM_WIDTH = 512
+
+Utterance = tuple[str, str]  # id and reference
+Logits = list[tuple[Utterance, np.ndarray]]  # of each utterance float32 [T', 30]
+
+
+class FinalError(ValueError):
+    """A run that cannot be evaluated; the message says what was found and the way out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A run whose model can be built again from its folder. `asked` is one checkpoint by its number of batches."""
+
+    folder: Path
+    record: RunRecord
+    workload: Workload
+    precision: str
+    batch: int  # utterances, of one replica
+    features: Path | None
+    asked: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be evaluated, and how. Empty or None: what the run has, or all there is.
+
+    `subsets` are names or roles (dev, test); `checkpoints` are of WHICH; `language_model` is a file or one of
+    LibriSpeech's by name, looked for in `data`.
+    """
+
+    checkpoints: tuple[str, ...] = WHICH
+    subsets: tuple[str, ...] = ()
+    decoders: tuple[str, ...] = ()
+    beam_widths: tuple[int, ...] = (BEAM_WIDTH,)
+    language_model: str | None = None
+    data: Path = Path("data")
+    lm_weight: float = Decoder().lm_weight
+    word_bonus: float = Decoder().word_bonus
+    features: Path | None = None
+    batch: int | None = None
+    decode_jobs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.decode_jobs < 1:
+            raise FinalError(f"decode-jobs is {self.decode_jobs}; expected at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One checkpoint, subset and decoder. `decoding_s` is wall time on all workers, without the forward pass."""
+
+    checkpoint: str
+    step: int
+    epoch: int
+    subset: str
+    decoder: str
+    utterances: int
+    audio_s: float
+    forward_s: float
+    decoding_s: float
+    rates: ErrorRates
+
+    def fields(self) -> dict[str, object]:
+        """The columns of final.csv."""
+        flat = {name: value for name, value in asdict(self).items() if name != "rates"}
+        return {name: round(v, 6) if isinstance(v, float) else v for name, v in {**flat, **asdict(self.rates)}.items()}
+
+
+def load_trained(path: Path) -> Trained:
+    """Find a run from its folder, its journal or one of its checkpoints.
+
+    Raises:
+        FinalError: there is no run there.
+        FactsError, JournalError: what is there cannot be used.
+    """
+    asked, folder = None, folder_of(path) if path.suffix == ".csv" else path
+    if path.name.startswith("ckpt-"):
+        number = path.name.removeprefix("ckpt-").split(".")[0]
+        if not number.isdigit():
+            raise FinalError(f"{path}: expected a checkpoint's name such as ckpt-1000")
+        asked, folder = int(number), path.parent.parent
+    facts = read_facts(folder)
+    if facts is None:
+        raise FinalError(
+            f"{path}: no run is there (no {folder / 'run.json'}); expected results/RUN, its journal results/RUN.csv, "
+            f"or a checkpoint results/RUN/checkpoints/ckpt-N"
+        )
+    features = facts.features.folder
+    return Trained(
+        folder=folder,
+        record=read(journal_of(folder)),
+        workload=facts.workload,
+        precision=facts.platform.training.precision,
+        batch=facts.platform.input.batch // facts.devices.replicas,
+        features=Path(features) if features else None,
+        asked=asked,
+    )
+
+
+def chosen_checkpoints(run: Trained, there: Sequence[int], which: Sequence[str]) -> dict[str, int]:
+    """Name -> batches trained: the checkpoint asked for by number, else the best and the last epoch's.
+
+    Raises:
+        FinalError: there are no checkpoints, or none of an evaluated epoch.
+    """
+    if run.asked is not None:
+        return {f"batch {run.asked}": run.asked}
+    if not there:
+        raise FinalError(f"{run.folder / 'checkpoints'}: no checkpoints; expected those of a run")
+    found: dict[str, int] = {}
+    if "best" in which:
+        evaluated = [row for row in run.record.evaluations if row.step in there]
+        if not evaluated:
+            raise FinalError(f"{run.folder}: no checkpoint of an evaluated epoch is left; ask for --checkpoints last")
+        found["best"] = min(evaluated, key=lambda row: row.wer).step
+    if "last" in which:
+        found["last"] = max(there)
+    if len(set(found.values())) < len(found):
+        return {"best and last": max(there)}
+    return found
+
+
+def chosen_subsets(there: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """The dev and test subsets there are, or those of them asked for by name or role; dev before test."""
+    usable = sorted({name for name in there if role(name) in ("dev", "test")}, key=lambda name: (role(name), name))
+    chosen = [name for name in usable if not asked or name in asked or role(name) in asked]
+    missing = [name for name in asked if name not in usable and name not in map(role, usable)]
+    if missing or not chosen:
+        raise FinalError(f"no subset {', '.join(missing) or 'to evaluate'}; there are {', '.join(usable) or 'none'}")
+    return chosen
+
+
+def features_of(run: Trained, wanted: Wanted) -> Path:
+    """The folder of features to evaluate on."""
+    if found := wanted.features or run.features:
+        return found
+    raise FinalError(f"{run.folder / 'run.json'}: names no features; give their folder with --features")
+
+
+def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
+    """Evaluate all that is wanted; returns the figures, and the worst, median and best utterances in words."""
+    from benchmark.run import devices
+    from benchmark.run.checkpoints import Checkpoints
+    from benchmark.run.data import Data
+    from benchmark.run.evaluation import Transcriber
+    from benchmark.run.task import Task
+
+    features = features_of(run, wanted)
+    found = manifest.load(features)
+    subsets = chosen_subsets(found.subsets, wanted.subsets)
+    decoders = list(_decoders(run, wanted, found.words))
+    checkpoints = Checkpoints(run.folder / "checkpoints")
+    steps = chosen_checkpoints(run, checkpoints.steps(), wanted.checkpoints)
+    task = Task(
+        workload=run.workload,
+        platform=platforms.load("cpu").with_input(batch=wanted.batch or run.batch),
+        data=Data(folder=features, manifest=found, seconds=0.0),
+        devices=devices.single_device(run.precision),
+    )
+    transcriber = Transcriber(task.new_model(), task)
+    results, examples = [], []
+    for name, step in steps.items():
+        checkpoints.restore(step, transcriber.model)
+        epoch = max((row.epoch for row in run.record.standing if row.step <= step), default=0)
+        for subset in subsets:
+            started = time.monotonic()
+            logits = forward(transcriber, subset)
+            forward_s = time.monotonic() - started
+            for decoder in decoders:
+                evaluated, decoding_s = _decode(logits, decoder, wanted.decode_jobs, f"{name}, {subset}")
+                result = Result(
+                    checkpoint=name,
+                    step=step,
+                    epoch=epoch,
+                    subset=subset,
+                    decoder=decoder.label,
+                    utterances=len(evaluated.sentences),
+                    audio_s=round(found.seconds(subset), 2),
+                    forward_s=forward_s,
+                    decoding_s=decoding_s,
+                    rates=evaluated.rates,
+                )
+                results.append(result)
+                heading = f"{name} epoch {epoch} batch {step} {subset} {decoder.label}"
+                examples.append(f"{heading} WER {result.rates.wer:.2f}%\n{describe(evaluated.examples())}")
+    return results, "".join(examples)
+
+
+def _decoders(run: Trained, wanted: Wanted, words: tuple[str, ...]) -> Iterator[Decoder]:
+    names = wanted.decoders or (run.workload.decoder,)
+    if wanted.language_model and "language-model" not in names:
+        raise FinalError(f"a language model, but the decoder is {', '.join(names)}; add --decoder language-model")
+    model = None
+    if "language-model" in names:
+        model = decoding.language_model(wanted.language_model, wanted.data)
+    for name in names:
+        for width in wanted.beam_widths if name != "greedy" else [1]:
+            decoder = Decoder(name=name, beam_width=width, words=words, language_model=model)
+            decoder = replace(decoder, lm_weight=wanted.lm_weight, word_bonus=wanted.word_bonus)
+            if name == "language-model":
+                decoding.load_quietly(decoder)  # a file that is no language model is found now, not by the workers
+            yield decoder
+
+
+def forward(transcriber: Transcriber, subset: str) -> Logits:
+    """Compute the logits of every utterance of a subset."""
+    total = transcriber.task.data.manifest.utterances(subset)
+    found: Logits = []
+    with progress(f"forward pass of {subset}", total=total, unit="utterances") as advance:
+        for utterances, logits, frames in transcriber.logits(transcriber.batches(subset)):
+            found += [
+                (utterance, matrix[:count]) for utterance, matrix, count in zip(utterances, logits, frames, strict=True)
+            ]
+            advance(len(utterances))
+    return found
+
+
+def _decode(logits: Logits, decoder: Decoder, jobs: int, label: str) -> tuple[Evaluated, float]:
+    """Sentences and error rates, and the seconds of decoding; starting the workers is not in them."""
+    from benchmark.run.evaluation import Evaluated, Transcription
+
+    with (
+        DecodingPool(decoder, jobs=jobs) as pool,
+        progress(f"{label}: {decoder.label}", total=len(logits), unit="utterances") as advance,
+    ):
+        pool.warm_up()
+        started = time.monotonic()
+        transcription = Transcription()
+        for utterance, matrix in logits:
+            transcription.add([utterance], pool.submit(matrix[None], np.array([len(matrix)])))
+        sentences = transcription.sentences(advance)
+        seconds = time.monotonic() - started
+    return Evaluated.of(sentences), seconds
+
+
+def write(run: Trained, results: Sequence[Result], examples: str) -> tuple[Path, Path]:
+    """Write figures and sentences beside the run; returns where. Raises OSError."""
+    places = run.folder / NAME, run.folder / NAME_OF_SENTENCES
+    write_whole(places[0], to_csv(results))
+    write_whole(places[1], examples)
+    return places
+
+
+def to_csv(results: Sequence[Result]) -> str:
+    """The text of final.csv."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(results[0].fields()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(result.fields() for result in results)
+    return text.getvalue()

@@ -1,0 +1,138 @@
+"""The loop of a run: ask what comes next, have the trainer do it, write it down.
+
+    loop = Loop(journal, plan, trainer, clock, shown)
+    loop.run_phases()
+    loop.progress.step                          # where the run stands, also after an exception
+
+An overlapping evaluation is begun like any phase. Its row is written when its figures are known: at the earliest
+after the phase then under way, with the moment at which they were known as its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Protocol
+
+from benchmark.record.clocks import Clock, Span
+from benchmark.record.columns import Outcome
+from benchmark.record.journal import Journal
+from benchmark.record.phases import Phase, Plan
+from benchmark.run.interrupts import Interrupted, Interrupts, Uninterrupted
+from benchmark.run.progress import Progress, next_phase
+from benchmark.run.view import PlainView
+
+
+class Performs(Protocol):
+    """What does the phases: `benchmark.run.trainer.Trainer`, or a stand-in for it in tests."""
+
+    def perform(self, phase: Phase, progress: Progress, plan: Plan) -> Outcome: ...
+
+    def begin_evaluation(self, progress: Progress) -> Callable[[], Outcome]: ...
+
+
+class Loop:
+    """One attempt at a run: its journal, its clock, and where it stands.
+
+    `down_s` are the seconds before it in which no process worked on the run.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        plan: Plan,
+        trainer: Performs,
+        clock: Clock,
+        shown: PlainView,
+        *,
+        interrupts: Interrupts | Uninterrupted | None = None,
+        down_s: float | None = None,
+    ) -> None:
+        self.journal, self.plan, self.trainer, self.clock, self.shown = journal, plan, trainer, clock, shown
+        self.interrupts, self.down_s = interrupts or Uninterrupted(), down_s
+        self.progress = Progress.of(journal.earlier.rows, attempt=journal.attempt, window=plan.window)
+        self.evaluation = Background()
+
+    def run_phases(self) -> None:
+        """Perform phases until the plan is fulfilled, with a row in the journal for each.
+
+        Raises:
+            Interrupted: by a signal, after what was trained has been saved. What else was under way is lost.
+        """
+        with self.evaluation:
+            try:
+                while (phase := self._next_phase()) is not Phase.DONE:
+                    self.shown.phase(phase, self.progress)
+                    if phase is Phase.EVALUATE and self.plan.evaluation == "overlap":
+                        self._evaluate_beside_training()
+                    else:
+                        self._perform(phase)
+            except ArithmeticError:  # diverged: what was evaluated before it still counts
+                if self.evaluation.epoch:
+                    self._write_evaluation()
+                raise
+
+    def _next_phase(self) -> Phase:
+        if self.evaluation.is_known:
+            self._write_evaluation()
+        phase = next_phase(self.progress, self.plan, evaluating=self.evaluation.epoch)
+        if signal := self.interrupts.signal:
+            if self.progress.saved_step >= self.progress.step or self.progress.swapped:
+                raise Interrupted(signal)
+            return Phase.CHECKPOINT
+        return phase
+
+    def _perform(self, phase: Phase) -> None:
+        with self.interrupts.deferred(phase):
+            with self.clock.span() as span:
+                outcome = self.trainer.perform(phase, self.progress, self.plan)
+            if phase is Phase.CREATE and self.down_s is not None:
+                outcome = replace(outcome, down_s=round(self.down_s, 3))
+            self._write(phase, span, outcome)
+
+    def _evaluate_beside_training(self) -> None:
+        """Begin an evaluation in the background; wait first for the one under way, if there is one."""
+        if self.evaluation.epoch:
+            self._write_evaluation()
+            return
+        with self.clock.span() as span:
+            known = self.trainer.begin_evaluation(self.progress)
+        self.evaluation.begin(self.progress.epoch, span.started_s, known, self.clock)
+
+    def _write_evaluation(self) -> None:
+        self._write(Phase.EVALUATE, *self.evaluation.result())
+
+    def _write(self, phase: Phase, span: Span, outcome: Outcome) -> None:
+        row = self.journal.append(phase, span, outcome)
+        self.progress = self.progress.after(row)
+        self.shown.row(row, self.progress)
+
+
+class Background(AbstractContextManager["Background"]):
+    """At most one evaluation whose decoding goes on while something else happens; `epoch` is 0 while there is none."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self._thread = ThreadPoolExecutor(1)
+        self._started_s = 0.0
+        self._known: Future[tuple[Outcome, float]] | None = None
+
+    def begin(self, epoch: int, started_s: float, known: Callable[[], Outcome], clock: Clock) -> None:
+        """Wait for an outcome in a thread, and note the moment at which it is known."""
+        self.epoch, self._started_s = epoch, started_s
+        self._known = self._thread.submit(lambda: (known(), clock.elapsed()))
+
+    @property
+    def is_known(self) -> bool:
+        return self._known is not None and self._known.done()
+
+    def result(self) -> tuple[Span, Outcome]:
+        """Wait for the evaluation under way, which is over then."""
+        outcome, ended_s = self._known.result()
+        self.epoch, self._known = 0, None
+        return Span(self._started_s, ended_s - self._started_s), outcome
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)

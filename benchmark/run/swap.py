@@ -1,0 +1,83 @@
+"""The models of a run: the one that trains and, where evaluation swaps, the one that is evaluated in its place.
+
+    models = Models(task)
+    models.step.segment(...)                    # trains models.model with models.optimizer
+    models.transcriber.transcribe("dev", pool)  # by the model that is in memory
+    models.swap(checkpoints, step)              # to the evaluation model, or back
+
+Swapping is the paper's way to evaluate. The model that goes frees the memory of its variables, the optimiser's too;
+what was compiled for it stays. The model that comes is loaded from the checkpoint saved just now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from benchmark.run.checkpoints import Checkpoints
+from benchmark.run.devices import tf
+from benchmark.run.evaluation import Transcriber
+from benchmark.run.step import TrainStep
+from benchmark.run.task import Task
+from models import deepspeech
+
+
+class Models:
+    """The training model with its step and optimiser, and the evaluation model as soon as it is asked for."""
+
+    def __init__(self, task: Task) -> None:
+        tf.keras.utils.set_random_seed(task.seed)
+        self.task = task
+        precision = task.platform.training.precision
+        self.step = TrainStep(task.config, devices=task.devices, precision=precision, seed=task.seed)
+        self.tflop_per_frame = deepspeech.flops(self.step.config) / 1e12
+        self._training = self.transcriber = Transcriber(self.step.model, task)
+        self._evaluation: Transcriber | None = None
+
+    @property
+    def model(self) -> deepspeech.DeepSpeech:
+        """The model that trains."""
+        return self.step.model
+
+    @property
+    def optimizer(self) -> tf.keras.optimizers.Optimizer:
+        return self.step.optimizer
+
+    def restore(self, checkpoints: Checkpoints, step: int) -> None:
+        """Load weights, moving averages and optimiser of a checkpoint into the training model."""
+        checkpoints.restore(step, self.model, self.optimizer)
+
+    def swap(self, checkpoints: Checkpoints, step: int) -> None:
+        """Put the evaluation model in the training model's place, or the training model back into it."""
+        trained = self.model.variables + self.optimizer.variables
+        if self.transcriber is self._training:
+            self._release(trained)
+            if self._evaluation is None:
+                self._evaluation = Transcriber(self.task.new_model(), self.task)
+            else:
+                self._reserve(self._evaluation.model.variables)
+            checkpoints.restore(step, self._evaluation.model)
+            self.transcriber = self._evaluation
+        else:
+            self._release(self.transcriber.model.variables)
+            self._reserve(trained)
+            self.restore(checkpoints, step)
+            self.transcriber = self._training
+
+    def _release(self, variables: Iterable[tf.keras.Variable]) -> None:
+        """Free the memory of variables: each holds nothing until `_reserve`, and compiled functions keep it."""
+        for part in self._parts(variables):
+            with tf.device(part.device):
+                nothing = tf.zeros([0], part.dtype)
+                tf.raw_ops.AssignVariableOp(resource=part.handle, value=nothing, validate_shape=False)
+
+    def _reserve(self, variables: Iterable[tf.keras.Variable]) -> None:
+        """Make room for the values of variables again; they are zero until they are restored."""
+        for part in self._parts(variables):
+            with tf.device(part.device):
+                zeros = tf.zeros(part.shape, part.dtype)
+                tf.raw_ops.AssignVariableOp(resource=part.handle, value=zeros, validate_shape=False)
+
+    def _parts(self, variables: Iterable[tf.keras.Variable]) -> Iterator[tf.Variable]:
+        """Every replica's copy of the variables."""
+        for variable in variables:
+            yield from self.task.devices.strategy.experimental_local_results(variable.value)

@@ -1,0 +1,62 @@
+"""The task of a run's TensorFlow side: what is trained, on which data, on which devices, with which seed.
+
+task = Task(workload=..., platform=..., data=..., devices=..., seed=1)
+task.config, task.layout                # the model's sizes, how utterances are put into batches
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from benchmark.run.data import Data
+from benchmark.run.devices import Devices
+from benchmark.workloads import Workload
+from features.batches import Layout
+from models import deepspeech
+from models.recipes import RECIPES
+from platforms import Platform
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What every TensorFlow module of a run needs to know. `synthetic` takes batches from memory."""
+
+    workload: Workload
+    platform: Platform
+    data: Data
+    devices: Devices
+    seed: int = 0
+    synthetic: bool = False
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How the training set is put into batches."""
+        return self.data.layout(self.workload, self.platform.input.batch)
+
+    @property
+    def validation(self) -> str:
+        """The subset that is evaluated after every epoch, or "dev" for all dev subsets."""
+        return self.data.validation(self.workload)
+
+    @property
+    def config(self) -> deepspeech.Config:
+        """The workload's model."""
+        return config_of(self.workload)
+
+    def new_model(self) -> deepspeech.DeepSpeech:
+        """A model under the devices' strategy, with its weights made."""
+        with self.devices.strategy.scope():
+            return deepspeech.build(self.config)
+
+
+def config_of(workload: Workload) -> deepspeech.Config:
+    """The sizes and the recipe of a workload's model."""
+    return deepspeech.Config(
+        recipe=RECIPES[workload.recipe],
+        filters=workload.filters,
+        units=workload.units,
+        layers=workload.layers,
+        dropout=workload.dropout,
+        norm_momentum=workload.norm_momentum,
+    )
