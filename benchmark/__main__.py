@@ -9,27 +9,25 @@ same command is given again.
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import platforms
 from benchmark import workloads
-from benchmark.record.phases import EVALUATIONS
+from benchmark.record import Run, UsageError, read_run
 from benchmark.run import decoding
-from benchmark.run.decoding import KILLED_WORKER, PUBLISHED_MODELS, language_model
-from benchmark.run.session import INTERRUPTED, Job, run
-from benchmark.workloads import Workload
+from benchmark.run.decoding import KILLED_WORKER, PUBLISHED_MODELS
+from benchmark.run.job import Job, changed_workload, language_model_of, usual_name
+from benchmark.run.session import INTERRUPTED, run
 from models.decoders import NAMES as DECODERS
+from models.recipes import RECIPES
 from platforms import Platform
 
 BAD_INPUT = 2
-UNPOOLED_OPTIONS = ("augment", "padding")  # the journal has a column for what else trains differently
 WORKLOAD_OPTIONS = (
     "recipe",
     "decoder",
@@ -48,7 +46,10 @@ def main(argv: list[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(given)
     try:
-        return run(_job(options, given))
+        finished = run(_job(options, given), say=_say)
+        if finished.status <= 128:  # after a signal somebody waits
+            _show(read_run(finished.journal), options.results)
+        return finished.status
     except BrokenProcessPool:
         _say(f"benchmark: {KILLED_WORKER}")
         return BAD_INPUT
@@ -67,27 +68,22 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     )
     if options.precision:
         platform = replace(platform, training=replace(platform.training, precision=options.precision))
-    workload = workloads.load(options.workload or _default_workload(platform, options))
-    changes = {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None}
-    workload = _changed(workload, changes)
-    for mark in ("synthetic", "deterministic"):
-        if getattr(options, mark):
-            workload = replace(workload, name=f"{workload.name}+{mark}")
-    if options.recipe == "authors":
-        workload = replace(workload, normalisation="frame-l2")  # theirs in most runs
-    _check(options, workload)
-    started = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = _checked_name(options.name or f"{platform.name}-{workload.name}-seed{options.seed}-{started}")
+    workload = changed_workload(
+        workloads.load(options.workload or _default_workload(platform, options)),
+        {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None},
+        synthetic=options.synthetic,
+        deterministic=options.deterministic,
+    )
     return Job(
         platform=platform,
         workload=workload,
         corpus=options.corpus,
         data=options.data,
         results=options.results,
-        name=name,
+        name=usual_name(platform, workload, options.seed) if options.name is None else options.name,
         seed=options.seed,
         monitor_hz=options.monitor_hz,
-        language_model=options.language_model and language_model(options.language_model, options.data),
+        language_model=language_model_of(workload, options.language_model, options.data),
         decode_jobs=decoding.cores() if options.decode_jobs is None else options.decode_jobs,
         skip_bad=options.skip_bad,
         synthetic=options.synthetic,
@@ -95,34 +91,6 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         resume=not options.name and not options.fresh,
         command=shlex.join(["python", "-m", "benchmark", *(word for word in given if word != "--fresh")]),
     )
-
-
-def _check(options: argparse.Namespace, workload: Workload) -> None:
-    """What would be refused later, after hours of preparation."""
-    if not 0 <= options.seed < 2**32:
-        raise ValueError(f"seed is {options.seed}; expected 0 to {2**32 - 1}")
-    if not 0 <= options.monitor_hz <= 100:
-        raise ValueError(f"monitor-hz is {options.monitor_hz}; expected 0 (off) to 100 samples a second")
-    if options.decode_jobs is not None and options.decode_jobs < 1:
-        raise ValueError(f"decode-jobs is {options.decode_jobs}; expected at least 1")
-    if options.language_model and workload.decoder != "language-model":
-        raise ValueError(f"a language model, but the decoder is {workload.decoder}; add --decoder language-model")
-    if workload.decoder == "language-model":
-        language_model(options.language_model, options.data)
-
-
-def _changed(workload: Workload, changes: dict[str, object]) -> Workload:
-    """The workload with other settings; what would train differently shows in its name, so that runs do not pool."""
-    marks = [
-        str(changes[name]) for name in UNPOOLED_OPTIONS if name in changes and changes[name] != getattr(workload, name)
-    ]
-    return replace(workload, **changes, name="+".join([workload.name, *marks]))
-
-
-def _checked_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
-        raise ValueError(f"name {name!r} cannot name files; expected letters, digits, dots, dashes and underscores")
-    return name
 
 
 def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
@@ -135,6 +103,65 @@ def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
         if devices.gpus_present() >= platform.hardware.gpus:
             return "librispeech"
     return "mini"
+
+
+# --- what a run ends with --------------------------------------------------------------------------------------------
+
+
+def _show(finished: Run, results: Path) -> None:
+    """The table of a run, where its report is, how busy the machine was, where the run is."""
+    from benchmark.judge.summary import report_parts
+    from benchmark.tables import show
+
+    if finished.record.evaluations:
+        show(report_parts([finished], brief=True))
+        _say(_report(results, finished))
+    _say(_utilisation(finished))
+    _say(
+        f"the run is in {finished.source} and {finished.folder}; compare runs with: "
+        f"python -m benchmark.tta {results}/*.csv"
+    )
+
+
+def _report(results: Path, finished: Run) -> str:
+    """Write a page of all the runs there are, or of this one alone where another cannot be used; say where it is."""
+    from benchmark.report import write_report
+
+    place = results / "report.html"
+    problem: Exception | None = None
+    for paths in (sorted(results.glob("*.csv")), [Path(finished.source)]):
+        try:
+            write_report([read_run(path) for path in paths], place)
+            runs = f"{len(paths)} runs" if len(paths) > 1 else "the run"
+            return f"report of {runs}, to look at in a browser: {place}"
+        except (ValueError, OSError) as error:
+            problem = error
+    return f"no report: {problem}"
+
+
+def _utilisation(finished: Run) -> str:
+    """Say in one line how busy the machine was."""
+    try:
+        usage = finished.usage()
+    except (UsageError, OSError) as error:
+        return f"utilisation: {error}"
+    if usage is None:
+        return "utilisation: not sampled"
+    summary = usage.summary()
+    if not summary.samples or summary.process_cpu_percent_mean is None or summary.process_memory_mib_max is None:
+        return "utilisation: no samples"
+    gpus = ", ".join(
+        f"GPU {n} {gpu.util_percent_mean:.0f}%"
+        for n, gpu in enumerate(summary.gpus)
+        if gpu.util_percent_mean is not None
+    )
+    return (
+        f"utilisation: {summary.process_cpu_percent_mean / 100:.1f} cores, "
+        f"{summary.process_memory_mib_max / 1024:.1f} GiB of memory at most" + (f", {gpus}" if gpus else "")
+    )
+
+
+# --- options ---------------------------------------------------------------------------------------------------------
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -177,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--buffer", type=int, metavar="N", help="batches made ahead")
     group.add_argument("--precision", choices=platforms.PRECISIONS)
     group = parser.add_argument_group("the workload, changed for this run")
-    group.add_argument("--recipe", choices=workloads.RECIPES)
+    group.add_argument("--recipe", choices=list(RECIPES))
     group.add_argument("--decoder", choices=DECODERS)
     group.add_argument("--beam-width", type=int, metavar="N")
     group.add_argument(
@@ -187,7 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     group.add_argument(
         "--evaluation",
-        choices=EVALUATIONS,
+        choices=workloads.EVALUATIONS,
         help="resident: the model that trains is evaluated (default); swap: as in the paper, an evaluation model "
         "takes its place; overlap: decoding goes on while training does",
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.record import journal
+from benchmark.record.columns import METRICS
 from benchmark.record.phases import AFTER, Phase
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,7 +145,7 @@ def test_the_final_table_is_made_of_the_run_and_of_one_checkpoint(run, folder):
     with (folder / "results" / "first" / "final.csv").open() as file:
         found = {row["decoder"]: row for row in csv.DictReader(file)}
     # The same weights, decoder and width as in the run: the same four figures, on one replica instead of two.
-    for name in journal.METRICS:
+    for name in METRICS:
         assert float(found["dictionary-256"][name]) == getattr(evaluations[1], name)
     assert set(found) == {"dictionary-256", "greedy"}
     assert "worst" in (folder / "results" / "first" / "final-sentences.txt").read_text()
@@ -158,7 +159,7 @@ def test_a_run_whose_evaluation_overlaps_has_the_error_rates_of_a_resident_one(r
     found = journal.read(folder / "results" / "overlap.csv")
     assert found.rows[0].evaluation == "overlap"
     for ours, theirs in zip(found.evaluations, resident.evaluations, strict=True):
-        assert all(getattr(ours, name) == getattr(theirs, name) for name in journal.METRICS)
+        assert all(getattr(ours, name) == getattr(theirs, name) for name in METRICS)
 
 
 def test_a_run_is_never_overwritten(run, folder, tone_corpus):
@@ -239,7 +240,7 @@ def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_n
     cut, whole = (journal.read(tmp_path / "results" / f"{name}.csv") for name in ("cut", "whole"))
     assert [row.attempt for row in cut.rows][-1] == 3 and len(cut.evaluations) == 5
     for ours, theirs in zip(cut.evaluations, whole.evaluations, strict=True):
-        assert all(getattr(ours, name) == getattr(theirs, name) for name in journal.METRICS)
+        assert all(getattr(ours, name) == getattr(theirs, name) for name in METRICS)
     created = [row for row in cut.rows if row.phase is Phase.CREATE]
     assert [row.down_s is None for row in created] == [True, False, False]
 
@@ -271,9 +272,9 @@ from benchmark.run.devices import tf
 from benchmark.run.step import TrainStep
 
 whole = TrainStep.losses
-def losses(self, share, step):
+def losses(self, part, step):
     step_number = lambda: step + 1
-    return ({spoil})(whole(self, share, step))
+    return ({spoil})(whole(self, part, step))
 TrainStep.losses = losses
 if __name__ == "__main__":  # worker processes import this too
     sys.exit(main(sys.argv[1:]))
@@ -302,11 +303,11 @@ from benchmark.__main__ import main
 from benchmark.run.trainer import Trainer
 
 create = Trainer.create
-def spoil_then_create(self, record, plan):
+def spoil_then_create(self, progress, plan):
     path = Path({str(shard)!r})
     whole = path.read_bytes()
     path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
-    return create(self, record, plan)
+    return create(self, progress, plan)
 Trainer.create = spoil_then_create
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

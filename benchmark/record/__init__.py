@@ -19,5 +19,18 @@ from benchmark.record.columns import METRICS, POOLED, JournalError, Row
 from benchmark.record.facts import Facts, FactsError
 from benchmark.record.history import CLOCKS, RunRecord
 from benchmark.record.run import Run, read_run
+from benchmark.record.usage import UsageError
 
-__all__ = ("CLOCKS", "METRICS", "POOLED", "Facts", "FactsError", "JournalError", "Row", "Run", "RunRecord", "read_run")
+__all__ = (
+    "CLOCKS",
+    "METRICS",
+    "POOLED",
+    "Facts",
+    "FactsError",
+    "JournalError",
+    "Row",
+    "Run",
+    "RunRecord",
+    "UsageError",
+    "read_run",
+)

@@ -45,7 +45,7 @@ def learnt(*, folder: str, hours: float, spoken: float, size: str) -> Ask:
     from features import manifest
     from features.batches import Layout
 
-    tf, machine = devices.tf, devices.one("float32")
+    tf, machine = devices.tf, devices.single_device("float32")
     features = Path(folder) / f"features-{hours:g}"
     began_s = time.monotonic()
     found = manifest.load(features)

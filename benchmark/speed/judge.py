@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from benchmark.record.clocks import Span
-from benchmark.record.journal import Identity, Journal, Outcome
+from benchmark.record.columns import Identity, Outcome
+from benchmark.record.journal import Journal
 from benchmark.record.phases import Phase
 from benchmark.speed.contest import ROOT, ContestError, play
 from benchmark.speed.results import Result

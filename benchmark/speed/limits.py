@@ -21,7 +21,7 @@ def matmul(*, precision: str) -> Ask:
     from benchmark.run import devices
 
     tf = devices.tf
-    kind = devices.one(precision).strategy.extended.worker_devices[0].rsplit(":", 2)[1]
+    kind = devices.single_device(precision).strategy.extended.worker_devices[0].rsplit(":", 2)[1]
     side = SIDES[kind]
     dtype = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}.get(precision, tf.float32)
     with tf.device(f"{kind}:0"):

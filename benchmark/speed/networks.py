@@ -25,7 +25,7 @@ def ours(*, size: str, batch: int, precision: str, frames: int | None = None) ->
     from benchmark.speed.synthetic import train_step, training_flops
 
     tf, shape = devices.tf, SIZES[size].of(batch=batch, frames=frames)
-    machine = devices.one(precision)
+    machine = devices.single_device(precision)
     began_s = time.monotonic()
     step, batches = train_step(shape, machine, precision)
     done = 0

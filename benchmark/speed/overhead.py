@@ -66,7 +66,7 @@ def watched(*, size: str, batches: int) -> Callable[[str], dict]:
     from benchmark.speed.synthetic import train_step
 
     tf = devices.tf
-    step, given = train_step(SIZES[size], devices.one("float32"), "float32")
+    step, given = train_step(SIZES[size], devices.single_device("float32"), "float32")
     folder = tempfile.TemporaryDirectory()
 
     def segment() -> float:

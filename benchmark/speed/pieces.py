@@ -34,7 +34,7 @@ def pieces(*, platform: str, size: str, batch: int, folder: str) -> Callable[[st
     machine = devices.prepare(rig)
     step, memory = synthetic.train_step(shape, machine, rig.training.precision)
     shards = iter(_from_shards(Path(folder), shape, machine, rig))
-    share = next(memory)
+    part = next(memory)
     bodies = {"forward": _forward, "ctc": _ctc, "backward": _backward, "reduction": _reduction, "optimiser": _whole}
     looped = {name: _looped(step, body, machine, count) for name, body in bodies.items()}
     segments = {"memory": memory, "shards": shards}
@@ -47,7 +47,7 @@ def pieces(*, platform: str, size: str, batch: int, folder: str) -> Callable[[st
 
     def looped_s(piece: str) -> float:
         started_s = time.monotonic()
-        float(looped[piece](share))
+        float(looped[piece](part))
         devices.synchronise()
         return time.monotonic() - started_s
 
@@ -67,33 +67,33 @@ def pieces(*, platform: str, size: str, batch: int, folder: str) -> Callable[[st
 
 
 def _looped(step: TrainStep, body: Callable, machine: Devices, count: int) -> Callable:
-    """`body` on the same share of every replica, `count` times in one call."""
+    """`body` on the same part of a batch in every replica, `count` times in one call."""
 
     @tf.function
-    def run(share: dict[str, tf.Tensor]) -> tf.Tensor:
+    def run(part: dict[str, tf.Tensor]) -> tf.Tensor:
         total = tf.constant(0.0)
         for number in tf.range(count):
-            of_replicas = machine.strategy.run(lambda share, n: body(step, share, n), args=(share, number))
+            of_replicas = machine.strategy.run(lambda part, n: body(step, part, n), args=(part, number))
             total += machine.strategy.reduce(tf.distribute.ReduceOp.SUM, of_replicas, axis=None)
         return total
 
     return run
 
 
-def _forward(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(step.logits(share, number))
+def _forward(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(step.logits(part, number))
 
 
-def _ctc(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(step.losses(share, number))
+def _ctc(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(step.losses(part, number))
 
 
-def _backward(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
-    return _read(*step.gradients(share, number))
+def _backward(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    return _read(*step.gradients(part, number))
 
 
-def _reduction(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
-    losses, gradients = step.gradients(share, number)
+def _reduction(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    losses, gradients = step.gradients(part, number)
     summed = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
     return _read(losses, summed)
 
@@ -103,12 +103,12 @@ def _read(losses: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
     return tf.reduce_sum(losses) + tf.add_n([tf.reshape(gradient, [-1])[0] for gradient in gradients])
 
 
-def _whole(step: TrainStep, share: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
-    return step.train_batch(share, number)[0]
+def _whole(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    return step.train_batch(part, number)[0]
 
 
 def _from_shards(folder: Path, size: Size, machine: Devices, rig: Platform) -> tf.distribute.DistributedDataset:
-    """Real input, as `benchmark.run.trainer` feeds it, from utterances of the size's frames and labels."""
+    """Real input, as `benchmark.run.input` feeds it, from utterances of the size's frames and labels."""
     write_shards(folder, utterances=max(512, size.batch), frames=size.frames, labels=size.labels)
     found, layout = manifest.load(folder), Layout.fixed(size.frames, batch=size.batch)
     knobs = rig.input

@@ -1,6 +1,6 @@
 """The suite's own training step and batches for it from memory; imports TensorFlow.
 
-step, batches = train_step(SIZES["mini"], devices.one("float32"), "float32")
+step, batches = train_step(SIZES["mini"], devices.single_device("float32"), "float32")
 step.segment(batches, tf.constant(0), tf.constant(4))       # Totals of 4 batches
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmark.run import input as inputs
 from benchmark.run.devices import Devices, tf
-from benchmark.run.step import TrainStep, shares
+from benchmark.run.step import TrainStep
 from benchmark.speed.sizes import Size
 from features.batches import Layout, Order, read_batches
 from features.manifest import Manifest
@@ -41,7 +42,7 @@ def batches(size: Size, devices: Devices) -> tf.distribute.DistributedDataset:
 
     def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
         with tf.device("CPU:0"):
-            once = tf.data.Dataset.from_tensor_slices(shares(size.numbers(), devices.replicas))
+            once = tf.data.Dataset.from_tensor_slices(inputs.per_replica(size.numbers(), devices.replicas))
         return once.repeat().prefetch(2)
 
     return devices.strategy.distribute_datasets_from_function(dataset)
@@ -57,11 +58,7 @@ def distributed(
     buffer: int = 8,
     epoch: int = 1,
 ) -> tf.distribute.DistributedDataset:
-    """Real input as `benchmark.run.trainer` feeds it, the same epoch for ever."""
-
-    def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        order = Order(seed=SEED, epoch=epoch)
-        read = read_batches(folder, found, "train", layout, readers=readers, buffer=buffer, order=order)
-        return read.map(lambda batch: shares(batch, devices.replicas)).unbatch().repeat()
-
-    return devices.strategy.distribute_datasets_from_function(dataset)
+    """Real input as `benchmark.run.input` feeds it, the same epoch for ever."""
+    order = Order(seed=SEED, epoch=epoch)
+    read = read_batches(folder, found, "train", layout, readers=readers, buffer=buffer, order=order)
+    return inputs.distributed(read.repeat(), devices)

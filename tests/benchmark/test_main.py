@@ -5,7 +5,8 @@ import pytest
 import platforms
 from benchmark import __main__ as command
 from benchmark import workloads
-from benchmark.run import session as runner
+from benchmark.record import Run, RunRecord
+from benchmark.run import session
 
 
 def job(*arguments: str) -> command.Job:
@@ -30,9 +31,10 @@ def test_knobs_on_the_command_line_change_the_platform_and_the_workload():
     assert asked.platform.training.precision == "mixed_bfloat16" and asked.workload.max_epochs == 2
 
 
-def test_what_trains_differently_shows_in_the_workloads_name():
-    assert job("--augment", "specaugment").workload.name == "mini+specaugment"
-    assert job("--padding", "bucket").workload.name == "mini"  # as it is anyway
+def test_what_trains_differently_is_a_variant_of_the_workload():
+    assert job("--augment", "specaugment", "--synthetic").workload.variant == "specaugment+synthetic"
+    assert job("--augment", "specaugment").name.startswith("cpu-mini+specaugment-seed1-")
+    assert job("--padding", "bucket").workload.label == "mini"  # as it is anyway
     assert job("--recipe", "authors").workload.normalisation == "frame-l2"
 
 
@@ -43,14 +45,14 @@ def test_a_name_is_made_of_platform_workload_seed_and_time():
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a b", "../x"])
 def test_a_name_must_name_files(name):
     with pytest.raises(ValueError, match="cannot name files"):
-        command._checked_name(name)
+        job("--name", name)
 
 
 def test_out_of_memory_proposes_a_batch_that_the_gpus_divide():
-    said = runner._out_of_memory(platforms.load("sys1"), "OOM when allocating\nmore")
+    said = session._out_of_memory(platforms.load("sys1"), "OOM when allocating\nmore")
     assert "24 utterances a replica" in said and "BATCH=48" in said  # 4 GPUs x 24 / 2
     smallest = platforms.load("sys1").with_input(batch=4)
-    assert "BATCH=4" in runner._out_of_memory(smallest, "OOM")
+    assert "BATCH=4" in session._out_of_memory(smallest, "OOM")
 
 
 @pytest.mark.parametrize(
@@ -69,10 +71,10 @@ def test_out_of_memory_proposes_a_batch_that_the_gpus_divide():
     ],
 )
 def test_utilisation_is_one_line_and_never_fails_a_run(tmp_path: Path, text, said):
-    path = tmp_path / "utilisation.csv"
+    (tmp_path / "r").mkdir()
     if text is not None:
-        path.write_text(text)
-    assert said in runner._utilisation(path)
+        (tmp_path / "r" / "utilisation.csv").write_text(text)
+    assert said in command._utilisation(Run(RunRecord(source=str(tmp_path / "r.csv"))))
 
 
 def test_the_epilogue_of_help_names_every_workload(capsys):

@@ -75,7 +75,7 @@ def test_a_worker_that_is_killed_breaks_the_pool_and_is_not_waited_for():
 
 def test_a_worker_loads_no_tensorflow():
     code = (
-        "import sys, numpy as np; from benchmark import decoding; from models.decoders import Decoder\n"
+        "import sys, numpy as np; from benchmark.run import decoding; from models.decoders import Decoder\n"
         "decoding._prepare(Decoder(name='dictionary', words=('a',)), 0); decoding._work(np.zeros((1, 9, 30)), [9])\n"
         "sys.exit('tensorflow' in sys.modules)"
     )

@@ -85,7 +85,9 @@ def test_neither_batch_nor_replicas_change_a_transcript_or_a_digit(transcriber, 
     assert found == one_by_one
 
 
-def test_padding_buckets_and_order_change_nothing_and_every_utterance_counts_once(transcriber, pool, one_by_one, tone_features):
+def test_padding_buckets_and_order_change_nothing_and_every_utterance_counts_once(
+    transcriber, pool, one_by_one, tone_features
+):
     made = transcriber(batch=4)
     lengths = made.task.data.manifest.lengths("train")
     longest = max(lengths)

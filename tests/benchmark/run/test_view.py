@@ -1,12 +1,13 @@
-from dataclasses import dataclass
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
 from benchmark.record.clocks import Clock
-from benchmark.record.journal import Row, RunRecord
+from benchmark.record.columns import Row
 from benchmark.record.phases import Phase, Plan
+from benchmark.record.sentences import Example
+from benchmark.run.progress import Progress
 from benchmark.run.view import LiveView, PlainView, describe
 
 PLAN = Plan(batches_per_epoch=10, max_epochs=4, max_seconds=100, targets={})
@@ -32,10 +33,8 @@ EVALUATED = Row(
 )
 
 
-@dataclass
-class Spoken:
-    target: str
-    output: str
+def spoken(reference: str, hypothesis: str) -> Example:
+    return Example(id="1-1-0001", reference=reference, hypothesis=hypothesis)
 
 
 def test_a_row_is_one_line():
@@ -45,10 +44,10 @@ def test_a_row_is_one_line():
 
 def test_the_plain_view_prints_lines_and_three_sentences(capsys):
     view = PlainView(PLAN)
-    view.row(TRAINED, RunRecord((TRAINED,)))
-    view.sentences("generate", [Spoken("one", "on")] * 5)
+    view.row(TRAINED, Progress.of([TRAINED]))
+    view.sentences("generate", [spoken("one", "on")] * 5)
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 + 2 * 3 and "target  one" in err and "output  on" in err
+    assert err.count("\n") == 1 + 2 * 3 and "reference   one" in err and "hypothesis  on" in err
 
 
 def test_the_plain_view_tells_of_decoding_now_and_then(capsys, monkeypatch):
@@ -66,11 +65,11 @@ def test_the_plain_view_tells_of_decoding_now_and_then(capsys, monkeypatch):
 def test_the_live_view_shows_phase_clock_epoch_loss_rates_and_sentences(rows):
     now = iter(range(1000))
     view = LiveView("a run", PLAN, Clock(now=lambda: next(now)))
-    record = RunRecord(rows)
-    view.phase(Phase.GENERATE, record)
+    progress = Progress.of(rows)
+    view.phase(Phase.GENERATE, progress)
     for row in rows:
-        view.row(row, record)
-    view.sentences("generate", [Spoken("[bold]three", "tree")])
+        view.row(row, progress)
+    view.sentences("generate", [spoken("[bold]three", "tree")])
     console = Console(record=True, width=100, file=StringIO())
     console.print(view)
     shown = console.export_text()

@@ -1,4 +1,4 @@
-"""The training step's parts against what they stand in for."""
+"""The optimisers against Keras's."""
 
 import numpy as np
 import pytest
@@ -25,28 +25,12 @@ def trained(tf, optimizer, strategy, *, steps):
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_adadelta_is_that_of_keras(tf, replicas):
-    from benchmark.run.step import Adadelta
+    from benchmark.run.optimisers import FusedAdadelta
 
     names = [f"CPU:{n}" for n in range(replicas)]
     results = []
-    for optimizer in (Adadelta, tf.keras.optimizers.Adadelta):
+    for optimizer in (FusedAdadelta, tf.keras.optimizers.Adadelta):
         strategy = tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice(names[0]))
         results.append(trained(tf, optimizer, strategy, steps=5))
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-8)
-
-
-def test_shares_of_a_batch_know_how_many_utterances_all_have(tf):
-    from benchmark.run.step import shares
-
-    batch = {
-        "features": tf.reshape(tf.range(4 * 2 * 3, dtype=tf.float32), [4, 2, 3]),
-        "frames": tf.constant([2, 2, 1, 0]),  # the last place is empty
-        "labels": tf.zeros([4, 2], tf.int32),
-        "label_lengths": tf.constant([1, 1, 1, 0]),
-        "id": tf.constant(["a", "b", "c", ""]),
-    }
-    cut = shares(batch, 2)
-    assert cut["features"].shape == (2, 2, 2, 3) and "id" not in cut
-    np.testing.assert_array_equal(cut["frames"], [[2, 2], [1, 0]])
-    np.testing.assert_array_equal(cut["global_utterances"], [3.0, 3.0])
