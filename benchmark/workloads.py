@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from models.decoders import NAMES as DECODERS
+from models.recipes import RECIPES
 
-RECIPES = ("paper", "authors")
 CORPORA = ("embedded", "folder", "librispeech")
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 PADDINGS = ("fixed", "bucket")
@@ -63,7 +63,7 @@ class Workload:
     def __post_init__(self) -> None:
         choices = (
             ("corpus", CORPORA),
-            ("recipe", RECIPES),
+            ("recipe", tuple(RECIPES)),
             ("normalisation", NORMALISATIONS),
             ("padding", PADDINGS),
             ("augment", AUGMENTATIONS),

@@ -58,7 +58,7 @@ def logits_of(path: Path):
     """(batches trained, words, [((identity, sentence), logits [T', 30]), ...]) of each checkpoint of a run."""
     run = load_run(path)
     found = manifest.load(run.features)
-    machine = devices.one(run.precision)
+    machine = devices.single_device(run.precision)
     with machine.strategy.scope():
         model = deepspeech.build(model_config(run.workload))
     transcriber = Transcriber(

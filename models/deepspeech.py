@@ -5,12 +5,8 @@
     logits = model(features, frames, training=False)        # [B, T, 93], [B] -> [B, T', 30]
     output_frames(1670) == 830
 
-Two recipes. `paper` is what the paper's text says: batch normalisation and dropout between the layers. `authors`
-is what their code did: LSTMs with peepholes and a forget bias of 1; ReLU, batch normalisation and dropout after
-the convolution and every LSTM; ReLU on the logits; a small L2 penalty on the output layer; and batch statistics
-at evaluation too, so that its error rates depend on the evaluation batch.
-
-Trainable parameters at the paper's size: 25,623,030 (`paper`), 25,635,030 (`authors`: 5 x 3 x 800 peepholes more).
+models/recipes.py says how the recipes differ. Trainable parameters at the paper's size: 25,623,030 by the recipe
+`paper`, 25,635,030 by `authors`, whose LSTMs have 5 x 3 x 800 peephole weights more.
 
 Shapes: B utterances, T input frames, T' output frames.
 """
@@ -23,15 +19,14 @@ import keras
 import tensorflow as tf
 
 from models.lstm import LSTM
-
-RECIPES = ("paper", "authors")
+from models.recipes import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Sizes and recipe of the model. The defaults are the paper's."""
 
-    recipe: str = "paper"
+    recipe: Recipe = Recipe()
     features: int = 93
     filters: int = 600
     kernel: int = 11
@@ -43,15 +38,11 @@ class Config:
     norm_momentum: float = 0.99
 
     def __post_init__(self) -> None:
-        if self.recipe not in RECIPES:
-            raise ValueError(f"recipe is {self.recipe!r}; expected one of {RECIPES}")
+        if not isinstance(self.recipe, Recipe):
+            raise ValueError(f"recipe is {self.recipe!r}; expected one of the records in models.recipes.RECIPES")
         sizes = (self.features, self.filters, self.kernel, self.stride, self.layers, self.units, self.alphabet)
         if min(sizes) < 1 or not 0 <= self.dropout < 1 or not 0 <= self.norm_momentum < 1:
             raise ValueError(f"{self}: expected sizes of at least 1, dropout and norm_momentum in [0, 1)")
-
-    @property
-    def as_authors(self) -> bool:
-        return self.recipe == "authors"
 
 
 def output_frames(input_frames, config: Config | None = None):
@@ -92,24 +83,24 @@ class DeepSpeech(keras.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__(name="deep_speech")  # its variables' names in checkpoints
-        self.config = config
-        peepholes, forget_bias = config.as_authors, 1.0 if config.as_authors else 0.0
+        self.config, recipe = config, config.recipe
         self.convolution = keras.layers.Conv1D(
             config.filters, config.kernel, strides=config.stride, use_bias=False, name="convolution"
         )
         self.lstms = [
-            LSTM(config.units, peepholes=peepholes, forget_bias=forget_bias, name=f"lstm{n}")
+            LSTM(config.units, peepholes=recipe.peepholes, forget_bias=recipe.forget_bias, name=f"lstm{n}")
             for n in range(config.layers)
         ]
+        always = recipe.batch_statistics_at_evaluation
         self.norms = [
-            BatchNorm(config.norm_momentum, always_batch_statistics=config.as_authors, name=f"norm{n}")
+            BatchNorm(config.norm_momentum, always_batch_statistics=always, name=f"norm{n}")
             for n in range(config.layers + 1)
         ]
         self.output_layer = keras.layers.Dense(
             config.alphabet,
             dtype="float32",
-            activation="relu" if config.as_authors else None,
-            kernel_regularizer=keras.regularizers.L2(1e-8) if config.as_authors else None,
+            activation="relu" if recipe.relu_logits else None,
+            kernel_regularizer=keras.regularizers.L2(recipe.output_l2) if recipe.output_l2 else None,
             name="output",
         )
 
@@ -121,7 +112,7 @@ class DeepSpeech(keras.Model):
         for number, norm in enumerate(self.norms):
             if number:
                 x = self.lstms[number - 1](x)
-            if self.config.as_authors:
+            if self.config.recipe.relu:
                 x = tf.nn.relu(x)
             x = norm(x, valid_TB, training=training)
             if training and self.config.dropout:

@@ -4,6 +4,7 @@ import pytest
 from features import records
 from features.extract import FEATURES
 from features.text import ALPHABET_SIZE
+from models.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def small(deepspeech, **options):
 
 @pytest.mark.parametrize(("recipe", "parameters"), [("paper", 25_623_030), ("authors", 25_635_030)])
 def test_the_papers_size_has_the_papers_parameters(deepspeech, recipe, parameters):
-    model = deepspeech.build(deepspeech.Config(recipe=recipe))
+    model = deepspeech.build(deepspeech.Config(recipe=RECIPES[recipe]))
     assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == parameters
 
 
@@ -69,7 +70,7 @@ def test_a_batch_without_a_valid_frame_leaves_the_moving_averages(tf, deepspeech
 def test_the_paper_recipe_gives_an_utterance_the_same_logits_in_any_batch_and_authors_does_not(tf, deepspeech):
     x, frames = tf.random.stateless_normal([3, 30, 93], seed=[2, 2]), tf.constant([30, 30, 30])
     for recipe, equal in (("paper", True), ("authors", False)):
-        model = small(deepspeech, recipe=recipe)
+        model = small(deepspeech, recipe=RECIPES[recipe])
         alone, together = model(x[:1], frames[:1]), model(x, frames)[:1]
         assert np.allclose(alone, together, atol=1e-5) == equal, recipe
 
@@ -101,7 +102,7 @@ def test_dropout_depends_on_its_seed(tf, deepspeech):
 
 
 def test_logits_of_the_authors_recipe_are_not_negative_and_its_output_layer_has_a_penalty(tf, deepspeech):
-    model = small(deepspeech, recipe="authors")
+    model = small(deepspeech, recipe=RECIPES["authors"])
     x = tf.random.stateless_normal([2, 30, 93], seed=[4, 4])
     assert float(tf.reduce_min(model(x, tf.constant([30, 30])))) == 0.0
     kernel = model.output_layer.kernel.numpy()
