@@ -37,13 +37,28 @@ def plain(parts: Iterable[str | Table]) -> str:
     return "\n\n".join(_plain(part) if isinstance(part, Table) else _wrapped(part) for part in parts)
 
 
-def figure(value: float | None) -> str:
-    """Three digits or more: two decimals under 10, one under 100, else none."""
+def number(value: float | None) -> str:
+    """Three digits or more: two decimals under 10, one under 100, else none; NA for what is not known."""
     if value is None:
         return "NA"
     if round(value, 2) < 10:  # rounded first: 9.999 is 10.0
         return f"{value:.2f}"
     return f"{value:.1f}" if round(value, 1) < 100 else f"{value:.0f}"
+
+
+def cell(value: float | None, style: str) -> str:
+    """A value in a style of `format`; NA for what is not known."""
+    return "NA" if value is None else format(value, style)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Two bounds as numbers: "1.20 to 3.40"; NA where there is no interval."""
+    return "NA" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def money(value: float | None, currency: str) -> str:
+    """An amount with its currency: "1,234.50 USD"."""
+    return "NA" if value is None else f"{value:,.2f} {currency}"
 
 
 def _wrapped(text: str) -> str:

@@ -20,7 +20,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from scipy.special import log_softmax
 
 from features import text
 
@@ -197,6 +196,8 @@ def with_language_model(
 
 
 def _one_by_one(decode_one: Callable[[np.ndarray], str]) -> Decode:
+    from scipy.special import log_softmax  # here: 0.2 s that whoever only wants NAMES need not wait
+
     def decode(logits: np.ndarray, frames: np.ndarray) -> list[str]:
         emissions = log_softmax(np.asarray(logits, np.float32), axis=-1)
         return [decode_one(matrix[:count]) for matrix, count in zip(emissions, frames, strict=True)]

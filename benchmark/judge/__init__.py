@@ -1,1 +1,57 @@
-"""What records say: time to accuracy, which runs may be pooled, how rigs compare, what a training costs."""
+"""What records say: time to accuracy, which runs may be pooled, how rigs compare, what a training costs.
+
+    from benchmark.judge import Question, judge, read_runs
+
+    judgement = judge(read_runs("results/*.csv"), Question(metrics=("wer",), window=3))
+    judgement.to_frame(), judgement.warnings
+    factor(judgement).to_frame(), rig_costs(judgement).to_frame(), compare(judgement.groups).to_frame()
+
+    question.py    what is asked, and at which levels
+    groups.py      which runs may be pooled; what each group took to every level
+    estimates.py   intervals, tests and predictions from a few values
+    factoring.py   epochs of all comparable rigs times seconds per epoch of one
+    checks.py      what to doubt about a judgement
+    judgement.py   the judge, and its result as a table for machines
+    comparison.py  pairs of rigs
+    cost.py        prices
+    published.py   the paper's tables
+    summary.py     tables for people
+    frames.py      results as pandas frames
+
+It reads records, and neither trains nor needs TensorFlow.
+"""
+
+import glob
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmark.judge.comparison import at_common_levels, compare
+from benchmark.judge.cost import PriceError, Terms, rig_costs
+from benchmark.judge.factoring import factor, leave_one_out
+from benchmark.judge.groups import Group, Level
+from benchmark.judge.judgement import Judgement, judge
+from benchmark.judge.question import JudgeError, Question
+from benchmark.record import Run, read_run
+
+__all__ = (
+    "Group",
+    "JudgeError",
+    "Judgement",
+    "Level",
+    "PriceError",
+    "Question",
+    "Terms",
+    "at_common_levels",
+    "compare",
+    "factor",
+    "judge",
+    "leave_one_out",
+    "read_runs",
+    "rig_costs",
+)
+
+
+def read_runs(paths: str | Iterable[str | Path]) -> list[Run]:
+    """Read runs from their journals, by a pattern such as "results/*.csv" or one by one. Raises JournalError."""
+    found = sorted(glob.glob(paths)) if isinstance(paths, str) else paths
+    return [read_run(path) for path in found]

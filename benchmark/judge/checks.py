@@ -1,6 +1,6 @@
-"""A judgement distrusts itself: what to doubt about it, and what to do, in plain words with the figure.
+"""A judgement distrusts itself: what to doubt about it and what to do, in plain words and with the figure.
 
-for sentence in warnings(records, groups, question): ...
+for sentence in warnings(runs, groups, question): ...
 """
 
 from __future__ import annotations
@@ -9,16 +9,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmark.judge.estimates import coefficient_of_variation
-from benchmark.judge.groups import (
-    CORPUS_SUM,
-    PAPER_WORKLOAD,
-    Group,
-    Level,
-    Question,
-    best_median,
-    metric_name,
-)
-from benchmark.record.journal import COMPILING_ROWS, RunRecord
+from benchmark.judge.groups import Group, Level
+from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, Question, metric_name
+from benchmark.record import Run, RunRecord
+from benchmark.record.history import COMPILING_ROWS
 
 FEW_ROWS = 5
 FEW_RUNS = 3
@@ -32,38 +26,38 @@ SPREAD = (
 )
 
 
-def warnings(records: Iterable[RunRecord], groups: Sequence[Group], question: Question) -> list[str]:
+def warnings(runs: Iterable[Run], groups: Sequence[Group], question: Question) -> list[str]:
     """What to doubt and what to do about it, a sentence each; the same words about several groups come once."""
     labels: dict[str, list[str]] = {}
     for group in groups:
-        for text in _doubts(group, question) if group.records else ():
+        for text in _checks(group, question) if group.runs else ():
             labels.setdefault(text, []).append(f"{group.label}, {group.workload}")
-    empty = [f"{record.source}: no rows yet; left out" for record in records if not record.rows]
+    empty = [f"{run.source}: no rows yet; left out" for run in runs if not len(run.record)]
     found = empty + [f"{'; '.join(where)}: {text}" for text, where in labels.items()]
-    return found + (_doubts_of_published(groups, question) if question.published else [])
+    return found + (_checks_of_published(groups, question) if question.published else [])
 
 
-def _doubts(group: Group, question: Question) -> Iterator[str]:
-    runs = len(group.records)
+def _checks(group: Group, question: Question) -> Iterator[str]:
+    runs = len(group.runs)
     if group.emulated:
         yield "emulated on CPUs: the times say nothing about the rig; run it on the rig itself"
     if runs < FEW_RUNS:
         yield f"only {_count(runs, 'run')}: {SPREAD}"
     elif len(group.values("seed")) < runs:
         yield f"{runs} runs with {_count(len(group.values('seed')), 'seed')}; give each run a seed of its own"
-    if resumed := sum(record.rows[-1].attempt > 1 for record in group.records):
+    if resumed := sum(record.resumed for record in group.records):
         yield (
             f"{resumed} of {_count(runs, 'run')} resumed (attempt > 1): the clock stands still between attempts, and "
             f"work done twice counts twice; run again without interruption before you publish"
         )
-    yield from _doubts_of_epochs(group, question)
-    yield from _doubts_of_levels(group, question)
-    yield from _doubts_of_spread(group)
-    yield from _doubts_of_rebounds(group, question)
-    yield from _doubts_of_speed(group)
+    yield from _checks_of_epochs(group, question)
+    yield from _checks_of_levels(group, question)
+    yield from _checks_of_spread(group)
+    yield from _checks_of_rebounds(group, question)
+    yield from _checks_of_speed(group)
 
 
-def _doubts_of_epochs(group: Group, question: Question) -> Iterator[str]:
+def _checks_of_epochs(group: Group, question: Question) -> Iterator[str]:
     runs, epochs = len(group.records), [len(record.evaluations) for record in group.records]
     if none := epochs.count(0):
         yield f"{none} of {_count(runs, 'run')} without an evaluation: no level can be reached; train for an epoch"
@@ -74,7 +68,7 @@ def _doubts_of_epochs(group: Group, question: Question) -> Iterator[str]:
         )
 
 
-def _doubts_of_levels(group: Group, question: Question) -> Iterator[str]:
+def _checks_of_levels(group: Group, question: Question) -> Iterator[str]:
     runs = len(group.records)
     if max(len(record.evaluations) for record in group.records) < question.window:
         return  # said already
@@ -91,7 +85,7 @@ def _doubts_of_levels(group: Group, question: Question) -> Iterator[str]:
             yield f"{levels} reached by {reached} of {_count(runs, 'run')}; {way_out}"
 
 
-def _doubts_of_spread(group: Group) -> Iterator[str]:
+def _checks_of_spread(group: Group) -> Iterator[str]:
     wide = {
         f"{metric_name(level.metric)} {level.percent:g}%": spread
         for level in group.levels
@@ -105,7 +99,7 @@ def _doubts_of_spread(group: Group) -> Iterator[str]:
         )
 
 
-def _doubts_of_rebounds(group: Group, question: Question) -> Iterator[str]:
+def _checks_of_rebounds(group: Group, question: Question) -> Iterator[str]:
     """A first crossing that did not last: e = 1 would have called it reached."""
     for metric in question.metrics:
         found: dict[int, list[str]] = {}
@@ -127,7 +121,7 @@ def _rebounds(record: RunRecord, level: Level) -> bool:
 
 
 def _best_words(group: Group, metric: str, question: Question) -> str:
-    bests = [best_median(record, metric, question.window) for record in group.records]
+    bests = [record.best_median(metric, window=question.window) for record in group.records]
     best = min((value for value in bests if value is not None), default=None)
     if best is None:
         return "the journals do not have this error for that many epochs in a row"
@@ -135,7 +129,7 @@ def _best_words(group: Group, metric: str, question: Question) -> str:
     return f"the best median over e = {question.window} is {best:.2f}%: train longer, or ask for --level {rounded:g}"
 
 
-def _doubts_of_speed(group: Group) -> Iterator[str]:
+def _checks_of_speed(group: Group) -> Iterator[str]:
     rows = min(len(record.throughputs) for record in group.records)
     left_out = f"the first {COMPILING_ROWS} of an attempt compile and are left out"
     if rows == 0:
@@ -155,15 +149,15 @@ def _doubts_of_speed(group: Group) -> Iterator[str]:
         )
 
 
-def _doubts_of_published(groups: Sequence[Group], question: Question) -> list[str]:
-    doubts = []
+def _checks_of_published(groups: Sequence[Group], question: Question) -> list[str]:
+    found = []
     if not any(group.records and group.workload == PAPER_WORKLOAD for group in groups):
-        doubts.append(f"published: the paper's runs are of workload {PAPER_WORKLOAD}; none of yours is to be compared")
+        found.append(f"published: the paper's runs are of workload {PAPER_WORKLOAD}; none of yours is to be compared")
     if question.window != 3 or question.clock != "wall":
-        doubts.append("published: the paper's times are wall clock with e = 3: leave out --epochs and --clock")
+        found.append("published: the paper's times are wall clock with e = 3: leave out --epochs and --clock")
     if not set(question.metrics) <= set(CORPUS_SUM):
-        doubts.append("published: the paper's error rates are means over utterances: --paper compares like with like")
-    return doubts
+        found.append("published: the paper's error rates are means over utterances: --paper compares like with like")
+    return found
 
 
 def _count(number: int, noun: str) -> str:

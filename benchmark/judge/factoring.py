@@ -1,4 +1,4 @@
-"""Two numbers beat one: epochs to target, which all rigs share, times seconds per epoch, which is the rig's.
+"""Predict a rig's time to accuracy: epochs to target, pooled over comparable rigs, times its own seconds per epoch.
 
     for prediction in factor(groups):
         prediction.estimate.value / 60, prediction.pool_runs, prediction.reason
@@ -18,9 +18,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmark.judge.estimates import Estimate, factored, homogeneity
+from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
 
-COMPARABLE = ("workload", "recipe", "batch", "replicas", "precision", "features", "decoder", "code", "emulated")
+COMPARABLE = (
+    "workload",
+    "variant",
+    "recipe",
+    "batch",
+    "replicas",
+    "precision",
+    "features",
+    "decoder",
+    "code",
+    "emulated",
+)
 """What must agree before epochs to target are pooled. Replicas count: each normalises by its own share of a batch."""
 
 TESTED_FROM = 3  # runs a rig: with fewer Kruskal-Wallis cannot object, whatever it sees
@@ -38,6 +50,25 @@ class Prediction:
     estimate: Estimate | None = None
     reason: str = ""
 
+    def fields(self) -> dict[str, object]:
+        """The columns of a table, in minutes."""
+        minutes = [None if value is None else value / 60 for value in _bounds(self.estimate)]
+        return {
+            "platform": self.group.label,
+            "workload": self.group.workload,
+            "metric": self.level.metric,
+            "level_percent": self.level.percent,
+            **dict(zip(("factored_minutes", "interval_low_minutes", "interval_high_minutes"), minutes, strict=True)),
+            "pool_runs": self.pool_runs,
+            "pool_rigs": self.pool_rigs,
+            "p": self.p,
+            "reason": self.reason,
+        }
+
+
+def _bounds(estimate: Estimate | None) -> tuple[float | None, ...]:
+    return (estimate.value, estimate.low, estimate.high) if estimate else (None, None, None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
@@ -49,14 +80,14 @@ class LeftOut:
     single: float
 
 
-def factor(groups: Sequence[Group]) -> list[Prediction]:
+def factor(groups: Sequence[Group]) -> Listing[Prediction]:
     """A prediction for every measured group and level, by the wall clock."""
-    return [
+    return Listing(
         _predict(group, number, _pool(group, groups))
         for group in groups
-        if group.records
+        if group.runs
         for number in range(len(group.levels))
-    ]
+    )
 
 
 def leave_one_out(groups: Sequence[Group]) -> list[LeftOut]:
@@ -66,7 +97,7 @@ def leave_one_out(groups: Sequence[Group]) -> list[LeftOut]:
     own time to accuracy; the truth is the geometric mean of the rig's other runs. A rig alone in its pool is left out.
     """
     found = []
-    measured = [group for group in groups if group.records]
+    measured = [group for group in groups if group.runs]
     for number, column in enumerate(measured[0].levels if measured else ()):
         errors = [pair for group in measured for pair in _errors(group, number, _pool(group, measured))]
         if errors:
@@ -80,9 +111,9 @@ def _pool(group: Group, groups: Sequence[Group]) -> list[Group]:
     """The groups whose epochs may be pooled with this one's, itself among them."""
 
     def key(other: Group) -> tuple:
-        return tuple(getattr(other.records[0].rows[0], name) for name in COMPARABLE)
+        return tuple(getattr(other.runs[0].identity, name) for name in COMPARABLE)
 
-    return [other for other in groups if other.records and key(other) == key(group)]
+    return [other for other in groups if other.runs and key(other) == key(group)]
 
 
 def _predict(group: Group, number: int, pool: Sequence[Group]) -> Prediction:
@@ -110,8 +141,8 @@ def _by_seed(groups: Sequence[Group], number: int) -> list[float]:
     """Epochs to a level, a value for every seed."""
     logs: dict[int, list[float]] = {}
     for group in groups:
-        for record, epoch in zip(group.records, group.levels[number].epochs, strict=True):
-            logs.setdefault(record.rows[0].seed, []).append(math.log(epoch))
+        for run, epoch in zip(group.runs, group.levels[number].epochs, strict=True):
+            logs.setdefault(run.identity.seed, []).append(math.log(epoch))
     return [math.exp(statistics.fmean(found)) for found in logs.values()]
 
 

@@ -195,21 +195,17 @@ class Kind(NamedTuple):
 
     def parse_all(self, texts: Sequence[str]) -> np.ndarray:
         """A column of numbers: int64, or float64 with NaN for empty fields. Raises ValueError if one cannot be read."""
-        dtype = np.float64 if self.type is float or self.optional else np.int64
-        if self.optional and "" in texts:
-            if not any(texts):
-                return np.full(len(texts), math.nan)
-            known = np.array([text != "" for text in texts])
-            values = np.full(len(texts), math.nan)
-            values[known] = self._numbers([text for text in texts if text], dtype)
-            return values
-        return self._numbers(texts, dtype)
-
-    def _numbers(self, texts: Sequence[str], dtype: type) -> np.ndarray:
-        values = np.array(texts, dtype=np.int64 if self.type is int else dtype)
-        if not np.all(self.within(values)):
-            raise ValueError("out of range")
-        return values.astype(dtype, copy=False)
+        empty = texts.count("") if self.optional else 0
+        if empty == len(texts):
+            return np.full(len(texts), math.nan) if self.optional else np.zeros(0, np.int64)
+        if empty:
+            values = np.array([self.type(text) if text else math.nan for text in texts], dtype=np.float64)
+        else:
+            values = np.array(list(map(self.type, texts)))
+        missing = np.isnan(values)
+        if missing.sum() != empty or not np.all(self.within(values) | missing):
+            raise ValueError("a value that is not finite, or out of range")
+        return values.astype(np.float64 if self.type is float or self.optional else np.int64, copy=False)
 
 
 def _shown(value: object) -> str:
@@ -342,13 +338,12 @@ def read_table(source: str, text: str) -> Table:
     """
     header, *lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     schema = _check_header(f"{source}:1", header)
-    parts = [line.rsplit(",", len(VARYING)) for line in lines]
-    problems = [_wrong_number_of_fields(parts, schema)]
-    if not problems[0]:
-        prefixes, *texts = zip(*parts, strict=True) if parts else ((), *[()] * len(VARYING))
-        commons, problem = _read_commons(prefixes, schema)
-        columns: dict[str, np.ndarray] = {"attempt": np.array([c["attempt"] for c in commons], dtype=np.int64)}
-        problems = [problem, _read_columns(texts, columns)]
+    commons, rests, problem = _read_commons(lines, schema)
+    columns: dict[str, np.ndarray] = {"attempt": np.array([common["attempt"] for common in commons], dtype=np.int64)}
+    problems = [problem]
+    if not problem:
+        flat = ",".join(rests).split(",") if rests else []  # one split for all lines, and one slice a column
+        problems = [_read_columns([flat[n :: len(VARYING)] for n in range(len(VARYING))], columns)]
         if not any(problems):
             problems = [_attempts_out_of_order(columns), _without_error_rates(columns), _back_in_time(columns)]
     if found := [problem for problem in problems if problem]:
@@ -383,44 +378,45 @@ def _check_header(where: str, line: str) -> int:
     )
 
 
-def _wrong_number_of_fields(parts: Sequence[list[str]], schema: int) -> Problem:
-    """The first line that has not as many fields as its schema; `parts` are its prefix and the varying fields."""
-    expected, length = len(READABLE[schema]), len(VARYING) + 1
-    right = {prefix for prefix in {part[0] for part in parts} if _fields(prefix) == expected - len(VARYING)}
-
-    def fault(part: list[str]) -> str:
-        if len(part) == length and part[0] in right:
-            return ""
-        return f"{_fields(','.join(part))} fields; expected {expected} (a line cut short?)"
-
-    return _first(parts, fault)
-
-
-def _fields(text: str) -> int:
-    return len(next(csv.reader([text]), [])) if '"' in text or not text else text.count(",") + 1
-
-
-def _read_commons(prefixes: Sequence[str], schema: int) -> tuple[list[dict[str, Any]], Problem]:
-    """What every row has in common with others: parsed once, and compared with the row above."""
-    known: dict[str, dict[str, Any]] = {}
-    for prefix in dict.fromkeys(prefixes):
-        try:
-            known[prefix] = _read_common(prefix, schema)
-        except ValueError as error:
-            return [], (prefixes.index(prefix), str(error))
-        first = known[prefixes[0]]
-        for name in IDENTITY:
-            if known[prefix][name] != first[name]:
-                sentence = f"{name} is {known[prefix][name]!r}, but {first[name]!r} above; expected one run a file"
-                return [], (prefixes.index(prefix), sentence)
-    return [known[prefix] for prefix in prefixes], None
+def _read_commons(lines: Sequence[str], schema: int) -> tuple[list[dict[str, Any]], list[str], Problem]:
+    """What each line has in common with others, parsed once, and the rest of each line: its varying fields."""
+    commons: list[dict[str, Any]] = []
+    rests: list[str] = []
+    common, prefix, first = {}, "\n", None  # no line begins so
+    for number, line in enumerate(lines):
+        if not line.startswith(prefix):
+            prefix = line.rsplit(",", len(VARYING))[0] + ","
+            try:
+                common = _read_common(prefix, line, schema)
+            except ValueError as error:
+                return [], [], (number, str(error))
+            first = first or common
+            for name in IDENTITY:
+                if common[name] != first[name]:
+                    sentence = f"{name} is {common[name]!r}, but {first[name]!r} above; expected one run a file"
+                    return [], [], (number, sentence)
+        rest = line[len(prefix) :]
+        if rest.count(",") != len(VARYING) - 1:
+            return [], [], (number, _number_of_fields(line, schema))
+        commons.append(common)
+        rests.append(rest)
+    return commons, rests, None
 
 
-def _read_common(prefix: str, schema: int) -> dict[str, Any]:
+def _number_of_fields(line: str, schema: int) -> str:
+    found = len(next(csv.reader([line]), []))
+    return f"{found} fields; expected {len(READABLE[schema])} (a line cut short?)"
+
+
+def _read_common(prefix: str, line: str, schema: int) -> dict[str, Any]:
+    """The fields before "phase" of a line; `prefix` ends with the comma before it."""
     try:
-        texts = dict(zip(READABLE[schema], next(csv.reader([prefix])), strict=False))
+        values = next(csv.reader([prefix[:-1]]))
+        if len(values) != len(READABLE[schema]) - len(VARYING):
+            raise ValueError(_number_of_fields(line, schema))
     except csv.Error as error:
         raise ValueError(f"not CSV ({error})") from None
+    texts = dict(zip(READABLE[schema], values, strict=False))
     texts.setdefault("variant", texts["workload"].partition("+")[2])
     if schema < SCHEMA:
         texts["workload"] = texts["workload"].partition("+")[0]
@@ -449,7 +445,7 @@ def _read_columns(texts: Sequence[Sequence[str]], columns: dict[str, np.ndarray]
                 columns[name] = np.array(column, dtype="U10")
             else:
                 columns[name] = kind.parse_all(column)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, TypeError):  # the last: whole numbers of hundreds of digits
             problems.append(_first(column, lambda text, name=name, kind=kind: _fault(name, kind, text)))
     return min(filter(None, problems), default=None)
 

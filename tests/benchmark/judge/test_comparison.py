@@ -3,7 +3,9 @@
 import pytest
 from journals import make_run, write
 
-from benchmark.compare import halves, main
+from benchmark.compare import main
+from benchmark.judge.comparison import halves
+from benchmark.record import Run
 
 
 def save(folder, platform: str, *epochs: int, train_s=100.0, **identity) -> None:
@@ -45,8 +47,7 @@ def test_single_runs_tell_nothing_of_chance(tmp_path, capsys):
 
 
 def test_p_is_adjusted_over_all_pairs(tmp_path, capsys):
-    from benchmark.compare import compare
-    from benchmark.judge.groups import Question, judge
+    from benchmark.judge import Question, compare, judge
     from benchmark.record.journal import read
 
     for name, epochs in {"a": (6, 7, 6), "b": (7, 8, 7), "c": (8, 9, 8)}.items():
@@ -85,8 +86,8 @@ def test_two_halves_of_one_platform_do_not_differ(tmp_path, capsys):
 
 
 def test_halves_take_turns_in_the_order_of_seeds():
-    first, second = halves([make_run([30], seed=seed) for seed in (4, 1, 3, 2, 5)])
-    assert [r.rows[0].seed for r in first] == [1, 3, 5] and [r.rows[0].seed for r in second] == [2, 4]
+    first, second = halves([Run(make_run([30], seed=seed)) for seed in (4, 1, 3, 2, 5)])
+    assert [r.identity.seed for r in first] == [1, 3, 5] and [r.identity.seed for r in second] == [2, 4]
 
 
 def test_groups_may_be_files_with_names_of_their_own(tmp_path, capsys):
@@ -104,7 +105,9 @@ def test_by_default_the_hardest_level_that_all_reached_is_compared(tmp_path, cap
     for n in (1, 2):  # levels of the runs: 50 and 30 were reached, 20 not
         for name in ("a", "b"):
             (tmp_path / f"{name}-{n}").mkdir()
-            (tmp_path / f"{name}-{n}" / "run.json").write_text('{"plan": {"targets": {"wer": [50, 30, 20]}}}')
+            (tmp_path / f"{name}-{n}" / "run.json").write_text(
+                '{"schema": 3, "plan": {"targets": {"wer": [50, 30, 20]}}}'
+            )
     assert main(["a", "b", "--results", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "WER 30: first over second" in shown and "WER 20" not in shown.split("Warnings")[0]

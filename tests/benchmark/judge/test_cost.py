@@ -12,8 +12,8 @@ from journals import make_run, write
 
 import platforms
 from benchmark import price
-from benchmark.judge.groups import Question, judge
-from benchmark.price import PriceError, Terms, rig_costs, training_cost
+from benchmark.judge import Question, judge
+from benchmark.judge.cost import PriceError, Terms, rig_costs, training_cost
 from benchmark.record.journal import read
 from platforms import Price
 
@@ -29,11 +29,11 @@ def run_of(tmp_path, name, *, wers=(30, 30, 30), price_table=None, power_w=None,
     platform = replace(platforms.load("sys1"), price=price_table)
     (tmp_path / name).mkdir()
     (tmp_path / name / "run.json").write_text(
-        json.dumps({"platform": platform.to_dict(), "plan": {"targets": {"wer": [30]}}})
+        json.dumps({"schema": 3, "platform": platform.to_dict(), "plan": {"targets": {"wer": [30]}}})
     )
     if power_w is not None:
-        rows = "".join(f"{n},1,1,1,{watts}\n" for n, watts in enumerate(power_w))
-        (tmp_path / name / "utilisation.csv").write_text(f"seconds,a,b,c,gpu0_power_w\n{rows}")
+        rows = "".join(f"{n},1,1,1,50,{watts}\n" for n, watts in enumerate(power_w))
+        (tmp_path / name / "utilisation.csv").write_text(f"seconds,a,b,c,gpu0_util_percent,gpu0_power_w\n{rows}")
     return read(path)
 
 

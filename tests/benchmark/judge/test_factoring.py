@@ -3,8 +3,8 @@
 import pytest
 from journals import make_run
 
+from benchmark.judge import Question, judge
 from benchmark.judge.factoring import factor, leave_one_out
-from benchmark.judge.groups import Question, judge
 
 AT_30 = Question(metrics=("wer",), levels=(30.0,))
 

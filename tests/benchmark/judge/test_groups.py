@@ -3,17 +3,16 @@
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from journals import make_row, make_run, make_runs, write
+from journals import make_row, make_run, make_runs
 
+from benchmark.judge import Question, judge
 from benchmark.judge.checks import warnings
-from benchmark.judge.groups import Question, judge
-from benchmark.record.journal import RunRecord, read
+from benchmark.judge.summary import report_parts
+from benchmark.record.columns import READABLE
+from benchmark.record.history import RunRecord
+from benchmark.record.journal import read
 from benchmark.record.phases import Phase
-from benchmark.record.rows import COLUMNS, LazyRows, parse_row, parse_rows
 from benchmark.tables import plain
-from benchmark.tta import report_parts
 
 AT_30 = Question(metrics=("wer",), levels=(30.0,))
 
@@ -73,7 +72,7 @@ def test_of_an_overlapping_evaluation_the_share_is_what_nothing_ran_beside():
 
 def test_the_tables_of_statistics():
     runs = make_runs([90, 30, 30], [90, 30, 30], [90, 90, 30, 30], [90, 90, 30, 30], [90, 90, 30, 30])
-    shown = plain(report_parts(runs, AT_30))
+    shown = plain(report_parts(judge(runs, AT_30)))
     # minutes 6, 6 and three times 470 / 60 = 7.83: Olympic mean of 6, 7.83, 7.83 is 7.22
     (spread,) = [line for line in shown.splitlines() if line.startswith("sys1") and "5/5" in line]
     assert spread.split()[-3:] == ["6.00", "7.83", "7.22"]
@@ -86,43 +85,13 @@ def test_a_rebound_after_the_first_crossing_is_told():
     records = make_runs([90, 20, 40, 30, 30])
     groups = judge(records, AT_30)
     assert "in 1 of 1 run WER rose above 30% again after it first crossed it" in "\n".join(
-        warnings(records, groups, AT_30)
+        warnings(groups.runs, groups, AT_30)
     )
     steady = make_runs([90, 40, 30, 30, 30])
-    assert "rose above" not in "\n".join(warnings(steady, judge(steady, AT_30), AT_30))
+    assert "rose above" not in "\n".join(judge(steady, AT_30).warnings)
 
 
-# --- reading quickly -------------------------------------------------------------------------------------------------
-
-
-def test_rows_read_column_by_column_are_those_read_line_by_line(tmp_path):
-    path = write(tmp_path / "run.csv", make_run([60, 50, 40.5], run="r1"))
-    lines = (tmp_path / "run.csv").read_text().splitlines()[1:]
-    slowly = tuple(parse_row("", line.split(",")) for line in lines)
-    assert tuple(parse_rows(lines)) == slowly == tuple(read(path).rows)
-    assert read(path) == RunRecord(slowly) and hash(parse_rows(lines)) == hash(slowly)
-    assert read(path).rows[-1] == slowly[-1] and read(path).rows[1:3] == slowly[1:3]
-
-
-field = st.one_of(
-    st.sampled_from(
-        ["", "0", "1", "-1", "1.5", "nan", "inf", "1e300", "x", " 2", "1_0", "train", "evaluate", "done", '"']
-    ),
-    st.text(max_size=3),
-)
-
-
-@given(st.lists(st.tuples(st.integers(0, 33), st.integers(0, len(COLUMNS) - 1), field), max_size=2))
-def test_damaged_lines_are_never_read_quickly_unless_they_are_right(damages):
-    rows = make_run([60, 50, 40.5]).rows
-    from benchmark.record.rows import to_text
-
-    values = [[to_text(getattr(row, column)) for column in COLUMNS] for row in rows]
-    for line, column, text in damages:
-        values[line % len(values)][column] = text
-    found = parse_rows([",".join(line) for line in values])
-    if found is not None:
-        assert tuple(found) == tuple(parse_row("", ",".join(line).split(",")) for line in values)
+# --- many runs --------------------------------------------------------------------------------------------------------
 
 
 def test_twenty_runs_of_ten_thousand_rows_are_judged_in_a_second_of_cpu_and_some(tmp_path):
@@ -144,10 +113,9 @@ def test_twenty_runs_of_ten_thousand_rows_are_judged_in_a_second_of_cpu_and_some
             )
             for n in range(10_000)
         )
-        (tmp_path / f"{run}.csv").write_text(",".join(COLUMNS) + "\n" + "".join(rows))
+        (tmp_path / f"{run}.csv").write_text(",".join(READABLE[2]) + "\n" + "".join(rows))
     started_s = time.process_time()  # of this process: other load of the machine does not count
     records = [read(path) for path in sorted(tmp_path.glob("*.csv"))]
-    shown = plain(report_parts(records, Question()))
+    shown = plain(report_parts(judge(records)))
     assert time.process_time() - started_s < 2
-    assert all(isinstance(record.rows, LazyRows) for record in records)
     assert "20/20" in shown

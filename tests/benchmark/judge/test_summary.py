@@ -20,15 +20,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from journals import IDENTITY, make_row, make_run, make_runs, write
 
-from benchmark import tta
+from benchmark.judge import JudgeError, Question, judge
 from benchmark.judge import groups as judging
-from benchmark.judge.checks import warnings
-from benchmark.judge.groups import JudgeError, Question, judge
+from benchmark.judge import question as asking
+from benchmark.judge.summary import report, report_parts
 from benchmark.record.clocks import Span
-from benchmark.record.journal import COLUMNS, Identity, Journal, JournalError, Outcome, Row, RunRecord, read
+from benchmark.record.columns import COLUMNS, Identity, JournalError, Outcome, Row
+from benchmark.record.history import RunRecord
+from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase
 from benchmark.tables import Table, plain
-from benchmark.tta import main, report, report_parts
+from benchmark.tables import number as shown_number
+from benchmark.tta import main
 
 ROOT = Path(__file__).parents[3]
 TABLE_3 = {  # minutes as printed in the paper: (metric, level) -> Sys1$, Sys2$, Sys10$
@@ -50,7 +53,7 @@ def cells(text: str, label: str, *, table: int = 0) -> list[str]:
 
 def doubts(records, **question) -> str:
     asked = Question(**question)
-    return "\n".join(warnings(records, judge(records, asked), asked))
+    return "\n".join(judge(records, asked).warnings)
 
 
 # --- the arithmetic of time to accuracy ------------------------------------------------------------------------------
@@ -274,7 +277,7 @@ def test_published_csv_is_table_3_of_the_paper():
         found = {(r["metric"], r["level"], r["platform"]): r["tta_minutes"] for r in csv.DictReader(file)}
     assert found == {(*key, p): m for key, row in TABLE_3.items() for p, m in zip(PLATFORMS, row, strict=True)}
     assert {(m, float(level)) for m, level in TABLE_3} == {
-        (metric.upper(), level) for metric, levels in judging.PAPER_LEVELS.items() for level in levels
+        (metric.upper(), level) for metric, levels in asking.PAPER_LEVELS.items() for level in levels
     }
 
 
@@ -342,7 +345,7 @@ def with_targets(tmp_path: Path, targets: object, **identity) -> str:
     folder = tmp_path / "run.v1"
     folder.mkdir()
     (folder / "run.json").write_text(
-        targets if isinstance(targets, str) else json.dumps({"plan": {"targets": targets}})
+        targets if isinstance(targets, str) else json.dumps({"schema": 3, "plan": {"targets": targets}})
     )
     return path
 
@@ -385,11 +388,20 @@ def test_the_level_that_a_warning_proposes_is_one_that_was_reached():
     assert record.reached("wer", proposed)
 
 
-@pytest.mark.parametrize("content", ["{", '{"plan": 3}', '{"plan": {"targets": {"wer": "high"}}}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        '{"schema": 3, "plan": 3}',
+        '{"schema": 3, "plan": {"targets": {"wer": "x"}}}',
+        '{"plan": {}}',
+        "[" * 100_000,
+    ],
+)
 def test_a_damaged_run_json_is_refused_in_one_line(tmp_path, capsys, content):
     assert main([with_targets(tmp_path, content)]) == 2
     error = capsys.readouterr().err
-    assert re.match(r"benchmark\.tta: \S+run\.v1/run\.json: no plan\.targets .*--level$", error.strip())
+    assert re.match(r"benchmark\.tta: \S+run\.v1/run\.json: .*expected .*, and name levels by --level$", error.strip())
     assert error.count("\n") == 1
 
 
@@ -479,7 +491,7 @@ def test_flops_and_the_wait_for_input_are_told_where_rows_have_them_without_the_
     assert record.tflop_per_s == 60 / 20
     assert record.input_share == pytest.approx(0.1)
     assert "10.0% of training waited for input" in doubts([record])
-    (table,) = [t for t in report_parts([record], Question()) if isinstance(t, Table) and t.title.endswith("the runs")]
+    (table,) = [t for t in report_parts(judge([record])) if isinstance(t, Table) and t.title.endswith("the runs")]
     assert table.header[1:4] == ("utterances/s", "TFLOP/s", "input") and table.rows[0][2:4] == ("3", "10.0%")
     assert RunRecord(tuple(trained(9.0))).input_share is None
 
@@ -510,7 +522,7 @@ def test_the_runs_are_shown_with_speed_best_errors_epochs_minutes_and_share_of_e
     [(None, "NA"), (0.0, "0.00"), (9.994, "9.99"), (9.996, "10.0"), (99.94, "99.9"), (99.96, "100"), (1908.4, "1908")],
 )
 def test_figures_have_the_decimals_that_they_can_carry(value, text):
-    assert tta.figure(value) == text
+    assert shown_number(value) == text
 
 
 # --- warnings --------------------------------------------------------------------------------------------------------
@@ -577,7 +589,7 @@ def test_a_journal_without_rows_is_left_out_and_named(tmp_path, capsys):
 def test_the_report_in_full():
     question = Question(metrics=("wer",), levels=(30.0, 20.0))
     runs = make_runs([40, 30, 30], [40, 30, 30, 20, 20], [30, 30, 30])
-    assert plain(report_parts(runs, question, brief=True)) == (
+    assert plain(report_parts(judge(runs, question), brief=True)) == (
         "Time to accuracy: until the end of the first epoch whose median error over e = 3 epochs is at most\n"
         "the level; minutes since model creation, everything inside (wall clock). Median of the runs; (2/3):\n"
         "2 of 3 runs reached it.\n"
@@ -696,7 +708,7 @@ def test_the_judge_imports_nothing_heavy(tmp_path):
     path = write(tmp_path / "run.csv", make_run([35, 35, 35]))
     code = (
         f"import sys; from benchmark.tta import main; main([{path!r}, '--published']); "
-        f"print({{'tensorflow', 'pandas', 'numpy', 'rich', 'keras'}} & sys.modules.keys())"
+        f"print({{'tensorflow', 'pandas', 'scipy', 'rich', 'keras'}} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == "set()"
@@ -721,7 +733,7 @@ def long_run(number: int, chance: random.Random):
         if line % 20 == 19:
             phase, results = "evaluate", f",,,{9000 / (line + 99)},{5000 / (line + 99)},{chance.random()},1.5,"
         yield (
-            f"2,r{number},1,sys1,mini,paper,{number},4,CPU,no,96,float32,ab12,greedy,resident,cd34,{phase},"
+            f"3,r{number},1,sys1,mini,,paper,{number},4,CPU,no,96,float32,ab12,greedy,resident,cd34,{phase},"
             f"{line // 20 + 1},{line * 50},{started_s:.6f},{seconds},4800,{chance.random() * 1e5},{results}\n"
         )
         started_s += seconds
@@ -745,10 +757,11 @@ def test_any_damage_to_a_file_gives_an_answer_or_one_line(tmp_path, damages):
 
 def test_the_report_at_the_end_of_a_run_needs_only_its_record(tmp_path):
     journal = Journal.create(tmp_path / "run.csv", Identity(**IDENTITY))
+    rows = []
     for row in make_run([35, 35, 35]).rows:
         outcome = Outcome(**{name: getattr(row, name) for name in Outcome.__dataclass_fields__})
-        journal.append(row.phase, Span(row.started_s, row.seconds), outcome)
+        rows.append(journal.append(row.phase, Span(row.started_s, row.seconds), outcome))
     journal.close()
-    assert report([journal.record]) == report([read(journal.path)])
+    assert report([RunRecord(rows)]) == report([read(journal.path)])
     assert issubclass(JudgeError, ValueError)  # what the benchmark's command line catches
     assert issubclass(JournalError, ValueError)

@@ -1,0 +1,94 @@
+"""What is asked of runs: which errors, which levels, over how many epochs, by which clock, what is kept apart.
+
+    question = Question(metrics=("wer",), levels=(22.0,), window=3, clock="wall", by=("batch",))
+    levels_of(runs, question)["mini"]           # [("wer", 75.0), ...], the columns of a table: easy levels first
+
+Time to accuracy, TTA(a, e), is the time from model creation to the end of the evaluation of the first epoch i >= e
+whose median error over epochs i-e+1..i is at most a. Not reached is None here and NA in print: never 0, -1 or
+infinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.record import CLOCKS, METRICS, POOLED, FactsError, Run
+
+PAPER_WORKLOAD = "librispeech"
+PAPER_LEVELS = {"wer": (22.0, 20.2, 19.2), "cer": (10.0, 8.0, 7.0)}
+AS_THE_PAPER = {"wer": "wer_mean", "cer": "cer_paper"}  # its authors averaged over utterances
+CORPUS_SUM = {mean: total for total, mean in AS_THE_PAPER.items()}
+
+SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "run")
+"""What --by can keep apart. Platform, workload, variant and emulation always are."""
+
+COMPARED = ("workload", "variant", "recipe", "features", "decoder", "emulated")
+"""What must agree between rigs that are compared; how a rig trains it (batch, precision, replicas) is the rig's."""
+
+
+class JudgeError(ValueError):
+    """Runs that cannot be judged together; the message names the field, the values and the way out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked. Without `levels` those that the workload targets are judged, or else the paper's."""
+
+    metrics: tuple[str, ...] = ("wer", "cer")
+    levels: tuple[float, ...] = ()  # percent, of every metric asked for
+    window: int = 3  # epochs: the e of TTA(a, e)
+    clock: str = "wall"
+    by: tuple[str, ...] = ()
+    published: bool = False
+
+    def __post_init__(self) -> None:
+        if self.window < 1 or self.clock not in CLOCKS or not {*self.metrics} <= {*METRICS} or {*self.by} - {*SPLITS}:
+            raise ValueError(
+                f"{self}: expected metrics of {METRICS}, a window of 1 epoch or more, a clock of "
+                f"{tuple(CLOCKS)}, by of {SPLITS}"
+            )
+
+
+def levels_of(runs: Sequence[Run], question: Question) -> dict[str, list[tuple[str, float]]]:
+    """Workload -> (metric, percent) in the order of columns: easy levels first.
+
+    Raises:
+        JudgeError: a run.json cannot be used.
+    """
+    targets: dict[str, dict[str, set[float]]] = {PAPER_WORKLOAD: {}} if question.published else {}
+    for run in runs:
+        of_workload = targets.setdefault(run.identity.workload_label, {})
+        for metric, levels in _targets(run).items():
+            of_workload.setdefault(metric, set()).update(levels)
+    return {workload: _columns(workload, found, question) for workload, found in targets.items()}
+
+
+def _targets(run: Run) -> dict[str, tuple[float, ...]]:
+    """Metric -> levels that the run aimed at; empty where its folder does not say."""
+    try:
+        return dict(run.facts.targets) if run.facts else {}
+    except FactsError as error:
+        raise JudgeError(f"{error}, and name levels by --level") from None
+
+
+def _columns(workload: str, targets: dict[str, set[float]], question: Question) -> list[tuple[str, float]]:
+    columns = []
+    for metric in question.metrics:
+        family = CORPUS_SUM.get(metric, metric)
+        levels = set(question.levels or targets.get(metric) or targets.get(family) or PAPER_LEVELS[family])
+        if question.published and workload == PAPER_WORKLOAD and not question.levels:
+            levels.update(PAPER_LEVELS[family])
+        columns += [(metric, percent) for percent in sorted(levels, reverse=True)]
+    return columns
+
+
+def metric_name(metric: str) -> str:
+    """A metric as it is printed: "WER", "CER paper"."""
+    head, _, tail = metric.partition("_")
+    return f"{head.upper()} {tail}".strip()
+
+
+def level_name(metric: str, percent: float) -> str:
+    """A level as it is printed: "WER 22"."""
+    return f"{metric_name(metric)} {percent:g}"

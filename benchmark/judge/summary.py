@@ -1,0 +1,201 @@
+"""A judgement in paragraphs and tables, for people.
+
+show(report_parts(judge(runs, question)))
+print(report(runs))                         # plain text, without colours or box drawing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from benchmark.judge.estimates import coefficient_of_variation, olympic_mean
+from benchmark.judge.factoring import factor, leave_one_out
+from benchmark.judge.groups import Group, Level
+from benchmark.judge.judgement import Judgement, judge
+from benchmark.judge.question import Question, metric_name
+from benchmark.record import Run, RunRecord
+from benchmark.tables import Table, cell, interval, number, plain
+
+CLOCK_WORDS = {
+    "wall": "since model creation, everything inside (wall clock)",
+    "train": "of training alone (train clock)",
+    "mlperf": "since the first training batch (MLPerf's clock)",
+}
+
+
+def report(runs: Iterable[Run | RunRecord], question: Question | None = None) -> str:
+    """The judgement of runs as plain text."""
+    return plain(report_parts(judge(runs, question)))
+
+
+def report_parts(judgement: Judgement, *, brief: bool = False, left_out: bool = False) -> list[str | Table]:
+    """Paragraphs and tables in order; `brief` leaves the statistics out, `left_out` adds the test of predictions."""
+    parts: list[str | Table] = [_heading(judgement.question)] if len(judgement) else []
+    for block in judgement.blocks():
+        if block[0].emulated:
+            parts.append(
+                f"Emulated, workload {block[0].workload}: CPUs stood in for GPUs; times say nothing about the rig"
+            )
+        parts += block_tables(block, judgement.question, brief=brief)
+    for workload in dict.fromkeys(group.workload for group in judgement if group.runs and not brief):
+        parts += _factored([group for group in judgement if group.workload == workload], workload, left_out)
+    found = judgement.warnings
+    return parts + (["Warnings:\n" + "\n".join(f"- {text}" for text in found)] if found else [])
+
+
+def block_tables(block: Sequence[Group], question: Question, *, brief: bool = False) -> list[Table]:
+    """The tables of groups of one workload, real or emulated."""
+    return _tables(block, question) + ([] if brief else _statistics(block, question))
+
+
+def _heading(question: Question) -> str:
+    return (
+        f"Time to accuracy: until the end of the first epoch whose median error over e = {question.window} epochs is "
+        f"at most the level; minutes {CLOCK_WORDS[question.clock]}. Median of the runs; (2/3): 2 of 3 runs reached it."
+    )
+
+
+def _tables(block: Sequence[Group], question: Question) -> list[Table]:
+    workload, measured = block[0].workload, [group for group in block if group.runs]
+    levels = tuple(level.name for level in block[0].levels)
+    best = tuple(f"best {metric_name(metric)}" for metric in question.metrics)
+    speed = ("TFLOP/s", "input") if any(group.tflop_per_s is not None for group in measured) else ()
+    minutes = tuple((g.label, *_run_cells(g), *map(_minutes_cell, g.levels)) for g in block)
+    epochs = tuple((g.label, *(cell(level.epoch, "g") for level in g.levels)) for g in measured)
+    tables = [
+        Table(f"{workload}: minutes to a level (percent)", ("platform", "runs", "seeds", *levels), minutes),
+        Table(f"{workload}: epochs to a level", ("platform", *levels), epochs),
+        Table(
+            f"{workload}: the runs",
+            ("platform", "utterances/s", *speed, *best, "epochs", "minutes", "evaluating"),
+            tuple(_speed_cells(group, with_flops=bool(speed)) for group in measured),
+        ),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def _statistics(block: Sequence[Group], question: Question) -> list[Table]:
+    """What stands behind the medians."""
+    workload, measured = block[0].workload, [group for group in block if group.runs]
+    if not measured:
+        return []
+    cells = [(group, level) for group in measured for level in group.levels if level.reached]
+    many = [(group, level) for group, level in cells if len(group.runs) > 1]
+    spread = (
+        "platform", "level", "reached", "mean", "95% interval", "CV", "min", "max", "Olympic mean"
+    )  # fmt: skip
+    clocks = ("platform", "level", f"e = {question.window}", "e = 1", "train clock", "mlperf clock")
+    phases = [phase for phase in measured[0].shares if any(group.shares[phase] >= 0.0005 for group in measured)]
+    tables = [
+        Table(
+            f"{workload}: minutes to a level over the runs (mean and interval on logarithms)",
+            spread,
+            tuple(_spread_cells(*pair) for pair in many),
+        ),
+        Table(
+            f"{workload}: minutes by the other clocks, and to the first crossing (e = 1)",
+            clocks,
+            tuple(
+                (
+                    group.label,
+                    level.name,
+                    *map(number, (level.minutes, level.first_minutes)),
+                    *(number(level.clock_minutes(clock)) for clock in ("train", "mlperf")),
+                )
+                for group, level in cells
+            ),
+        ),
+        Table(
+            f"{workload}: where the time went",
+            ("platform", "s an epoch", *(phase.value for phase in phases), "resumed"),
+            tuple(
+                (
+                    group.label,
+                    number(group.seconds_per_epoch),
+                    *(f"{group.shares[phase]:.1%}" for phase in phases),
+                    f"{sum(record.resumed for record in group.records)} of {len(group.runs)}",
+                )
+                for group in measured
+            ),
+        ),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def _spread_cells(group: Group, level: Level) -> tuple[str, ...]:
+    reached = f"{level.reached}/{len(level.seconds)}"
+    minutes = level.all_minutes
+    if minutes is None or level.estimate is None:
+        return group.label, level.name, reached, *["NA"] * 6
+    bounds = level.interval_minutes or (None, None)
+    return (
+        group.label,
+        level.name,
+        reached,
+        number(level.estimate.value),
+        interval(*bounds),
+        f"{coefficient_of_variation(minutes):.1%}",
+        number(min(minutes)),
+        number(max(minutes)),
+        number(olympic_mean(minutes)),
+    )
+
+
+def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[str | Table]:
+    """Epochs to target of all comparable runs, times this rig's seconds per epoch."""
+    predictions = [p for p in factor(groups) if p.pool_rigs > 1 and p.level.reached]
+    rows = tuple(
+        (
+            p.group.label,
+            p.level.name,
+            number(p.estimate.value / 60) if p.estimate else "NA",
+            interval(p.estimate.low / 60, p.estimate.high / 60) if p.estimate else "NA",
+            f"{p.pool_runs} of {p.pool_rigs}",
+            "NA" if p.p is None else f"{p.p:.2g}",
+        )
+        for p in predictions
+    )
+    if not rows:
+        return []
+    title = f"{workload}: factored time to accuracy (wall clock): pool's epochs times the rig's s an epoch, minutes"
+    header = ("platform", "level", "minutes", "95% interval", "runs of rigs", "Kruskal-Wallis p")
+    parts: list[str | Table] = [Table(title, header, rows)]
+    reasons = dict.fromkeys(f"{p.group.label}, {p.level.name}: {p.reason}" for p in predictions if p.reason)
+    parts += ["No factored time:\n" + "\n".join(f"- {reason}" for reason in reasons)] if reasons else []
+    if left_out:
+        errors = tuple(
+            (found.level.name, str(found.runs), f"{found.factored:.1%}", f"{found.single:.1%}")
+            for found in leave_one_out(groups)
+        )
+        if not errors:
+            return [
+                *parts,
+                "Leave one out: no level that two comparable rigs reached in all of their runs",
+            ]
+        title = f"{workload}: median error of telling a rig's time from one run of it (leave one out)"
+        parts.append(Table(title, ("level", "runs", "factored", "the run itself"), errors))
+    return parts
+
+
+def _run_cells(group: Group) -> tuple[str, str]:
+    return ("", "") if group.published else (str(len(group.runs)), str(len(group.values("seed"))))
+
+
+def _speed_cells(group: Group, *, with_flops: bool) -> tuple[str, ...]:
+    best = [cell(error, ".2f") for error in group.best.values()]
+    share = cell(group.evaluation_share, ".0%")
+    speed = (cell(group.tflop_per_s, ".3g"), cell(group.input_share, ".1%")) if with_flops else ()
+    return (
+        group.label,
+        number(group.utterances_per_s),
+        *speed,
+        *best,
+        cell(group.epochs, "g"),
+        number(group.minutes),
+        share,
+    )
+
+
+def _minutes_cell(level: Level) -> str:
+    runs = len(level.seconds)
+    return number(level.minutes) + (f" ({level.reached}/{runs})" if 0 < level.reached < runs else "")
