@@ -64,18 +64,23 @@ def add_journals(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("journals", nargs="*", metavar="results/RUN.csv", help="the runs; make bench makes one")
 
 
-def read_runs(paths: Sequence[str | Path]) -> list[Run]:
+def read_runs(paths: Sequence[str]) -> list[Run]:
     """Read runs from their journals.
 
     Raises:
         JudgeError: there are none; JournalError: one cannot be read.
     """
+    return [read_run(path) for path in checked(paths)]
+
+
+def checked(paths: Sequence[str]) -> Sequence[str]:
+    """The paths of journals, if there are any and none is a pattern that matched nothing. Raises JudgeError."""
     if not paths:
         raise JudgeError("no journals given; expected the CSV files of runs, such as results/*.csv (make bench)")
-    for path in map(str, paths):
+    for path in paths:
         if set("*?[") & set(path) and not Path(path).exists():
             raise JudgeError(f"no file matches {path}; expected the CSV files of runs (make bench makes one)")
-    return [read_run(path) for path in paths]
+    return paths
 
 
 # --- options ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmark.judge.published import final_rows
+from benchmark.judge.published import final_error_rates
 from benchmark.run import decoding
 from benchmark.run.final import BEAM_WIDTH, WHICH, Result, Trained, Wanted, evaluate, features_of, load_trained, write
 from benchmark.tables import Table, show
@@ -74,7 +74,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
 def tables(run: Trained, results: Sequence[Result]) -> list[str | Table]:
     """Word error rates by subset with the published rows, and all figures."""
     subsets = list(dict.fromkeys(result.subset for result in results))
-    header, published = final_rows()
+    header, published = final_error_rates()
     rows = {}
     for result in results:
         label = f"{result.checkpoint} (epoch {result.epoch}), {result.decoder}"

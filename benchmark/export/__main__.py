@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark import cli
 from benchmark.export.mllog import Goal, goal, mllog
-from benchmark.export.runs import NOTICES, Ask, ExportError, Run, load, source_name
+from benchmark.export.runs import NOTICES, Ask, ExportError, load, source_name
 from benchmark.export.tables import as_json, dawnbench
-from benchmark.judge.groups import JudgeError
-from benchmark.options import percent, whole_from_1
-from benchmark.record.journal import CLOCKS, POOLED, JournalError, differing
+from benchmark.record import CLOCKS, POOLED, Run
+from benchmark.record.history import differing
+from features.files import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +59,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("journals", nargs="*", metavar="results/RUN.csv", help="the runs; make bench makes one")
+    cli.add_journals(parser)
     add("--to", choices=tuple(FORMATS), required=True, help="the format")
     add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run")
-    add("--level", type=percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
-    add("--epochs", type=whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
+    add("--level", type=cli.percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
+    add("--epochs", type=cli.whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
     add("--clock", choices=tuple(CLOCKS), help="of the hours (default wall; dawnbench)")
     return parser
 
@@ -78,15 +78,6 @@ def _ask(arguments: argparse.Namespace) -> Ask:
     return Ask(**{name: value for name, value in given.items() if value is not None})
 
 
-def _load_all(paths: Sequence[str]) -> list[Run]:
-    if not paths:
-        raise ExportError("no journals given; expected the CSV files of runs, such as results/*.csv (make bench)")
-    for path in paths:
-        if set("*?[") & set(path) and not Path(path).exists():
-            raise ExportError(f"no file matches {path}; expected the CSV files of runs (make bench makes one)")
-    return [load(path) for path in paths]
-
-
 def _places(runs: Sequence[Run], out: str, pattern: str) -> list[Path]:
     """Where each run's file goes; raises ExportError if something is there already."""
     folder = Path(out)
@@ -95,12 +86,12 @@ def _places(runs: Sequence[Run], out: str, pattern: str) -> list[Path]:
     if len(runs) == 1 and not folder.is_dir() and not out.endswith("/"):
         places = [folder]
     else:
-        places = [folder / pattern.format(Path(run.record.source).stem) for run in runs]
+        places = [folder / pattern.format(Path(run.source).stem) for run in runs]
     for number, place in enumerate(places):
         if place in places[:number]:
-            first = runs[places.index(place)].record.source
+            first = runs[places.index(place)].source
             raise ExportError(
-                f"{runs[number].record.source}: would be {place}, as {first} is; export them to folders of their own"
+                f"{runs[number].source}: would be {place}, as {first} is; export them to folders of their own"
             )
         if place.exists():
             raise ExportError(f"{place} is there already and nothing is overwritten; choose another -o, or remove it")
@@ -108,21 +99,15 @@ def _places(runs: Sequence[Run], out: str, pattern: str) -> list[Path]:
 
 
 def _write(place: Path, text: str) -> None:
-    """Written beside and renamed, so that a file of that name is whole."""
-    beside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_text(text, encoding="utf-8", newline="\n")
-            beside.rename(place)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(place, text)
     except OSError as error:
         raise ExportError(f"{place}: cannot be written ({error.strerror}); choose another -o") from None
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    form, ask, runs = FORMATS[arguments.to], _ask(arguments), _load_all(arguments.journals)
+    form, ask, runs = FORMATS[arguments.to], _ask(arguments), list(map(load, cli.checked(arguments.journals)))
     if len(runs) > 1 and arguments.out is None:
         raise ExportError(f"{len(runs)} runs make {len(runs)} files; name a folder for them: -o exported/")
     places = None if arguments.out is None else _places(runs, arguments.out, form.name)
@@ -133,12 +118,12 @@ def _export(arguments: argparse.Namespace) -> None:
     for place, text in zip(places or (), texts, strict=False):
         _write(place, text)
     for line in (NOTICES[arguments.to], *_remarks(arguments.to, runs, ask)):
-        print(f"benchmark.export: {line}", file=sys.stderr)
+        cli.say(f"benchmark.export: {line}")
 
 
 def _remarks(form: str, runs: Sequence[Run], ask: Ask) -> Iterator[str]:
     """What a reader of the files alone would miss."""
-    emulated = [source_name(run) for run in runs if run.record.rows[0].emulated]
+    emulated = [source_name(run) for run in runs if run.identity.emulated]
     if emulated:
         yield f"warning: {', '.join(emulated)}: emulated on CPUs: the times say nothing about the rig"
     if form == "dawnbench":
@@ -166,14 +151,7 @@ def _remarks_on_logs(runs: Sequence[Run], aims: Sequence[Goal]) -> Iterator[str]
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
-    try:
-        _export(arguments)
-    except (JournalError, JudgeError, ExportError) as error:
-        print(f"benchmark.export: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # | head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python flushes into the pipe once more
-    return 0
+    return cli.command("benchmark.export", lambda: _export(arguments))
 
 
 if __name__ == "__main__":

@@ -6,17 +6,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from benchmark.export.runs import NOTICES, Ask, ExportError, Run
-from benchmark.record.journal import Row, RunRecord
+from benchmark.export.runs import NOTICES, Ask, ExportError, created_ms, hardest_wer
+from benchmark.record import Row, Run, RunRecord
 from benchmark.record.phases import Phase
-
-OPTIMISER = {
-    "opt_name": "adadelta",
-    "opt_base_learning_rate": 1.0,
-    "opt_adadelta_rho": 0.95,
-    "opt_adadelta_epsilon": 1e-8,
-}
-"""What benchmark.run.trainer trains with; a test holds the two together."""
+from models.recipes import RECIPES, AdaDelta
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +53,7 @@ class Goal:
 
 
 def goal(run: Run, ask: Ask) -> Goal:
-    percent = run.hardest_wer if ask.level is None else ask.level
+    percent = hardest_wer(run) if ask.level is None else ask.level
     return Goal(percent=percent, window=ask.window, reached=run.record.reached("wer", percent, window=ask.window))
 
 
@@ -70,7 +63,7 @@ def mllog(run: Run, ask: Ask) -> str:
     Raises:
         ExportError: the log would not pass MLPerf's compliance checker, or run.json does not say when it began.
     """
-    created_ms, record, aim = run.created_ms, run.record, goal(run, ask)
+    began_ms, record, aim = created_ms(run), run.record, goal(run, ask)
     stop_s = record.ended_s if aim.reached is None else aim.reached.ended_s
     evaluations = [row for row in record.evaluations if row.ended_s <= stop_s]
     _check_quality(run, evaluations)
@@ -87,7 +80,7 @@ def mllog(run: Run, ask: Ask) -> str:
             metadata={"status": aim.status, "epoch_num": last.epoch, **aim.metadata, "notice": NOTICES["mllog"]},
         ),
     ]
-    return "".join(event.text(created_ms) for event in sorted(events, key=lambda event: event.at_s))
+    return "".join(event.text(began_ms) for event in sorted(events, key=lambda event: event.at_s))
 
 
 def _check_quality(run: Run, evaluations: Sequence[Row]) -> None:
@@ -103,9 +96,9 @@ def _check_quality(run: Run, evaluations: Sequence[Row]) -> None:
 
 def _preamble(run: Run, aim: Goal) -> Iterator[Event]:
     """What holds for all of the run, its creation, and run_start at the first training batch."""
-    record, row, begun_s = run.record, run.record.rows[0], run.record.created_s
+    record, row, begun_s = run.record, run.identity, run.record.created_s
     notice = {"notice": NOTICES["mllog"]}
-    attempts = {"emulated": row.emulated, "attempts": run.attempts}
+    attempts = {"emulated": row.emulated, "attempts": run.record.attempts}
     yield Event(key="notice", value=NOTICES["mllog"], at_s=begun_s, metadata=attempts)
     submission = {
         "submission_benchmark": "rnnt",
@@ -116,17 +109,29 @@ def _preamble(run: Run, aim: Goal) -> Iterator[Event]:
     }
     for key, value in submission.items():
         yield Event(key=key, value=value, at_s=begun_s, metadata=notice)
-    yield Event(key="speech_tta_run", value=run.identity, at_s=begun_s)
+    yield Event(key="speech_tta_run", value=vars(run.identity), at_s=begun_s)
     yield Event(key="quality_target", value=_fraction(aim.percent), at_s=begun_s, metadata=aim.metadata)
     not_done = {"reason": "speech-tta does not clear the system's caches"}
     yield Event(key="cache_clear", value=False, at_s=begun_s, metadata=not_done)
     yield Event(key="init_start", at_s=begun_s, kind="INTERVAL_START")
-    for key, value in {**_samples(record), "seed": row.seed, "global_batch_size": row.batch, **OPTIMISER}.items():
+    numbers = {**_samples(record), "seed": row.seed, "global_batch_size": row.batch, **_optimiser(row.recipe)}
+    for key, value in numbers.items():
         yield Event(key=key, value=value, at_s=begun_s)
     training = next(number for number, row in enumerate(record.rows) if row.phase is Phase.TRAIN)
     start_s = record.rows[training].started_s
-    yield Event(key="init_stop", at_s=min(row.ended_s, start_s), kind="INTERVAL_END")
+    yield Event(key="init_stop", at_s=min(record.rows[0].ended_s, start_s), kind="INTERVAL_END")
     yield Event(key="run_start", at_s=start_s, kind="INTERVAL_START", line=training + 2)
+
+
+def _optimiser(recipe: str) -> dict[str, object]:
+    """What the recipe trains with, in MLPerf's words."""
+    optimiser = RECIPES[recipe].optimiser if recipe in RECIPES else AdaDelta()
+    return {
+        "opt_name": "adadelta",
+        "opt_base_learning_rate": optimiser.learning_rate,
+        "opt_adadelta_rho": optimiser.rho,
+        "opt_adadelta_epsilon": optimiser.epsilon,
+    }
 
 
 def _samples(record: RunRecord) -> dict[str, int | None]:

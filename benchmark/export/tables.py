@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-from benchmark.export.runs import NOTICES, Ask, ExportError, Run, source_name
-from benchmark.judge.checks import warnings
-from benchmark.judge.groups import Question, judge
-from benchmark.record.journal import CLOCKS, METRICS, Row, RunRecord
+from benchmark.export.runs import NOTICES, Ask, ExportError, source_name
+from benchmark.judge import Question, judge
+from benchmark.record import CLOCKS, METRICS, Row, Run, RunRecord
 
 DOCUMENT_SCHEMA = 1
 
@@ -22,7 +21,7 @@ def dawnbench(run: Run, ask: Ask) -> str:
         )
     lines = ["epoch\thours\ttop1Accuracy"]
     for row in record.evaluations:
-        hours, accuracy = record.clock_s(row.ended_s, ask.clock) / 3600, max(0.0, 100 - row.wer)
+        hours, accuracy = record.read_s(row, ask.clock) / 3600, max(0.0, 100 - row.wer)
         lines.append(f"{row.epoch}\t{round(hours, 9)}\t{round(accuracy, 6)}")
     return "\n".join(lines) + "\n"
 
@@ -30,8 +29,8 @@ def dawnbench(run: Run, ask: Ask) -> str:
 def document(run: Run, ask: Ask) -> dict[str, object]:
     """Everything of the judged run, ready for JSON: times in seconds, errors in percent, null for not reached."""
     record, question = run.record, Question(metrics=METRICS, window=ask.window)
-    groups = judge([record], question)
-    [group] = groups
+    judgement = judge([run], question)
+    [group] = judgement
     columns = [(level.metric, level.percent) for level in group.levels]
     if ask.level is not None and ("wer", ask.level) not in columns:
         columns.append(("wer", ask.level))
@@ -39,10 +38,10 @@ def document(run: Run, ask: Ask) -> dict[str, object]:
         "schema": DOCUMENT_SCHEMA,
         "notice": NOTICES["json"],
         "source": source_name(run),
-        "identity": run.identity,
-        "attempts": run.attempts,
+        "identity": vars(run.identity),
+        "attempts": record.attempts,
         "window_epochs": ask.window,
-        "clocks": _clocks_s(record, record.ended_s),
+        "clocks": {f"{clock}_s": round(record.clock_s(record.ended_s, clock), 6) for clock in CLOCKS},
         "levels": [_level(record, metric, percent, ask.window) for metric, percent in columns],
         "best_percent": group.best,
         "utterances_per_s": group.utterances_per_s,
@@ -50,25 +49,26 @@ def document(run: Run, ask: Ask) -> dict[str, object]:
         "input_share": group.input_share,
         "evaluation_share": group.evaluation_share,
         "evaluations": [_evaluation(record, row) for row in record.evaluations],
-        "warnings": warnings([record], groups, question),
-        "provenance": run.facts,
+        "warnings": judgement.warnings,
+        "provenance": run.facts.content if run.facts else None,
     }
 
 
-def _clocks_s(record: RunRecord, until_s: float) -> dict[str, float]:
-    return {f"{clock}_s": round(record.clock_s(until_s, clock), 6) for clock in CLOCKS}
+def _clocks_s(record: RunRecord, evaluation: Row) -> dict[str, float]:
+    """What each clock shows when an evaluation's figures are known, as the judge reads it."""
+    return {f"{clock}_s": round(record.read_s(evaluation, clock), 6) for clock in CLOCKS}
 
 
 def _level(record: RunRecord, metric: str, percent: float, window: int) -> dict[str, object]:
     row = record.reached(metric, percent, window=window)
-    times = dict.fromkeys(f"{clock}_s" for clock in CLOCKS) if row is None else _clocks_s(record, row.ended_s)
+    times = dict.fromkeys(f"{clock}_s" for clock in CLOCKS) if row is None else _clocks_s(record, row)
     return {"metric": metric, "level_percent": percent, "reached": row is not None, "epoch": row and row.epoch, **times}
 
 
 def _evaluation(record: RunRecord, row: Row) -> dict[str, object]:
     errors = {metric: getattr(row, metric) for metric in METRICS}
     counts = {"epoch": row.epoch, "step": row.step, "utterances": row.utterances, "seconds": row.seconds}
-    return {**counts, **errors, **_clocks_s(record, row.ended_s)}
+    return {**counts, **errors, **_clocks_s(record, row)}
 
 
 def as_json(run: Run, ask: Ask) -> str:

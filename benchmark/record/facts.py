@@ -55,6 +55,10 @@ class Features:
     left_out: int | None = None  # utterances
     notes: Mapping[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.folder, str | None):
+            raise ValueError(f"folder is {self.folder!r}; expected a path")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderFacts:
@@ -231,7 +235,9 @@ def read_facts(folder: Path) -> Facts | None:
         raise FactsError(
             f"{path}: not JSON ({str(error)[:200]}); expected what the run wrote: mend it, or move it away"
         ) from None
-    schema = content.get("schema") if isinstance(content, dict) else content
+    if not isinstance(content, dict):
+        raise FactsError(f"{path}: not a JSON object; expected what the run wrote: mend it, or move it away")
+    schema = content.get("schema")
     if schema not in READABLE or isinstance(schema, bool | float):
         raise FactsError(
             f"{path}: schema is {str(schema)[:80]!r}; expected {SCHEMA}: read it with the version that wrote it, or "
@@ -256,6 +262,8 @@ def _plain(value: Any) -> Any:
 
 def _known(kind: type[Part], value: Mapping[str, Any]) -> Part:
     """A part from what is known of it: keys of a later version are passed over, missing ones have their default."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"found {str(value)[:40]!r}; expected an object")
     names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: found for name, found in dict(value).items() if name in names})
 

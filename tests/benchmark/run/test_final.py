@@ -103,13 +103,13 @@ def test_a_runs_batch_is_that_of_a_replica(tmp_path):
     [
         ("", "Expecting value"),
         ("[" * 100_000, "recursion"),
-        ("[]", "schema is '[]'"),
+        ("[]", "not a JSON object"),
         ("{}", "schema is 'None'"),
         ('{"schema": 1}', f"schema is '1'; expected {SCHEMA}"),
         (json.dumps({**FACTS, "workload": {"name": "x"}}), "no 'targets'"),
         (json.dumps({**FACTS, "devices": {"replicas": 0}}), "replicas is 0"),
-        (json.dumps({**FACTS, "features": []}), "no attribute 'get'"),
-        (json.dumps({**FACTS, "features": {"folder": 5}}), "not int"),
+        (json.dumps({**FACTS, "features": []}), "found '[]'; expected an object"),
+        (json.dumps({**FACTS, "features": {"folder": 5}}), "folder is 5; expected a path"),
         (json.dumps({**FACTS, "platform": {**FACTS["platform"], "training": {}}}), "[training] reduction is missing"),
     ],
 )
