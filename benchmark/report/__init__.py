@@ -2,10 +2,22 @@
 
     python -m benchmark.report results/*.csv -o report.html
 
-    html = document.report([journal.read(path) for path in paths], Question())
+    write_report([read_run(path) for path in paths], Path("report.html"))
 
-Nothing is measured or judged here: `benchmark.judge` groups the runs; here `figures`, `curves`, `panels`,
-`usage` and `tradeoffs` turn them into figures, `page` into HTML that needs no network. Runs of different workloads,
-and emulated and real ones, stand in sections of their own and are never ranked together. Runs of one platform that
-differ in what must agree are kept apart, as by --by, and the page says so. TensorFlow is not needed.
+    document.py   the whole page: sections, headline, warnings
+    figures.py    what a figure is, and time to accuracy
+    curves.py     loss and errors over time
+    panels.py     throughput and phases over time
+    usage.py      how busy the machine was
+    tradeoffs.py  cost against time, batch size against epochs
+    appendix.py   published tables, sentences, how each run was made
+    page.py       the HTML, from page.html by Jinja2
+
+Nothing is measured or judged here: `benchmark.judge` groups the runs, and the figures are plain data. Runs of
+different workloads, and emulated and real ones, stand in sections of their own and are never ranked together. Runs of
+one platform that differ in what must agree are kept apart, as by --by, and the page says so. TensorFlow is not needed.
 """
+
+from benchmark.report.document import report, write_report
+
+__all__ = ("report", "write_report")

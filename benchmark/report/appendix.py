@@ -1,9 +1,9 @@
 """The end of the report: the published tables beside ours, the sentences understood, and how each run was made.
 
-    html = published(runs, groups) + sentences(runs) + provenance(runs)
+    tables, understood, made = published(runs, groups), [understood_by(run) for run in runs], [made_how(run) ...]
 
-All of it comes from the runs' folders (final.csv, sentences.txt, run.json), and a folder may lack any of them: what is
-not there is said, and is no error.
+All of it comes from the runs' folders (final.csv, sentences.jsonl, run.json), and a folder may lack any of them: what
+is not there is said, and is no error.
 """
 
 from __future__ import annotations
@@ -11,59 +11,67 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import groupby
 from pathlib import Path
 
-from benchmark.judge.groups import CORPUS_SUM, PAPER_WORKLOAD, PUBLISHED, Group, metric_name
-from benchmark.record.journal import POOLED
-from benchmark.report import heard, page
-from benchmark.report.figures import Run
-from benchmark.tables import Table
-from benchmark.tables import figure as digits
+from benchmark.judge.groups import Group
+from benchmark.judge.published import final_error_rates, time_to_accuracy
+from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, level_name
+from benchmark.record import POOLED, FactsError
+from benchmark.record.sentences import NAME_FOR_PEOPLE, Heard
+from benchmark.record.sentences import Example as HeardExample
+from benchmark.report.figures import Shown
+from benchmark.tables import Table, number
 
-PUBLISHED_FINAL = Path(__file__).parents[1] / "judge" / "published_final.csv"
+MOST_PAIRS = 10**6  # of words of two sentences
+TAIL_BYTES = 2**16  # of a text that is shown as it is
+Words = list[tuple[str, bool]]  # a word, and whether it has no partner on the other side
 
 
-def published(runs: Sequence[Run], groups: Sequence[Group]) -> str:
-    ours = [g for g in groups if g.records and g.workload == PAPER_WORKLOAD and not g.emulated]
-    with PUBLISHED.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    columns = list(dict.fromkeys((row["metric"].lower(), float(row["level"])) for row in rows))
-    minutes = {(row["platform"], row["metric"].lower(), float(row["level"])): row["tta_minutes"] for row in rows}
+# --- the published tables --------------------------------------------------------------------------------------------
+
+
+def published(runs: Sequence[Shown], groups: Sequence[Group]) -> tuple[str, list[Table]]:
+    """(a remark if none of the runs compares, the paper's tables 3 and 4 with ours in them)."""
+    ours = [g for g in groups if g.runs and g.workload == PAPER_WORKLOAD and not g.emulated]
+    paper = time_to_accuracy()
     body = [
-        (f"{rig} (published)", *(minutes.get((rig, *column), "NA") for column in columns))
-        for rig in dict.fromkeys(row["platform"] for row in rows)
+        (f"{rig} (published)", *(_paper_cell(paper.minutes.get((rig, *c))) for c in paper.columns))
+        for rig in paper.rigs
     ]
     for group in ours:
         found = {(CORPUS_SUM.get(level.metric, level.metric), level.percent): level for level in group.levels}
-        body.append((group.label, *(digits(found[c].minutes) if c in found else "NA" for c in columns)))
-    header = ("platform", *(f"{metric_name(metric)} {level:g}" for metric, level in columns))
+        body.append((group.label, *(number(found[c].minutes) if c in found else "NA" for c in paper.columns)))
+    header = ("platform", *(level_name(*column) for column in paper.columns))
     remark = "" if ours else f"None of these runs is of workload {PAPER_WORKLOAD}, so nothing here compares with them."
-    return page.section(
-        "published",
-        "The published tables",
-        page.paragraph(remark) if remark else "",
-        page.table(Table("Time to accuracy, minutes (the paper's table 3)", header, tuple(body))),
-        page.table(_final_table(runs)),
-    )
+    title = "Time to accuracy, minutes (the paper's table 3)"
+    return remark, [Table(title, header, tuple(body)), _final_table(runs)]
 
 
-def _final_table(runs: Sequence[Run]) -> Table:
+def _paper_cell(minutes: float | None) -> str:
+    return "NA" if minutes is None else f"{minutes:g}"
+
+
+def _final_table(runs: Sequence[Shown]) -> Table:
     """The paper's table 4, and beside it what `benchmark.final` wrote of our runs, averaged as the paper's."""
-    with PUBLISHED_FINAL.open(newline="", encoding="utf-8") as file:
-        (_, *theirs), *rows = csv.reader(file)
+    theirs, rows = final_error_rates()
     ours = [(run, found) for run in runs for found in [_final_rows(run)] if found]
     others = [subset for _, found in ours for row in found.values() for subset in row]
     subsets = list(dict.fromkeys([*theirs, *others]))
-    body = [(f"{name} (published)", *cells, *[""] * (len(subsets) - len(theirs))) for name, *cells in rows]
+    body = [(f"{system} (published)", *(cells.get(subset, "") for subset in subsets)) for system, cells in rows]
     for run, found in ours:
         body += [(f"{run.name}, {what}", *(row.get(subset, "") for subset in subsets)) for what, row in found.items()]
     title = "Final word error rates in percent, means over utterances (the paper's table 4)"
     return Table(title + ("" if ours else "; ours: make final RUNS=results/RUN"), ("system", *subsets), tuple(body))
 
 
-def _final_rows(run: Run) -> dict[str, dict[str, str]]:
+def _final_rows(run: Shown) -> dict[str, dict[str, str]]:
     """Checkpoint and decoder -> subset -> word error rate; empty where there is no final.csv to be read."""
     found: dict[str, dict[str, str]] = {}
+    if run.folder is None:
+        return found
     try:
         with (run.folder / "final.csv").open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
@@ -74,53 +82,101 @@ def _final_rows(run: Run) -> dict[str, dict[str, str]]:
     return found
 
 
-def sentences(runs: Sequence[Run]) -> str:
-    parts = [_sentences(run, opened=number == 0) for number, run in enumerate(runs)]
-    intro = "The last evaluation of each run. Words that have no partner on the other side are marked."
-    return page.section("sentences", "What was understood", page.paragraph(intro), *parts)
+# --- sentences -------------------------------------------------------------------------------------------------------
 
 
-def _sentences(run: Run, *, opened: bool) -> str:
-    try:
-        heading, examples = heard.last_examples(heard.read_tail(run.folder / "sentences.txt"))
-    except (OSError, AttributeError, TypeError):
-        heading, examples = "", []
-    if not examples:
-        return page.paragraph(f"{run.name}: no sentences of an evaluation in the run's folder.", kind="dim")
-    blocks = []
-    for rank, members in heard.by_rank(examples).items():
-        blocks.append(f"<h3>{page.words(rank.capitalize() or 'Some of them (an older file: not ranked)')}</h3>")
-        blocks.append(f'<ul class="sentences">{"".join(map(_example, members))}</ul>')
-    return page.folded(f"{run.name}: {heading}", *blocks, kind="heard", opened=opened)
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One utterance with the words marked that have no partner on the other side."""
+
+    about: str
+    reference: Words
+    hypothesis: Words
 
 
-def _example(example: heard.Example) -> str:
-    said = _marked(example.target, example.output)
-    understood = _marked(example.output, example.target)
-    about = ": ".join(filter(None, (example.id, example.counts)))
-    return (
-        f"<li><small>{page.words(about)}</small><dl><dt>said</dt><dd>{said}</dd>"
-        f"<dt>heard</dt><dd>{understood or '<em>nothing</em>'}</dd></dl></li>"
+@dataclass(frozen=True, kw_only=True)
+class Understood:
+    """What a run's last evaluation understood: examples by rank, or the text of an older file as it is."""
+
+    summary: str
+    ranks: Sequence[tuple[str, Sequence[Example]]] = ()
+    text: str = ""
+
+
+def understood_by(run: Shown) -> Understood:
+    """The sentences of a run's last evaluation."""
+    heard = run.run.heard()
+    if heard and heard.examples:
+        return Understood(summary=f"{run.name}: {heard.heading}", ranks=_ranks(heard))
+    if text := _last_text(run):
+        return Understood(summary=f"{run.name}: the last evaluation", text=text)
+    return Understood(summary=f"{run.name}: no sentences of an evaluation in the run's folder.")
+
+
+def _ranks(heard: Heard) -> list[tuple[str, list[Example]]]:
+    by_rank = groupby(heard.examples, key=lambda example: example.rank)
+    return [(rank.capitalize() or "Some of them", list(map(_example, members))) for rank, members in by_rank]
+
+
+def _example(heard: HeardExample) -> Example:
+    return Example(
+        about=": ".join(filter(None, (heard.id, heard.counts))),
+        reference=marked(heard.reference, heard.hypothesis),
+        hypothesis=marked(heard.hypothesis, heard.reference),
     )
 
 
-def _marked(text: str, other: str) -> str:
-    words = heard.marked(text, other)
-    return " ".join(f"<mark>{page.words(word)}</mark>" if alone else page.words(word) for word, alone in words)
+def _last_text(run: Shown) -> str:
+    """The last evaluation's lines of a sentences.txt that has no sentences.jsonl beside it."""
+    path = (run.folder or Path()) / NAME_FOR_PEOPLE
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    before, heading, last = ("\n" + text).rpartition("\nevaluate ")
+    return (heading + last).strip() if heading else ""
 
 
-def provenance(runs: Sequence[Run]) -> str:
-    return page.section("provenance", "Provenance", *map(_provenance, runs))
+def marked(text: str, other: str) -> Words:
+    """The words of `text`, each with whether it has no partner in `other`; of what is no sentence, none is marked."""
+    mine, theirs = text.split(), other.split()
+    if len(mine) * len(theirs) > MOST_PAIRS:  # a damaged file: it would take hours
+        return [(word, False) for word in mine]
+    blocks = SequenceMatcher(None, mine, theirs, autojunk=False).get_matching_blocks()
+    paired = {n for block in blocks for n in range(block.a, block.a + block.size)}
+    return [(word, n not in paired) for n, word in enumerate(mine)]
 
 
-def _provenance(run: Run) -> str:
-    row = run.record.rows[0]
-    known = [("journal", run.record.source), *((name, getattr(row, name)) for name in ("platform", "seed", *POOLED))]
+# --- how a run was made ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """How a run was made: a remark if its run.json is missing, and a table of what is known."""
+
+    name: str
+    remark: str
+    table: Table
+
+
+def made_how(run: Shown) -> Made:
+    """What the journal and run.json say of a run."""
+    identity = run.run.identity
+    known = [("journal", run.run.source), *((name, getattr(identity, name)) for name in ("platform", "seed", *POOLED))]
     rows = [(name, str(value)) for name, value in known]
-    rows += [(f"run.json: {name}", value) for name, value in flat(run.facts)] if run.facts else []
-    missing = "" if run.facts else page.paragraph("No run.json is beside the journal; this is what the journal says.")
-    what = Table(f"{run.name}: what it was made with", ("what", "value"), tuple(rows))
-    return page.folded(run.name, missing, page.table(what), kind="facts")
+    remark = ""
+    try:
+        facts = run.run.facts
+        if facts:
+            rows += [(f"run.json: {name}", value) for name, value in flat(facts.content)]
+        else:
+            remark = "No run.json is beside the journal; this is what the journal says."
+    except FactsError as error:
+        remark = f"{error}; this is what the journal says."
+    table = Table(f"{run.name}: how it was made", ("what", "value"), tuple(rows))
+    return Made(name=run.name, remark=remark, table=table)
 
 
 def flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -11,14 +11,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from benchmark.judge.groups import Level, metric_name
-from benchmark.record.journal import Row
+from benchmark.judge.groups import Level
+from benchmark.judge.question import metric_name
+from benchmark.record import Row
 from benchmark.record.phases import Phase
 from benchmark.report.figures import (
     MINUTES,
     Block,
     Figure,
-    Run,
+    Shown,
     axis,
     cell,
     level_name,
@@ -29,7 +30,7 @@ from benchmark.report.figures import (
     trace,
 )
 from benchmark.tables import Table
-from benchmark.tables import figure as digits
+from benchmark.tables import number as digits
 
 SIGMA_ROWS = 10  # of the smoothing of the loss
 CLOSE = 1.15  # levels by whose ratio or less labels would overlap
@@ -142,7 +143,7 @@ def _level_label(levels: Sequence[Level], number: int, metrics: Sequence[str]) -
     return {"text": neutral(f"{level.percent:g}%"), "y": rounded(height), **at, **sides}
 
 
-def _error_traces(block: Block, run: Run, metric: str, *, axis: str) -> Iterator[dict]:
+def _error_traces(block: Block, run: Shown, metric: str, *, axis: str) -> Iterator[dict]:
     rows = [row for row in run.record.evaluations if getattr(row, metric) is not None]
     if not rows:
         return

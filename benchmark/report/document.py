@@ -2,99 +2,110 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from benchmark import tta
-from benchmark.judge.checks import warnings
-from benchmark.judge.groups import (
-    PAPER_WORKLOAD,
-    SPLITS,
-    Group,
-    Level,
-    Question,
-    judge,
-    metric_name,
-)
-from benchmark.record.journal import POOLED, RunRecord, differing
+from benchmark.judge.groups import Group, Level
+from benchmark.judge.judgement import Judgement, judge
+from benchmark.judge.question import PAPER_WORKLOAD, SPLITS, JudgeError, Question, metric_name
+from benchmark.judge.summary import CLOCK_WORDS, block_tables
+from benchmark.record import POOLED, Run, RunRecord
+from benchmark.record.history import differing
 from benchmark.report import appendix, page
 from benchmark.report.curves import errors, loss
-from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Run, level_name, time_to_accuracy
+from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Shown, level_name, time_to_accuracy
 from benchmark.report.panels import throughput, timeline
 from benchmark.report.tradeoffs import batch_sizes, cost
 from benchmark.report.usage import utilisation
-from benchmark.tables import Table
-from benchmark.tables import figure as digits
+from benchmark.tables import number as digits
+from features.files import write_whole
 
-SHORT = 4  # warnings: more are folded, so that the answer is on the first screen
 CLOSE = 1.10  # single runs that differ by less do not differ: see benchmark.judge.checks
 
 
-def report(records: Sequence[RunRecord], question: Question | None = None) -> str:
-    """The page.
+def write_report(runs: Sequence[Run], path: Path, question: Question | None = None) -> int:
+    """Write the page of some runs, so that one that is open in a browser is never half a page; returns its bytes.
 
     Raises:
-        JudgeError, JournalError: runs that cannot be judged.
+        JudgeError, FactsError: runs that cannot be judged, or a path that is none for a page.
     """
+    if path.suffix not in (".html", ".htm"):
+        raise JudgeError(f"-o {path}: expected a name that ends in .html, lest a run be overwritten")
+    html = report(runs, question)
+    try:
+        write_whole(path, html)
+    except OSError as error:
+        raise JudgeError(f"-o {path}: cannot be written ({error.strerror}); choose another -o") from None
+    return len(html.encode())
+
+
+def report(runs: Sequence[Run | RunRecord], question: Question | None = None) -> str:
+    """The page as text.
+
+    Raises:
+        JudgeError: runs that cannot be judged.
+    """
+    given = [run if isinstance(run, Run) else Run(run) for run in runs]
     asked = question or Question()
-    question = kept_apart(records, asked)
-    groups = judge(records, replace(question, published=True))
-    blocks = [_block(number, groups, key, question) for number, key in enumerate(_keys(groups))]
-    blocks = _styled(blocks)
-    figures = {block.id: list(_figures(block)) for block in blocks}
-    doubts = _doubts(records, groups, question)
-    if added := [name for name in question.by if name not in asked.by]:
-        doubts.append(f"runs of one platform differ in {', '.join(added)}: they are kept apart, and not pooled")
-    runs = [run for block in blocks for run in block.runs]
-    parts = [
-        _warnings(doubts),
-        *(_block_section(block, figures[block.id]) for block in blocks),
-        appendix.published(runs, groups),
-        appendix.sentences(runs),
-        appendix.provenance(runs),
-    ]
+    question = kept_apart(given, asked)
+    judgement = judge(given, replace(question, published=True))
+    blocks = styled([_block(n, judgement, key, question) for n, key in enumerate(block_keys(judgement))])
+    shown = [run for block in blocks for run in block.runs]
+    remark, tables = appendix.published(shown, judgement.groups)
+    title = f"Time to accuracy: {', '.join(dict.fromkeys(block.workload for block in blocks)) or 'no runs'}"
     return page.whole(
-        title=f"Time to accuracy: {', '.join(dict.fromkeys(block.workload for block in blocks)) or 'no runs'}",
-        head=_head(records, blocks, question),
-        runs=page.switches(runs, {run.key: _title(block) for block in blocks for run in block.runs}) if runs else "",
-        body="\n".join(parts),
-        figures=[figure for block in blocks for figure in figures[block.id]],
+        page.Page(
+            title=title,
+            made=_made(given),
+            definition=_definition(question),
+            links=[*((block.id, _title(block)) for block in blocks), *LINKS],
+            switches=_switches(blocks),
+            warnings=_warnings(judgement, question, asked),
+            blocks=[_section(block) for block in blocks],
+            published_remark=remark,
+            published=tables,
+            sentences=[appendix.understood_by(run) for run in shown],
+            provenance=[appendix.made_how(run) for run in shown],
+        )
     )
 
 
-def kept_apart(records: Sequence[RunRecord], question: Question) -> Question:
+LINKS = (("published", "Published tables"), ("sentences", "Sentences"), ("provenance", "Provenance"))
+
+
+def kept_apart(runs: Sequence[Run], question: Question) -> Question:
     """The question with as many fields in `by` as it takes that every group's runs agree."""
     by = list(question.by)
     while True:
         members: dict[tuple, list[RunRecord]] = {}
-        for record in records:
-            if record.rows:
-                row = record.rows[0]
-                key = (row.emulated, row.platform, row.workload, *(getattr(row, name) for name in by))
-                members.setdefault(key, []).append(record)
-        differ = {name for runs in members.values() for name, _ in differing(runs, POOLED)} - set(by)
+        for run in runs:
+            if len(run.record):
+                about = run.identity
+                key = (about.emulated, about.platform, about.workload_label, *(getattr(about, name) for name in by))
+                members.setdefault(key, []).append(run.record)
+        differ = {name for alike in members.values() for name, _ in differing(alike, POOLED)} - set(by)
         if not differ:
             return replace(question, by=tuple(by))
         by.append(next(name for name in SPLITS if name in differ))
 
 
-# --- from records to blocks ------------------------------------------------------------------------------------------
+# --- from runs to blocks ---------------------------------------------------------------------------------------------
 
 
-def _keys(groups: Sequence[Group]) -> list[tuple[bool, str]]:
-    return list(dict.fromkeys((group.emulated, group.workload) for group in groups if group.records))
+def block_keys(groups: Sequence[Group]) -> list[tuple[bool, str]]:
+    """What may be looked at together: (emulated, workload) of the groups that have runs."""
+    return list(dict.fromkeys((group.emulated, group.workload) for group in groups if group.runs))
 
 
 def _block(number: int, groups: Sequence[Group], key: tuple[bool, str], question: Question) -> Block:
     emulated, workload = key
     mine = [group for group in groups if (group.emulated, group.workload) == key]
-    measured = tuple(group for group in mine if group.records)
+    measured = tuple(group for group in mine if group.runs)
     runs = tuple(
-        Run(key=f"b{number}r{place}", name=_name(record, groups), label=group.label, record=record, facts=facts(record))
-        for place, (group, record) in enumerate((group, record) for group in measured for record in group.records)
+        Shown(key=f"b{number}r{place}", name=_name(run, groups), label=group.label, run=run)
+        for place, (group, run) in enumerate((group, run) for group in measured for run in group.runs)
     )
     return Block(
         id=f"b{number}",
@@ -107,25 +118,16 @@ def _block(number: int, groups: Sequence[Group], key: tuple[bool, str], question
     )
 
 
-def _name(record: RunRecord, groups: Sequence[Group]) -> str:
+def _name(run: Run, groups: Sequence[Group]) -> str:
     """The run's name; with its folder where another has the same."""
-    name = record.rows[0].run
-    namesakes = sum(other.rows[0].run == name for group in groups for other in group.records)
-    return name if namesakes < 2 else f"{name} ({Path(record.source).parent.name or record.source})"
+    name = run.identity.run
+    namesakes = sum(other.identity.run == name for group in groups for other in group.runs)
+    return name if namesakes < 2 else f"{name} ({Path(run.source).parent.name or run.source})"
 
 
-def facts(record: RunRecord) -> dict:
-    """run.json; empty where there is none that can be read."""
-    try:
-        found = json.loads((Path(record.source).with_suffix("") / "run.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _styled(blocks: Sequence[Block]) -> list[Block]:
+def styled(blocks: Sequence[Block]) -> list[Block]:
     """A colour for every platform, dashes for its runs; where there is one platform only, a colour for every run."""
-    styled = []
+    found = []
     for block in blocks:
         runs = []
         for place, group in enumerate(block.groups):
@@ -133,8 +135,8 @@ def _styled(blocks: Sequence[Block]) -> list[Block]:
                 first, second = (place, number) if len(block.groups) > 1 else (number, number)
                 look = {"colour": COLOURS[first % len(COLOURS)], "dash": DASHES[(second + first // 7) % len(DASHES)]}
                 runs.append(replace(run, **look, marker=MARKERS[(first + first // 7 + second // 5) % len(MARKERS)]))
-        styled.append(replace(block, runs=tuple(runs)))
-    return styled
+        found.append(replace(block, runs=tuple(runs)))
+    return found
 
 
 def _figures(block: Block) -> Iterator[Figure]:
@@ -155,55 +157,46 @@ def _title(block: Block) -> str:
     return f"Workload {block.workload}" + (", emulated" if block.emulated else "")
 
 
-def _head(records: Sequence[RunRecord], blocks: Sequence[Block], question: Question) -> str:
-    links = [(block.id, _title(block)) for block in blocks] + [
-        ("published", "Published tables"),
-        ("sentences", "Sentences"),
-        ("provenance", "Provenance"),
-    ]
-    nav = "".join(f'<li><a href="#{page.words(to)}">{page.words(title)}</a></li>' for to, title in links)
-    runs = f"{len(records)} run" + "s" * (len(records) != 1)
-    made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    definition = (
-        f"Time to accuracy is the time until the end of the first epoch whose median error over {question.window} "
-        f"epochs in a row is at most a level, {tta.CLOCK_WORDS[question.clock]}."
-    )
+def _made(runs: Sequence[Run]) -> str:
+    now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    return f"{len(runs)} run{'s' * (len(runs) != 1)}. Report of {now}."
+
+
+def _definition(question: Question) -> str:
     return (
-        f"<h1>Time to accuracy</h1>{page.paragraph(f'{runs}. Report of {made}.', kind='dim')}"
-        f'{page.paragraph(definition)}<nav aria-label="Sections"><ul>{nav}</ul></nav>'
+        f"Time to accuracy is the time until the end of the first epoch whose median error over {question.window} "
+        f"epochs in a row is at most a level, {CLOCK_WORDS[question.clock]}."
     )
 
 
-def _warnings(doubts: Sequence[str]) -> str:
-    if not doubts:
-        return ""
-    count = f"{len(doubts)} warning" + "s" * (len(doubts) != 1) + ": what to doubt about these figures, and what to do"
-    return page.folded(count, page.bullets(doubts, kind="warnings"), kind="doubts", opened=len(doubts) <= SHORT)
+def _switches(blocks: Sequence[Block]) -> list[tuple[str, list[Shown]]]:
+    """Runs under what stands over them and their like."""
+    together: dict[str, list[Shown]] = {}
+    for block in blocks:
+        together.setdefault(_title(block), []).extend(block.runs)
+    return list(together.items())
 
 
-def _doubts(records: Sequence[RunRecord], groups: Sequence[Group], question: Question) -> list[str]:
-    """All that the judge doubts; about the paper's figures only where runs stand beside them."""
-    comparable = any(group.records and group.workload == PAPER_WORKLOAD and not group.emulated for group in groups)
-    shown = groups if comparable else [group for group in groups if group.records]
-    return warnings(records, shown, replace(question, published=comparable))
+def _warnings(judgement: Judgement, question: Question, asked: Question) -> list[str]:
+    """All that is to be doubted; about the paper's figures only where runs stand beside them."""
+    comparable = any(group.runs and group.workload == PAPER_WORKLOAD and not group.emulated for group in judgement)
+    shown = judgement.groups if comparable else tuple(group for group in judgement if group.runs)
+    found = Judgement(shown, replace(question, published=comparable), judgement.runs).warnings
+    if added := [name for name in question.by if name not in asked.by]:
+        found = [*found, f"runs of one platform differ in {', '.join(added)}: they are kept apart, and not pooled"]
+    return found
 
 
-def _block_section(block: Block, figures: Sequence[Figure]) -> str:
+def _section(block: Block) -> page.BlockSection:
     emulated = "Emulated: CPUs stood in for GPUs. These times say nothing about the rig and are not ranked."
-    records = [run.record for run in block.runs]
-    tables = [part for part in tta.report_parts(records, block.question) if isinstance(part, Table)]
-    drawn = "".join(page.figure(figure) for figure in figures if figure.traces)
-    absent = [
-        f"{figure.title}: {figure.caption} {'; '.join(figure.notes)}".strip() for figure in figures if not figure.traces
-    ]
-    return page.section(
-        block.id,
-        _title(block),
-        page.paragraph(emulated, kind="badge") if block.emulated else page.paragraph(headline(block), kind="headline"),
-        _tiles(block),
-        f'<div class="figures">{drawn}</div>',
-        page.bullets(absent, kind="absent"),
-        page.folded("All tables of the judge", *map(page.table, tables), kind="tables"),
+    return page.BlockSection(
+        id=block.id,
+        title=_title(block),
+        emulated=block.emulated,
+        headline=emulated if block.emulated else headline(block),
+        tiles=list(_bests(block)),
+        figures=list(_figures(block)),
+        tables=block_tables(block.groups, block.question),
     )
 
 
@@ -253,14 +246,6 @@ def _close(one: Level, other: Level) -> bool:
     return b[0] <= a[1]
 
 
-def _tiles(block: Block) -> str:
-    """The best figures at a glance; of emulated runs there are none."""
-    items = (
-        f"<li><b>{page.words(a)}</b>{page.words(b)}<small>{page.words(c)}</small></li>" for a, b, c in _bests(block)
-    )
-    return "" if block.emulated else f'<ul class="tiles">{"".join(items)}</ul>'
-
-
 def _bests(block: Block) -> Iterator[tuple[str, str, str]]:
     """(figure, what it is, whose)."""
     many, metrics = len(block.groups) > 1, block.question.metrics
@@ -277,6 +262,3 @@ def _bests(block: Block) -> Iterator[tuple[str, str, str]]:
         if there:
             best = min(there, key=lambda group: group.best[metric])
             yield f"{best.best[metric]:.2f}%", f"best {metric_name(metric)}" + ", the lowest" * many, best.label
-
-
-# --- the command -----------------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@
     figure.traces       # for Plotly: dicts of numbers and words; each names the runs that it shows in "meta"
     figure.table        # the same in figures, for those who do not see or not trust pictures
 
-A `Block` is what may be looked at together: the runs of one workload, real or emulated, never both. A `Run` is a
-record with its place in the picture: colour (Okabe and Ito's, which colour-blind readers tell apart), dash, marker.
+A `Block` is what may be looked at together: the runs of one workload, real or emulated, never both. A `Shown` is a
+run with its place in the picture: colour (Okabe and Ito's, which colour-blind readers tell apart), dash, marker.
 Times are minutes since model creation began, unless said otherwise.
 
 Long runs are thinned before they are drawn, so that the page stays quick: `thinned` keeps the lowest and the highest
@@ -17,15 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from benchmark.judge.groups import Group, Level, Question, metric_name
-from benchmark.record.journal import Row, RunRecord
+from benchmark.judge.groups import Group, Level
+from benchmark.judge.question import Question
+from benchmark.record import Row, Run, RunRecord
 from benchmark.tables import Table
-from benchmark.tables import figure as digits
+from benchmark.tables import cell as styled
+from benchmark.tables import number as digits
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808080")  # no yellow: pale on white
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -37,29 +38,31 @@ MINUTES = "minutes since model creation"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """One run and how it is drawn. `facts` is its run.json, empty where there is none."""
+class Shown:
+    """One run and how it is drawn."""
 
     key: str
     name: str
     label: str  # of its group
-    record: RunRecord
+    run: Run
     colour: str = COLOURS[0]
     dash: str = DASHES[0]
     marker: str = MARKERS[0]
-    facts: dict = field(default_factory=dict)
+
+    @property
+    def record(self) -> RunRecord:
+        return self.run.record
 
     @property
     def folder(self) -> Path | None:
-        return Path(self.record.source).with_suffix("") if self.record.source else None
+        return self.run.folder
 
-    @cached_property
+    @property
     def rows(self) -> tuple[Row, ...]:
-        """The record's, made once: a record makes a row whenever it is asked for one."""
-        return tuple(self.record.rows)
+        return self.record.rows
 
     def minutes(self, seconds: float) -> float:
-        return rounded((seconds - self.rows[0].started_s) / 60)
+        return rounded((seconds - self.record.created_s) / 60)
 
     @property
     def line(self) -> dict:
@@ -74,13 +77,13 @@ class Block:
     workload: str
     emulated: bool
     groups: tuple[Group, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[Shown, ...]
     published: tuple[Group, ...] = ()  # the paper's rigs, beside real runs of its workload
     question: Question
 
-    def runs_of(self, group: Group) -> list[Run]:
-        members = {id(record) for record in group.records}
-        return [run for run in self.runs if id(run.record) in members]
+    def runs_of(self, group: Group) -> list[Shown]:
+        members = {id(run) for run in group.runs}
+        return [shown for shown in self.runs if id(shown.run) in members]
 
     @property
     def points(self) -> int:
@@ -128,7 +131,7 @@ def neutral(text: object) -> str:
 
 
 def rounded(value: float) -> float:
-    """To 6 digits: more cannot be seen, and would fill the page."""
+    """Round to 6 digits: more cannot be seen, and would fill the page."""
     return float(f"{value:.6g}")
 
 
@@ -142,7 +145,7 @@ def thinned(xs: Sequence[float], ys: Sequence[float], *, points: int = POINTS) -
     return [xs[n] for n in sorted(kept)], [ys[n] for n in sorted(kept)]
 
 
-def trace(runs: Sequence[Run], name: str = "", *, hover: str = "", **settings) -> dict:
+def trace(runs: Sequence[Shown], name: str = "", *, hover: str = "", **settings) -> dict:
     """A scatter trace that is shown while one of `runs` is switched on."""
     label = neutral(name or runs[0].name)
     how = {"hovertemplate": f"{hover}<extra>{label}</extra>"} if hover else {"hoverinfo": "skip"}
@@ -162,7 +165,8 @@ def log_axis(title: str, values: Sequence[float], **settings) -> dict:
 
 
 def cell(value: float | None, style: str = ".2f") -> str:
-    return "NA" if value is None else format(value, style)
+    """A value in a style of `format`; NA for what is not known."""
+    return styled(value, style)
 
 
 # --- time to accuracy ------------------------------------------------------------------------------------------------
@@ -196,7 +200,8 @@ def time_to_accuracy(block: Block) -> Figure:
 
 
 def level_name(level: Level) -> str:
-    return f"{metric_name(level.metric)} {level.percent:g}%"
+    """A level as figures have it: "WER 22%"."""
+    return f"{level.name}%"
 
 
 def _group_traces(block: Block, place: int, group: Group) -> Iterator[dict]:
@@ -248,7 +253,7 @@ def _crowded(block: Block) -> bool:
     return (len(block.groups) + len(block.published)) * len(block.groups[0].levels) > 12
 
 
-def _summary_traces(group: Group, runs: list[Run], xs: list[float], names: list[str]) -> Iterator[dict]:
+def _summary_traces(group: Group, runs: list[Shown], xs: list[float], names: list[str]) -> Iterator[dict]:
     colour, label = runs[0].colour, f"{group.label}, median of {len(runs)} runs"
     bounds = [level.interval_minutes for level in group.levels]
     there = [n for n, bound in enumerate(bounds) if bound]

@@ -1,24 +1,27 @@
-"""The report's HTML: pieces that escape whatever they are given, and the page that holds them together.
+"""The report's HTML: data in, one file out; page.html is its Jinja2 template.
 
-    body = section("b0", "mini", paragraph("Three runs."), table(Table(...)), figure(Figure(...)))
-    html = whole(title="...", runs=[...], body=body, figures=[...])
+    html = whole(Page(title=..., blocks=(...), ...))
 
-One file: style, script, Plotly and the figures' data are inside, and the page's own policy (a meta tag) forbids it to
-ask for anything else. Every text from a file goes through `words`; data goes through `script_json`, which leaves no
-character that HTML or JavaScript would read as an end of the script.
+Style, script, Plotly and the figures' data are inside the file, and the page's own policy (a meta tag) forbids it to
+ask for anything else. Jinja2 escapes every text. Data goes through `script_json`, which leaves no character that HTML
+or JavaScript would read as an end of the script.
 """
 
 from __future__ import annotations
 
-import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
-from string import Template
 
-from benchmark.report.figures import Figure, Key, Run
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from benchmark.report.appendix import Made, Understood
+from benchmark.report.figures import Figure, Shown
 from benchmark.tables import Table
 
+SHORT = 4  # warnings: more are folded, so that the answer is on the first screen
 SVG_DASHES = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4"}
 SVG_MARKERS = {  # centred on 0, as Plotly draws them
     "circle": '<circle r="4"/>',
@@ -31,9 +34,75 @@ SVG_MARKERS = {  # centred on 0, as Plotly draws them
 }
 
 
-def words(text: object) -> str:
-    """Text, nothing else, wherever it stands."""
-    return html.escape(str(text), quote=True)
+@dataclass(frozen=True, kw_only=True)
+class BlockSection:
+    """What the page shows of the runs of one workload. `tiles` are (figure, what it is, whose)."""
+
+    id: str
+    title: str
+    emulated: bool
+    headline: str
+    tiles: Sequence[tuple[str, str, str]]
+    figures: Sequence[Figure]
+    tables: Sequence[Table]
+
+    @property
+    def drawn(self) -> list[Figure]:
+        return [figure for figure in self.figures if figure.traces]
+
+    @property
+    def absent(self) -> list[str]:
+        """Why a figure is not there, a sentence each."""
+        empty = [figure for figure in self.figures if not figure.traces]
+        return [f"{figure.title}: {figure.caption} {'; '.join(figure.notes)}".strip() for figure in empty]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Everything on the page. `links` are (id, title) of sections, `switches` (title, runs)."""
+
+    title: str
+    made: str
+    definition: str
+    links: Sequence[tuple[str, str]]
+    switches: Sequence[tuple[str, Sequence[Shown]]]
+    warnings: Sequence[str]
+    blocks: Sequence[BlockSection]
+    published_remark: str
+    published: Sequence[Table]
+    sentences: Sequence[Understood]
+    provenance: Sequence[Made]
+
+    @property
+    def runs(self) -> int:
+        return sum(len(members) for _, members in self.switches)
+
+    @property
+    def warnings_summary(self) -> str:
+        many = "s" * (len(self.warnings) != 1)
+        return f"{len(self.warnings)} warning{many}: what to doubt about these figures, and what to do"
+
+    @property
+    def warnings_opened(self) -> bool:
+        return len(self.warnings) <= SHORT
+
+
+def whole(page: Page) -> str:
+    """The page as text."""
+    from plotly.offline import get_plotlyjs  # here: no other part of the suite needs it
+
+    environment = Environment(loader=PackageLoader("benchmark.report", "."), autoescape=True)
+    figures = [figure_data(figure) for block in page.blocks for figure in block.drawn]
+    text = environment.get_template("page.html").render(
+        page=page,
+        dashes=SVG_DASHES,
+        markers={name: Markup(shape) for name, shape in SVG_MARKERS.items()},
+        style=Markup(_file("page.css")),
+        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
+        script=Markup(_file("page.js")),
+        figures=Markup(script_json(figures)),
+    )
+    return text.encode("utf-8", "replace").decode("utf-8")  # JSON and file names may hold halves of characters
 
 
 def script_json(value: object) -> str:
@@ -44,118 +113,15 @@ def script_json(value: object) -> str:
     return text
 
 
-def paragraph(text: str, *, kind: str = "") -> str:
-    return f'<p class="{kind}">{words(text)}</p>' if kind else f"<p>{words(text)}</p>"
-
-
-def bullets(texts: Iterable[str], *, kind: str = "") -> str:
-    items = "".join(f"<li>{words(text)}</li>" for text in texts)
-    return f'<ul class="{words(kind)}">{items}</ul>' if items else ""
-
-
-def table(content: Table) -> str:
-    """Wide ones scroll in a box of their own, which the keyboard reaches."""
-    head = "".join(f'<th scope="col">{words(name)}</th>' for name in content.header)
-    rows = "".join(
-        f'<tr><th scope="row">{words(row[0])}</th>{"".join(f"<td>{words(cell)}</td>" for cell in row[1:])}</tr>'
-        for row in content.rows
-    )
-    caption = f"<caption>{words(content.title)}</caption>"
-    inside = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{words(content.title)}">{inside}</div>'
-
-
-def folded(summary: str, *content: str, kind: str = "", opened: bool = False) -> str:
-    """`summary` is text, `content` is HTML."""
-    tag = f'<details class="{words(kind)}"' + " open" * opened
-    return f"{tag}><summary>{words(summary)}</summary>{''.join(content)}</details>"
-
-
-def section(identity: str, title: str, *content: str) -> str:
-    """`title` is text, `content` is HTML."""
-    return f'<section id="{words(identity)}"><h2>{words(title)}</h2>{"".join(content)}</section>'
-
-
-def figure(content: Figure) -> str:
-    """The place where the page draws it, its legend, its words and its table."""
-    key = f'<p class="keys">{"".join(map(_key, content.keys))}</p>' if content.keys else ""
-    kind = "figure wide" if content.wide else "figure"
-    parts = [
-        f'<figure class="{kind}"><h3 id="{words(content.id)}-title">{words(content.title)}</h3>',
-        f'<div class="plot" id="{words(content.id)}" role="group" aria-labelledby="{words(content.id)}-title"></div>',
-        key,
-        f"<figcaption>{words(content.caption)}{bullets(content.notes)}</figcaption>",
-        folded("As a table", table(content.table), kind="data") if content.table else "",
-        "</figure>",
-    ]
-    return "".join(parts)
-
-
-def figure_data(content: Figure) -> dict:
-    """What the page's script needs to draw it."""
+def figure_data(figure: Figure) -> dict[str, object]:
+    """What the page's script needs to draw a figure."""
     return {
-        "id": content.id,
-        "traces": content.traces,
-        "layout": content.layout,
-        "height": content.height,
-        "panels": content.panels,
+        "id": figure.id,
+        "traces": figure.traces,
+        "layout": figure.layout,
+        "height": figure.height,
+        "panels": figure.panels,
     }
-
-
-def _key(entry: Key) -> str:
-    if entry.phase:
-        picture = f'<i class="area {words(entry.phase)}" style="--colour:{entry.colour}"></i>'
-    else:
-        picture = _swatch(entry.colour, entry.dash, entry.marker)
-    return f"<span>{picture}{words(entry.name)}</span>"
-
-
-def _swatch(colour: str, dash: str, marker: str = "") -> str:
-    """A piece of a line, a marker, or one on the other."""
-    look = f'stroke="{colour}" stroke-width="2.5" stroke-dasharray="{SVG_DASHES.get(dash)}"'
-    line = f'<path d="M1 8H31" {look}/>' if dash else ""
-    sign = (
-        f'<g transform="translate(16 8)" fill="{colour}" stroke="{colour}">{SVG_MARKERS[marker]}</g>' if marker else ""
-    )
-    return f'<svg class="swatch" viewBox="0 0 32 16" width="32" height="16" aria-hidden="true">{line}{sign}</svg>'
-
-
-def switches(runs: Sequence[Run], titles: dict[str, str]) -> str:
-    """A checkbox a run, which is the legend too. `titles`: key of a run -> what stands over it and its like."""
-    together: dict[str, list[Run]] = {}
-    for run in runs:
-        together.setdefault(titles[run.key], []).append(run)
-    sets = "".join(
-        f"<fieldset><legend>{words(title)}</legend>{''.join(map(_switch, members))}</fieldset>"
-        for title, members in together.items()
-    )
-    buttons = '<button type="button" id="all">all</button> <button type="button" id="none">none</button>'
-    return (
-        f'<details class="switches" open><summary>Runs shown: <output id="count">{len(runs)} of {len(runs)}</output>'
-        f"</summary><div>{sets}<p>{buttons}</p></div></details>"
-    )
-
-
-def _switch(run: Run) -> str:
-    box = f'<input type="checkbox" name="run" value="{words(run.key)}" checked>'
-    return f"<label>{box}{_swatch(run.colour, run.dash, run.marker)}{words(run.name)}</label>"
-
-
-def whole(*, title: str, head: str, runs: str, body: str, figures: Sequence[Figure]) -> str:
-    """The page. `head`, `runs` and `body` are HTML already."""
-    from plotly.offline import get_plotlyjs  # here: no other part of the suite needs it
-
-    text = Template(_file("page.html")).substitute(
-        title=words(title),
-        head=head,
-        runs=runs,
-        body=body,
-        style=_file("page.css"),
-        plotly=get_plotlyjs().replace("</script", "<\\/script"),
-        script=_file("page.js"),
-        figures=script_json([figure_data(each) for each in figures if each.traces]),
-    )
-    return text.encode("utf-8", "replace").decode("utf-8")  # JSON and file names may hold halves of characters
 
 
 def _file(name: str) -> str:

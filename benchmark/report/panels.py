@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.record.journal import Row
+from benchmark.record import Row
 from benchmark.record.phases import Phase
-from benchmark.report.figures import MINUTES, Block, Figure, Key, Run, axis, neutral, rounded, thinned, trace
+from benchmark.report.figures import MINUTES, Block, Figure, Key, Shown, axis, neutral, rounded, thinned, trace
 from benchmark.tables import Table
 
 PHASES = {  # colour, and the pattern of Plotly that tells it apart without colour
@@ -36,7 +36,7 @@ def panel_axis(number: int) -> str:
     return f"y{number + 1 if number else ''}"
 
 
-def panels(runs: Sequence[Run], x_title: str, y_axes: Sequence[dict]) -> dict:
+def panels(runs: Sequence[Shown], x_title: str, y_axes: Sequence[dict]) -> dict:
     """Layout: the axis of time at the very bottom, one more axis and a title for every run."""
     layout: dict = {"xaxis": axis(x_title, rangemode="tozero", anchor="free", position=0)}
     for number, settings in enumerate(y_axes):
@@ -90,7 +90,7 @@ def _phase_key(phase: Phase) -> Key:
     return Key(name=phase.value, colour=PHASES[phase][0], phase=phase.value)
 
 
-def _rates(run: Run) -> Iterator[tuple[float, float, float]]:
+def _rates(run: Shown) -> Iterator[tuple[float, float, float]]:
     """(start, end, utterances per second) of every train row, in minutes."""
     for row in run.rows:
         if row.phase is Phase.TRAIN and row.utterances and row.seconds >= CLOCK_STEP_S:
@@ -109,7 +109,7 @@ def _steps(rates: Sequence[tuple[float, float, float]], *, points: int) -> tuple
     return xs, ys
 
 
-def _bands(run: Run, phase: Phase, top: float, *, axis: str) -> Iterator[dict]:
+def _bands(run: Shown, phase: Phase, top: float, *, axis: str) -> Iterator[dict]:
     spans = joined(
         [(run.minutes(row.started_s), run.minutes(row.ended_s)) for row in run.rows if row.phase is phase],
         gap=BAND_GAP * run.minutes(run.record.ended_s),
@@ -165,7 +165,7 @@ def timeline(block: Block) -> Figure:
     )  # fmt: skip
 
 
-def _seconds_in(run: Run, phase: Phase) -> float:
+def _seconds_in(run: Shown, phase: Phase) -> float:
     return sum(row.seconds for row in run.rows if row.phase is phase)
 
 
@@ -217,7 +217,7 @@ def _coarse(spans: Sequence[Span], first_s: float, step_s: float, steps: int) ->
     return found
 
 
-def _phase_traces(run: Run, spans: Sequence[Span], *, axis: str) -> Iterator[dict]:
+def _phase_traces(run: Shown, spans: Sequence[Span], *, axis: str) -> Iterator[dict]:
     for phase, (colour, pattern) in PHASES.items():
         mine = [span for span in spans if span.phase is phase]
         if mine:

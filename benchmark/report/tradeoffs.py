@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from benchmark.judge.cost import RigCost, Terms, rig_costs
 from benchmark.judge.groups import Group
-from benchmark.price import RigCost, Terms, rig_costs
 from benchmark.report.figures import (
     COLOURS,
     DASHES,
@@ -19,7 +19,7 @@ from benchmark.report.figures import (
     Block,
     Figure,
     Key,
-    Run,
+    Shown,
     axis,
     cell,
     group_keys,
@@ -29,7 +29,7 @@ from benchmark.report.figures import (
     trace,
 )
 from benchmark.tables import Table
-from benchmark.tables import figure as digits
+from benchmark.tables import number as digits
 
 
 def cost(block: Block) -> Figure:
@@ -103,7 +103,7 @@ def _money(each: RigCost, amount: float | None) -> str:
     return "NA" if amount is None else f"{digits(amount)} {each.currency}".strip()
 
 
-def _cost_traces(runs: Sequence[Run], each: RigCost, key: Key | None) -> Iterator[dict]:
+def _cost_traces(runs: Sequence[Shown], each: RigCost, key: Key | None) -> Iterator[dict]:
     """The point of a rig, as its legend has it."""
     colour, symbol = (key.colour, key.marker) if key else (runs[0].colour, runs[0].marker)
     marker = {"color": colour, "symbol": symbol, "size": 11}
@@ -121,7 +121,7 @@ def _cost_traces(runs: Sequence[Run], each: RigCost, key: Key | None) -> Iterato
 def batch_sizes(block: Block) -> Figure:
     """Epochs that each level took, by the size of the batch."""
     figure_id, title = f"{block.id}-batch", "Epochs to a level against batch size"
-    sizes = sorted({run.rows[0].batch for run in block.runs})
+    sizes = sorted({run.run.identity.batch for run in block.runs})
     if len(sizes) < 2:
         caption = (
             f"All runs have a batch of {sizes[0]} utterances. Make runs with other sizes to see how many more epochs a "
@@ -160,9 +160,9 @@ def _median(values: Sequence[float]) -> float | None:
     return float(np.median(values)) if values else None
 
 
-def _epoch_points(block: Block, number: int) -> Iterator[tuple[Run, int, int]]:
+def _epoch_points(block: Block, number: int) -> Iterator[tuple[Shown, int, int]]:
     """(run, its batch, epochs to the number-th level) of the runs that reached it."""
     for group in block.groups:
         for run, epoch in zip(block.runs_of(group), group.levels[number].epochs, strict=True):
             if epoch is not None:
-                yield run, run.rows[0].batch, epoch
+                yield run, run.run.identity.batch, epoch

@@ -2,57 +2,61 @@
 
     window, whole = utilisation(block)
 
-benchmark/run/monitor.py describes the file's columns. A sensor that could not be read is no zero: it is left out, and
+benchmark/record/usage.py describes the file's columns. A sensor that could not be read is no zero: it is left out, and
 the reason that run.json has for it ("unavailable") stands under the figure.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
+from benchmark.record import Facts, FactsError
 from benchmark.record.phases import Phase
-from benchmark.report.figures import COLOURS, DASHES, MINUTES, Block, Figure, Key, Run, axis, neutral, rounded, trace
+from benchmark.record.usage import Usage
+from benchmark.report.figures import COLOURS, DASHES, MINUTES, Block, Figure, Key, Shown, axis, neutral, rounded, trace
 from benchmark.report.panels import panel_axis, panels
 from benchmark.tables import Table
-from benchmark.tables import figure as digits
+from benchmark.tables import cell as styled
+from benchmark.tables import number as digits
 from platforms import LARGEST
 
-GPU = re.compile(r"gpu\d+_util_percent")
 WINDOW_S = 25.0  # at full resolution, as the paper shows it
 GRACE_S = 30.0  # samples may end that much before the run
 
 
 @dataclass(frozen=True, kw_only=True)
-class Usage:
+class Sampled:
     """What was sampled of one run: percent by name ("CPU", "GPU 0") at `seconds`; and why the rest was not."""
 
-    run: Run
+    run: Shown
     seconds: np.ndarray
     percent: dict[str, np.ndarray] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)  # "GPU" -> why
     summary: tuple[str, ...] = ()  # cells of the table
 
 
-def usage(run: Run) -> Usage:
+def sampled(run: Shown) -> Sampled:
     """Read utilisation.csv; whatever is wrong with it becomes a reason, since a report shows what there is."""
-    reasons = run.facts.get("unavailable")
-    reasons = {str(key): str(why) for key, why in reasons.items()} if isinstance(reasons, dict) else {}
-    absent = {_sensor_name(key): why for key, why in reasons.items()}
-    path = run.folder / "utilisation.csv" if run.folder else None
-    if path is None or not path.is_file():
-        why = reasons.get("sampler", "the run's folder has no utilisation.csv")
-        return Usage(run=run, seconds=np.empty(0), absent={**absent, "all sensors": why})
     try:
-        seconds, percent = _sampled(path, cores=_cores(run.facts))
-        summary = _summary(path)
+        facts, problem = run.run.facts, ""
+    except FactsError as error:
+        facts, problem = None, str(error)
+    reasons = facts.unavailable if facts else {}
+    absent = {_sensor_name(key): why for key, why in reasons.items()} | ({"run.json": problem} if problem else {})
+    cores = _cores(facts)
+    try:
+        usage = run.run.usage()
+        if usage is None:
+            why = reasons.get("sampler", "the run's folder has no utilisation.csv")
+            return Sampled(run=run, seconds=np.empty(0), absent={**absent, "all sensors": why})
+        seconds, percent = _percent(usage, cores=cores)
+        summary = _summary(usage)
     except (ValueError, OSError) as error:
-        return Usage(run=run, seconds=np.empty(0), absent={"all sensors": f"{path.name}: {error}"})
-    if "CPU" in percent and _cores(run.facts) is None:
+        return Sampled(run=run, seconds=np.empty(0), absent={"all sensors": f"utilisation.csv: {error}"})
+    if "CPU" in percent and cores is None:
         absent["the run's share of the CPU"] = "run.json does not say how many cores; drawn is the whole host's"
     if not any(name.startswith("GPU") for name in percent) and not any(name.startswith("GPU") for name in absent):
         absent["GPU"] = "no such column in utilisation.csv"
@@ -67,7 +71,7 @@ def usage(run: Run) -> Usage:
         elif seconds[-1] - known_s[-1] > GRACE_S:
             last = digits((known_s[-1] - run.record.created_s) / 60)
             absent[f"{name} after minute {last} of {until}"] = "it could no longer be read"
-    return Usage(run=run, seconds=seconds, percent=percent, absent=absent, summary=summary)
+    return Sampled(run=run, seconds=seconds, percent=percent, absent=absent, summary=summary)
 
 
 def _sensor_name(column: str) -> str:
@@ -75,41 +79,34 @@ def _sensor_name(column: str) -> str:
     return names.get(column, column.replace("gpu", "GPU ").replace("_", " "))
 
 
-def _cores(facts: dict) -> float | None:
-    host = facts.get("host")
-    cores = host.get("logical_cores") if isinstance(host, dict) else None
-    return float(cores) if isinstance(cores, int | float) and 0 < cores <= LARGEST else None
+def _cores(facts: Facts | None) -> float | None:
+    try:
+        return facts.host.cores if facts else None
+    except FactsError:
+        return None
 
 
-def _sampled(path: Path, *, cores: float | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _percent(usage: Usage, *, cores: float | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """(seconds, percent by name): the process's share of all cores; the host's where the cores are not known."""
-    import pandas  # here: half a second that `--help` need not wait
-
-    def wanted(column: str) -> bool:
-        return column in ("seconds", "process_cpu_percent", "host_cpu_percent") or GPU.fullmatch(column) is not None
-
-    rows = pandas.read_csv(path, usecols=wanted, dtype=float)
-    if "seconds" in rows:
-        rows = rows[rows["seconds"].abs() <= LARGEST].sort_values("seconds", kind="stable")
-    if "seconds" not in rows or rows.empty:
+    rows = usage.samples
+    rows = rows[rows["seconds"].abs() <= LARGEST].sort_values("seconds", kind="stable")
+    if rows.empty:
         raise ValueError("no samples in it")
     percent = {}
     if "process_cpu_percent" in rows and cores:
         percent["CPU"] = rows["process_cpu_percent"].to_numpy() / cores
     elif "host_cpu_percent" in rows:
         percent["CPU"] = rows["host_cpu_percent"].to_numpy()
-    gpus = [column for column in rows if GPU.fullmatch(column)]
-    percent |= {_sensor_name(column.removesuffix("_util_percent")): rows[column].to_numpy() for column in gpus}
+    percent |= {_sensor_name(gpu): rows[f"{gpu}_util_percent"].to_numpy() for gpu in usage.gpus}
     return rows["seconds"].to_numpy(), percent
 
 
-def _summary(path: Path) -> tuple[str, ...]:
-    from benchmark.run.monitor import summarise
-
-    found = summarise(path)
+def _summary(usage: Usage) -> tuple[str, ...]:
+    """The cells of the table of means."""
+    found = usage.summary()
 
     def cell(value: float | None, style: str = ".0f") -> str:
-        return "NA" if value is None else format(value, style)
+        return styled(value, style)
 
     cores = None if found.process_cpu_percent_mean is None else found.process_cpu_percent_mean / 100
     gpus = ", ".join(cell(gpu.util_percent_mean) for gpu in found.gpus) or "NA"
@@ -120,7 +117,7 @@ def _summary(path: Path) -> tuple[str, ...]:
 
 def utilisation(block: Block) -> tuple[Figure, Figure]:
     """(25 seconds from the middle of training, the whole run): CPU solid, GPUs dashed."""
-    found = [usage(run) for run in block.runs]
+    found = [sampled(run) for run in block.runs]
     header = ("run", "cores busy", "host CPU %", "memory MiB", "GPUs %", "GPU memory MiB", "GPU energy Wh")
     rows = tuple((each.run.name, *each.summary) for each in found if each.summary)
     figures = (
@@ -131,7 +128,7 @@ def utilisation(block: Block) -> tuple[Figure, Figure]:
     return figures[0], replace(figures[1], table=table if rows else None)
 
 
-def _figure(block: Block, found: Sequence[Usage], ending: str, title: str, draw: Callable) -> Figure:
+def _figure(block: Block, found: Sequence[Sampled], ending: str, title: str, draw: Callable) -> Figure:
     figure_id, notes, there = f"{block.id}-use-{ending}", _notes(found), [each for each in found if each.percent]
     if not there:
         return Figure(id=figure_id, title=title, caption="Nothing was sampled.", notes=notes)
@@ -156,7 +153,7 @@ def _figure(block: Block, found: Sequence[Usage], ending: str, title: str, draw:
     )  # fmt: skip
 
 
-def _notes(found: Sequence[Usage]) -> tuple[str, ...]:
+def _notes(found: Sequence[Sampled]) -> tuple[str, ...]:
     """What was not sampled, why, and in which runs."""
     notes: dict[str, list[str]] = {}
     for each in found:
@@ -181,7 +178,7 @@ def _look(name: str) -> dict:
     return {"color": COLOURS[1 + number % 6], "dash": DASHES[1 + number % 4], "width": 1.5}
 
 
-def _window(each: Usage, *, points: int) -> Iterator[tuple[str, list[float], list[float | None]]]:
+def _window(each: Sampled, *, points: int) -> Iterator[tuple[str, list[float], list[float | None]]]:
     """Around the middle train row."""
     rows = [row for row in each.run.rows if row.phase is Phase.TRAIN]
     middle = rows[len(rows) // 2] if rows else None
@@ -194,7 +191,7 @@ def _window(each: Usage, *, points: int) -> Iterator[tuple[str, list[float], lis
         yield name, [rounded(s - start_s) for s in each.seconds[inside]], _plain(values[inside])
 
 
-def _whole(each: Usage, *, points: int) -> Iterator[tuple[str, list[float], list[float | None]]]:
+def _whole(each: Sampled, *, points: int) -> Iterator[tuple[str, list[float], list[float | None]]]:
     """The mean over each of equal numbers of samples: of a share of time the mean is the right summary."""
     starts = np.unique(np.linspace(0, len(each.seconds), min(points, len(each.seconds)), endpoint=False).astype(int))
     counts = np.diff([*starts, len(each.seconds)])

@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,15 @@ from chromium import open_page, program
 from journals import make_row, make_run, write
 
 import platforms
-from benchmark.judge.groups import Question, judge
-from benchmark.record.journal import RunRecord, read
+from benchmark.judge import Question, judge
+from benchmark.record import Run, RunRecord
+from benchmark.record.journal import read
 from benchmark.record.phases import Phase
+from benchmark.record.sentences import Example, Heard
 from benchmark.report import __main__ as command
 from benchmark.report import document as report
-from benchmark.report import heard, page
+from benchmark.report import page
+from benchmark.report.appendix import marked
 from benchmark.report.curves import errors, smoothed
 from benchmark.report.figures import Block, neutral, thinned, time_to_accuracy
 from benchmark.report.panels import joined, lanes, throughput
@@ -45,15 +48,15 @@ def with_loss(record: RunRecord) -> RunRecord:
     return RunRecord(tuple(rows), record.source)
 
 
-def save(results: Path, record: RunRecord, *, facts=None, usage: str = "", sentences: str = "") -> RunRecord:
-    """A run's journal and folder; without `facts`, `usage` and `sentences` there is no folder. The record as read."""
+def save(results: Path, record: RunRecord, *, facts=None, usage: str = "", heard: str = "") -> RunRecord:
+    """A run's journal and folder; without `facts`, `usage` and `heard` there is no folder. The record as read."""
     number = len(list(results.glob("*.csv")))
     path = Path(write(results / f"run{number}.csv", record))
     folder = path.with_suffix("")
     for name, text in (
         ("run.json", json.dumps(facts) if facts else ""),
         ("utilisation.csv", usage),
-        ("sentences.txt", sentences),
+        ("sentences.jsonl", heard),
     ):
         if text:
             folder.mkdir(exist_ok=True)
@@ -62,7 +65,12 @@ def save(results: Path, record: RunRecord, *, facts=None, usage: str = "", sente
 
 
 def run_json(platform: str = "cpu", **changes) -> dict:
-    facts = {"platform": platforms.load(platform).to_dict(), "plan": {"targets": TARGETS}, "host": {"logical_cores": 4}}
+    facts = {
+        "schema": 3,
+        "platform": platforms.load(platform).to_dict(),
+        "plan": {"targets": TARGETS},
+        "host": {"logical_cores": 4},
+    }
     return {**facts, "unavailable": {"gpu": "NVML: no driver"}, **changes}
 
 
@@ -73,21 +81,31 @@ def samples(*, until_s: float = 600, gpus: int = 0, step_s: float = 0.5) -> str:
     return "\n".join([",".join(columns), *lines]) + "\n"
 
 
-SENTENCES = (
-    "generate epoch 1 batch 50\n  x-1\n    target  early\n    output  earl\n"
-    "evaluate epoch 4 batch 40 WER 45.00% CER 20.00%\n"
-    "  worst old-1: 1 of 1 words wrong, 1 of 3 characters\n    target  old\n    output  new\n"
-    "evaluate epoch 5 batch 50 WER 35.00% CER 17.50%\n"
-    "  worst a-1: 2 of 2 words wrong, 9 of 9 characters\n    target  he <b>came</b>\n    output  \n"
-    "  best a-2: 0 of 2 words wrong, 0 of 5 characters\n    target  so it\n    output  so it\n"
-)
+def sentences(reference: str, hypothesis: str) -> str:
+    """A sentences.jsonl of two evaluations; the last one has this utterance as its worst."""
+    worst = Example(
+        rank="worst", id="a-1", reference=reference, hypothesis=hypothesis, word_edits=2, words=2, character_edits=9,
+        characters=9,
+    )  # fmt: skip
+    best = Example(rank="best", id="a-2", reference="so it", hypothesis="so it")
+    old = Example(rank="worst", id="old-1", reference="old", hypothesis="new")
+    heard = (
+        Heard(phase="generate", epoch=1, step=50, examples=(Example(id="x-1", reference="early", hypothesis="earl"),)),
+        Heard(phase="evaluate", epoch=4, step=40, wer=45.0, cer=20.0, examples=(old,)),
+        Heard(phase="evaluate", epoch=5, step=50, wer=35.0, cer=17.5, examples=(worst, best)),
+    )
+    return "".join(json.dumps(asdict(one)) + "\n" for one in heard)
+
+
+SENTENCES = sentences("he <b>came</b>", "")
 
 
 def block_of(*records: RunRecord, **question) -> Block:
     """The block of runs of one workload, styled as the report has it."""
-    asked = report.kept_apart(records, Question(**question))
-    groups = judge(records, replace(asked, published=True))
-    return report._styled([report._block(0, groups, key, asked) for key in report._keys(groups)])[0]
+    runs = [Run(record) for record in records]
+    asked = report.kept_apart(runs, Question(**question))
+    groups = judge(runs, replace(asked, published=True))
+    return report.styled([report._block(0, groups, key, asked) for key in report.block_keys(groups)])[0]
 
 
 @pytest.fixture
@@ -100,7 +118,7 @@ def results(tmp_path: Path) -> Path:
 @pytest.fixture
 def records(results) -> list[RunRecord]:
     """Two runs of sys1, one of sys2 with a name of markup, and an emulated one of a platform named by markup."""
-    usual = {"facts": run_json("sys1"), "usage": samples(gpus=4), "sentences": SENTENCES}
+    usual = {"facts": run_json("sys1"), "usage": samples(gpus=4), "heard": SENTENCES}
     return [
         save(results, with_loss(make_run(WERS, run="one")), **usual),
         save(results, with_loss(make_run(WERS, run="two", seed=2, train_s=120)), **usual),
@@ -351,38 +369,34 @@ def test_runs_that_must_not_be_pooled_are_kept_apart_by_as_little_as_it_takes(re
         save(results, make_run(WERS, run="a", batch=16, code="x"), facts=run_json()),
         save(results, make_run(WERS, run="b", batch=96, code="y"), facts=run_json()),
     ]
-    assert report.kept_apart(runs, Question()).by == ("batch",)
+    assert report.kept_apart(list(map(Run, runs)), Question()).by == ("batch",)
     assert [group.label for group in block_of(*runs).groups] == ["sys1 batch=16", "sys1 batch=96"]
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
 
 
-def test_the_last_evaluations_worst_and_best_are_read():
-    heading, examples = heard.last_examples(SENTENCES)
-    assert heading == "epoch 5, batch 50, WER 35.00% CER 17.50%"
-    assert [(e.rank, e.id, e.output) for e in examples] == [("worst", "a-1", ""), ("best", "a-2", "so it")]
+def test_the_last_evaluations_worst_and_best_are_shown(records):
+    text = Outline(report.report(records)).text
+    assert "one: epoch 5, batch 50, WER 35.00%, CER 17.50%" in text
+    assert "a-1: 2 of 2 words wrong, 9 of 9 characters" in text and "old-1" not in text and "early" not in text
 
 
-def test_an_older_file_has_a_heading_for_every_utterance():
-    text = "".join(
-        f"evaluate epoch {epoch} batch {9 * epoch} id-{n}\n  target  a b\n  output  a c\n"
-        for epoch in (1, 2)
-        for n in (1, 2)
+def test_of_a_run_made_before_there_were_json_lines_the_last_evaluation_is_shown_as_it_was_printed(results):
+    record = save(results, make_run(WERS), facts=run_json())
+    folder = Path(record.source).with_suffix("")
+    lines = (
+        "evaluate epoch 1 batch 9 WER 9%\n  worst u-1: sooner\nevaluate epoch 2 batch 18\n  worst u-2: <i>last</i>\n"
     )
-    heading, examples = heard.last_examples(text)
-    assert heading == "epoch 2, batch 18"
-    assert [(e.rank, e.id, e.target) for e in examples] == [("", "id-1", "a b"), ("", "id-2", "a b")]
-
-
-@pytest.mark.parametrize("text", ["", "nonsense\n", "evaluate epoch 1 batch 2", "evaluate epoch 1 batch 2 x\n  target"])
-def test_a_file_without_sentences_gives_none(text):
-    assert heard.last_examples(text)[1] == []
+    (folder / "sentences.txt").write_text(lines)
+    page_text = report.report([record])
+    assert "<pre>evaluate epoch 2 batch 18\n  worst u-2: &lt;i&gt;last&lt;/i&gt;</pre>" in page_text
+    assert "sooner" not in Outline(page_text).text
 
 
 def test_words_without_a_partner_are_marked():
-    assert heard.marked("a b c", "a x c") == [("a", False), ("b", True), ("c", False)]
-    assert heard.marked("a", "") == [("a", True)]
+    assert marked("a b c", "a x c") == [("a", False), ("b", True), ("c", False)]
+    assert marked("a", "") == [("a", True)]
 
 
 # --- the page as text ------------------------------------------------------------------------------------------------
@@ -390,7 +404,7 @@ def test_words_without_a_partner_are_marked():
 
 def test_what_is_too_long_for_a_sentence_is_shown_unmarked_at_once():
     began_s = time.monotonic()
-    assert heard.marked("a " * 10_000, "a b " * 10_000) == [("a", False)] * 10_000
+    assert marked("a " * 10_000, "a b " * 10_000) == [("a", False)] * 10_000
     assert time.monotonic() - began_s < 1
 
 
@@ -453,8 +467,7 @@ def _page_of(folder: Path, text: str) -> str:
     facts = run_json("sys1", unavailable={text: text}, host={"logical_cores": 4, "cpu": text, text: [text, {text: 1}]})
     record = save(folder, with_loss(make_run(WERS, **names)), facts=facts, usage=samples(gpus=1))
     run = Path(record.source).with_suffix("")
-    lines = f"evaluate epoch 5 batch 50 WER {text}\n  worst {text}: {text}\n    target  {text}\n    output  {text}\n"
-    (run / "sentences.txt").write_text(SENTENCES + lines, encoding="utf-8", errors="surrogatepass")
+    (run / "sentences.jsonl").write_text(sentences(text, f"{text} x"))
     with (run / "final.csv").open("w", newline="", encoding="utf-8", errors="surrogatepass") as file:
         csv.writer(file).writerows(
             [["checkpoint", "subset", "decoder", "wer_mean"], [text, text, text, 9.5]]
@@ -571,7 +584,13 @@ def test_numbers_that_no_machine_has_do_not_cost_the_page(results):
 
 
 def test_a_run_json_of_another_shape_is_shown_as_it_is(results):
-    facts = {"plan": {"targets": TARGETS}, "host": [1, {"a": None}], "unavailable": ["x"], "platform": {"odd": 7}}
+    facts = {
+        "schema": 3,
+        "plan": {"targets": TARGETS},
+        "host": [1, {"a": None}],
+        "unavailable": ["x"],
+        "platform": {"odd": 7},
+    }
     text = Outline(report.report([save(results, make_run(WERS), facts=facts, usage=samples())])).text
     assert 'run.json: host[1, {"a": null}]' in text.replace("\n", "")
 
@@ -691,7 +710,7 @@ def opened(tmp_path_factory):
     results = folder / "results"
     results.mkdir()
     hostile = {"host": {"logical_cores": 4, **{text: text for text in HOSTILE_TEXTS}}}
-    usual = {"facts": run_json("sys1"), "usage": samples(gpus=2), "sentences": SENTENCES}
+    usual = {"facts": run_json("sys1"), "usage": samples(gpus=2), "heard": SENTENCES}
     runs = [
         save(results, with_loss(make_run(WERS, run="one")), **{**usual, "facts": run_json("sys1", **hostile)}),
         save(results, with_loss(make_run(WERS, run="two", seed=2, train_s=120)), **usual),
