@@ -22,19 +22,20 @@ import platforms
 from benchmark.export.mllog import mllog
 from benchmark.export.runs import Ask, ExportError, load
 from benchmark.export.tables import as_json, dawnbench
-from benchmark.final import FinalError, load_run
-from benchmark.judge.groups import JudgeError, Question, judge
-from benchmark.price import Terms, rig_costs
-from benchmark.price import report_parts as prices
-from benchmark.record.journal import COLUMNS, SCHEMA, JournalError, Row, read
+from benchmark.judge import JudgeError, Question, Terms, judge, rig_costs
+from benchmark.judge.cost import cost_parts as prices
+from benchmark.judge.summary import report as table
+from benchmark.record import FactsError, JournalError, Row, Run
+from benchmark.record.columns import COLUMNS, to_text
+from benchmark.record.facts import SCHEMA
+from benchmark.record.journal import read
 from benchmark.record.phases import Phase
-from benchmark.record.rows import to_text
+from benchmark.record.usage import summarise
 from benchmark.report.document import report
-from benchmark.report.figures import Run
-from benchmark.report.usage import usage
-from benchmark.run.monitor import summarise
+from benchmark.report.figures import Shown
+from benchmark.report.usage import sampled
+from benchmark.run.final import FinalError, load_trained
 from benchmark.tables import plain
-from benchmark.tta import report as table
 from benchmark.workloads import load as load_workload
 from platforms import Platform, PlatformError
 
@@ -61,7 +62,8 @@ def one_line(error: Exception, path: Path) -> bool:
 # --- journals --------------------------------------------------------------------------------------------------------
 
 IDENTITY = {
-    "run": "r1", "platform": "sys1", "workload": "mini", "recipe": "paper", "seed": 1, "replicas": 4, "devices": "CPU",
+    "run": "r1", "platform": "sys1", "workload": "mini", "variant": "", "recipe": "paper", "seed": 1, "replicas": 4,
+    "devices": "CPU",
     "emulated": False, "batch": 96, "precision": "float32", "features": "ab12", "decoder": "greedy",
     "evaluation": "resident", "code": "cd34",
 }  # fmt: skip
@@ -143,7 +145,7 @@ def test_any_journal_is_read_back_equal_or_refused_by_file_and_line(folder, cont
         csv.writer(written, lineterminator="\n").writerows(lines)
         path.write_text(written.getvalue(), encoding="utf-8")
         assert read(path).rows == found
-    if b"\r" not in content and b'"' not in content:  # these line ends are read row by row, the others by columns
+    if b"\r" not in content and b'"' not in content:
         path.write_bytes(content.replace(b"\n", b"\r\n"))
         try:
             assert read(path).rows == found
@@ -282,7 +284,7 @@ facts_files = st.builds(with_fact, st.sampled_from(paths_into(FACTS)), json_valu
 @given(content=facts_files | st.binary(max_size=30) | st.text(max_size=30).map(lambda text: text.encode("utf-8")))
 @example(content=b"[" * 100_000)
 @example(content=str(SCHEMA).encode())
-@example(content=b'{"schema": 2, "x": ' + b"9" * 5000 + b"}")
+@example(content=b'{"schema": 3, "x": ' + b"9" * 5000 + b"}")
 @example(content=with_fact(("devices", "replicas"), 0))
 @example(content=with_fact(("plan", "targets", "wer"), [10**400]))
 @example(content=with_fact(("plan", "targets", "wer"), ["nan"]))
@@ -299,19 +301,19 @@ def test_every_reader_of_run_json_uses_it_or_says_which_file_it_is(folder, conte
     facts.write_bytes(content)
     record = read(path)
     for reader in (
-        lambda: load_run(path.with_suffix("")),
+        lambda: load_trained(path.with_suffix("")),
         lambda: plain(prices(judge([record], Question()), Terms(kwh_price=0.3))),
         lambda: report([record]).encode(),
         lambda: as_json(load(path), Ask()),
         lambda: mllog(load(path), Ask()),
     ):
-        with contextlib.suppress(FinalError, JournalError, JudgeError, ExportError):
+        with contextlib.suppress(FinalError, FactsError, JournalError, JudgeError, ExportError):
             reader()
     try:
-        assert load_run(path.with_suffix("")).batch >= 0
-    except FinalError as error:
+        assert load_trained(path.with_suffix("")).batch >= 0
+    except (FinalError, FactsError) as error:
         assert one_line(error, facts), error
-    with contextlib.suppress(JournalError):
+    with contextlib.suppress(JudgeError):
         groups = judge([record], Question(levels=(30.0,)))
         assert all(cost.cost is None or cost.cost >= 0 for cost in rig_costs(groups, Terms()))
 
@@ -345,7 +347,7 @@ def test_any_utilisation_is_summed_up_or_refused_by_name_and_shown_with_its_faul
     path.write_bytes(content)
     journal = folder / "used.csv"
     journal.write_text(JOURNAL)
-    found = usage(Run(key="r", name="r", label="r", record=read(journal), facts=FACTS))
+    found = sampled(Shown(key="r", name="r", label="r", run=Run(read(journal))))
     assert found.percent or found.absent
     assert all(len(values) == len(found.seconds) for values in found.percent.values())
     try:
