@@ -17,17 +17,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import platforms
-from benchmark import workloads
+from benchmark import cli, workloads
+from benchmark.judge.judgement import judge
+from benchmark.judge.summary import report_parts
 from benchmark.record import Run, UsageError, read_run
 from benchmark.run import decoding
 from benchmark.run.decoding import KILLED_WORKER, PUBLISHED_MODELS
 from benchmark.run.job import Job, changed_workload, language_model_of, usual_name
-from benchmark.run.session import INTERRUPTED, run
+from benchmark.run.session import run
+from benchmark.tables import show
 from models.decoders import NAMES as DECODERS
 from models.recipes import RECIPES
 from platforms import Platform
 
-BAD_INPUT = 2
 WORKLOAD_OPTIONS = (
     "recipe",
     "decoder",
@@ -45,20 +47,17 @@ def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0 done, 2 bad input, 3 diverged, 130 or 143 interrupted."""
     given = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(given)
+    return cli.command("benchmark", lambda: _run(options, given))
+
+
+def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     try:
-        finished = run(_job(options, given), say=_say)
-        if finished.status <= 128:  # after a signal somebody waits
-            _show(read_run(finished.journal), options.results)
-        return finished.status
+        finished = run(_job(options, given), say=cli.say)
     except BrokenProcessPool:
-        _say(f"benchmark: {KILLED_WORKER}")
-        return BAD_INPUT
-    except (ValueError, OSError) as error:
-        _say(f"benchmark: {error}")
-        return BAD_INPUT
-    except KeyboardInterrupt as error:
-        _say("\nbenchmark: interrupted")
-        return getattr(error, "status", INTERRUPTED)  # 143 after SIGTERM
+        raise ValueError(KILLED_WORKER) from None
+    if finished.status <= 128:  # after a signal somebody waits
+        _show(read_run(finished.journal), options.results)
+    return finished.status
 
 
 def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
@@ -110,14 +109,11 @@ def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
 
 def _show(finished: Run, results: Path) -> None:
     """The table of a run, where its report is, how busy the machine was, where the run is."""
-    from benchmark.judge.summary import report_parts
-    from benchmark.tables import show
-
     if finished.record.evaluations:
-        show(report_parts([finished], brief=True))
-        _say(_report(results, finished))
-    _say(_utilisation(finished))
-    _say(
+        show(report_parts(judge([finished]), brief=True))
+        cli.say(_report(results, finished))
+    cli.say(_utilisation(finished))
+    cli.say(
         f"the run is in {finished.source} and {finished.folder}; compare runs with: "
         f"python -m benchmark.tta {results}/*.csv"
     )
@@ -245,10 +241,6 @@ def _parser() -> argparse.ArgumentParser:
         help="utilisation samples a second, 0 for none; default: %(default)s",
     )
     return parser
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmark import cli
 from benchmark.judge.published import final_error_rates
 from benchmark.run import decoding
 from benchmark.run.final import BEAM_WIDTH, WHICH, Result, Trained, Wanted, evaluate, features_of, load_trained, write
@@ -27,32 +28,26 @@ from features import manifest
 from models import decoders
 from models.decoders import Decoder
 
-BAD_INPUT, INTERRUPTED = 2, 130
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 0 done, 2 bad input, 130 interrupted."""
     options = _parser().parse_args(argv)
+    return cli.command("benchmark.final", lambda: _final(options))
+
+
+def _final(options: argparse.Namespace) -> None:
     try:
         run, wanted = load_trained(options.run), _wanted(options)
         results, examples = evaluate(run, wanted)
-        try:
-            places = write(run, results, examples)
-        finally:  # on a full disk too: an hour's work
-            show(tables(run, results))
-        if left_out := manifest.load(features_of(run, wanted)).dropped:
-            print(f"{len(left_out):,} utterances of the whole corpus were left out of its features (manifest.json)")
-        print(f"written: {', '.join(map(str, places))}", file=sys.stderr)
-        return 0
     except BrokenProcessPool:
-        print(f"benchmark.final: {decoding.KILLED_WORKER}", file=sys.stderr)
-        return BAD_INPUT
-    except (ValueError, OSError) as error:
-        print(f"benchmark.final: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("\nbenchmark.final: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        raise ValueError(decoding.KILLED_WORKER) from None
+    try:
+        places = write(run, results, examples)
+    finally:  # on a full disk too: an hour's work
+        show(tables(run, results))
+    if left_out := manifest.load(features_of(run, wanted)).dropped:
+        print(f"{len(left_out):,} utterances of the whole corpus were left out of its features (manifest.json)")
+    cli.say(f"written: {', '.join(map(str, places))}")
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:

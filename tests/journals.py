@@ -9,7 +9,8 @@ from benchmark.record.journal import Journal
 from benchmark.record.phases import Phase
 
 IDENTITY = {
-    "run": "r1", "platform": "sys1", "workload": "mini", "variant": "", "recipe": "paper", "seed": 1, "replicas": 4, "devices": "CPU",
+    "run": "r1", "platform": "sys1", "workload": "mini", "variant": "", "recipe": "paper", "seed": 1, "replicas": 4,
+    "devices": "CPU",
     "emulated": False, "batch": 96, "precision": "float32", "features": "ab12", "decoder": "greedy",
     "evaluation": "resident", "code": "cd34",
 }  # fmt: skip

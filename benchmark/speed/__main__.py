@@ -31,13 +31,12 @@ from importlib import import_module
 from pathlib import Path
 
 import platforms
-from benchmark import workloads
+from benchmark import cli, workloads
 from benchmark.speed import results
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import SIZES, Setting
 from benchmark.tables import Table, show
 
-BAD_INPUT, INTERRUPTED = 2, 130
 PARTS = {
     "step": "step",
     "input": "reading",
@@ -57,6 +56,10 @@ BY_NAME_ONLY = ("scaling",)
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0 done, 2 bad input or a contender that crashed, 130 interrupted."""
     options = _parser().parse_args(argv)
+    return cli.command("benchmark.speed", lambda: _measure(options, argv))
+
+
+def _measure(options: argparse.Namespace, argv: list[str] | None) -> None:
     found: list[Result] = []
     load = os.getloadavg()[0]  # of others: ours has not begun
     try:
@@ -67,23 +70,17 @@ def main(argv: list[str] | None = None) -> int:
             module = import_module(f"benchmark.speed.{'breakdown' if name == 'breakdown' else PARTS[name]}")
             for result in module.measure(setting):
                 found.append(result)  # one by one: what was measured before an error is shown
-    except (ValueError, OSError) as error:
-        _say(f"benchmark.speed: {error}")
-        return _finish(found, options.json, argv, BAD_INPUT, load=load)
-    except KeyboardInterrupt:
-        _say("\nbenchmark.speed: interrupted")
-        return _finish(found, options.json, argv, INTERRUPTED, load=load)
-    return _finish(found, options.json, argv, 0, load=load)
+    finally:
+        _finish(found, options.json, argv, load=load)
 
 
-def _finish(found: list[Result], json_path: Path | None, argv: list[str] | None, status: int, *, load: float) -> int:
+def _finish(found: list[Result], json_path: Path | None, argv: list[str] | None, *, load: float) -> None:
     """Show what was measured before it ended, whatever ended it."""
     if found:
         show([*_tables(found), f"On {results.describe_machine()}.", *_warnings(load)])
         if json_path:
             command = ["python", "-m", "benchmark.speed", *(sys.argv[1:] if argv is None else argv)]
             json_path.write_text(results.to_json(found, command, load_at_start=load) + "\n", encoding="utf-8")
-    return status
 
 
 def _warnings(load: float) -> list[str]:
@@ -176,10 +173,6 @@ def _hours(text: str) -> float:
     if not 0 < hours <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r}; expected hours, above 0")
     return hours
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
