@@ -1,17 +1,16 @@
 """Run and judge: a time-to-accuracy benchmark of speech-recognition training.
 
-phases.py      what a run does next: a pure state machine
-journal.py     what a run did: one CSV row a phase
-clock.py       when it did it
-workloads.py   what is learnt
-data.py        corpus and features of a workload, made when missing
-devices.py     a platform's replicas under tf.distribute
-trainer.py     the TensorFlow side of every phase
-accuracy.py    error rates
-monitor.py     utilisation, sampled by a process of its own
-provenance.py  run.json: with what a run was made
-view.py        the live view of a run
-tta.py         the judge: python -m benchmark.tta results/*.csv
-install.py     makes .venv; needs nothing but Python
-__main__.py    python -m benchmark --platform NAME --workload NAME; the only module that imports everything
+Rooms:
+
+    record/   one run on disk: what it did, how it was made, how it ended, how busy the machine was
+    run/      one training on this machine, from preparing its data to its last evaluation; writes a record
+    judge/    what records say: time to accuracy, which runs may be pooled, how rigs compare, what a training costs
+    report/   one HTML page about some runs
+    export/   runs in the formats of others
+    speed/    how fast each part of the suite is, beside what one would pick instead
+
+Doors, which parse a command line, ask a room and show what it says: __main__.py (python -m benchmark), tta.py,
+compare.py, price.py, final.py, and the __main__.py of report, export and speed. cli.py is their frame.
+
+workloads.py says what is learnt, tables.py how tables look.
 """

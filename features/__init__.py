@@ -1,15 +1,20 @@
-"""Audio in, 93-dimensional records out.
+"""Audio in, 93-dimensional frames out: corpora, feature extraction, shards, and batches read from them.
 
-    text.py       the 30 characters: sentence <-> labels
-    corpus.py     a LibriSpeech-layout tree -> Utterance(id, audio path, sentence)
-    download.py   LibriSpeech by HTTP
-    synthesis.py  the embedded corpus, whose sentences come from grammar.py and whose voices from espeak.py
-    extract.py    waveform -> float32 [T, 93]
-    records.py    the TFRecord schema, once; shards are written and parsed here
-    manifest.py   what a folder of shards holds
-    batches.py    batches for training and evaluation, masked by augment.py if asked
-    progress.py   progress bars; quiet.py imports TensorFlow without its chatter
-    __main__.py   python -m features CORPUS OUT
+    text.py        the 30 characters: sentence <-> labels
+    corpus.py      a tree in LibriSpeech layout -> Utterance(id, audio path, sentence)
+    download.py    LibriSpeech by HTTP
+    synthesis.py   the embedded corpus, whose sentences come from grammar.py and whose voices from espeak.py
+    extract.py     waveform -> float32 [T, 93]
+    extraction.py  a whole corpus: planned, written on all cores, merged
+    records.py     the schema of a shard, once: written and parsed here
+    tfrecord.py    the file format of a shard
+    manifest.py    what a folder of shards holds
+    batches.py     batches for training and evaluation, masked by augment.py if asked
+    files.py       whole writes, digests, locks
+    process.py     TensorFlow without its chatter, memory that is kept
+    workers.py     worker processes
+    progress.py    progress bars
+    __main__.py    python -m features CORPUS OUT
 
 This package imports nothing else of the project.
 """

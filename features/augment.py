@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from features.extract import MFCCS
-from features.quiet import import_tensorflow, quiet_standard_error
+from features.process import import_tensorflow, quiet_standard_error
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -22,8 +22,8 @@ import numpy as np
 
 from features.augment import spec_augment
 from features.manifest import Manifest, ManifestError
-from features.quiet import import_tensorflow
-from features.records import open_shard, parse
+from features.process import import_tensorflow
+from features.records import CONVOLUTION_STRIDE, open_shard, parse
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 INTERLEAVED_SHARDS = 16
 SHUFFLE_WINDOW = 1024
-EDGE_STEP_FRAMES = 2  # the convolution's stride
+EDGE_STEP_FRAMES = CONVOLUTION_STRIDE
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Files that are whole or absent, and one process at a time: atomic writes, digests, locks.
 
-    write_whole(path, text)             # beside, then renamed: no reader sees half of it
-    digest(path)                        # SHA-256, read in pieces
-    with locked(folder / ".lock", waiting=lambda: say("waiting")): ...
+write_whole(path, text)             # beside, then renamed: no reader sees half of it
+digest(path)                        # SHA-256, read in pieces
+with locked(folder / ".lock", waiting=lambda: say("waiting")): ...
 """
 
 from __future__ import annotations

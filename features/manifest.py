@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -24,9 +23,10 @@ from pathlib import Path
 
 from features import corpus
 from features.extract import FEATURES, FRAME_STEP_S
+from features.files import digest as file_digest
+from features.files import write_whole
 
 SCHEMA = 2
-READABLE = (1, 2)  # 1 had no sizes of shards
 MOST_BYTES = 1 << 28  # LibriSpeech's has some 4 MB
 NAME = "manifest.json"
 DTYPES = ("float16", "float32")
@@ -68,7 +68,7 @@ class Shard:
     subset: str
     frames: tuple[int, ...]
     sha256: str
-    bytes: int = 0  # 0: not known, for it was made before sizes were kept
+    bytes: int
 
     def __post_init__(self) -> None:
         named = isinstance(self.file, str) and re.fullmatch(r"[^/]+\.tfrecord", self.file) and self.file.isprintable()
@@ -156,7 +156,7 @@ class Manifest:
 
 def save(manifest: Manifest, folder: Path) -> None:
     """Write beside, then rename: a manifest is whole or absent."""
-    replace_text(folder / NAME, manifest.to_json())
+    write_whole(folder / NAME, manifest.to_json())
 
 
 def load(folder: Path) -> Manifest:
@@ -179,7 +179,7 @@ def load(folder: Path) -> Manifest:
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path}: not JSON ({error}); delete it and extract the features again") from None
     found = fields.get("schema") if isinstance(fields, dict) else None
-    if found not in READABLE or isinstance(found, bool):
+    if found != SCHEMA or isinstance(found, bool):
         raise ManifestError(f"{path}: schema {found!r:.80}, expected {SCHEMA}; extract the features again")
     try:
         shards = map(_fields, _listed(fields["shards"]))
@@ -231,7 +231,7 @@ def _wrong_size(path: Path, shard: Shard) -> str:
     if not path.is_file():
         return f"{path}: in the manifest but not in the folder; {_anew(path)}"
     size = path.stat().st_size
-    if shard.bytes and size != shard.bytes:
+    if size != shard.bytes:
         return f"{path}: found {size:,} bytes, expected {shard.bytes:,}; {_anew(path)}"
     return ""
 
@@ -248,28 +248,3 @@ def _wrong_content(path: Path, shard: Shard) -> str:
 
 def _anew(path: Path) -> str:
     return f"extracting again (python -m features CORPUS {path.parent}) makes it anew and keeps the others"
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Give a file new contents in one step, so that no reader and no broken-off write sees half of it.
-
-    Raises:
-        OSError: it cannot be written (a full disk names no file: this names it). What was there before stays.
-    """
-    beside = path.with_name(path.name + f".{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        error.filename, error.filename2 = str(path), None
-        raise

@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING
 
 from features import extract, manifest, text
 from features.corpus import Utterance
-from features.manifest import file_digest
-from features.quiet import import_tensorflow
+from features.files import digest as file_digest
+from features.files import write_whole
+from features.process import import_tensorflow
 from features.tfrecord import Writer, example
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
     outcome = ShardOutcome(
         key=key, shard=shard, words=tuple(sorted(words)), dropped=dropped, bad=bad, notes=dict(notes)
     )
-    manifest.replace_text(outcome_path(plan.path), json.dumps(asdict(outcome)))
+    write_whole(outcome_path(plan.path), json.dumps(asdict(outcome)))
     return outcome
 
 

@@ -40,6 +40,7 @@ import soundfile
 from scipy.signal import lfilter
 
 from features.espeak import SAMPLE_RATE_HZ, espeak_version, speak
+from features.files import write_whole
 from features.grammar import GRAMMAR, VOCABULARY, sentence
 from features.progress import progress
 from features.workers import spawned
@@ -229,15 +230,8 @@ def _write_chapter(chapter: Chapter) -> float:
         soundfile.write(path, audio, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
         lines.append(f"{path.stem} {text.upper()}\n")
         samples += len(audio)
-    _write_whole(chapter.transcript, "".join(lines))
+    write_whole(chapter.transcript, "".join(lines))
     return samples / SAMPLE_RATE_HZ
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside, then rename: whoever finds the file finds all of it."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="ascii")
-    beside.replace(path)
 
 
 # ---- many chapters, on many processes
@@ -271,14 +265,14 @@ def synthesise(
     if (complete := _claim(root, settings)) is not None:
         return complete
     utterances, speaker_seconds = _speak_subsets(root, settings, jobs=jobs)
-    _write_whole(root / "SPEAKERS.TXT", _speakers_txt(speaker_seconds))
+    write_whole(root / "SPEAKERS.TXT", _speakers_txt(speaker_seconds))
     corpus = Corpus(
         **settings,
         utterances=utterances,
         vocabulary_words=len(VOCABULARY),
         seconds=round(sum(speaker_seconds.values()), 3),
     )
-    _write_whole(root / COMPLETE, json.dumps(asdict(corpus), indent=1) + "\n")
+    write_whole(root / COMPLETE, json.dumps(asdict(corpus), indent=1) + "\n")
     (root / PARTIAL).unlink()
     return corpus
 
@@ -317,7 +311,7 @@ def _claim(root: Path, settings: dict) -> Corpus | None:
             "choose another folder or delete this one"
         )
     root.mkdir(parents=True, exist_ok=True)
-    _write_whole(root / PARTIAL, json.dumps(settings, indent=1) + "\n")
+    write_whole(root / PARTIAL, json.dumps(settings, indent=1) + "\n")
     return None
 
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
-from features.memory import keep_memory
+from features.process import keep_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -1,5 +1,6 @@
-"""93-dimensional frames in, sentences out.
+"""Frames in, sentences out: the acoustic model, its recipes, the CTC loss, and decoders.
 
+    recipes.py     every difference between the recipes, a field each
     deepspeech.py  frozen Config; build(config) -> keras.Model; output_frames
     lstm.py        the recurrent layer and its fast paths
     recurrence.py  its loop over frames on a CPU

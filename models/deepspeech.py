@@ -3,7 +3,7 @@
     config = Config(filters=600, units=800)                 # the paper's size
     model = build(config)                                   # keras.Model
     logits = model(features, frames, training=False)        # [B, T, 93], [B] -> [B, T', 30]
-    output_frames(1670) == 830
+    output_frames(1670, config) == 830
 
 models/recipes.py says how the recipes differ. Trainable parameters at the paper's size: 25,623,030 by the recipe
 `paper`, 25,635,030 by `authors`, whose LSTMs have 5 x 3 x 800 peephole weights more.
@@ -45,9 +45,8 @@ class Config:
             raise ValueError(f"{self}: expected sizes of at least 1, dropout and norm_momentum in [0, 1)")
 
 
-def output_frames(input_frames, config: Config | None = None):
-    """T' of T: (T - 11) // 2 + 1, and 0 for inputs that the convolution cannot take. Ints, arrays or tensors."""
-    config = config or Config()
+def output_frames(input_frames, config: Config):
+    """T' of T, (T - kernel) // stride + 1; 0 for inputs that the convolution cannot take. Ints, arrays or tensors."""
     outputs = (input_frames - config.kernel) // config.stride + 1
     return outputs * (outputs > 0) if isinstance(outputs, int) else outputs * tf.cast(outputs > 0, outputs.dtype)
 

@@ -29,7 +29,7 @@ def real_speech() -> Path:
 @pytest.fixture(scope="session")
 def tf():
     """TensorFlow with four logical CPUs, so that tests can make up to four replicas."""
-    from features.quiet import import_tensorflow
+    from features.process import import_tensorflow
 
     tensorflow = import_tensorflow()
     cpu = tensorflow.config.list_physical_devices("CPU")[0]
@@ -52,7 +52,7 @@ def tone_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tone_features(tone_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tone corpus's features, in shards of 8. Read only."""
-    from features.__main__ import extract_corpus
+    from features.extraction import extract_corpus
     from features.manifest import Settings
 
     out = tmp_path_factory.mktemp("features")

@@ -14,6 +14,8 @@ import pytest
 from benchmark.record import journal
 from benchmark.record.columns import METRICS
 from benchmark.record.phases import AFTER, Phase
+from benchmark.record.sentences import last_evaluation
+from benchmark.run.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 TWO_GPUS = """
@@ -110,7 +112,8 @@ def test_utilisation_was_sampled_and_sentences_were_kept(run, folder):
     with (folder / "results" / "first" / "utilisation.csv").open() as file:
         samples = list(csv.DictReader(file))
     assert len(samples) > 5 and max(float(sample["process_cpu_percent"]) for sample in samples) > 20
-    assert "    target  one one\n" in (folder / "results" / "first" / "sentences.txt").read_text()
+    assert "    reference   one one\n" in (folder / "results" / "first" / "sentences.txt").read_text()
+    assert len(last_evaluation(folder / "results" / "first").examples) == 9  # three each: worst, median, best
 
 
 def test_there_is_a_plain_line_for_every_row_and_no_chatter_of_libraries(run, folder):
@@ -227,7 +230,8 @@ def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_n
     assert "interrupted after batch" in said and "go on with: python -m benchmark --corpus" in said
     assert json.loads((tmp_path / "results" / "cut" / "end.json").read_text())["status"] == "interrupted"
     record = journal.read(path)
-    assert record.saved_step == record.step > 0
+    progress = Progress.of(record.rows)
+    assert progress.saved_step == progress.step > 0
 
     trained = path.read_text().count(",train,")
     wait_for(second, path, ",train,", more_than=trained)  # it started too late to be refused, and goes on

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 
 from benchmark.report.appendix import Made, Understood
 from benchmark.report.figures import Figure, Shown
@@ -96,11 +95,11 @@ def whole(page: Page) -> str:
     text = environment.get_template("page.html").render(
         page=page,
         dashes=SVG_DASHES,
-        markers={name: Markup(shape) for name, shape in SVG_MARKERS.items()},
-        style=Markup(_file("page.css")),
-        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
-        script=Markup(_file("page.js")),
-        figures=Markup(script_json(figures)),
+        markers=SVG_MARKERS,
+        style=_file("page.css"),
+        plotly=get_plotlyjs().replace("</script", "<\\/script"),
+        script=_file("page.js"),
+        figures=script_json(figures),
     )
     return text.encode("utf-8", "replace").decode("utf-8")  # JSON and file names may hold halves of characters
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmark.workloads import Workload
 from features import manifest, synthesis
-from features.__main__ import extract_corpus
 from features.batches import Layout
+from features.extraction import extract_corpus
 from features.files import locked
 from features.manifest import Manifest
 

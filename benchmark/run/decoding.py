@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from features.download import LANGUAGE_MODELS
-from features.quiet import quiet_standard_error
+from features.process import quiet_standard_error
 from features.workers import executor
 from models.decoders import Decode, Decoder
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from features.memory import keep_memory
-from features.quiet import import_tensorflow
+from features.process import import_tensorflow, keep_memory
 from platforms import Platform, is_other_gpu
 
 keep_memory()

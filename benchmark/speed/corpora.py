@@ -17,10 +17,10 @@ BATCH, READ_BATCHES, TRAIN_BATCHES = 16, 60, 10
 
 
 def extracted(*, folder: str, hours: float, spoken: float) -> Ask:
-    """`features.__main__.extract_corpus` of the whole corpus; made first where it is not there."""
+    """`features.extraction.extract_corpus` of the whole corpus; made first where it is not there."""
     from benchmark.speed.scaling import repeat_corpus
     from features import synthesis
-    from features.__main__ import extract_corpus
+    from features.extraction import extract_corpus
 
     source, corpus, out = (Path(folder) / name for name in ("spoken", f"corpus-{hours:g}", f"features-{hours:g}"))
     synthesis.synthesise(source, hours=spoken)

@@ -88,9 +88,9 @@ def _worker(name: str, corpus: Path, out: Path, *, core: int):
 
 def ours(*, corpus: str, out: str) -> Callable[[str], dict]:
     from features import manifest
-    from features.__main__ import plan_shards
     from features.corpus import read_corpus
-    from features.memory import keep_memory
+    from features.extraction import plan_shards
+    from features.process import keep_memory
     from features.records import write_shard
 
     keep_memory()  # as features.workers
@@ -111,7 +111,7 @@ def librosa(*, corpus: str, out: str) -> Callable[[str], dict]:
     import numpy as np
 
     from features.corpus import read_corpus
-    from features.quiet import import_tensorflow
+    from features.process import import_tensorflow
 
     tf = import_tensorflow()
     utterances, _ = read_corpus(Path(corpus))

@@ -42,7 +42,7 @@ def ours(*, size: str, batch: int, precision: str, frames: int | None = None) ->
 
 def keras(*, size: str, batch: int, precision: str, frames: int | None = None) -> Ask:
     """keras.layers.Conv1D, LSTM, BatchNormalization, Dropout, Dense in one tf.function, not compiled by XLA."""
-    from features.quiet import import_tensorflow
+    from features.process import import_tensorflow
 
     tf = import_tensorflow()
     from models.ctc import ctc_loss

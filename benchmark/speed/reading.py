@@ -90,7 +90,7 @@ def write_shards(folder: Path, *, utterances: int, frames: int, labels: int = 5,
 
 def write_authors_shard(path: Path, *, utterances: int) -> Path:
     """Theirs: features as a FloatList, labels as an Int64List, all under GZIP."""
-    from features.quiet import import_tensorflow
+    from features.process import import_tensorflow
 
     tf, kinds = import_tensorflow(), [extract.features(samples) for samples in _noise(FRAMES)]
     feature = tf.train.Feature
@@ -114,7 +114,7 @@ def _noise(frames: int) -> list[np.ndarray]:
 
 def ours(*, folder: str) -> Callable[[str], dict]:
     from features.batches import Layout, Order, read_batches
-    from features.memory import keep_memory
+    from features.process import keep_memory
 
     keep_memory()  # as in a run
     found = manifest.load(Path(folder))

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from features.records import CONVOLUTION_FRAMES, CONVOLUTION_STRIDE
+
 FEATURES = 93
-ALPHABET = 30
-KERNEL, STRIDE = 11, 2
+KERNEL, STRIDE = CONVOLUTION_FRAMES, CONVOLUTION_STRIDE
 
 
 @dataclass(frozen=True, kw_only=True)

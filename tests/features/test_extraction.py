@@ -15,8 +15,8 @@ import pytest
 from tones import write_chapter, write_tone
 
 from features import __main__ as command
-from features import manifest
-from features.__main__ import extract_corpus
+from features import extraction, manifest
+from features.extraction import extract_corpus
 from features.manifest import Settings, check_sizes
 from features.records import ShardPlan
 from features.workers import spawned
@@ -40,8 +40,8 @@ def run(corpus, out, *more, capsys) -> tuple[int, str]:
 def planned(corpus, **settings) -> list[ShardPlan]:
     """The corpus in shards of two."""
     settings = Settings(shard_utterances=2, **settings)
-    utterances, _ = command.read_corpus(corpus)
-    return list(command.plan_shards(utterances, corpus.parent / "out", settings=settings, skip_bad=False))
+    utterances, _ = extraction.read_corpus(corpus)
+    return list(extraction.plan_shards(utterances, corpus.parent / "out", settings=settings, skip_bad=False))
 
 
 def content_names(folder: Path) -> list[str]:
@@ -73,14 +73,14 @@ def test_a_disk_clearly_too_small_is_refused_with_both_figures_before_anything_i
 ):
     usage = namedtuple("usage", "free")
     # 50 + 63 + 76 = 189 frames of 93 features of 2 bytes are 35,154 bytes.
-    monkeypatch.setattr(command.shutil, "disk_usage", lambda _: usage(31_000))
+    monkeypatch.setattr(extraction.shutil, "disk_usage", lambda _: usage(31_000))
     status, error = run(corpus, tmp_path / "out", capsys=capsys)
     assert status == 2 and content_names(tmp_path / "out") == []
     assert error.endswith(
         f"{tmp_path / 'out'}: features of 3 utterances take about 0.04 MB of disk, 0.03 MB are free; "
         f"make room, or give a folder on another disk"
     )
-    monkeypatch.setattr(command.shutil, "disk_usage", lambda _: usage(32_000))  # not clearly: an estimate
+    monkeypatch.setattr(extraction.shutil, "disk_usage", lambda _: usage(32_000))  # not clearly: an estimate
     assert run(corpus, tmp_path / "out", capsys=capsys)[0] == 0
 
 
@@ -89,9 +89,9 @@ def test_the_disk_needed_is_that_of_the_utterances_that_are_short_enough(corpus)
     write_tone(folder / "1-1-0000.flac", seconds=17)
     write_tone(folder / "1-1-0001.flac", seconds=2, rate_hz=8000, channels=2)
     write_tone(folder / "1-1-0002.flac", seconds=1)
-    assert command._needed_bytes(planned(corpus)) == 300 * 93 * 2  # frames of 93 features of 2 bytes
+    assert extraction._needed_bytes(planned(corpus)) == 300 * 93 * 2  # frames of 93 features of 2 bytes
     gzipped = planned(corpus, dtype="float32", compression="gzip")
-    assert command._needed_bytes(gzipped) == 300 * 93 * 3  # three quarters of 4 bytes
+    assert extraction._needed_bytes(gzipped) == 300 * 93 * 3  # three quarters of 4 bytes
 
 
 def test_bad_audio_leaves_nothing_that_looks_whole(corpus, tmp_path, capsys):
@@ -172,7 +172,7 @@ def test_a_folder_in_a_files_place_is_named_by_the_system_word(corpus, tmp_path,
 
 
 def test_a_second_extraction_into_the_same_folder_is_refused(corpus, tmp_path, capsys):
-    with command._alone(tmp_path / "out"):
+    with extraction._alone(tmp_path / "out"):
         status, error = run(corpus, tmp_path / "out", capsys=capsys)
     assert status == 2 and f"{tmp_path / 'out'}: another process extracts features here; wait for it" in error
 
@@ -182,7 +182,7 @@ def test_a_killed_worker_is_one_line_and_finished_shards_are_kept(corpus, tmp_pa
         yield work(plans[0])
         raise BrokenProcessPool("killed")
 
-    monkeypatch.setattr(command, "spawned", killed)
+    monkeypatch.setattr(extraction, "spawned", killed)
     status, error = run(corpus, tmp_path / "out", "--jobs", "2", "--shard-utterances", "2", capsys=capsys)
     assert status == 2 and "a worker process was killed (out of memory?); start again" in error
     assert content_names(tmp_path / "out") == ["train-a-00000.json", "train-a-00000.tfrecord"]

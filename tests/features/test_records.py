@@ -8,8 +8,8 @@ from tones import write_chapter, write_tone
 
 from features import __main__ as command
 from features import extract, manifest, records
-from features.__main__ import extract_corpus
 from features.corpus import CorpusError, read_corpus
+from features.extraction import extract_corpus
 from features.manifest import ManifestError, Settings
 
 

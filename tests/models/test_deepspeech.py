@@ -25,13 +25,14 @@ def test_the_papers_size_has_the_papers_parameters(deepspeech, recipe, parameter
 
 
 def test_output_frames_are_those_of_the_convolution(tf, deepspeech):
-    assert deepspeech.output_frames(1670) == 830
-    assert [deepspeech.output_frames(n) for n in (0, 10, 11, 12, 13)] == [0, 0, 1, 1, 2]
+    paper = deepspeech.Config()
+    assert deepspeech.output_frames(1670, paper) == 830
+    assert [deepspeech.output_frames(n, paper) for n in (0, 10, 11, 12, 13)] == [0, 0, 1, 1, 2]
     model = small(deepspeech)
     for frames in (11, 12, 13, 50, 51):
         logits = model(tf.zeros([1, frames, 93]), tf.constant([frames]))
-        assert logits.shape == (1, deepspeech.output_frames(frames), 30)
-    assert deepspeech.output_frames(tf.constant([0, 11, 1670])).numpy().tolist() == [0, 1, 830]
+        assert logits.shape == (1, deepspeech.output_frames(frames, model.config), 30)
+    assert deepspeech.output_frames(tf.constant([0, 11, 1670]), paper).numpy().tolist() == [0, 1, 830]
 
 
 def test_sizes_agree_with_the_features_and_the_alphabet(deepspeech):
@@ -47,7 +48,7 @@ def test_padding_and_empty_utterances_change_nothing(tf, deepspeech, training):
     padded = tf.pad(x, [[0, 1], [0, 17], [0, 0]], constant_values=3.0)
     expected = model(x, frames, training=training)
     found = model(padded, tf.constant([40, 25, 0]), training=training)
-    for utterance, count in enumerate(deepspeech.output_frames(frames).numpy()):
+    for utterance, count in enumerate(deepspeech.output_frames(frames, model.config).numpy()):
         np.testing.assert_allclose(found[utterance, :count], expected[utterance, :count], atol=1e-5)
 
 

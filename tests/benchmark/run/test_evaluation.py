@@ -165,3 +165,18 @@ def test_there_are_examples_of_a_single_utterance_too(tf, count):
         *["median"] * count,
         *["best"] * count,
     ]
+
+
+def test_a_model_of_another_stride_is_evaluated_by_its_own_output_frames(tf, transcriber):
+    """The paper's stride would say (T - 11) // 2 + 1 frames, and cut or read past what this model gives."""
+    from benchmark.run.evaluation import Transcriber
+    from benchmark.run.task import config_of
+    from models import deepspeech
+
+    task = transcriber(batch=4).task
+    model = deepspeech.build(replace(config_of(TINY), stride=3))
+    made = Transcriber(model, task)
+    for utterances, logits, frames in made.logits(made.batches("dev")):
+        expected = {(length - 11) // 3 + 1 for length in task.data.manifest.lengths("dev")}
+        assert len(utterances) == len(frames) and set(frames.tolist()) <= expected
+        assert max(frames) <= logits.shape[1]

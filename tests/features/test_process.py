@@ -7,7 +7,7 @@ import pytest
 FAULTS_OF_A_SECOND_TENSOR = """
 import resource, threading
 import numpy as np
-from features.memory import keep_memory
+from features.process import keep_memory
 
 keep_memory()
 

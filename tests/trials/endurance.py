@@ -1,12 +1,13 @@
-"""2,000 tiny epochs: do memory, open files, processes and speed stay where they are?
+"""Do memory, open files, processes and speed stay where they are over 2,000 tiny epochs?
 
-    python docs/endurance.py FEATURES [--epochs 2000] [--csv FILE]
+    python -m tests.trials.endurance FEATURES --epochs 2000 --csv FILE
 
 Trains a model of 16 units on a small features folder (python -m features), evaluates every epoch with the dictionary
-decoder in a worker process, saves every epoch, samples utilisation, and prints every 100 epochs: memory of this process
+decoder in a worker process, saves every epoch and samples utilisation. Prints every 100 epochs: memory of this process
 and of its workers, open files, threads, processes, and medians of milliseconds an epoch, a journal row, and a
-reference: always the same arithmetic in Python, once an epoch, which says how fast the machine was at the time. At the
-end it prints how epochs over references changed from the first to the second half of the run.
+reference: always the same arithmetic in Python, once an epoch. At the end it prints how epochs over references changed
+from the first to the second half of the run. 2,000 epochs take about half an hour on two cores; the figures stand in
+docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -14,54 +15,45 @@ from __future__ import annotations
 import argparse
 import csv
 import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
-import platforms
 from benchmark import workloads
-from benchmark.record.clocks import Clock
-from benchmark.record.journal import Identity, Journal
-from benchmark.record.phases import Phase, Plan
-from benchmark.run import devices
-from benchmark.run.data import Data
+from benchmark.record.phases import Phase
 from benchmark.run.decoding import DecodingPool
 from benchmark.run.monitor import Monitor
-from benchmark.run.session import play
-from benchmark.run.trainer import Trainer
 from features import manifest
 from models.decoders import Decoder
+from tests.trials import common
 
 EVERY = 100
 COLUMNS = ("epoch", "rss_mib", "workers_mib", "files", "threads", "processes", "epoch_ms", "row_ms", "reference_ms")
 
 
 def reference_s() -> float:
+    """Time always the same arithmetic: it says how fast the machine is at the moment."""
     began_s = time.perf_counter()
     sum(n * n for n in range(100_000))
     return time.perf_counter() - began_s
 
 
-class Watch:
-    """Stands where a run's view does."""
+class Watch(common.Silent):
+    """Stands where a run's view does, and takes a sample every hundred epochs."""
 
     def __init__(self) -> None:
         self.rows: list[tuple] = []
-        self.began_s, self.append_s = time.perf_counter(), []
+        self.began_s, self.append_s = time.perf_counter(), list[float]()
         self.epochs_s: list[float] = []
         self.references_s: list[float] = []
         self.ratios: list[float] = []  # of every epoch to its reference
 
-    def phase(self, phase: Phase, record) -> None:
-        pass
-
-    def decoded(self, done: int, total: int) -> None:
-        pass
-
-    def row(self, row, record) -> None:
+    def row(self, row, progress) -> None:
         if row.phase is not Phase.EVALUATE:
             return
         now = time.perf_counter()
@@ -90,46 +82,22 @@ class Watch:
         )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("features", type=Path)
-    parser.add_argument("--epochs", type=int, default=2000)
-    parser.add_argument("--csv", type=Path)
-    options = parser.parse_args()
-    data = Data(folder=options.features, manifest=manifest.load(options.features), seconds=0.0)
+def trial(options: argparse.Namespace) -> None:
+    words = manifest.load(options.features).words
     workload = replace(workloads.load("mini"), filters=16, units=16, layers=1, buckets=2)
-    platform = platforms.load("cpu").with_input(batch=18)
     watch = Watch()
     print("  ".join(f"{name:>11}" for name in COLUMNS))
     with (
         tempfile.TemporaryDirectory() as folder,
-        DecodingPool(Decoder(name="dictionary", words=data.manifest.words, beam_width=16), jobs=1) as pool,
-    ):
-        trainer = Trainer(
-            workload=workload, platform=platform, data=data, devices=devices.prepare(platform), seed=1,
-            folder=Path(folder), pool=pool,
-        )  # fmt: skip
-        plan = Plan(
-            batches_per_epoch=trainer.batches_per_epoch, max_epochs=options.epochs, max_seconds=1e9,
-            targets={"wer": (0.001,), "cer": (0.001,)},
-        )  # fmt: skip
-        identity = {"run": "long", "platform": "cpu", "workload": "mini", "recipe": "paper", "replicas": 1, "seed": 1}
-        identity |= {"devices": "CPU", "emulated": False, "batch": 18, "precision": "float32", "features": "-"}
-        identity |= {"decoder": "dictionary-16", "evaluation": "resident", "code": "-"}
-        journal = Journal.create(Path(folder) / "run.csv", Identity(**identity))
-        append = journal.append
-
-        def timed(*arguments):
-            began_s = time.perf_counter()
-            row = append(*arguments)
-            watch.append_s.append(time.perf_counter() - began_s)
-            return row
-
-        journal.append = timed
-        clock = Clock()
-        with Monitor(Path(folder) / "utilisation.csv", started_at=clock.origin, hz=10):
-            play(journal, plan, trainer, clock, watch)
-        journal.close()
+        DecodingPool(Decoder(name="dictionary", words=words, beam_width=16), jobs=1) as pool,
+        common.loop_of(
+            Path(folder), features=options.features, workload=workload, platform=common.cpu(batch=18), pool=pool,
+            seed=1, shown=watch, max_epochs=options.epochs, targets={"wer": (0.001,), "cer": (0.001,)},
+        ) as loop,
+    ):  # fmt: skip
+        time_rows(loop.journal, watch)
+        with Monitor(Path(folder) / "utilisation.csv", started_at=loop.clock.origin, hz=10):
+            loop.run_phases()
     if len(steady := watch.ratios[EVERY:]) > 1:
         halves = [statistics.median(half) for half in (steady[: len(steady) // 2], steady[len(steady) // 2 :])]
         print(f"epoch over reference, median of the second half of epochs {EVERY + 1} to {len(watch.ratios)} over that "
@@ -139,5 +107,26 @@ def main() -> None:
             csv.writer(file).writerows([COLUMNS, *watch.rows])
 
 
+def time_rows(journal, watch: Watch) -> None:
+    """Have the seconds of every row that the journal appends go to the watch."""
+    append = journal.append
+
+    def timed(*arguments):
+        began_s = time.perf_counter()
+        row = append(*arguments)
+        watch.append_s.append(time.perf_counter() - began_s)
+        return row
+
+    journal.append = timed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = common.parser_of("endurance", __doc__)
+    parser.add_argument("features", type=Path, metavar="FEATURES", help="a features folder")
+    parser.add_argument("--epochs", type=int, default=2000, metavar="N", help="default: %(default)s")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="where the table goes, too")
+    return common.run("endurance", parser, trial, argv)
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""Offline feature extraction: a corpus in, shards of 93-dimensional frames and their manifest out.
+
+    found = extract_corpus(Path("corpus"), Path("data/features/corpus"))        # Manifest
+
+Shards that an earlier run finished, with the same settings and the same audio, are kept. The manifest is taken away
+before the first shard is written and comes back after the last: where there is one, it is of the shards beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from features import manifest
+from features.corpus import CorpusError, Problem, Utterance, one_line, read_corpus, role
+from features.extract import FEATURES, promised_frames
+from features.files import locked
+from features.progress import progress
+from features.records import (
+    ShardOutcome,
+    ShardPlan,
+    finished,
+    outcome_path,
+    unfinished_path,
+    worker_environment,
+    write_shard,
+)
+from features.workers import spawned
+
+SAMPLED_HEADERS = 500
+SKIP_BAD_HINT = "repair it, or pass --skip-bad to leave such utterances out and list them in the manifest"
+
+
+def extract_corpus(
+    root: Path,
+    out: Path,
+    *,
+    settings: manifest.Settings | None = None,
+    skip_bad: bool = False,
+    jobs: int | None = None,
+) -> manifest.Manifest:
+    """Extract a whole corpus into `out` on all cores; the manifest is written last.
+
+    Raises:
+        CorpusError: the tree or an audio file is bad and `skip_bad` is false; the message names the file. Or
+            nothing usable is there, or another process is at work in `out`, or the disk is clearly too small.
+        OSError: something cannot be read or written, as with a full disk.
+    """
+    utterances, problems = read_corpus(root)
+    if problems and not skip_bad:
+        more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
+        raise CorpusError(f"{problems[0]}{more}; {SKIP_BAD_HINT}")
+    if not utterances:
+        raise CorpusError(f"{root}: no usable utterance; {problems[0]}")
+    plans = list(plan_shards(utterances, out, settings=settings or manifest.Settings(), skip_bad=skip_bad))
+    with _alone(out):
+        outcomes = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)))
+        result = _manifest(plans, outcomes, problems, root)
+        manifest.save(result, out)
+        _remove_strangers(out, plans)
+    return result
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Make the folder, and hold it: two that write the same files would make shards that only look whole."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise CorpusError(f"{out}: found a file, expected a folder for the shards; give another name") from None
+
+    def refuse() -> None:
+        raise CorpusError(f"{out}: another process extracts features here; wait for it, or name another")
+
+    with locked(out / ".lock", waiting=refuse):
+        yield
+
+
+def plan_shards(
+    utterances: list[Utterance], out: Path, *, settings: manifest.Settings, skip_bad: bool
+) -> Iterator[ShardPlan]:
+    """Cut every subset into shards, in an order mixed once and for all, so that each shard is a random sample.
+
+    Training then needs only a small shuffle window to see speakers mixed.
+    """
+    for subset in sorted({utterance.subset for utterance in utterances}):
+        chosen = [utterance for utterance in utterances if utterance.subset == subset]
+        random.Random(subset).shuffle(chosen)
+        for number, start in enumerate(range(0, len(chosen), settings.shard_utterances)):
+            yield ShardPlan(
+                path=out / f"{subset}-{number:05d}.tfrecord",
+                subset=subset,
+                settings=settings,
+                utterances=tuple(chosen[start : start + settings.shard_utterances]),
+                skip_bad=skip_bad,
+            )
+
+
+def _write(plans: list[ShardPlan], out: Path, *, jobs: int) -> dict[Path, ShardOutcome]:
+    """Write the shards that are not finished yet; a worker's ValueError becomes a CorpusError."""
+    outcomes = {plan.path: done for plan in plans if (done := finished(plan))}
+    waiting = [plan for plan in plans if plan.path not in outcomes]
+    if not waiting:
+        return outcomes
+    _check_room(waiting, out)
+    (out / manifest.NAME).unlink(missing_ok=True)  # what it says will no longer be true
+    total = sum(len(plan.utterances) for plan in waiting)
+    try:
+        with progress("features", total=total, unit="utterances") as advance:
+            for plan, outcome in _in_workers(waiting, jobs) if jobs > 1 else ((p, write_shard(p)) for p in waiting):
+                outcomes[plan.path] = outcome
+                advance(len(plan.utterances))
+    except CorpusError:
+        raise
+    except ValueError as error:
+        raise CorpusError(f"{error}; {SKIP_BAD_HINT}") from error
+    finally:
+        for plan in waiting:
+            with suppress(OSError):
+                unfinished_path(plan.path).unlink()
+    return outcomes
+
+
+def _check_room(plans: list[ShardPlan], out: Path) -> None:
+    """Say what the shards will take of the disk; CorpusError if that is clearly not there."""
+    need = _needed_bytes(plans)
+    free = shutil.disk_usage(out).free + sum(plan.path.stat().st_size for plan in plans if plan.path.is_file())
+    takes = f"{out}: features of {sum(len(plan.utterances) for plan in plans):,} utterances take about"
+    takes += f" {_size(need)} of disk, {_size(free)} are free"
+    if need * 0.9 > free:
+        raise CorpusError(f"{takes}; make room, or give a folder on another disk")
+    print(f"features: {one_line(takes)}", file=sys.stderr, flush=True)
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.2f} MB"
+
+
+def _needed_bytes(plans: list[ShardPlan]) -> float:
+    """By the headers of at most SAMPLED_HEADERS recordings; the others are taken to be as long on the whole."""
+    settings, paths = plans[0].settings, [utterance.audio for plan in plans for utterance in plan.utterances]
+    sampled = paths if len(paths) <= SAMPLED_HEADERS else random.Random(0).sample(paths, SAMPLED_HEADERS)
+    frames = sum(count for path in sampled if (count := promised_frames(path)) <= settings.max_frames)
+    shrunk = 0.75 if settings.compression == "gzip" else 1.0
+    return frames * FEATURES * np.dtype(settings.dtype).itemsize * shrunk * len(paths) / len(sampled)
+
+
+def _in_workers(plans: list[ShardPlan], jobs: int) -> Iterator[tuple[ShardPlan, ShardOutcome]]:
+    """Write shards in spawned processes; yields them as they get done."""
+    by_file = {plan.path.name: plan for plan in plans}
+    try:
+        with worker_environment():
+            for outcome in spawned(write_shard, plans, jobs=min(jobs, len(plans))):
+                yield by_file[outcome.shard.file], outcome
+    except BrokenProcessPool:
+        raise CorpusError(
+            "a worker process was killed (out of memory?); start again, with fewer --jobs if it repeats: finished "
+            "shards are kept"
+        ) from None
+
+
+def _manifest(
+    plans: list[ShardPlan], outcomes: dict[Path, ShardOutcome], problems: list[Problem], root: Path
+) -> manifest.Manifest:
+    ordered = [outcomes[plan.path] for plan in plans]
+    dropped = {problem.where.removeprefix(f"{root}/"): problem.reason.replace(f"{root}/", "") for problem in problems}
+    notes: Counter[str] = Counter()
+    words: set[str] = set()
+    for outcome in ordered:
+        dropped.update(outcome.dropped | outcome.bad)
+        notes.update(outcome.notes)
+        if role(outcome.shard.subset) == "train":
+            words.update(outcome.words)
+    return manifest.Manifest(
+        settings=plans[0].settings if plans else manifest.Settings(),
+        dropped=dropped,
+        shards=tuple(outcome.shard for outcome in ordered),
+        words=tuple(sorted(words)),
+        notes=dict(notes),
+    )
+
+
+def _remove_strangers(out: Path, plans: list[ShardPlan]) -> None:
+    """Delete shards that an earlier extraction finished here and that are no part of this one, and nothing else."""
+    for path in set(out.glob("*.tfrecord")) - {plan.path for plan in plans}:
+        if outcome_path(path).is_file():
+            path.unlink()
+            outcome_path(path).unlink()
