@@ -12,6 +12,10 @@ NAME =
 OUT =
 RUNS =
 ARGS =
+TRIAL =
+
+# As many test processes as cores, at most 4: each loads TensorFlow.
+WORKERS = -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4))) --dist loadscope
 
 # The first Python that fits; where none does, python3 says what would. Looked for only when .venv is made.
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
@@ -23,14 +27,14 @@ READY = .venv/.complete
 # Given to commands as variables of the shell: paths may then hold spaces and quotes.
 export CORPUS OUT
 
-.PHONY: help setup bench test fuzz speed features tta report final lint clean
+.PHONY: help setup bench test test-all coverage fuzz trial speed features tta report final lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 10
 	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= SEED= BATCH= NAME= OUT= RUNS= ARGS= PYTHON='
 
-setup: ## make .venv, once and after changes; a minute or two, without root, nothing outside this folder
+setup: ## make .venv, once and after changes; three minutes or so and 3 GB, without root, nothing outside this folder
 	@$(SETUP)
 
 $(READY): setup.cfg constraints.txt .ci/install.py
@@ -41,11 +45,20 @@ bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] 
 		$(if $(CORPUS),--corpus "$$CORPUS") $(if $(SEED),--seed $(SEED)) $(if $(BATCH),--batch $(BATCH)) \
 		$(if $(NAME),--name $(NAME)) $(ARGS)
 
-test: $(READY) ## run the tests: [ARGS="tests/features -k mel"]
-	@$(RUN) pytest -q $(ARGS)
+test: $(READY) ## run the fast tests, on all cores: [ARGS="tests/features -k mel"]
+	@$(RUN) pytest -q -m "not slow" $(WORKERS) $(ARGS)
+
+test-all: $(READY) ## run all tests, those that take minutes too: [ARGS=...]
+	@$(RUN) pytest -q $(WORKERS) $(ARGS)
+
+coverage: $(READY) ## all tests, and which lines none of them reaches, those of child processes too: [ARGS=...]
+	@$(RUN) pytest -q $(WORKERS) --cov --cov-report term:skip-covered $(ARGS)
 
 fuzz: $(READY) ## many more of the tests that make their input up: [ARGS="-k journal"]; takes minutes
 	@FUZZ_EXAMPLES=10000 $(RUN) pytest -q tests/fuzz $(ARGS)
+
+trial: $(READY) ## a long experiment whose figures stand in docs/: [TRIAL=kill] [ARGS="--kills 8"]; alone it lists them
+	@$(RUN) tests.trials$(if $(TRIAL),.$(TRIAL)) $(ARGS)
 
 speed: $(READY) ## how fast each part is, beside what one would pick instead: [ARGS="step --size mini"]
 	@$(RUN) benchmark.speed $(ARGS)
@@ -66,10 +79,14 @@ report: $(READY) ## results/report.html, a page of all runs to look at: [RUNS="r
 final: $(READY) ## evaluate a run's best and last checkpoint on every dev and test subset: RUNS=results/name
 	@$(RUN) benchmark.final $(RUNS) $(ARGS)
 
-lint: $(READY) ## check style and form of the code
+lint: $(READY) ## check style, form and types of the code
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
+	@$(RUN) mypy
+
+dead: $(READY) ## list what nothing seems to use: a place to look at, not a verdict
+	@$(RUN) vulture features models platforms benchmark --min-confidence 61
 
 clean: ## remove .venv and what tools left; data/ and results/ stay
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage*
 	find features models platforms benchmark tests -name __pycache__ -prune -exec rm -rf {} +

@@ -115,7 +115,7 @@ def set_up(venv: Path, *, dev: bool) -> None:
 def install(venv: Path, wanted: str, *, gpus: list, dev: bool) -> None:
     """All steps, into an empty folder or over an older installation, and the stamp."""
     started = time.monotonic()
-    time_and_size = "a few minutes, 4 GB" if gpus else "a minute or two, 1 GB"
+    time_and_size = "three minutes or more, 8 GB" if gpus else "three minutes or so, 3 GB"
     say(f"Setting up {shown(venv)} with Python {sys.version.split()[0]}: {time_and_size}; log: {shown(venv / LOG)}")
     if gpus:
         say(f"With TensorFlow's CUDA libraries, as nvidia-smi lists {len(gpus)} x {gpus[0]}")

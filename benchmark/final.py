@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmark import cli
 from benchmark.judge.published import final_error_rates
@@ -70,7 +71,7 @@ def tables(run: Trained, results: Sequence[Result]) -> list[str | Table]:
     """Word error rates by subset with the published rows, and all figures."""
     subsets = list(dict.fromkeys(result.subset for result in results))
     header, published = final_error_rates()
-    rows = {}
+    rows: dict[str, Any] = {}
     for result in results:
         label = f"{result.checkpoint} (epoch {result.epoch}), {result.decoder}"
         rows.setdefault(label, {})[result.subset] = result.rates
@@ -91,8 +92,8 @@ def tables(run: Trained, results: Sequence[Result]) -> list[str | Table]:
             ]
         parts.append(Table(f"{run.folder.name}, {run.workload.name}. {title}", ("checkpoint", *columns), tuple(body)))
     if not comparable:
-        body = tuple((system, *(cells[name] for name in header)) for system, cells in published)
-        parts.append(Table("Published, on LibriSpeech (not this corpus): WER, percent", ("system", *header), body))
+        theirs = tuple((system, *(cells[name] for name in header)) for system, cells in published)
+        parts.append(Table("Published, on LibriSpeech (not this corpus): WER, percent", ("system", *header), theirs))
     parts.append(_figures(results))
     return parts
 

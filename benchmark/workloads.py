@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from models.decoders import NAMES as DECODERS
 from models.recipes import RECIPES
@@ -93,13 +94,13 @@ class Workload:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, object]) -> Workload:
+    def from_dict(cls, fields: Mapping[str, Any]) -> Workload:
         """What `to_dict` gave, also by way of JSON. Raises TypeError or ValueError for anything else."""
         targets = {metric: tuple(levels) for metric, levels in dict(fields["targets"]).items()}
         return cls(**{**fields, "targets": targets})
 
 
-_SMALL = {"filters": 192, "units": 192, "norm_momentum": 0.98, "decoder": "dictionary"}
+_SMALL: dict[str, Any] = {"filters": 192, "units": 192, "norm_momentum": 0.98, "decoder": "dictionary"}
 
 WORKLOADS = {
     workload.name: workload

@@ -181,7 +181,8 @@ def mel_weights() -> np.ndarray:
     tf.signal.linear_to_mel_weight_matrix's are. The bin at 0 Hz belongs to no band.
     """
     bins_mel = librosa.hz_to_mel(np.linspace(0.0, SAMPLE_RATE_HZ / 2, FFT_SIZE // 2 + 1), htk=True)[:, None]
-    edges_mel = np.linspace(*librosa.hz_to_mel(np.array([MEL_LOW_HZ, MEL_HIGH_HZ]), htk=True), MEL_BANDS + 2)
+    low_mel, high_mel = librosa.hz_to_mel(np.array([MEL_LOW_HZ, MEL_HIGH_HZ]), htk=True)
+    edges_mel = np.linspace(low_mel, high_mel, MEL_BANDS + 2)
     lower, centre, upper = edges_mel[:-2], edges_mel[1:-1], edges_mel[2:]
     triangles = np.minimum((bins_mel - lower) / (centre - lower), (upper - bins_mel) / (upper - centre))
     triangles[0] = 0.0

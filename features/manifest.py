@@ -182,8 +182,8 @@ def load(folder: Path) -> Manifest:
     if found != SCHEMA or isinstance(found, bool):
         raise ManifestError(f"{path}: schema {found!r:.80}, expected {SCHEMA}; extract the features again")
     try:
-        shards = map(_fields, _listed(fields["shards"]))
-        shards = tuple(Shard(**{**shard, "frames": _listed(shard["frames"])}) for shard in shards)
+        entries = map(_fields, _listed(fields["shards"]))
+        shards = tuple(Shard(**{**entry, "frames": _listed(entry["frames"])}) for entry in entries)
         if twice := [file for file, count in Counter(shard.file for shard in shards).items() if count > 1]:
             raise ValueError(f"{twice[0]} is listed twice; expected every shard once")
         settings, words = Settings(**_fields(fields["settings"])), _listed(fields["words"])

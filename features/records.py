@@ -31,7 +31,7 @@ from features.process import import_tensorflow
 from features.tfrecord import Writer, example
 
 if TYPE_CHECKING:
-    tf = import_tensorflow()
+    import tensorflow as tf
 
 CONVOLUTION_FRAMES, CONVOLUTION_STRIDE = 11, 2
 """The model's first layer: what it can take in, and what it leaves for CTC to align."""

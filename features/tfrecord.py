@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import google_crc32c
 
@@ -27,9 +28,10 @@ class Writer:
         self.path = path
         self._open = ExitStack()  # closes what it holds, the last first
         with self._naming_the_file():
-            self._stream = self._open.enter_context(path.open("wb"))
+            self._stream: BinaryIO = self._open.enter_context(path.open("wb"))
         if gzipped:  # without name and time: the same records give the same file
-            self._stream = self._open.enter_context(gzip.GzipFile("", "wb", ZLIB_LEVEL, self._stream, mtime=0))
+            zipped = self._open.enter_context(gzip.GzipFile("", "wb", ZLIB_LEVEL, self._stream, mtime=0))
+            self._stream = cast(BinaryIO, zipped)
 
     def write(self, record: bytes) -> None:
         """Length and data, each with its checksum."""

@@ -60,6 +60,7 @@ def _key(rule: Rule, **default: Any) -> Any:
     return field(metadata={"rule": rule}, **default)
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Checked:
     """Holds each field of a record to its rule; a field whose default is None may be None."""
 

@@ -141,7 +141,7 @@ def _remarks_on_logs(runs: Sequence[Run], aims: Sequence[Goal]) -> Iterator[str]
             )
     differ = differing([run.record for run in runs], ("platform", *POOLED))
     if len({aim.percent for aim in aims}) > 1:
-        differ.append(("the level", sorted(aim.percent for aim in set(aims))))
+        differ.append(("the level", [*sorted(aim.percent for aim in set(aims))]))
     for name, values in differ:
         yield (
             f"warning: {name} is {' and '.join(map(str, values))}: MLPerf's summarizer would take these for runs of "

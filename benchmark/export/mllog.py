@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmark.export.runs import NOTICES, Ask, ExportError, created_ms, hardest_wer
@@ -21,7 +21,7 @@ class Event:
     value: object = None
     line: int = 2  # the first below the header
     kind: str = "POINT_IN_TIME"
-    metadata: dict[str, object] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
 
     def text(self, created_ms: int) -> str:
         parts = {
@@ -115,9 +115,9 @@ def _preamble(run: Run, aim: Goal) -> Iterator[Event]:
     yield Event(key="cache_clear", value=False, at_s=begun_s, metadata=not_done)
     yield Event(key="init_start", at_s=begun_s, kind="INTERVAL_START")
     numbers = {**_samples(record), "seed": row.seed, "global_batch_size": row.batch, **_optimiser(row.recipe)}
-    for key, value in numbers.items():
-        yield Event(key=key, value=value, at_s=begun_s)
-    training = next(number for number, row in enumerate(record.rows) if row.phase is Phase.TRAIN)
+    for key, number in numbers.items():
+        yield Event(key=key, value=number, at_s=begun_s)
+    training = next(place for place, row in enumerate(record.rows) if row.phase is Phase.TRAIN)
     start_s = record.rows[training].started_s
     yield Event(key="init_stop", at_s=min(record.rows[0].ended_s, start_s), kind="INTERVAL_END")
     yield Event(key="run_start", at_s=start_s, kind="INTERVAL_START", line=training + 2)
@@ -165,7 +165,7 @@ def _epochs(record: RunRecord, evaluations: Sequence[Row], lines: dict[Row, int]
             yield _edge("eval_stop", row.ended_s, lines[row], of_epoch)
 
 
-def _edge(key: str, at_s: float, line: int, metadata: dict[str, object]) -> Event:
+def _edge(key: str, at_s: float, line: int, metadata: Mapping[str, object]) -> Event:
     kind = "INTERVAL_START" if key.endswith("_start") else "INTERVAL_END"
     return Event(key=key, at_s=at_s, kind=kind, line=line, metadata=dict(metadata))
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import platforms
 from benchmark.judge.frames import Listing
@@ -94,7 +95,7 @@ class RigCost:
         return None if self.total is None or self.minutes is None else self.total * self.minutes
 
 
-def training_cost(price: Price, hours: float, terms: Terms, power_w: float | None = None) -> dict[str, float | None]:
+def training_cost(price: Price, hours: float, terms: Terms, power_w: float | None = None) -> dict[str, Any]:
     """Of one training of so many hours: `owned`, `rented`, `break_even_hours`; None where the price has no such part.
 
     Energy counts where both power and its price are known.

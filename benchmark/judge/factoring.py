@@ -16,6 +16,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from benchmark.judge.estimates import Estimate, factored, homogeneity
 from benchmark.judge.frames import Listing
@@ -120,7 +121,7 @@ def _predict(group: Group, number: int, pool: Sequence[Group]) -> Prediction:
     level, columns = group.levels[number], [other.levels[number] for other in pool]
     epochs = [column.epochs for column in columns]
     runs = sum(map(len, epochs))
-    about = {"group": group, "level": level, "pool_runs": runs, "pool_rigs": len(pool)}
+    about: dict[str, Any] = {"group": group, "level": level, "pool_runs": runs, "pool_rigs": len(pool)}
     if missed := sum(epoch is None for column in epochs for epoch in column):
         return Prediction(**about, reason=f"{missed} of {runs} runs of the pool missed it")
     if runs < 2:

@@ -216,13 +216,13 @@ def _level(records: tuple[RunRecord, ...], metric: str, percent: float, question
     firsts = [(r, r.reached(metric, percent, window=1)) for r in records]
 
     def seconds(reached: list[tuple[RunRecord, Row | None]], clock: str) -> tuple[float | None, ...]:
-        return tuple(row and record.read_s(row, clock) for record, row in reached)
+        return tuple(None if row is None else record.read_s(row, clock) for record, row in reached)
 
     return Level(
         metric=metric,
         percent=percent,
         seconds=seconds(rows, question.clock),
-        epochs=tuple(row and row.epoch for _, row in rows),
+        epochs=tuple(None if row is None else row.epoch for _, row in rows),
         first_seconds=seconds(firsts, question.clock),
         by_clock={clock: seconds(rows, clock) for clock in CLOCKS},
     )

@@ -16,6 +16,7 @@ import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -166,7 +167,7 @@ class Kind(NamedTuple):
         """Whether numbers, one or an array, are in the column's range; NaN never is."""
         return (self.low <= values) & (values <= LARGEST)
 
-    def outside(self, value: float) -> str:
+    def outside(self, value: Any) -> str:
         if value < self.low:
             return f"{value}; expected a number of at least {self.low:g}"
         return f"{_shown(value)}; expected {self.expected} that is finite and at most 2**53"
@@ -446,7 +447,7 @@ def _read_columns(texts: Sequence[Sequence[str]], columns: dict[str, np.ndarray]
             else:
                 columns[name] = kind.parse_all(column)
         except (ValueError, OverflowError, TypeError):  # the last: whole numbers of hundreds of digits
-            problems.append(_first(column, lambda text, name=name, kind=kind: _fault(name, kind, text)))
+            problems.append(_first(column, partial(_fault, name, kind)))
     return min(filter(None, problems), default=None)
 
 

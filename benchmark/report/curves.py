@@ -82,7 +82,8 @@ def smoothed(values: Sequence[float]) -> tuple[list[float], float]:
 
 def errors(block: Block) -> Figure:
     """One panel a metric; lines at the levels, rings where a level counts as reached."""
-    metrics, traces, table = block.question.metrics, [], []
+    metrics, table = block.question.metrics, []
+    traces: list[dict] = []
     for run in block.runs:
         for number, metric in enumerate(metrics):
             traces += _error_traces(block, run, metric, axis=f"y{number + 1 if number else ''}")
@@ -94,7 +95,8 @@ def errors(block: Block) -> Figure:
     if not traces:
         caption = "No run has been evaluated yet: an evaluation follows every epoch."
         return Figure(id=figure_id, title=title, caption=caption)
-    share, layout = 1 / len(metrics), {"xaxis": axis(MINUTES, rangemode="tozero", anchor="free", position=0)}
+    share = 1 / len(metrics)
+    layout: dict = {"xaxis": axis(MINUTES, rangemode="tozero", anchor="free", position=0)}
     for number, metric in enumerate(metrics):
         last = number + 1 == len(metrics)
         domain = [0 if last else 1 - (number + 1) * share + 0.06, 1 - number * share]

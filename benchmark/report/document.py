@@ -133,7 +133,10 @@ def styled(blocks: Sequence[Block]) -> list[Block]:
         for place, group in enumerate(block.groups):
             for number, run in enumerate(block.runs_of(group)):
                 first, second = (place, number) if len(block.groups) > 1 else (number, number)
-                look = {"colour": COLOURS[first % len(COLOURS)], "dash": DASHES[(second + first // 7) % len(DASHES)]}
+                look: dict = {
+                    "colour": COLOURS[first % len(COLOURS)],
+                    "dash": DASHES[(second + first // 7) % len(DASHES)],
+                }
                 runs.append(replace(run, **look, marker=MARKERS[(first + first // 7 + second // 5) % len(MARKERS)]))
         found.append(replace(block, runs=tuple(runs)))
     return found

@@ -124,10 +124,11 @@ class Figure:
 
 
 def neutral(text: object) -> str:
-    """As Plotly shows it to the letter."""
+    """Write a text so that Plotly shows it to the letter."""
+    shown = str(text)
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("%", "&#37;")):
-        text = str(text).replace(sign, entity)
-    return text
+        shown = shown.replace(sign, entity)
+    return shown
 
 
 def rounded(value: float) -> float:

@@ -101,7 +101,9 @@ def _steps(rates: Sequence[tuple[float, float, float]], *, points: int) -> tuple
     """A level line for every row, interrupted where something long came between; thinned if there are many."""
     if 2 * len(rates) > points:
         return thinned([(start + end) / 2 for start, end, _ in rates], [rate for *_, rate in rates], points=points)
-    xs, ys, long = [], [], rates[-1][1] / 500
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    long = rates[-1][1] / 500
     for number, (start, end, rate) in enumerate(rates):
         if number and start - rates[number - 1][1] > long:
             xs, ys = [*xs, None], [*ys, None]
@@ -141,7 +143,9 @@ def timeline(block: Block) -> Figure:
     runs = [run for run in block.runs if run.record.ended_s > 0]
     if not runs:
         return Figure(id=figure_id, title=title, caption="No run has begun yet.")
-    traces, y_axes, resolution_s = [], [], 0.0
+    traces: list[dict] = []
+    y_axes: list[dict] = []
+    resolution_s = 0.0
     for number, run in enumerate(runs):
         spans, step_s = lanes(run.rows, limit=max(200, block.points // 2))
         resolution_s = max(resolution_s, step_s)

@@ -108,7 +108,7 @@ def _cost_traces(runs: Sequence[Shown], each: RigCost, key: Key | None) -> Itera
     colour, symbol = (key.colour, key.marker) if key else (runs[0].colour, runs[0].marker)
     marker = {"color": colour, "symbol": symbol, "size": 11}
     words = "<br>on the Pareto front" if each.on_front else ""
-    point = {"x": [rounded(each.minutes)], "y": [rounded(each.cost)], "cliponaxis": False}
+    point: dict = {"x": [rounded(each.minutes)], "y": [rounded(each.cost)], "cliponaxis": False}
     yield trace(
         runs, each.label, mode="markers", marker=marker,
         hover=f"%{{y:.4g}} {neutral(each.currency)}<br>%{{x:.2f}} min{words}", **point,

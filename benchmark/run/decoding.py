@@ -15,6 +15,7 @@ import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,7 @@ class DecodingPool(AbstractContextManager):
         self.start()
         return self._pool.submit(_work, logits, frames)
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception: Any) -> None:
         """End the workers. What they have not begun is cancelled: after Ctrl-C or divergence nobody waits for it."""
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)

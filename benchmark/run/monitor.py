@@ -75,7 +75,7 @@ class Monitor:
     def _hear_start(self) -> None:
         poll = select.poll()  # select refuses descriptors over 1023, and a run may have many files open
         poll.register(self._sampler.stdout, select.POLLIN)
-        message = {}
+        message: dict = {}
         while not message:
             if not poll.poll(START_LIMIT_S * 1000) or not (line := self._sampler.stdout.readline()):
                 self._stop()

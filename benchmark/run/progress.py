@@ -48,7 +48,8 @@ class Progress:
     @classmethod
     def of(cls, rows: Iterable[Row] = (), *, attempt: int = 0, window: int = 3) -> Progress:
         """Where the rows of a journal lead, seen from an attempt (default: the last one that has a row)."""
-        progress, so_far = cls(window=window), []
+        progress = cls(window=window)
+        so_far: list[Row] = []
         for row in rows:
             if row.attempt > progress.attempt:
                 progress = progress._begin(row.attempt, so_far)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.record.clocks import Clock
 from benchmark.record.columns import Identity
@@ -38,7 +38,7 @@ from platforms import Platform
 
 if TYPE_CHECKING:
     from benchmark.run.data import Data
-    from benchmark.run.devices import Devices, tf
+    from benchmark.run.devices import Devices
     from benchmark.run.task import Task
 
 Say = Callable[[str], None]
@@ -284,8 +284,8 @@ def _trouble(data: Data, error: Exception) -> str:
     return f"TensorFlow gave up: {error if isinstance(error, UnicodeDecodeError) else _reason(error)}"
 
 
-def _reason(error: tf.errors.OpError) -> str:
-    """What an error in a graph says, below the lines that say where."""
+def _reason(error: Any) -> str:
+    """What TensorFlow's error in a graph says, below the lines that say where."""
     lines = [line.strip() for line in error.message.splitlines()]
     lines = [line for line in lines if line and not line.startswith(("File ", "[[", "Detected at", "Original stack"))]
     return lines[-1][:300] if lines else type(error).__name__

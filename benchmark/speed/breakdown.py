@@ -24,6 +24,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import platforms
 from benchmark import workloads
@@ -51,7 +52,7 @@ def measure(setting: Setting) -> list[Result]:
     platform = platforms.load(setting.platform)
     size = _size(setting, platform)
     with tempfile.TemporaryDirectory() as folder, Arena() as arena:
-        options = {"platform": _absolute(setting.platform)}
+        options: dict[str, Any] = {"platform": _absolute(setting.platform)}
         step = arena.enter(contender("pieces", "pieces", size=size.name, batch=size.batch, folder=folder, **options))
         precision = platform.training.precision
         peak = arena.enter(contender("limits", "matmul", precision=precision))

@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from features.progress import progress
 
@@ -34,7 +34,7 @@ END_LIMIT_S = 5.0
 ERROR_LINES = 3  # of a crashed contender's standard error, the last ones
 WAYS_OUT = {"torch": "pip install torch==2.13.0, or the extra `peers`"}
 
-Answer = dict[str, float]
+Answer = dict[str, Any]
 """What a contender says: "seconds", and whatever shows that it did the work (a loss, a count)."""
 
 
@@ -153,22 +153,22 @@ class Arena(AbstractContextManager):
 class Rounds:
     """What every contender answered, round by round."""
 
-    answers: Mapping[str, Sequence[Answer]]
+    answers: Mapping[Any, Sequence[Answer]]
 
-    def values(self, name: str, key: str = "seconds") -> tuple[float, ...]:
+    def values(self, name: Any, key: str = "seconds") -> tuple[float, ...]:
         return tuple(answer[key] for answer in self.answers[name])
 
-    def median(self, name: str, key: str = "seconds") -> float:
+    def median(self, name: Any, key: str = "seconds") -> float:
         return statistics.median(self.values(name, key))
 
-    def ratios(self, over: str, under: str, key: str = "seconds") -> tuple[float, ...]:
+    def ratios(self, over: Any, under: Any, key: str = "seconds") -> tuple[float, ...]:
         """One figure a round: both were measured within it."""
         return tuple(a / b for a, b in zip(self.values(over, key), self.values(under, key), strict=True))
 
 
-def play(turns: Mapping[str, Callable[[], Answer]], *, rounds: int, label: str = "rounds") -> Rounds:
+def play(turns: Mapping[Any, Callable[[], Answer]], *, rounds: int, label: str = "rounds") -> Rounds:
     """Everybody's turn, `rounds` times."""
-    answers: dict[str, list[Answer]] = {name: [] for name in turns}
+    answers: dict[Any, list[Answer]] = {name: [] for name in turns}
     with progress(label, total=rounds * len(turns), unit="turns") as advance:
         for number in range(rounds):
             for name in list(turns) if number % 2 == 0 else reversed(list(turns)):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ VOWELS, CONSONANTS = "aeiou", "bcdfghjklmnprstvwyz"
 def measure(setting: Setting) -> list[Result]:
     """Two rows: one core, all cores."""
     utterances = 1 if setting.tiny else 4
-    options = {"utterances": utterances, "words": 500 if setting.tiny else WORDS}
+    options: dict[str, Any] = {"utterances": utterances, "words": 500 if setting.tiny else WORDS}
     jobs = len(cores())
     with Arena() as arena:
         core = cores()[0]
@@ -72,7 +73,8 @@ def measure(setting: Setting) -> list[Result]:
 @cache
 def vocabulary(count: int) -> tuple[str, ...]:
     """So many different made-up words of one to four syllables, the same each time."""
-    rng, words = np.random.default_rng(0), {}
+    rng = np.random.default_rng(0)
+    words: dict[str, None] = {}
     while len(words) < count:
         syllables = rng.integers(1, 5)
         word = "".join(
@@ -87,7 +89,8 @@ def vocabulary(count: int) -> tuple[str, ...]:
 
 def sentence_of(words: tuple[str, ...], *, characters: int, seed: int) -> str:
     """Random words, of so many characters at most."""
-    rng, chosen = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    chosen: list[str] = []
     while len(" ".join(chosen)) <= characters:
         chosen.append(words[rng.integers(len(words))])
     return " ".join(chosen[:-1]) or chosen[0]

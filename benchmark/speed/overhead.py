@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmark.speed.contest import Arena, contender, cores, play
 from benchmark.speed.results import Result
@@ -26,7 +27,7 @@ def measure(setting: Setting) -> list[Result]:
     """Two rows: monitor, journal."""
     size = setting.small
     with Arena() as arena:
-        options = {"size": size.name, "batches": 4 if setting.tiny else 10}
+        options: dict[str, Any] = {"size": size.name, "batches": 4 if setting.tiny else 10}
         watched = arena.enter(contender("overhead", "watched", **options))
         appended = arena.enter(contender("overhead", "appended", rows=200 if setting.tiny else APPENDS))
         played = play({"monitor": watched.ask, "journal": appended.ask}, rounds=setting.rounds, label="overhead")

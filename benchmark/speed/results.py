@@ -13,6 +13,7 @@ import platform as host
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from benchmark.tables import Table
 from platforms.machine import cpu_name, system, version
@@ -104,7 +105,7 @@ def to_json(results: Sequence[Result], command: Sequence[str], *, load_at_start:
     )
 
 
-def machine() -> dict[str, object]:
+def machine() -> dict[str, Any]:
     """Processor, GPUs, versions; what cannot be found out is null."""
     return {
         "cpu": cpu_name(),

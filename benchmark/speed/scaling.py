@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmark.speed.contest import Arena, Rounds, contender, play
 from benchmark.speed.results import Result
@@ -45,7 +46,7 @@ def _shapes(size: Size, setting: Setting) -> list[Result]:
         with Arena() as arena:
             turns = {}
             for shape in shapes:
-                options = {"size": size.name, "batch": shape.batch, "frames": shape.frames}
+                options: dict[str, Any] = {"size": size.name, "batch": shape.batch, "frames": shape.frames}
                 turns[shape] = arena.enter(contender("networks", "ours", precision="float32", **options)).ask
             played = play(turns, rounds=setting.rounds, label=f"scaling, {what}")
         results += [_shape(shape, size, what, played) for shape in shapes]
@@ -102,7 +103,7 @@ def corpora(setting: Setting, folder: Path) -> list[Result]:
     with Arena() as arena:
         learners = {}
         for hours in sorted(setting.hours):
-            options = {"folder": str(folder), "hours": hours, "spoken": spoken}
+            options: dict[str, Any] = {"folder": str(folder), "hours": hours, "spoken": spoken}
             extractor = arena.enter(contender("corpora", "extracted", **options))
             label = f"scaling, {hours:g} hours"
             played[f"{hours:g} h extracted"] = play({"extraction": extractor.ask}, rounds=1, label=label)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from benchmark.speed.contest import Arena, Contender, ContestError, contender, play
 from benchmark.speed.results import Result
@@ -21,7 +22,7 @@ TARGET_S = 20
 def measure(setting: Setting) -> list[Result]:
     """Two rows a peer."""
     size, results = setting.small, []
-    options = {"size": size.name, "batch": size.batch, "precision": setting.precisions[0]}
+    options: dict[str, Any] = {"size": size.name, "batch": size.batch, "precision": setting.precisions[0]}
     with Arena() as arena:
         turns, failed = {}, {}
         for name in ("ours", *PEERS):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from typing import Any
 
 from benchmark.speed.contest import Arena, ContestError, Rounds, Running, contender, play
 from benchmark.speed.results import Result
@@ -34,7 +35,7 @@ def measure(setting: Setting) -> Iterator[Result]:
 def compare(size: Size, precision: str, *, rounds: int) -> list[Result]:
     """Ours against each peer, in one run; a peer that is missing or fails (out of memory) says so in its note."""
     label = _label(size, precision)
-    options = {"size": size.name, "batch": size.batch, "precision": precision}
+    options: dict[str, Any] = {"size": size.name, "batch": size.batch, "precision": precision}
     with Arena() as arena:
         running: dict[str, Running] = {"ours": arena.enter(contender("networks", "ours", **options))}
         running["matmul"] = arena.enter(contender("limits", "matmul", precision=precision))
