@@ -1,7 +1,7 @@
 """Batches for training and evaluation, read from shards by tf.data.
 
-    layout = Layout.bucketed(manifest.lengths("train"), batch=16, buckets=4)
-    dataset = read_batches(folder, manifest, "train", layout, readers=2, buffer=8, order=Order(seed=1, epoch=3))
+    layout = Buckets.bucketed(manifest.lengths("train"), batch=16, buckets=4)
+    dataset = read_batches(folder, manifest, "train", layout, readers=2, buffer=8, order=EpochOrder(seed=1, epoch=3))
     layout.batches(manifest.lengths("train"))        # how many there are, without reading
 
 Buckets hold whole batches: utterances are sorted by length and cut into buckets at multiples of the batch, so that an
@@ -35,19 +35,20 @@ EDGE_STEP_FRAMES = CONVOLUTION_STRIDE
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How utterances are put into batches: `batch` utterances each, padded to one of `edges`, a bucket's length."""
+class Buckets:
+    """How utterances are put into batches: `batch` utterances each, padded to the length of its bucket, one of
+    `boundaries`."""
 
     batch: int
-    edges: tuple[int, ...]
+    boundaries: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or not self.edges or list(self.edges) != sorted(set(self.edges)):
-            raise ValueError(f"{self}: expected a batch of at least 1 and edges that rise")
+        if self.batch < 1 or not self.boundaries or list(self.boundaries) != sorted(set(self.boundaries)):
+            raise ValueError(f"{self}: expected a batch of at least 1 and boundaries that rise")
 
     @classmethod
-    def bucketed(cls, lengths: Iterable[int], *, batch: int, buckets: int) -> Layout:
-        """At most `buckets` buckets whose edges, multiples of 2 frames, leave the least padding.
+    def bucketed(cls, lengths: Iterable[int], *, batch: int, buckets: int) -> Buckets:
+        """At most `buckets` buckets whose boundaries, multiples of 2 frames, leave the least padding.
 
         Exact: the best k buckets up to an edge are the best k - 1 up to an earlier one, and one more.
         """
@@ -69,7 +70,7 @@ class Layout:
         return cls(batch, tuple(reversed(chosen)))
 
     @classmethod
-    def fixed(cls, frames: int, *, batch: int) -> Layout:
+    def fixed(cls, frames: int, *, batch: int) -> Buckets:
         """Everything padded to `frames`, as in the paper (1670)."""
         return cls(batch, (frames,))
 
@@ -80,7 +81,7 @@ class Layout:
     def padded_share(self, lengths: Collection[int]) -> float:
         """The share of all frames in the batches that is padding, empty utterances included."""
         of_buckets = np.diff(self._batches_up_to(np.asarray(lengths)), prepend=0)
-        return 1 - sum(lengths) / float(of_buckets @ np.array(self.edges) * self.batch)
+        return 1 - sum(lengths) / float(of_buckets @ np.array(self.boundaries) * self.batch)
 
     def assign(self, lengths: Collection[int], rng: np.random.Generator | None = None) -> np.ndarray:
         """The bucket of every utterance, int64. Which of several of one length go into the lower bucket `rng` decides.
@@ -89,8 +90,8 @@ class Layout:
             ValueError: one is longer than the last edge.
         """
         lengths = np.asarray(lengths)
-        if lengths.size and lengths.max() > self.edges[-1]:
-            raise ValueError(f"an utterance of {lengths.max()} frames; expected at most {self.edges[-1]}")
+        if lengths.size and lengths.max() > self.boundaries[-1]:
+            raise ValueError(f"an utterance of {lengths.max()} frames; expected at most {self.boundaries[-1]}")
         ties = rng.random(len(lengths)) if rng else np.arange(len(lengths))
         buckets = np.empty(len(lengths), np.int64)
         batch_of_rank = (np.arange(len(lengths)) + self._empty(len(lengths))) // self.batch
@@ -99,7 +100,7 @@ class Layout:
 
     def _batches_up_to(self, lengths: np.ndarray) -> np.ndarray:
         """How many whole batches fit below each edge, int [edges]; the one that is filled up comes first."""
-        fitting = np.searchsorted(np.sort(lengths), self.edges, "right")
+        fitting = np.searchsorted(np.sort(lengths), self.boundaries, "right")
         return (fitting + self._empty(len(lengths))) // self.batch
 
     def _empty(self, utterances: int) -> int:
@@ -108,7 +109,7 @@ class Layout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class EpochOrder:
     """What the order of utterances depends on. `files_only` shuffles shards but not utterances, as the authors did."""
 
     seed: int
@@ -123,13 +124,13 @@ def read_batches(
     folder: Path,
     manifest: Manifest,
     role_or_subset: str,
-    layout: Layout,
+    layout: Buckets,
     *,
     readers: int,
     buffer: int,
     normalisation: str = "utterance",
     augment: str = "none",
-    order: Order | None = None,
+    order: EpochOrder | None = None,
 ) -> tf.data.Dataset:
     """One epoch. Without `order`: in the order of the shards, for evaluation.
 
@@ -138,7 +139,7 @@ def read_batches(
         augment: "specaugment" masks a stretch of mel bands and one of time in every utterance, anew each epoch.
 
     Returns:
-        A dataset of dicts: features float32 [B, T, 93] (T one of layout.edges), frames int32 [B],
+        A dataset of dicts: features float32 [B, T, 93] (T one of layout.boundaries), frames int32 [B],
         labels int32 [B, L], label_lengths int32 [B], id and sentence string [B]. Filled-up places have 0 frames.
 
     Raises:
@@ -219,10 +220,10 @@ def normalise(features: tf.Tensor, normalisation: str) -> tf.Tensor:
     return features
 
 
-def _in_buckets(dataset: tf.data.Dataset, layout: Layout) -> tf.data.Dataset:
+def _in_buckets(dataset: tf.data.Dataset, layout: Buckets) -> tf.data.Dataset:
     """Batches of one `bucket` each, padded to its edge."""
     tf = import_tensorflow()
-    edges = tf.constant(layout.edges, tf.int64)
+    edges = tf.constant(layout.boundaries, tf.int64)
 
     def batches(of_bucket: tf.data.Dataset, number: int | tf.Tensor) -> tf.data.Dataset:
         shapes = {  # features are padded to the edge, and labels as far
@@ -231,7 +232,7 @@ def _in_buckets(dataset: tf.data.Dataset, layout: Layout) -> tf.data.Dataset:
         }
         return of_bucket.padded_batch(layout.batch, shapes)
 
-    if len(layout.edges) == 1:
+    if len(layout.boundaries) == 1:
         return batches(dataset, 0)
     return dataset.group_by_window(
         lambda utterance: utterance["bucket"], lambda number, window: batches(window, number), window_size=layout.batch

@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # a core each: threads that spin would only wait for one another
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 import pytest
 from hypothesis import settings

@@ -154,6 +154,7 @@ def test_the_final_table_is_made_of_the_run_and_of_one_checkpoint(run, folder):
     assert "worst" in (folder / "results" / "first" / "final-sentences.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_whose_evaluation_overlaps_has_the_error_rates_of_a_resident_one(run, folder, tone_corpus):
     resident = journal.read(folder / "results" / "first.csv")
     arguments = ["--platform", folder / "twin.toml", "--corpus", tone_corpus, "--max-epochs", 2, "--seed", 3]
@@ -216,6 +217,7 @@ def wait_for(process: subprocess.Popen, path: Path, text: str, *, more_than: int
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_nobody_touched(tone_corpus, tmp_path):
     arguments = ["--corpus", tone_corpus, "--max-epochs", 5, "--seed", 4, "--decoder", "greedy", "--monitor-hz", 0]
     path = tmp_path / "results" / "cut.csv"
@@ -266,6 +268,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_training_ends_in_a_sentence_and_a_status_and_what_was_written_stays(tmp_path, tone_corpus, fault):
     spoil, status, said = FAULTS[fault]
@@ -294,6 +297,7 @@ if __name__ == "__main__":  # worker processes import this too
         assert again.returncode == 2 and "there already and has diverged: the loss became nan" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_shard_that_is_damaged_during_a_run_is_named(tmp_path, tone_corpus):
     arguments = ["--corpus", tone_corpus, "--max-epochs", 1, "--decoder", "greedy", "--name", "r"]
     assert command(tmp_path, "benchmark", *arguments).returncode == 0

@@ -185,11 +185,6 @@ class Facts:
         return self._made("host", lambda value: _known(Host, value))
 
     @property
-    def preparation_s(self) -> float | None:
-        value = self.content.get("preparation_s")
-        return float(value) if isinstance(value, int | float) else None
-
-    @property
     def unavailable(self) -> dict[str, str]:
         """Sensor -> why it could not be read."""
         found = self.content.get("unavailable")

@@ -93,11 +93,6 @@ class RunRecord:
         """When model creation began: the zero of the wall and train clocks."""
         return float(self.table.columns["started_s"][0]) if len(self) else 0.0
 
-    @property
-    def furthest_step(self) -> int:
-        """The most batches that any attempt had trained."""
-        return int(np.max(self.table.columns["step"], initial=0))
-
     @cached_property
     def _ends_s(self) -> np.ndarray:
         return self.table.columns["started_s"] + self.table.columns["seconds"]

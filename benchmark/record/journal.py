@@ -37,7 +37,7 @@ from benchmark.record.history import RunRecord
 from benchmark.record.phases import Phase
 
 LONGEST_LINE = 100_000  # characters; a journal's have some hundreds
-DATE_STEP_S = 6  # decimals of a second: times are written in microseconds
+TIME_DECIMALS = 6  # decimals of a second: times are written in microseconds
 
 
 class Journal:
@@ -98,8 +98,8 @@ class Journal:
             **fields,
             phase=phase,
             attempt=self.attempt,
-            started_s=round(span.started_s, DATE_STEP_S),
-            seconds=round(span.seconds, DATE_STEP_S),
+            started_s=round(span.started_s, TIME_DECIMALS),
+            seconds=round(span.seconds, TIME_DECIMALS),
         )
         self._write(write_row(row).encode())
         return row

@@ -37,7 +37,7 @@ def panel_axis(number: int) -> str:
 
 
 def panels(runs: Sequence[Shown], x_title: str, y_axes: Sequence[dict]) -> dict:
-    """Layout: the axis of time at the very bottom, one more axis and a title for every run."""
+    """Buckets: the axis of time at the very bottom, one more axis and a title for every run."""
     layout: dict = {"xaxis": axis(x_title, rangemode="tozero", anchor="free", position=0)}
     for number, settings in enumerate(y_axes):
         layout[f"yaxis{number + 1 if number else ''}"] = {"zeroline": False, **settings}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmark.workloads import Workload
 from features import manifest, synthesis
-from features.batches import Layout
+from features.batches import Buckets
 from features.extraction import extract_corpus
 from features.files import locked
 from features.manifest import Manifest
@@ -38,12 +38,12 @@ class Data:
         """The subset to evaluate every epoch, or "dev" for all dev subsets."""
         return workload.validation if workload.validation in self.manifest.subsets else "dev"
 
-    def layout(self, workload: Workload, batch: int) -> Layout:
+    def layout(self, workload: Workload, batch: int) -> Buckets:
         """How the training set is put into batches."""
         lengths = self.manifest.lengths("train")
         if workload.padding == "fixed":
-            return Layout.fixed(max(workload.max_frames, *lengths), batch=batch)
-        return Layout.bucketed(lengths, batch=batch, buckets=workload.buckets)
+            return Buckets.fixed(max(workload.max_frames, *lengths), batch=batch)
+        return Buckets.bucketed(lengths, batch=batch, buckets=workload.buckets)
 
 
 def librispeech_features(folder: Path) -> Path:

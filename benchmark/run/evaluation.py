@@ -23,7 +23,7 @@ from benchmark.run.accuracy import Edits, ErrorRates, edits, rates_of
 from benchmark.run.decoding import DecodingPool
 from benchmark.run.devices import tf
 from benchmark.run.task import Task
-from features.batches import Layout, read_batches
+from features.batches import Buckets, read_batches
 from models import deepspeech
 
 SHOWN_UTTERANCES = 3  # each of the worst, median and best
@@ -153,11 +153,11 @@ class Transcriber:
         """Its utterances in the training set's shapes where they fit, so that little is compiled anew."""
         if role_or_subset not in self._datasets:  # made once: its functions are traced, which takes a tenth of a second
             longest = max(self.task.data.manifest.lengths(role_or_subset))
-            edges = self.task.layout.edges + ((longest,) if longest > self.task.layout.edges[-1] else ())
-            self._datasets[role_or_subset] = self.read(role_or_subset, Layout(self.task.layout.batch, edges))
+            edges = self.task.layout.boundaries + ((longest,) if longest > self.task.layout.boundaries[-1] else ())
+            self._datasets[role_or_subset] = self.read(role_or_subset, Buckets(self.task.layout.batch, edges))
         return self._datasets[role_or_subset]
 
-    def read(self, role_or_subset: str, layout: Layout) -> tf.data.Dataset:
+    def read(self, role_or_subset: str, layout: Buckets) -> tf.data.Dataset:
         return read_batches(
             self.task.data.folder,
             self.task.data.manifest,

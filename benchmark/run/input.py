@@ -18,7 +18,7 @@ from functools import reduce
 
 from benchmark.run.devices import Devices, tf
 from benchmark.run.task import Task
-from features.batches import Order, dataset_options, read_batches
+from features.batches import EpochOrder, dataset_options, read_batches
 from models.recipes import RECIPES
 
 NUMERIC = ("features", "frames", "labels", "label_lengths")
@@ -53,7 +53,7 @@ class Source:
             readers=task.platform.input.readers,
             buffer=task.platform.input.buffer,
             normalisation=task.workload.normalisation,
-            order=Order(seed=task.seed, epoch=epoch, files_only=files_only),
+            order=EpochOrder(seed=task.seed, epoch=epoch, files_only=files_only),
             augment=task.workload.augment,
         )
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from benchmark.run.data import Data
 from benchmark.run.devices import Devices
 from benchmark.workloads import Workload
-from features.batches import Layout
+from features.batches import Buckets
 from models import deepspeech
 from models.recipes import RECIPES
 from platforms import Platform
@@ -30,7 +30,7 @@ class Task:
     synthetic: bool = False
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> Buckets:
         """How the training set is put into batches."""
         return self.data.layout(self.workload, self.platform.input.batch)
 

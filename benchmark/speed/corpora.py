@@ -43,16 +43,16 @@ def learnt(*, folder: str, hours: float, spoken: float, size: str) -> Ask:
     from benchmark.run import devices
     from benchmark.speed.synthetic import distributed, train_step
     from features import manifest
-    from features.batches import Layout
+    from features.batches import Buckets
 
     tf, machine = devices.tf, devices.single_device("float32")
     features = Path(folder) / f"features-{hours:g}"
     began_s = time.monotonic()
     found = manifest.load(features)
     lengths = found.lengths("train")
-    Layout.bucketed(lengths, batch=BATCH, buckets=4).batches(lengths)
+    Buckets.bucketed(lengths, batch=BATCH, buckets=4).batches(lengths)
     manifest_s = time.monotonic() - began_s
-    layout = Layout.fixed(max(lengths), batch=BATCH)  # one shape: what is compared is the corpus, not compilation
+    layout = Buckets.fixed(max(lengths), batch=BATCH)  # one shape: what is compared is the corpus, not compilation
     step, _ = train_step(SIZES[size], machine, "float32")
     whole = layout.batches(lengths)
     epoch = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import Setting
 from features import manifest
-from features.batches import Layout
+from features.batches import Buckets
 
 FIXED_FRAMES = 1670
 BUCKETS = (10, 4)
@@ -28,8 +28,8 @@ def measure(setting: Setting) -> list[Result]:
 
 def compare(lengths: list[int], *, batch: int, buckets: int) -> Result:
     """Padded frames in percent of all frames; the ratio is that of padded frames, fixed over bucketed."""
-    fixed = Layout.fixed(max(FIXED_FRAMES, *lengths), batch=batch)
-    bucketed = Layout.bucketed(lengths, batch=batch, buckets=buckets)
+    fixed = Buckets.fixed(max(FIXED_FRAMES, *lengths), batch=batch)
+    bucketed = Buckets.bucketed(lengths, batch=batch, buckets=buckets)
     shares = [layout.padded_share(lengths) for layout in (bucketed, fixed)]
     ours, theirs = (share / (1 - share) * sum(lengths) for share in shares)  # frames
     return Result(
@@ -38,8 +38,8 @@ def compare(lengths: list[int], *, batch: int, buckets: int) -> Result:
         ours=100 * shares[0],
         baseline=100 * shares[1],
         ratios=(theirs / ours,) if ours else (),
-        note=f"{len(lengths):,} utterances; shapes: {len(bucketed.edges)} ({', '.join(map(str, bucketed.edges))} "
-        f"frames), fixed 1; padded frames {ours:,.0f}, fixed {theirs:,.0f}; targets under {SHARE_TARGET:.0%}, and "
+        note=f"{len(lengths):,} utterances; shapes: {len(bucketed.boundaries)} "
+        f"({', '.join(map(str, bucketed.boundaries))} frames), fixed 1; padded frames {ours:,.0f}, fixed {theirs:,.0f}; targets under {SHARE_TARGET:.0%}, and "
         f"under {WASTE_TARGET:.0%} of fixed's padded frames (a ratio above {1 / WASTE_TARGET:g})",
-        measured={"padded_share": shares, "edges": list(bucketed.edges)},
+        measured={"padded_share": shares, "edges": list(bucketed.boundaries)},
     )

@@ -17,7 +17,7 @@ from benchmark.speed import synthetic
 from benchmark.speed.reading import write_shards
 from benchmark.speed.sizes import SIZES, Size
 from features import manifest
-from features.batches import Layout
+from features.batches import Buckets
 from platforms import Platform
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _whole(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf
 def _from_shards(folder: Path, size: Size, machine: Devices, rig: Platform) -> tf.distribute.DistributedDataset:
     """Real input, as `benchmark.run.input` feeds it, from utterances of the size's frames and labels."""
     write_shards(folder, utterances=max(512, size.batch), frames=size.frames, labels=size.labels)
-    found, layout = manifest.load(folder), Layout.fixed(size.frames, batch=size.batch)
+    found, layout = manifest.load(folder), Buckets.fixed(size.frames, batch=size.batch)
     knobs = rig.input
     return synthetic.distributed(folder, found, layout, machine, readers=knobs.readers, buffer=knobs.buffer)
 

@@ -113,18 +113,18 @@ def _noise(frames: int) -> list[np.ndarray]:
 
 
 def ours(*, folder: str) -> Callable[[str], dict]:
-    from features.batches import Layout, Order, read_batches
+    from features.batches import Buckets, EpochOrder, read_batches
     from features.process import keep_memory
 
     keep_memory()  # as in a run
     found = manifest.load(Path(folder))
-    layout = Layout.bucketed(found.lengths("train"), batch=BATCH, buckets=4)
+    layout = Buckets.bucketed(found.lengths("train"), batch=BATCH, buckets=4)
     epoch = 0
 
     def epoch_of_batches():
         nonlocal epoch
         epoch += 1
-        order = Order(seed=1, epoch=epoch)
+        order = EpochOrder(seed=1, epoch=epoch)
         return read_batches(Path(folder), found, "train", layout, readers=2, buffer=8, order=order)
 
     return _counting(epoch_of_batches)

@@ -13,7 +13,7 @@ from benchmark.run import input as inputs
 from benchmark.run.devices import Devices, tf
 from benchmark.run.step import TrainStep
 from benchmark.speed.sizes import Size
-from features.batches import Layout, Order, read_batches
+from features.batches import Buckets, EpochOrder, read_batches
 from features.manifest import Manifest
 from models import deepspeech
 
@@ -51,7 +51,7 @@ def batches(size: Size, devices: Devices) -> tf.distribute.DistributedDataset:
 def distributed(
     folder: Path,
     found: Manifest,
-    layout: Layout,
+    layout: Buckets,
     devices: Devices,
     *,
     readers: int = 2,
@@ -59,6 +59,6 @@ def distributed(
     epoch: int = 1,
 ) -> tf.distribute.DistributedDataset:
     """Real input as `benchmark.run.input` feeds it, the same epoch for ever."""
-    order = Order(seed=SEED, epoch=epoch)
+    order = EpochOrder(seed=SEED, epoch=epoch)
     read = read_batches(folder, found, "train", layout, readers=readers, buffer=buffer, order=order)
     return inputs.distributed(read.repeat(), devices)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import batches, manifest
-from features.batches import Layout, Order, normalise, read_batches
+from features.batches import Buckets, EpochOrder, normalise, read_batches
 from features.extract import SAMPLE_RATE_HZ, frame_count
 
 BUCKETS = 10  # the workloads' default
@@ -23,10 +23,10 @@ def ids(dataset) -> list[list[str]]:
 def read(tf, tone_features):
     """Read the training tones in buckets; options as of read_batches."""
     found = manifest.load(tone_features)
-    layout = Layout.bucketed(found.lengths("train"), batch=4, buckets=3)
+    layout = Buckets.bucketed(found.lengths("train"), batch=4, buckets=3)
 
     def reader(**options):
-        options = {"readers": 2, "buffer": 2, "order": Order(seed=1, epoch=1), "layout": layout} | options
+        options = {"readers": 2, "buffer": 2, "order": EpochOrder(seed=1, epoch=1), "layout": layout} | options
         return read_batches(tone_features, found, options.pop("role", "train"), options.pop("layout"), **options)
 
     reader.layout, reader.lengths = layout, found.lengths("train")
@@ -41,7 +41,7 @@ def test_every_utterance_comes_exactly_once_an_epoch_and_batches_are_counted_rig
 
 def test_batches_are_full_and_padded_to_their_bucket_with_empty_utterances_last(read):
     for batch in read():
-        assert batch["features"].shape[0] == 4 and batch["features"].shape[1] in read.layout.edges
+        assert batch["features"].shape[0] == 4 and batch["features"].shape[1] in read.layout.boundaries
         frames = batch["frames"].numpy()
         assert (np.diff((frames > 0).astype(int)) <= 0).all()  # none after an empty one
         for row, count in zip(batch["features"].numpy(), frames, strict=True):
@@ -51,12 +51,12 @@ def test_batches_are_full_and_padded_to_their_bucket_with_empty_utterances_last(
 def test_the_order_depends_on_seed_and_epoch_and_not_on_readers(read):
     first = ids(read())
     assert ids(read(readers=5, buffer=1)) == first
-    assert ids(read(order=Order(seed=1, epoch=2))) != first
-    assert ids(read(order=Order(seed=2, epoch=1))) != first
+    assert ids(read(order=EpochOrder(seed=1, epoch=2))) != first
+    assert ids(read(order=EpochOrder(seed=2, epoch=1))) != first
 
 
 def test_one_length_for_all_is_one_bucket_of_every_utterance(read):
-    found = list(read(layout=Layout.fixed(max(read.lengths), batch=4)))
+    found = list(read(layout=Buckets.fixed(max(read.lengths), batch=4)))
     assert [batch["features"].shape for batch in found] == [(4, max(read.lengths), 93)] * 6  # 21 of 4: 5 full, and 1
     assert [int((batch["frames"].numpy() > 0).sum()) for batch in found] == [4, 4, 4, 4, 4, 1]
     assert len({i for batch in ids(found) for i in batch}) == 21
@@ -81,7 +81,7 @@ def test_batches_of_buckets_are_those_of_tf_data(tf, edges):
         [4] * (len(edges) + 1),
         pad_to_bucket_boundary=True,
     )
-    ours = batches._in_buckets(dataset, Layout(4, edges))
+    ours = batches._in_buckets(dataset, Buckets(4, edges))
     for our, their in zip(ours, theirs, strict=True):
         for name in signature:
             np.testing.assert_array_equal(our[name], their[name])
@@ -129,7 +129,7 @@ def test_as_many_batches_are_made_ahead_as_the_buffer_holds_and_no_more(tf, read
         return batch | {"frames": made(batch["frames"])}
 
     monkeypatch.setattr(batches, "_filled_up", counted)
-    iterator = iter(read(buffer=buffer, layout=Layout.fixed(max(read.lengths), batch=1)))  # 21 batches
+    iterator = iter(read(buffer=buffer, layout=Buckets.fixed(max(read.lengths), batch=1)))  # 21 batches
     next(iterator)
     until = time.monotonic() + 10
     while made.calls < 1 + buffer and time.monotonic() < until:
@@ -155,21 +155,21 @@ def test_without_an_order_it_is_the_shards_own(read):
 
 
 def test_files_only_keeps_utterances_in_their_shard_order(read):
-    order = Order(seed=3, epoch=1, files_only=True)
-    assert ids(read(order=order)) == ids(read(order=order)) != ids(read(order=Order(seed=3, epoch=1)))
+    order = EpochOrder(seed=3, epoch=1, files_only=True)
+    assert ids(read(order=order)) == ids(read(order=order)) != ids(read(order=EpochOrder(seed=3, epoch=1)))
 
 
 def test_edges_leave_the_least_padding():
     # Two buckets for 8, 8, 8, 80: edges 8 and 80 pad nothing; any other pair pads.
-    assert Layout.bucketed([8, 8, 8, 80], batch=1, buckets=2).edges == (8, 80)
+    assert Buckets.bucketed([8, 8, 8, 80], batch=1, buckets=2).boundaries == (8, 80)
     # One bucket of edge 20 for 10 and 19 frames, batches of 2: 11 of 40 frames are padding.
-    layout = Layout.bucketed([10, 19], batch=2, buckets=1)
-    assert layout.edges == (20,) and layout.padded_share([10, 19]) == 11 / 40
+    layout = Buckets.bucketed([10, 19], batch=2, buckets=1)
+    assert layout.boundaries == (20,) and layout.padded_share([10, 19]) == 11 / 40
     # Batches of 2: 8 and 8, then 8 and 80, which is 72 of 2 x 8 + 2 x 80 frames.
-    layout = Layout.bucketed([8, 8, 8, 80], batch=2, buckets=3)
-    assert layout.edges == (8, 80) and layout.padded_share([8, 8, 8, 80]) == pytest.approx(72 / 176)
+    layout = Buckets.bucketed([8, 8, 8, 80], batch=2, buckets=3)
+    assert layout.boundaries == (8, 80) and layout.padded_share([8, 8, 8, 80]) == pytest.approx(72 / 176)
     # Five in batches of 2: the shortest shares its batch with nobody.
-    assert Layout(2, (8, 80)).assign([80, 8, 8, 8, 8]).tolist() == [1, 0, 0, 0, 1]
+    assert Buckets(2, (8, 80)).assign([80, 8, 8, 8, 8]).tolist() == [1, 0, 0, 0, 1]
 
 
 @given(st.lists(st.integers(11, 40), min_size=1, max_size=12), st.integers(1, 4), st.integers(1, 4))
@@ -184,28 +184,28 @@ def test_no_other_cut_into_batches_pads_less(lengths, buckets, batch):
         for n in range(buckets)
         for cut in combinations(places, n)
     )
-    layout = Layout.bucketed(lengths, batch=batch, buckets=buckets)
+    layout = Buckets.bucketed(lengths, batch=batch, buckets=buckets)
     assert layout.padded_share(lengths) == pytest.approx(1 - sum(lengths) / least, abs=1e-12)
 
 
 @given(st.lists(st.integers(11, 60), min_size=1, max_size=40), st.integers(1, 5), st.integers(1, 7), st.integers(0, 99))
 def test_every_bucket_holds_whole_batches_of_utterances_that_fit(lengths, buckets, batch, seed):
     """But for the shortest batch; and what `padded_share` says is what is padded."""
-    layout = Layout.bucketed(lengths, batch=batch, buckets=buckets)
+    layout = Buckets.bucketed(lengths, batch=batch, buckets=buckets)
     found = layout.assign(lengths, np.random.default_rng(seed))
-    assert all(length <= layout.edges[bucket] for length, bucket in zip(lengths, found, strict=True))
-    counts = np.bincount(found, minlength=len(layout.edges))
+    assert all(length <= layout.boundaries[bucket] for length, bucket in zip(lengths, found, strict=True))
+    counts = np.bincount(found, minlength=len(layout.boundaries))
     shortest = int(np.flatnonzero(counts)[0])
     assert all(count % batch == 0 for bucket, count in enumerate(counts) if bucket != shortest)
-    padded_to = sum(-(-count // batch) * batch * edge for count, edge in zip(counts, layout.edges, strict=True))
+    padded_to = sum(-(-count // batch) * batch * edge for count, edge in zip(counts, layout.boundaries, strict=True))
     assert layout.padded_share(lengths) == pytest.approx(1 - sum(lengths) / padded_to)
 
 
 def test_which_of_equally_long_utterances_share_a_bucket_changes_with_the_epoch():
-    layout = Layout.bucketed([20] * 10 + [40] * 6, batch=8, buckets=2)
-    assert layout.edges == (20, 40)
+    layout = Buckets.bucketed([20] * 10 + [40] * 6, batch=8, buckets=2)
+    assert layout.boundaries == (20, 40)
     in_the_longer = {
-        tuple(np.flatnonzero(layout.assign([20] * 10 + [40] * 6, Order(seed=1, epoch=epoch).generator())))
+        tuple(np.flatnonzero(layout.assign([20] * 10 + [40] * 6, EpochOrder(seed=1, epoch=epoch).generator())))
         for epoch in range(20)
     }
     assert len(in_the_longer) > 10  # of 10 x 9 / 2 pairs
@@ -214,7 +214,7 @@ def test_which_of_equally_long_utterances_share_a_bucket_changes_with_the_epoch(
 
 def test_an_utterance_that_fits_no_bucket_is_told():
     with pytest.raises(ValueError, match="an utterance of 41 frames; expected at most 40"):
-        Layout(4, (20, 40)).assign([10, 41])
+        Buckets(4, (20, 40)).assign([10, 41])
 
 
 @pytest.mark.parametrize("corpus", ["librispeech-small", "an4"])
@@ -224,17 +224,17 @@ def test_on_real_speech_under_a_tenth_of_the_frames_is_padding_and_under_a_quart
     paths = (path for folder in (real_speech / corpus).glob("train*") for path in folder.rglob("*.*"))
     sounds = [soundfile.info(path) for path in paths if path.suffix in (".flac", ".wav")]
     lengths = [frame_count(round(sound.duration * SAMPLE_RATE_HZ)) for sound in sounds]
-    padded = Layout.bucketed(lengths, batch=16, buckets=BUCKETS).padded_share(lengths)
-    fixed = Layout.fixed(1670, batch=16).padded_share(lengths)
+    padded = Buckets.bucketed(lengths, batch=16, buckets=BUCKETS).padded_share(lengths)
+    fixed = Buckets.fixed(1670, batch=16).padded_share(lengths)
     assert padded < 0.10
     assert padded / (1 - padded) < fixed / (1 - fixed) / 4  # padded frames for each frame of speech
 
 
 @given(st.lists(st.integers(11, 1670), min_size=1, max_size=40), st.integers(1, 5), st.integers(1, 7))
 def test_buckets_are_no_more_than_asked_for_and_never_worse_than_one(lengths, buckets, batch):
-    layout = Layout.bucketed(lengths, batch=batch, buckets=buckets)
-    assert len(layout.edges) <= buckets and max(lengths) <= layout.edges[-1] < max(lengths) + 2
-    assert layout.padded_share(lengths) <= Layout.fixed(layout.edges[-1], batch=batch).padded_share(lengths)
+    layout = Buckets.bucketed(lengths, batch=batch, buckets=buckets)
+    assert len(layout.boundaries) <= buckets and max(lengths) <= layout.boundaries[-1] < max(lengths) + 2
+    assert layout.padded_share(lengths) <= Buckets.fixed(layout.boundaries[-1], batch=batch).padded_share(lengths)
 
 
 def test_normalisation_by_utterance_frame_and_not_at_all(tf):
@@ -284,4 +284,4 @@ def test_specaugment_masks_some_bands_and_frames_and_nothing_else_and_repeats_by
 def test_a_shard_missing_from_the_folder_is_named(tone_features, tmp_path):
     found = manifest.load(tone_features)
     with pytest.raises(manifest.ManifestError, match="train-tones-00000.tfrecord: in the manifest but not in"):
-        read_batches(tmp_path, found, "train", Layout.fixed(200, batch=2), readers=1, buffer=1)
+        read_batches(tmp_path, found, "train", Buckets.fixed(200, batch=2), readers=1, buffer=1)

@@ -139,8 +139,8 @@ def test_the_same_corpus_gives_the_same_manifest_whatever_the_jobs_and_place(cor
         ("{", "not JSON"),
         ("[]", "schema None, expected 2"),
         ('{"schema": 99}', "schema 99, expected 2"),
-        ('{"schema": 1, "shards": []}', "settings"),
-        ('{"schema": 1, "shards": 3}', ""),
+        ('{"schema": 2, "shards": []}', "settings"),
+        ('{"schema": 2, "shards": 3}', ""),
     ],
 )
 def test_a_damaged_manifest_is_named_with_the_way_out(tmp_path, text, expected):

@@ -296,6 +296,7 @@ def test_without_the_library_the_error_names_the_package_to_install(tmp_path, ca
     assert "pip install espeakng-loader" in told and told.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_process_no_traceback_and_status_130(tmp_path):
     running = subprocess.Popen(
         [sys.executable, "-m", "features.synthesis", tmp_path, "--jobs", "2", "--hours", "20"],  # not done too soon

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from tones import write_chapter, write_tone
 
 from features import __main__ as command
-from features import extract, manifest, records
+from features import extract, extraction, manifest, records
 from features.corpus import CorpusError, one_line, read_corpus
 from features.download import DownloadError, unpack
 from features.manifest import Manifest, ManifestError, Settings, Shard
@@ -188,7 +188,7 @@ def test_any_record_of_a_shard_is_one_or_none(written, data):
         fields = respelt(json.loads(whole)).map(lambda value: json.dumps(value).encode())
         path.write_bytes(data.draw(fields | spoilt(whole) | st.binary()))
         if found := records.finished(written):
-            command._manifest([written], {written.path: found}, [], Path())
+            extraction._manifest([written], {written.path: found}, [], Path())
             assert asdict(found)["key"] == written.key
     finally:
         path.write_bytes(whole)

@@ -18,6 +18,7 @@ def small(deepspeech, **options):
     return deepspeech.build(deepspeech.Config(filters=8, units=6, layers=2, **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "parameters"), [("paper", 25_623_030), ("authors", 25_635_030)])
 def test_the_papers_size_has_the_papers_parameters(deepspeech, recipe, parameters):
     model = deepspeech.build(deepspeech.Config(recipe=RECIPES[recipe]))

@@ -39,9 +39,9 @@ def test_fixed_padding_is_the_papers_and_buckets_follow_the_corpus(tone_features
     from features import manifest
 
     found = data.Data(folder=tone_features, manifest=manifest.load(tone_features), seconds=0)
-    assert found.layout(workloads.load("librispeech"), 24).edges == (1670,)
+    assert found.layout(workloads.load("librispeech"), 24).boundaries == (1670,)
     mini = found.layout(workloads.load("mini"), 16)
-    assert len(mini.edges) <= 4 and mini.edges[-1] < 200
+    assert len(mini.boundaries) <= 4 and mini.boundaries[-1] < 200
 
 
 def test_librispeech_is_validated_on_dev_clean_and_other_corpora_on_all_dev_subsets(tone_features):

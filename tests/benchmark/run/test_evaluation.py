@@ -11,7 +11,7 @@ from benchmark.run.accuracy import error_rates
 from benchmark.run.data import Data
 from benchmark.run.decoding import DecodingPool
 from features import manifest
-from features.batches import Layout, Order, read_batches
+from features.batches import Buckets, EpochOrder, read_batches
 from models.decoders import Decoder
 
 TINY = replace(workloads.load("mini"), filters=8, units=12, layers=2, buckets=1)
@@ -92,10 +92,10 @@ def test_padding_buckets_and_order_change_nothing_and_every_utterance_counts_onc
     lengths = made.task.data.manifest.lengths("train")
     longest = max(lengths)
     layouts = [
-        Layout(4, (longest + 37,)),
-        Layout(4, (longest + 400,)),
-        Layout.bucketed(lengths, batch=4, buckets=5),
-        Layout.bucketed(lengths, batch=4, buckets=2),
+        Buckets(4, (longest + 37,)),
+        Buckets(4, (longest + 400,)),
+        Buckets.bucketed(lengths, batch=4, buckets=5),
+        Buckets.bucketed(lengths, batch=4, buckets=2),
     ]
     for layout in layouts:
         assert made.transcribe_batches(made.read("train", layout), pool).result() == one_by_one, layout
@@ -106,7 +106,7 @@ def test_padding_buckets_and_order_change_nothing_and_every_utterance_counts_onc
         layouts[0],
         readers=2,
         buffer=2,
-        order=Order(seed=3, epoch=7),
+        order=EpochOrder(seed=3, epoch=7),
     )
     first = next(iter(shuffled))["id"].numpy().tolist()
     assert first != sorted(first)
