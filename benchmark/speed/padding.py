@@ -39,7 +39,8 @@ def compare(lengths: list[int], *, batch: int, buckets: int) -> Result:
         baseline=100 * shares[1],
         ratios=(theirs / ours,) if ours else (),
         note=f"{len(lengths):,} utterances; shapes: {len(bucketed.boundaries)} "
-        f"({', '.join(map(str, bucketed.boundaries))} frames), fixed 1; padded frames {ours:,.0f}, fixed {theirs:,.0f}; targets under {SHARE_TARGET:.0%}, and "
-        f"under {WASTE_TARGET:.0%} of fixed's padded frames (a ratio above {1 / WASTE_TARGET:g})",
+        f"({', '.join(map(str, bucketed.boundaries))} frames), fixed 1; padded frames {ours:,.0f}, "
+        f"fixed {theirs:,.0f}; targets under {SHARE_TARGET:.0%}, and under {WASTE_TARGET:.0%} of fixed's padded frames "
+        f"(a ratio above {1 / WASTE_TARGET:g})",
         measured={"padded_share": shares, "edges": list(bucketed.boundaries)},
     )
