@@ -6,11 +6,11 @@ Rooms:
     run/      one training on this machine, from preparing its data to its last evaluation; writes a record
     judge/    what records say: time to accuracy, which runs may be pooled, how rigs compare, what a training costs
     report/   one HTML page about some runs
-    export/   runs in the formats of others
-    speed/    how fast each part of the suite is, beside what one would pick instead
+    export/   writes runs in the formats of other benchmarks
+    speed/    how fast each part of the suite is, compared with the usual alternative
 
-Doors, which parse a command line, ask a room and show what it says: __main__.py (python -m benchmark), tta.py,
-compare.py, price.py, final.py, and the __main__.py of report, export and speed. cli.py is their frame.
+Doors parse a command line, ask a room and show its answer: __main__.py (python -m benchmark), tta.py, compare.py,
+price.py, final.py, and the __main__.py of report, export and speed. They share cli.py.
 
-workloads.py says what is learnt, tables.py how tables look.
+workloads.py defines what is learnt; tables.py prints tables.
 """

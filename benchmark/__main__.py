@@ -1,9 +1,9 @@
 """Run the benchmark: python -m benchmark --platform NAME --workload NAME.
 
-Prepares corpus and features where they are missing, trains until the workload's targets are reached or its limits,
-writes results/RUN.csv (the journal) and results/RUN/ (run.json, utilisation.csv, sentences.txt, checkpoints), and
-prints the time-to-accuracy table of the run. A run that was killed or interrupted goes on where it stood when the
-same command is given again.
+Prepares the corpus and the features if they are missing. Trains until the workload's targets or its limits are
+reached. Writes results/RUN.csv (the journal) and results/RUN/ (run.json, utilisation.csv, sentences.txt,
+checkpoints), and prints the run's time-to-accuracy table. To resume a run that was killed or interrupted, give the
+same command again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WORKLOAD_OPTIONS = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 done, 2 bad input, 3 diverged, 130 or 143 interrupted."""
+    """Run the command line; return the exit status: 0 done, 2 bad input, 3 diverged, 130 or 143 interrupted."""
     given = sys.argv[1:] if argv is None else argv
     options = _parser().parse_args(given)
     return cli.command("benchmark", lambda: _run(options, given))
@@ -55,13 +55,13 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
         finished = run(_job(options, given), say=cli.say)
     except BrokenProcessPool:
         raise ValueError(KILLED_WORKER) from None
-    if finished.status <= 128:  # after a signal somebody waits
+    if finished.status <= 128:  # after a signal, exit at once: somebody is waiting
         _show(read_run(finished.journal), options.results)
     return finished.status
 
 
 def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
-    """The command line with its defaults filled in. Raises ValueError for what does not fit together."""
+    """Turn the command line into a job, with defaults filled in. Raises ValueError if options contradict each other."""
     platform = platforms.load(options.platform).with_input(
         batch=options.batch, readers=options.readers, buffer=options.buffer
     )
@@ -93,7 +93,7 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
 
 
 def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
-    """`speech` for a corpus of the user's, `librispeech` where its features and the GPUs are there, else `mini`."""
+    """Return `speech` if --corpus is given, `librispeech` if its features and the GPUs are there, else `mini`."""
     if options.corpus:
         return "speech"
     if platform.hardware.gpus and (options.data / "features" / "librispeech" / "manifest.json").is_file():
@@ -104,11 +104,11 @@ def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
     return "mini"
 
 
-# --- what a run ends with --------------------------------------------------------------------------------------------
+# --- the end of a run ------------------------------------------------------------------------------------------------
 
 
 def _show(finished: Run, results: Path) -> None:
-    """The table of a run, where its report is, how busy the machine was, where the run is."""
+    """Show a run's table, the path of its report, how busy the machine was, and the paths of the run."""
     if finished.record.evaluations:
         show(report_parts(judge([finished]), brief=True))
         cli.say(_report(results, finished))
@@ -120,7 +120,7 @@ def _show(finished: Run, results: Path) -> None:
 
 
 def _report(results: Path, finished: Run) -> str:
-    """Write a page of all the runs there are, or of this one alone where another cannot be used; say where it is."""
+    """Write a report of all runs in `results`, or of this one if another cannot be used; return a line about it."""
     from benchmark.report import write_report
 
     place = results / "report.html"
@@ -129,14 +129,14 @@ def _report(results: Path, finished: Run) -> str:
         try:
             write_report([read_run(path) for path in paths], place)
             runs = f"{len(paths)} runs" if len(paths) > 1 else "the run"
-            return f"report of {runs}, to look at in a browser: {place}"
+            return f"report of {runs}, to open in a browser: {place}"
         except (ValueError, OSError) as error:
             problem = error
     return f"no report: {problem}"
 
 
 def _utilisation(finished: Run) -> str:
-    """Say in one line how busy the machine was."""
+    """Return one line on how busy the machine was."""
     try:
         usage = finished.usage()
     except (UsageError, OSError) as error:
@@ -177,16 +177,14 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--workload",
         choices=list(workloads.WORKLOADS),
-        help="default: speech where --corpus is given, librispeech where its features and the platform's GPUs are "
-        "there, else mini",
+        help="default: speech if --corpus is given, librispeech if its features and the platform's GPUs are there, "
+        "else mini",
     )
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout, with train* and dev* subsets")
-    add("--seed", type=int, default=1, help="of weights, order and dropout; default: %(default)s")
-    add("--name", help="of the run; default: platform, workload, seed and time")
-    add(
-        "--fresh", action="store_true", help="a new run, though one of the same command was interrupted and could go on"
-    )
-    add("--results", type=Path, default=Path("results"), metavar="DIR", help="default: %(default)s")
+    add("--seed", type=int, default=1, help="seed of weights, utterance order and dropout; default: %(default)s")
+    add("--name", help="name of the run; default: platform, workload, seed and time")
+    add("--fresh", action="store_true", help="begin a new run, even if an interrupted run of this command is there")
+    add("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs; default: %(default)s")
     add(
         "--data",
         type=Path,
@@ -194,51 +192,51 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where corpora and features are kept; default: %(default)s",
     )
-    group = parser.add_argument_group("the platform's table, changed for this run")
-    group.add_argument("--batch", type=int, metavar="N", help="global batch, utterances")
-    group.add_argument("--readers", type=int, metavar="N", help="parallel readers")
-    group.add_argument("--buffer", type=int, metavar="N", help="batches made ahead")
+    group = parser.add_argument_group("change the platform's settings for this run")
+    group.add_argument("--batch", type=int, metavar="N", help="global batch in utterances")
+    group.add_argument("--readers", type=int, metavar="N", help="number of parallel readers")
+    group.add_argument("--buffer", type=int, metavar="N", help="batches prepared in advance")
     group.add_argument("--precision", choices=platforms.PRECISIONS)
-    group = parser.add_argument_group("the workload, changed for this run")
+    group = parser.add_argument_group("change the workload for this run")
     group.add_argument("--recipe", choices=list(RECIPES))
     group.add_argument("--decoder", choices=DECODERS)
     group.add_argument("--beam-width", type=int, metavar="N")
     group.add_argument(
         "--language-model",
         metavar="FILE",
-        help=f"ARPA or KenLM binary file, or {', '.join(PUBLISHED_MODELS)} of LibriSpeech",
+        help=f"ARPA or KenLM binary file, or a LibriSpeech model: {', '.join(PUBLISHED_MODELS)}",
     )
     group.add_argument(
         "--evaluation",
         choices=workloads.EVALUATIONS,
-        help="resident: the model that trains is evaluated (default); swap: as in the paper, an evaluation model "
-        "takes its place; overlap: decoding goes on while training does",
+        help="resident: evaluate the training model where it is (default); swap: as in the paper, load an evaluation "
+        "model in its place; overlap: decode in the background while training continues",
     )
     group.add_argument("--augment", choices=workloads.AUGMENTATIONS)
     group.add_argument("--padding", choices=workloads.PADDINGS)
-    group.add_argument("--sentences", type=int, metavar="N", help="size of the embedded corpus")
+    group.add_argument("--sentences", type=int, metavar="N", help="sentences in the embedded corpus")
     group.add_argument("--max-epochs", type=int, metavar="N")
     group.add_argument("--max-minutes", type=float, metavar="M")
     add(
         "--synthetic",
         action="store_true",
-        help="train on a few batches kept in memory: the speed that reading data can at best leave untouched; what is "
-        "learnt is worthless, and such a run is never pooled with others",
+        help="train on a few batches kept in memory: shows the speed of training if reading data cost nothing. The "
+        "trained model is worthless, and such a run is never pooled with others",
     )
     add(
         "--deterministic",
         action="store_true",
-        help="only operations that give the same digits every time, on a GPU too, where they cost speed; never pooled "
-        "with other runs. On a CPU runs repeat their digits without it",
+        help="use only operations that give bit-identical results every time, on a GPU too, where they are slower. "
+        "Such a run is never pooled with others. On a CPU, results repeat without this option",
     )
-    add("--decode-jobs", type=int, metavar="N", help="decoding worker processes; default: one a core")
-    add("--skip-bad", action="store_true", help="leave out utterances with broken audio or transcript")
+    add("--decode-jobs", type=int, metavar="N", help="decoding worker processes; default: one per core")
+    add("--skip-bad", action="store_true", help="leave out utterances whose audio or transcript is broken")
     add(
         "--monitor-hz",
         type=float,
         default=10,
         metavar="HZ",
-        help="utilisation samples a second, 0 for none; default: %(default)s",
+        help="utilisation samples per second, 0 for none; default: %(default)s",
     )
     return parser
 

@@ -1,11 +1,11 @@
-"""The frame of every command line: options that several share, reading runs, exit statuses, pipes that close.
+"""Code that the command lines share: common options, reading runs, exit statuses, and closed pipes.
 
     def main(argv=None) -> int:
         options = _parser().parse_args(argv)
         return command("benchmark.tta", lambda: show(...))
 
-A user's mistake is one line on standard error and exit status 2. Ctrl-C is 130. A pipe that closes (`| head -1`) ends
-a command quietly, and a closed standard output (`>&-`) is written to nowhere.
+A user's mistake gives one line on standard error and exit status 2; Ctrl-C gives 130. A pipe that closes
+(`| head -1`) ends a command quietly. If standard output is closed (`>&-`), the output is discarded.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
 
 def command(name: str, work: Callable[[], int | None]) -> int:
-    """Do a command's work; returns its exit status, or says in one line why it could not be done."""
-    if sys.stdout is None:  # closed by the shell; a file opened next would take its place
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open to the end of the process
+    """Do a command's work and return its exit status; if it fails, print one line that says why."""
+    if sys.stdout is None:  # closed by the shell: the next file opened would become it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
     try:
         status = work() or DONE
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # | head has seen enough
+    except BrokenPipeError:  # for example, | head has read enough
         _write_to_nowhere()
         return DONE
     except KeyboardInterrupt as error:
@@ -40,12 +40,12 @@ def command(name: str, work: Callable[[], int | None]) -> int:
         return getattr(error, "status", INTERRUPTED)  # 143 after SIGTERM
     except (ValueError, OSError) as error:
         say(f"{name}: {error}")
-        _write_to_nowhere()  # a full disk, say: Python would try once more to write, and complain
+        _write_to_nowhere()  # if the disk is full, say, Python would write again at exit and complain
         return BAD_INPUT
 
 
 def _write_to_nowhere() -> None:
-    """Let what is still to be written go nowhere, so that Python does not fail on its way out."""
+    """Flush standard output; if that fails, discard what is left, so that Python does not fail at exit."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
@@ -53,7 +53,7 @@ def _write_to_nowhere() -> None:
 
 
 def say(line: str) -> None:
-    """Print a line on standard error: standard output is kept for results."""
+    """Print a line on standard error; standard output is kept for results."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -61,20 +61,21 @@ def say(line: str) -> None:
 
 
 def add_journals(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("journals", nargs="*", metavar="results/RUN.csv", help="the runs; make bench makes one")
+    parser.add_argument("journals", nargs="*", metavar="results/RUN.csv", help="journals; make bench makes one")
 
 
 def read_runs(paths: Sequence[str]) -> list[Run]:
     """Read runs from their journals.
 
     Raises:
-        JudgeError: there are none; JournalError: one cannot be read.
+        JudgeError: no paths are given, or a pattern matches no file.
+        JournalError: a journal cannot be read.
     """
     return [read_run(path) for path in checked(paths)]
 
 
 def checked(paths: Sequence[str]) -> Sequence[str]:
-    """The paths of journals, if there are any and none is a pattern that matched nothing. Raises JudgeError."""
+    """Return the paths of journals. Raises JudgeError if there are none, or one is a pattern that matched no file."""
     if not paths:
         raise JudgeError("no journals given; expected the CSV files of runs, such as results/*.csv (make bench)")
     for path in paths:
@@ -87,7 +88,7 @@ def checked(paths: Sequence[str]) -> Sequence[str]:
 
 
 def add_metric(parser: argparse.ArgumentParser, *, every: bool = False, default: str | None = None) -> None:
-    """--metric, with "all" if `every` metric may be asked for at once."""
+    """Add --metric, which also takes "all" if `every` is set."""
     usual = "wer and cer, summed over the corpus" if default is None else default
     choices = (*METRICS, *["all"] * every)
     parser.add_argument("--metric", choices=choices, default=default, help=f"default: {usual}")
@@ -95,7 +96,7 @@ def add_metric(parser: argparse.ArgumentParser, *, every: bool = False, default:
 
 def add_levels(parser: argparse.ArgumentParser, *, default: str = "the runs' targets") -> None:
     parser.add_argument(
-        "--level", type=percent, action="append", default=[], help=f"percent; repeatable; default: {default}"
+        "--level", type=percent, action="append", default=[], help=f"error rate (%%); repeatable; default: {default}"
     )
 
 
@@ -106,36 +107,36 @@ def add_epochs(parser: argparse.ArgumentParser) -> None:
 
 
 def add_clock(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall", help="default: wall")
+    parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall", help="how time is counted; default: wall")
 
 
 def add_by(parser: argparse.ArgumentParser) -> None:
-    words = f"keep runs apart that differ in {', '.join(SPLITS)}; repeatable"
+    words = f"do not pool runs that differ in FIELD ({', '.join(SPLITS)}); repeatable"
     parser.add_argument("--by", choices=SPLITS, action="append", default=[], metavar="FIELD", help=words)
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
-    """How a purchase is written off, and what energy costs."""
+    """Add --years, --duty and --kwh-price: how a purchase is written off, and what energy costs."""
     usual, add = Terms(), parser.add_argument
-    add("--years", type=float, default=usual.years, help="a purchase is written off over; default: %(default)g")
-    add("--duty", type=float, default=usual.duty, help="share of that time in use; default: %(default)g")
-    add("--kwh-price", type=float, metavar="P", help="of energy, in the platform's currency; default: energy left out")
+    add("--years", type=float, default=usual.years, help="years until a purchase is written off; default: %(default)g")
+    add("--duty", type=float, default=usual.duty, help="share of that time in use, 0 to 1; default: %(default)g")
+    add("--kwh-price", type=float, metavar="P", help="price of a kWh in the platform's currency; default: no energy")
 
 
 def terms_of(options: argparse.Namespace) -> Terms:
-    """The terms that were asked for. Raises PriceError for what makes no sense."""
+    """Return the terms that the options give. Raises PriceError if a value is out of range."""
     return Terms(years=options.years, duty=options.duty, kwh_price=options.kwh_price)
 
 
 def whole_from_1(text: str) -> int:
-    """Read a number of epochs."""
+    """Parse a whole number of epochs, at least 1. Raises argparse.ArgumentTypeError."""
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
         raise argparse.ArgumentTypeError(f"{text[:40]!r}; expected a whole number of epochs, at least 1")
     return int(text)
 
 
 def percent(text: str) -> float:
-    """Read an error rate."""
+    """Parse an error rate in percent, at least 0. Raises argparse.ArgumentTypeError."""
     try:
         number = float(text)
     except ValueError:

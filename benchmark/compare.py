@@ -1,13 +1,13 @@
-"""Is one rig faster than another, by how much, and is that more than chance? From the journals of both.
+"""Compare rigs by the journals of their runs: which is faster, by how much, and is that more than chance?
 
     python -m benchmark.compare sys1 sys2                    # platforms, from results/*.csv
     python -m benchmark.compare old='old/*.csv' new='new/*.csv' --metric wer --level 22
     python -m benchmark.compare cpu --aa                     # two halves of one platform's runs must not differ
 
-For every pair and quantity the ratio of geometric means with its 95% interval; for time to accuracy Welch's test on
-logarithms, its p adjusted by Holm over everything that is compared in one call (the intervals are each pair's own).
-At least two runs a side; the verdict says what they can tell, and if they cannot tell, how many runs more would
-resolve a difference of 5%.
+For every pair and quantity it prints the ratio of geometric means with its 95% interval. For time to accuracy it adds
+Welch's test on logarithms; the p values are adjusted by Holm's method over all comparisons of one call, the intervals
+are not. Each side needs at least two runs. If the runs cannot decide, the verdict says how many more would resolve a
+difference of 5%.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmark.tables import show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 done, 1 an A/A check found a difference, 2 bad input."""
+    """Run the command line; return the exit status: 0 done, 1 an A/A check found a difference, 2 bad input."""
     options = _parser().parse_args(argv)
     return cli.command("benchmark.compare", lambda: _compare(options))
 
@@ -55,10 +55,10 @@ def _warnings(groups: Sequence[Group], options: argparse.Namespace) -> list[str]
 
 
 def groups_of(options: argparse.Namespace) -> list[Group]:
-    """What the command line asks to compare, each a group of alike runs.
+    """Return what the command line asks to compare: one group of runs per operand, or the two halves of one (--aa).
 
     Raises:
-        JudgeError: no runs for a name, runs that may not be pooled, or that differ in what is being learnt.
+        JudgeError: an operand has no runs, its runs may not be pooled, or the groups differ in what is learnt.
     """
     question = _question(options, options.level)
     named = list(_named_runs(options))
@@ -107,11 +107,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmark.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("operands", nargs="+", metavar="PLATFORM|NAME=FILES", help="a platform, or runs by a pattern of files")
-    add("--results", default="results", metavar="DIR", help="where platforms' runs are; default: %(default)s")
-    add("--aa", action="store_true", help="two halves of one platform's runs; status 1 if they differ")
+    add("operands", nargs="+", metavar="PLATFORM|NAME=FILES", help="a platform, or a name and a pattern of journals")
+    add("--results", default="results", metavar="DIR", help="where the runs of platforms are; default: %(default)s")
+    add("--aa", action="store_true", help="compare two halves of one platform's runs; exit status 1 if they differ")
     cli.add_metric(parser, default="wer")
-    cli.add_levels(parser, default="the hardest that all runs reached")
+    cli.add_levels(parser, default="the hardest level that all runs reached")
     cli.add_epochs(parser)
     cli.add_clock(parser)
     cli.add_terms(parser)

@@ -1,10 +1,10 @@
 """The final table of a run (the paper's table 4): python -m benchmark.final results/RUN
 
-Evaluates the checkpoint of the epoch with the lowest word error rate and the last one, on every dev and test subset
-of the run's features, at beam width 512; prints word error rates beside the published ones, and writes
-results/RUN/final.csv and final-sentences.txt. RUN is the run's folder or journal, or one checkpoint of it.
+Evaluates two checkpoints, that of the epoch with the lowest word error rate and the last one, on every dev and test
+subset of the run's features, at beam width 512. Prints word error rates beside the published ones, and writes
+results/RUN/final.csv and final-sentences.txt. RUN is the run's folder, its journal, or one of its checkpoints.
 
-Several decoders and widths are compared in one go; the forward pass is done once for all of them:
+One call can compare several decoders and beam widths; each forward pass is done once for all of them:
 
     python -m benchmark.final results/RUN --checkpoints best --subsets dev --decoder greedy dictionary \\
         --beam-width 1 2 16 64 256 512
@@ -31,7 +31,7 @@ from models.decoders import Decoder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 done, 2 bad input, 130 interrupted."""
+    """Run the command line; return the exit status: 0 done, 2 bad input, 130 interrupted."""
     options = _parser().parse_args(argv)
     return cli.command("benchmark.final", lambda: _final(options))
 
@@ -44,10 +44,10 @@ def _final(options: argparse.Namespace) -> None:
         raise ValueError(decoding.KILLED_WORKER) from None
     try:
         places = write(run, results, examples)
-    finally:  # on a full disk too: an hour's work
+    finally:  # even if the disk is full: the results may have taken an hour
         show(tables(run, results))
     if left_out := manifest.load(features_of(run, wanted)).dropped:
-        print(f"{len(left_out):,} utterances of the whole corpus were left out of its features (manifest.json)")
+        print(f"{len(left_out):,} utterances of the whole corpus are not in its features; manifest.json says why")
     cli.say(f"written: {', '.join(map(str, places))}")
 
 
@@ -68,7 +68,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
 
 
 def tables(run: Trained, results: Sequence[Result]) -> list[str | Table]:
-    """Word error rates by subset with the published rows, and all figures."""
+    """Return tables of the word error rates by subset, with published rows, and of all figures."""
     subsets = list(dict.fromkeys(result.subset for result in results))
     header, published = final_error_rates()
     rows: dict[str, Any] = {}
@@ -122,17 +122,31 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="results/RUN, results/RUN.csv or results/RUN/checkpoints/ckpt-N")
     add("--checkpoints", nargs="+", choices=WHICH, default=list(WHICH), help="default: best last")
-    add("--subsets", nargs="+", default=[], metavar="NAME", help="or roles, dev and test; default: all dev and test")
-    add("--decoder", nargs="+", choices=decoders.NAMES, default=[], help="default: the run's")
+    add("--subsets", nargs="+", default=[], metavar="NAME", help="subsets or roles (dev, test); default: all of both")
+    add("--decoder", nargs="+", choices=decoders.NAMES, default=[], help="default: the run's decoder")
     add("--beam-width", nargs="+", type=int, default=[BEAM_WIDTH], metavar="N", help="default: 512")
     published = ", ".join(decoding.PUBLISHED_MODELS)
-    add("--language-model", metavar="FILE", help=f"ARPA or KenLM binary file, or {published} of LibriSpeech")
+    add("--language-model", metavar="FILE", help=f"ARPA or KenLM binary file, or a LibriSpeech model: {published}")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="where downloads are; default: %(default)s")
-    add("--lm-weight", type=float, default=usual.lm_weight, metavar="A", help="its weight; default: %(default)s")
-    add("--word-bonus", type=float, default=usual.word_bonus, metavar="B", help="added a word; default: %(default)s")
-    add("--features", type=Path, metavar="DIR", help="features to evaluate on; default: those the run learnt from")
-    add("--batch", type=int, metavar="N", help="utterances of one forward pass; default: the run's, a replica")
-    add("--decode-jobs", type=int, default=decoding.cores(), metavar="N", help="worker processes; default: all cores")
+    add(
+        "--lm-weight",
+        type=float,
+        default=usual.lm_weight,
+        metavar="A",
+        help="weight of the language model; default: %(default)s",
+    )
+    add(
+        "--word-bonus",
+        type=float,
+        default=usual.word_bonus,
+        metavar="B",
+        help="score added for every word; default: %(default)s",
+    )
+    add("--features", type=Path, metavar="DIR", help="features to evaluate on; default: the run's")
+    add("--batch", type=int, metavar="N", help="utterances in one forward pass; default: the run's batch per replica")
+    add(
+        "--decode-jobs", type=int, default=decoding.cores(), metavar="N", help="decoding workers; default: one per core"
+    )
     return parser
 
 

@@ -1,12 +1,15 @@
-"""What the time costs: price times time, and the money that one training to a level takes.
+"""The cost of runs: price times time to accuracy, and the money that one training to an error rate takes.
 
     python -m benchmark.price results/*.csv --metric wer --level 22 --years 3 --duty 0.5 --kwh-price 0.30
 
-There are three ways to look at it. Dollar-minutes, the paper's: the purchase price times the time to accuracy. The
-cost of one training on a rig that is bought: price / (years * 8766 h * duty) an hour, plus energy, over the hours it
-takes. The cost on a rig that is rented: rent an hour. Prices come from the platform that the run recorded
-(results/RUN/run.json); power is what was measured (results/RUN/utilisation.csv, GPUs only). What is missing is NA, with
-the reason: never 0.
+There are three measures:
+
+    dollar-minutes    the paper's: the purchase price times the time to accuracy
+    a rig bought      the hours of one training at price / (years * 8766 h * duty) an hour, plus energy
+    a rig rented      the hours of one training at the hourly rent
+
+Prices come from the platform in the run's run.json. Power is what was measured (results/RUN/utilisation.csv), of GPUs
+only. A missing figure is shown as NA with the reason, never as 0.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from benchmark.tables import show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 done, 2 bad input."""
+    """Run the command line; return the exit status: 0 done, 2 bad input."""
     options = _parser().parse_args(argv)
     return cli.command("benchmark.price", lambda: _price(options))
 
@@ -50,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_metric(parser)
     cli.add_levels(parser)
     cli.add_by(parser)
-    parser.add_argument("--published", action="store_true", help="with the paper's rigs and times")
+    parser.add_argument("--published", action="store_true", help="add the paper's rigs and times")
     cli.add_terms(parser)
     return parser
 

@@ -1,9 +1,9 @@
-"""Tables and paragraphs for people: plain text of 100 columns in a pipe, rich's tables on a terminal.
+"""Tables and paragraphs for people: plain text, 100 columns wide, in a pipe; rich's tables on a terminal.
 
     show([Table("title", ("platform", "minutes"), (("sys1", "123"),)), "A paragraph."])
 
-Cells are text already; the first column is left-aligned, the others right-aligned. A table that is too wide for
-plain text is cut into parts that each begin with the first column.
+All cells are text. The first column is left-aligned, the others are right-aligned. A plain-text table that is too
+wide is split into parts; each part begins with the first column.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-WIDTH = 100  # columns of a terminal that everybody has
+WIDTH = 100  # characters: narrow enough for any terminal
 
 
 @dataclass(frozen=True)
@@ -24,40 +24,40 @@ class Table:
 
 
 def show(parts: Sequence[str | Table]) -> None:
-    """Print on standard output: with rich on a terminal, else plain."""
+    """Print paragraphs and tables on standard output: with rich on a terminal, else as plain text."""
     if sys.stdout.isatty():
         print_rich(parts)
     else:
-        encoding = sys.stdout.encoding or "utf-8"  # a path may hold bytes that it has no characters for
+        encoding = sys.stdout.encoding or "utf-8"  # a path may hold bytes that cannot be encoded
         print(plain(parts).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def plain(parts: Iterable[str | Table]) -> str:
-    """Without colours or box drawing."""
+    """Return paragraphs and tables as plain text, without colours or box drawing."""
     return "\n\n".join(_plain(part) if isinstance(part, Table) else _wrapped(part) for part in parts)
 
 
 def number(value: float | None) -> str:
-    """Three digits or more: two decimals under 10, one under 100, else none; NA for what is not known."""
+    """Format a number: two decimals below 10, one below 100, else none; "NA" for None."""
     if value is None:
         return "NA"
-    if round(value, 2) < 10:  # rounded first: 9.999 is 10.0
+    if round(value, 2) < 10:  # rounded first, so that 9.999 becomes 10.0
         return f"{value:.2f}"
     return f"{value:.1f}" if round(value, 1) < 100 else f"{value:.0f}"
 
 
 def cell(value: float | None, style: str) -> str:
-    """A value in a style of `format`; NA for what is not known."""
+    """Format a value in a style of the built-in `format`; "NA" for None."""
     return "NA" if value is None else format(value, style)
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """Two bounds as numbers: "1.20 to 3.40"; NA where there is no interval."""
+    """Format two bounds, as in "1.20 to 3.40"; "NA" if either is None."""
     return "NA" if low is None or high is None else f"{number(low)} to {number(high)}"
 
 
 def money(value: float | None, currency: str) -> str:
-    """An amount with its currency: "1,234.50 USD"."""
+    """Format an amount with its currency, as in "1,234.50 USD"; "NA" for None."""
     return "NA" if value is None else f"{value:,.2f} {currency}"
 
 
@@ -82,7 +82,7 @@ def _plain(table: Table) -> str:
 
 
 def _fitting(table: Table) -> Iterator[list[tuple[str, ...]]]:
-    """The table's columns, header on top, in parts that fit WIDTH; each begins with the first column."""
+    """Yield the table's columns, headers included, in parts that fit WIDTH; each part begins with the first column."""
     first, *others = zip(table.header, *table.rows, strict=True)
     part, width = [first], max(map(len, first))
     for column in others:
@@ -96,7 +96,7 @@ def _fitting(table: Table) -> Iterator[list[tuple[str, ...]]]:
 
 
 def print_rich(parts: Iterable[str | Table]) -> None:
-    from rich.box import SIMPLE_HEAD  # here, not above: a tenth of a second that a pipe need not wait
+    from rich.box import SIMPLE_HEAD  # here, not above: importing takes 0.1 s, which a pipe is spared
     from rich.console import Console
     from rich.table import Table as RichTable
 

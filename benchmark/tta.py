@@ -1,8 +1,8 @@
-"""The judge's command: which platform reaches a given error rate soonest, read from the journals of runs.
+"""Print times to accuracy: which platform reaches a given error rate soonest, from the journals of runs.
 
     python -m benchmark.tta results/*.csv --level 22 --metric wer
 
-No TensorFlow, and rich only on a terminal: the answer comes at once.
+It answers at once: it never loads TensorFlow, and loads rich only on a terminal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmark.tables import show
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    gc.disable()  # a million rows make no cycles, and looking for some takes a tenth of the time
+    gc.disable()  # rows make no reference cycles; looking for some in a million rows takes a tenth of the time
     try:
         return cli.command("benchmark.tta", lambda: _judge(options))
     finally:
@@ -71,7 +71,9 @@ def _csv_field(value: object) -> object:
     if isinstance(value, bool):
         return "yes" if value else "no"
     field = ";".join(map(str, value)) if isinstance(value, list) else value
-    return f"'{field}" if isinstance(field, str) and field[:1] in ("=", "+", "-", "@") else field  # no formula
+    return (
+        f"'{field}" if isinstance(field, str) and field[:1] in ("=", "+", "-", "@") else field
+    )  # a spreadsheet must not take it for a formula
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,13 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     cli.add_journals(parser)
     cli.add_metric(parser, every=True)
-    add("--paper", action="store_true", help="wer_mean and cer_paper in place of wer and cer")
+    add("--paper", action="store_true", help="use wer_mean and cer_paper in place of wer and cer")
     cli.add_levels(parser)
     cli.add_epochs(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
-    add("--leave-one-out", action="store_true", help="how well factored times predict the runs at hand")
-    add("--published", action="store_true", help="with the paper's table 3")
+    add("--leave-one-out", action="store_true", help="show how well factored times predict the runs at hand")
+    add("--published", action="store_true", help="add the paper's table 3")
     add("--format", choices=("table", "csv", "json"), default="table", help="default: table")
     return parser
 

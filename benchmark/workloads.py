@@ -1,11 +1,11 @@
-"""What is learnt: the same for every platform that is compared.
+"""Workloads: what is learnt. It is the same for every platform that is compared.
 
     workload = load("mini")
     workload.targets["cer"]                 # levels in percent, hardest last
 
 `mini` learns the embedded corpus, so it needs no download and no recordings; `speech` learns any corpus folder;
-`librispeech` is the paper's workload at the paper's size. A workload names no batch, readers or buffer: those are
-the platform's.
+`librispeech` is the paper's workload at the paper's size. A workload does not set batch, readers or buffer: the
+platform does.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ CORPORA = ("embedded", "folder", "librispeech")
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 PADDINGS = ("fixed", "bucket")
 AUGMENTATIONS = ("none", "specaugment")
-EVALUATIONS = ("resident", "swap", "overlap")  # benchmark.record.phases says what they are
+EVALUATIONS = ("resident", "swap", "overlap")  # explained in benchmark.record.phases
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """Corpus, model size, recipe, decoder, targets, limits.
+    """A training task: corpus, model size, recipe, decoder, targets and limits. Raises ValueError for unknown values.
 
-    `targets`: metric -> levels in percent. The run ends when all are reached, each by its median over `window`
-    epochs, or after `max_epochs` or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`, as
-    in the paper) or "bucket" (at most `buckets` lengths). `sentences` is the embedded corpus's size. `validation` is
-    the subset evaluated every epoch; a corpus without it is evaluated on all its dev subsets. `variant` names what
-    trains otherwise than the named workload does ("specaugment", "synthetic"); such runs are not pooled with others.
+    `targets` maps a metric to levels in percent. The run ends when the median error over `window` epochs has reached
+    every level, or after `max_epochs` or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`,
+    as in the paper) or "bucket" (padded to at most `buckets` lengths). `sentences` is the size of the embedded corpus.
+    `validation` is the subset evaluated every epoch; a corpus without it is evaluated on all its dev subsets.
+    `variant` names what differs from the named workload ("specaugment", "synthetic"); such runs are not pooled with
+    others.
     """
 
     name: str
@@ -86,16 +87,16 @@ class Workload:
         return "+".join(filter(None, (self.name, self.variant)))
 
     def marked(self, *marks: str) -> Workload:
-        """The same with more marks in its variant."""
+        """Return a copy with more marks in its variant."""
         return replace(self, variant="+".join(filter(None, (self.variant, *marks))))
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values, for JSON."""
+        """Return the fields as plain values, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Workload:
-        """What `to_dict` gave, also by way of JSON. Raises TypeError or ValueError for anything else."""
+        """Make a workload from what `to_dict` gave, also after JSON. Raises KeyError, TypeError or ValueError."""
         targets = {metric: tuple(levels) for metric, levels in dict(fields["targets"]).items()}
         return cls(**{**fields, "targets": targets})
 
@@ -141,7 +142,7 @@ WORKLOADS = {
 
 
 def load(name: str) -> Workload:
-    """A workload by name; raises ValueError naming the ones there are."""
+    """Return a workload by name. Raises ValueError, which lists the known names."""
     if name in WORKLOADS:
         return WORKLOADS[name]
     close = difflib.get_close_matches(name, WORKLOADS, n=1)

@@ -3,16 +3,16 @@
 run = read_run("results/RUN.csv")
 run.record.time_to_accuracy_s("wer", 22.0), run.facts.platform.price, run.usage().energy().wh
 
-phases.py      what a machine can be doing, and a plan of when it should
+phases.py      the phases of a run, and the plan of when each is due
 clocks.py      the one clock of a run
-columns.py     the journal's format: columns, parsing, version
-journal.py     the journal, written, resumed and read
-history.py     what follows from its rows: clocks, evaluations, time to accuracy, throughput
+columns.py     the format of the journal: columns, parsing, version
+journal.py     writes, resumes and reads the journal
+history.py     figures computed from the journal: clocks, evaluations, time to accuracy, throughput
 facts.py       run.json: how the run was made
-usage.py       utilisation.csv, and its energy
-sentences.py   sentences.jsonl: what the model understood
+usage.py       utilisation.csv: how busy the machine was, and the energy it used
+sentences.py   sentences.jsonl: references and hypotheses
 folder.py      the run's folder: lock, heartbeat, end.json
-run.py         all of it in one object
+run.py         all of these files in one object
 """
 
 from benchmark.record.columns import METRICS, POOLED, JournalError, Row

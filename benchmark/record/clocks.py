@@ -5,7 +5,7 @@
         ...
     span.started_s, span.seconds
 
-Time and the device's barrier are arguments, so tests pass their own.
+`now` and `sync` (the device's barrier) are arguments, so that tests can replace them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Span:
 
 
 class Clock:
-    """Seconds since creation, continued from `already_s` when a run is resumed."""
+    """Counts seconds since its creation; a resumed run continues from `already_s`. `sync` waits for the device."""
 
     def __init__(
         self,

@@ -1,12 +1,12 @@
 """The format of a journal: its columns, what their values may be, and how they are written and read.
 
     line = write_row(row)                       # "3,run,1,..." of a Row
-    table = read_table("results/run.csv", text) # Table; JournalError names file, line, column, value, expectation
+    table = read_table("results/run.csv", text) # Table; JournalError names file, line, what was found and expected
     table.columns["seconds"], table.row(7)      # float64 [rows], Row
 
-A table is kept column by column, since a judge looks at few rows and at all of a column; a row is made when it is
-asked for. A field that does not apply is empty in the file, None in a row and NaN in a column. Error rates are in
-percent, times in seconds since model creation began, audio in seconds.
+A table holds columns, since a judge reads whole columns and few rows; a row is made when it is asked for. A field that
+does not apply is empty in the file, None in a row and NaN in a column. Error rates are in percent, times in seconds
+since model creation began, and audio in seconds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmark.record.phases import Phase
 SCHEMA = 3
 """The version of the format.
 
-3 has the column `variant`; up to 2 a variant was glued onto the workload's name ("mini+specaugment").
+Schema 3 has the column `variant`; until schema 2 the variant was part of the workload's name ("mini+specaugment").
 """
 
 METRICS = ("wer", "cer", "wer_mean", "cer_paper")
@@ -45,22 +45,22 @@ POOLED = (
     "code",
     "emulated",
 )
-"""What must agree before runs are pooled: anything else measured together would compare different things."""
+"""The columns in which runs must agree before they are pooled."""
 
-LARGEST = 2**53  # a number beyond it is a slip; up to it, float64 holds every whole number exactly
-CLOCK_TOLERANCE_S = 1e-3  # by which a row may begin before the row above ended
+LARGEST = 2**53  # float64 holds every whole number up to it exactly; a larger number is taken for an error
+CLOCK_TOLERANCE_S = 1e-3  # a row may begin this much before the row above ended
 
 
 class JournalError(ValueError):
-    """A journal that cannot be used: the message gives file, line, what was found and what was expected."""
+    """A journal that cannot be used; the message names the file, the line, what was found and what was expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What is the same in every row of a run. `batch` is global; `features` and `code` are short digests.
+    """The fields that are the same in every row of a run.
 
-    `variant` names what trains otherwise than the workload says ("specaugment+synthetic"); it is empty where nothing
-    does.
+    `batch` is the global batch in utterances. `features` is a digest and `code` a version. `variant` names what
+    differs from the named workload ("specaugment+synthetic"); it is empty if nothing does.
     """
 
     run: str
@@ -87,11 +87,11 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a phase brought: where the run stands after it, and what it did. `step` counts batches since the run began.
+    """The result of a phase: where the run stands after it, and what it did. `step` counts batches since the run began.
 
-    A train row has `input_s`, the seconds spent waiting for batches (an upper bound on a GPU, where work is queued
-    ahead), and `tflop`, 10^12 floating-point operations of the model on valid frames. The create row that resumes a
-    run has `down_s`, the seconds since the last heartbeat, which are no part of the clock.
+    A train row has `input_s`, the seconds spent waiting for batches (on a GPU, where work is queued ahead, an upper
+    bound), and `tflop`, the model's floating-point operations on valid frames in units of 10^12. The create row that
+    resumes a run has `down_s`, the seconds since the last heartbeat; the run's clock does not count them.
     """
 
     step: int
@@ -110,7 +110,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Identity, Outcome):
-    """One line of a journal. Raises ValueError, naming the field, for what a reader would refuse."""
+    """One line of a journal. Raises ValueError, which names the field, for a value that a reader would refuse."""
 
     schema: int = SCHEMA
     attempt: int = 1
@@ -141,7 +141,7 @@ NO_ERROR_RATES = "an evaluate row without wer or cer; expected both"
 
 
 class Kind(NamedTuple):
-    """What the values of a column may be."""
+    """The values of a column: their type, whether a field may be empty, and their lower bound."""
 
     type: type
     optional: bool = False
@@ -153,18 +153,18 @@ class Kind(NamedTuple):
         return words[self.type] + " or nothing" * self.optional
 
     def problem(self, value: Any) -> str:
-        """What is wrong with a row's value, with what was expected; empty if nothing is."""
+        """Return what is wrong with a row's value and what was expected; empty if nothing is wrong."""
         if value is None and self.optional or self.type in (bool, Phase):
             return ""
         if self.type is str:
-            printable = isinstance(value, str) and value.isprintable()  # a line break would tear the row in two
+            printable = isinstance(value, str) and value.isprintable()  # a line break would split the row in two
             return "" if printable else f"{value[:80]!r}; expected text that can be printed"
         if not isinstance(value, self.type) and not (self.type is float and isinstance(value, int)):
             return f"{_shown(value)}; expected {self.expected}"
         return "" if self.within(value) else self.outside(value)
 
     def within(self, values: Any) -> Any:
-        """Whether numbers, one or an array, are in the column's range; NaN never is."""
+        """Return whether a number, or each number of an array, is in the column's range; NaN never is."""
         return (self.low <= values) & (values <= LARGEST)
 
     def outside(self, value: Any) -> str:
@@ -173,7 +173,7 @@ class Kind(NamedTuple):
         return f"{_shown(value)}; expected {self.expected} that is finite and at most 2**53"
 
     def parse(self, text: str) -> Any:
-        """A field's value. Raises ValueError with what was found and expected."""
+        """Parse one field. Raises ValueError, which says what was found and expected."""
         if text == "" and self.optional:
             return None
         if self.type is str:
@@ -195,7 +195,7 @@ class Kind(NamedTuple):
         return f"{text[:80]!r}; expected {self.expected} that is finite and at most 2**53"
 
     def parse_all(self, texts: Sequence[str]) -> np.ndarray:
-        """A column of numbers: int64, or float64 with NaN for empty fields. Raises ValueError if one cannot be read."""
+        """Parse a column of numbers, int64 or float64 [rows], NaN for empty fields. Raises ValueError for a bad one."""
         empty = texts.count("") if self.optional else 0
         if empty == len(texts):
             return np.full(len(texts), math.nan) if self.optional else np.zeros(0, np.int64)
@@ -245,7 +245,7 @@ COLUMNS = (
     "down_s",
 )
 READABLE = {2: tuple(name for name in COLUMNS if name != "variant"), SCHEMA: COLUMNS}
-"""Schema -> its columns."""
+"""Maps each readable schema to its columns."""
 
 IDENTITY, OUTCOME = (tuple(f.name for f in fields(part)) for part in (Identity, Outcome))
 PHASES = {phase.value: phase for phase in Phase if phase is not Phase.DONE}
@@ -271,14 +271,14 @@ assert set(COLUMNS) == set(KINDS), set(COLUMNS) ^ set(KINDS)
 
 
 def write_row(row: Row) -> str:
-    """A row as a line of the file, with its line break."""
+    """Format a row as a line of the file, with its line break."""
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="\n").writerow([to_text(getattr(row, column)) for column in COLUMNS])
     return line.getvalue()
 
 
 def to_text(value: object) -> str:
-    """A value as it stands in a field."""
+    """Format a value as the text of a field; None becomes an empty field."""
     if value is None:
         return ""
     if isinstance(value, Phase):
@@ -293,10 +293,10 @@ def to_text(value: object) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """All rows of a journal as columns; `identity` is None where there is no row.
+    """All rows of a journal as columns; `identity` is None if there are no rows.
 
-    `columns` has "attempt" and every name of VARYING. "phase" is an array of phases' names, "attempt", "epoch" and
-    "step" are int64, all others float64 with NaN where a field is empty.
+    `columns` has "attempt" and every name of VARYING, each an array [rows]. "phase" holds the names of phases;
+    "attempt", "epoch" and "step" are int64; all others are float64, with NaN for an empty field.
     """
 
     identity: Identity | None
@@ -316,7 +316,7 @@ class Table:
         return len(self.columns["phase"])
 
     def row(self, number: int) -> Row:
-        row = object.__new__(Row)  # what __post_init__ asks for was checked for all rows at once
+        row = object.__new__(Row)  # __post_init__ is skipped: its checks are made for all rows at once
         row.__dict__.update(vars(self.identity), schema=SCHEMA)
         row.__dict__.update((name, _value(KINDS[name], values[number])) for name, values in self.columns.items())
         return row
@@ -332,10 +332,10 @@ def _value(kind: Kind, value: Any) -> Any:
 
 
 def read_table(source: str, text: str) -> Table:
-    """A journal's text as a table.
+    """Parse a journal's text into a table; `source` is the file's name for error messages.
 
     Raises:
-        JournalError: naming file, line, what was found and what was expected.
+        JournalError: the text is no journal; the message names the file, the line, what was found and expected.
     """
     header, *lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     schema = _check_header(f"{source}:1", header)
@@ -343,7 +343,7 @@ def read_table(source: str, text: str) -> Table:
     columns: dict[str, np.ndarray] = {"attempt": np.array([common["attempt"] for common in commons], dtype=np.int64)}
     problems = [problem]
     if not problem:
-        flat = ",".join(rests).split(",") if rests else []  # one split for all lines, and one slice a column
+        flat = ",".join(rests).split(",") if rests else []  # fast: one split for all lines, one slice per column
         problems = [_read_columns([flat[n :: len(VARYING)] for n in range(len(VARYING))], columns)]
         if not any(problems):
             problems = [_attempts_out_of_order(columns), _without_error_rates(columns), _back_in_time(columns)]
@@ -355,7 +355,7 @@ def read_table(source: str, text: str) -> Table:
 
 
 Problem = tuple[int, str] | None
-"""The first row (0 is the one below the header) that has a fault, and a sentence about it."""
+"""The first faulty row, 0 being the one below the header, and a sentence about the fault; or None."""
 
 
 def _first(values: Sequence[Any], fault: Callable[[Any], str]) -> Problem:
@@ -363,7 +363,7 @@ def _first(values: Sequence[Any], fault: Callable[[Any], str]) -> Problem:
 
 
 def _check_header(where: str, line: str) -> int:
-    """The schema of a file with this header. Raises JournalError for any other."""
+    """Return the schema of a file with this header. Raises JournalError if no readable schema has it."""
     values = line.split(",")
     for schema, columns in READABLE.items():
         if values == list(columns):
@@ -380,10 +380,10 @@ def _check_header(where: str, line: str) -> int:
 
 
 def _read_commons(lines: Sequence[str], schema: int) -> tuple[list[dict[str, Any]], list[str], Problem]:
-    """What each line has in common with others, parsed once, and the rest of each line: its varying fields."""
+    """Split each line into the fields shared with other lines, parsed once, and the text of its varying fields."""
     commons: list[dict[str, Any]] = []
     rests: list[str] = []
-    common, prefix, first = {}, "\n", None  # no line begins so
+    common, prefix, first = {}, "\n", None  # no line begins with a line break
     for number, line in enumerate(lines):
         if not line.startswith(prefix):
             prefix = line.rsplit(",", len(VARYING))[0] + ","
@@ -410,7 +410,7 @@ def _number_of_fields(line: str, schema: int) -> str:
 
 
 def _read_common(prefix: str, line: str, schema: int) -> dict[str, Any]:
-    """The fields before "phase" of a line; `prefix` ends with the comma before it."""
+    """Parse the fields of a line that stand before "phase"; `prefix` is their text, with the comma at its end."""
     try:
         values = next(csv.reader([prefix[:-1]]))
         if len(values) != len(READABLE[schema]) - len(VARYING):
@@ -435,7 +435,7 @@ def _read_common(prefix: str, line: str, schema: int) -> dict[str, Any]:
 
 
 def _read_columns(texts: Sequence[Sequence[str]], columns: dict[str, np.ndarray]) -> Problem:
-    """Fill in the columns; the first row with a value that cannot be."""
+    """Parse the texts into `columns`; return the first row with an invalid value."""
     problems = []
     for name, column in zip(VARYING, texts, strict=True):
         kind = KINDS[name]
@@ -446,7 +446,7 @@ def _read_columns(texts: Sequence[Sequence[str]], columns: dict[str, np.ndarray]
                 columns[name] = np.array(column, dtype="U10")
             else:
                 columns[name] = kind.parse_all(column)
-        except (ValueError, OverflowError, TypeError):  # the last: whole numbers of hundreds of digits
+        except (ValueError, OverflowError, TypeError):  # the last two: whole numbers with hundreds of digits
             problems.append(_first(column, partial(_fault, name, kind)))
     return min(filter(None, problems), default=None)
 
@@ -474,7 +474,7 @@ def _without_error_rates(columns: dict[str, np.ndarray]) -> Problem:
 
 
 def _back_in_time(columns: dict[str, np.ndarray]) -> Problem:
-    """A row that begins before one above it ended; an evaluation may overlap training."""
+    """Return the first row that begins before one above it ended; evaluations may, as they may overlap training."""
     started_s = columns["started_s"]
     if not len(started_s):
         return None

@@ -1,4 +1,4 @@
-"""run.json: how a run was made. Code, platform, workload, plan, data, devices, versions; written and read here.
+"""run.json: how a run was made: code, platform, workload, plan, data, devices, versions. Written and read here.
 
     facts = Facts.of(created=..., platform=platform, workload=workload, plan=plan, ...)
     write_facts(folder, facts)                  # once, before the first row of the journal; never overwritten
@@ -6,8 +6,9 @@
     facts = read_facts(folder)                  # None where there is no run.json
     facts.platform.price, facts.workload.targets, facts.plan.window, facts.host.logical_cores
 
-A part comes back as the object it was. Keys that this version does not know stay in `content`; keys that an older
-version did not write are None. What could not be found out is None; `unavailable` has the reasons, sensor by sensor.
+Each part is read back as the object that was written. Keys that this version does not know stay in `content`; a key
+that an older version did not write has its default. A value that could not be found out is None; `unavailable` has
+the reason for each sensor.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from platforms import LARGEST, Platform
 NAME = "run.json"
 SCHEMA = 3
 READABLE = (2, SCHEMA)
-"""3 has a workload's variant as a field; up to 2 it was glued onto the name ("mini+specaugment")."""
+"""Schema 3 has a field for the workload's variant; until schema 2 it was part of the name ("mini+specaugment")."""
 
 Part = TypeVar("Part")
 
 
 class FactsError(ValueError):
-    """A run.json that cannot be used; the message names file and part, what was found and the way out."""
+    """A run.json that cannot be used; the message names the file and part, what was found and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """The suite's version; the commit is None for an installed package."""
+    """The version of this suite; the commit is None for an installed package."""
 
     version: str | None = None
     git_commit: str | None = None
@@ -47,7 +48,7 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """The features that were learnt: their folder, their manifest's digest and settings, and what was left out."""
+    """The features of a run: their folder, their manifest's digest and settings, and what was left out."""
 
     folder: str | None = None
     manifest_sha256: str | None = None
@@ -73,7 +74,7 @@ class DecoderFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class DevicesUsed:
-    """What trained: a name a replica, and how gradients were combined in fact."""
+    """The devices that trained: one name per replica, and how gradients were actually combined."""
 
     names: tuple[str, ...] = ()
     replicas: int = 1
@@ -83,7 +84,7 @@ class DevicesUsed:
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """The machine and its system."""
+    """The machine and its operating system."""
 
     cpu: str | None = None
     logical_cores: int | None = None
@@ -93,14 +94,14 @@ class Host:
 
     @property
     def cores(self) -> float | None:
-        """The logical cores, None also where what was recorded is no count."""
+        """The number of logical cores; None if it is missing or not a positive number."""
         known = isinstance(self.logical_cores, int | float) and 0 < self.logical_cores <= LARGEST
         return float(self.logical_cores) if known else None
 
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """The content of a run.json; a part is read, and raises FactsError, when it is asked for."""
+    """The content of a run.json. A part is parsed when it is asked for; FactsError is raised then if it is invalid."""
 
     content: Mapping[str, Any]
     path: Path | None = None
@@ -126,7 +127,7 @@ class Facts:
         cudnn: str | None = None,
         unavailable: Mapping[str, str],
     ) -> Facts:
-        """The facts of a run that is about to begin."""
+        """Make the facts of a run that is about to begin."""
         parts = {name: value for name, value in locals().items() if name != "cls"}
         content: dict[str, Any] = {"schema": SCHEMA}
         for name, value in parts.items():
@@ -137,7 +138,7 @@ class Facts:
 
     @property
     def created(self) -> datetime:
-        """When the run began, with its time zone; to the second."""
+        """The time at which the run began, to the second, with its time zone."""
         found = self.content.get("created")
         try:
             created = datetime.fromisoformat(found)  # type: ignore[arg-type]
@@ -161,7 +162,7 @@ class Facts:
 
     @property
     def targets(self) -> Mapping[str, tuple[float, ...]]:
-        """Metric -> levels in percent that the run aimed at; empty where the plan has none."""
+        """The levels in percent that the run aimed at, by metric; empty if the plan has none."""
         return self._made("plan", lambda value: _targets(value["targets"]))
 
     @property
@@ -186,7 +187,7 @@ class Facts:
 
     @property
     def unavailable(self) -> dict[str, str]:
-        """Sensor -> why it could not be read."""
+        """The reasons why sensors could not be read, by sensor."""
         found = self.content.get("unavailable")
         return {str(name): str(why) for name, why in found.items()} if isinstance(found, Mapping) else {}
 
@@ -204,9 +205,12 @@ class Facts:
 
 
 def write_facts(folder: Path, facts: Facts, *, attempt: int = 1) -> None:
-    """Write run.json, which is never overwritten (FileExistsError), or run-attempt-2.json and so on.
+    """Write run.json for the first attempt, run-attempt-2.json for the second, and so on.
 
-    A run-attempt file of the same attempt is of a process that ended before its first row, and is replaced.
+    A run-attempt file that is already there is from a process that ended before its first row; it is replaced.
+
+    Raises:
+        FileExistsError: there is a run.json, which is never overwritten.
     """
     name, mode = (NAME, "x") if attempt == 1 else (f"run-attempt-{attempt}.json", "w")
     with (folder / name).open(mode, encoding="utf-8") as file:
@@ -214,10 +218,10 @@ def write_facts(folder: Path, facts: Facts, *, attempt: int = 1) -> None:
 
 
 def read_facts(folder: Path) -> Facts | None:
-    """Read the run.json of a run's folder; None where there is none.
+    """Read the run.json of a run's folder; None if there is none.
 
     Raises:
-        FactsError: it cannot be read, is no JSON object, holds a number that is not finite, or is of another schema.
+        FactsError: it cannot be read, is not a JSON object, holds a NaN or infinite number, or has another schema.
     """
     path = folder / NAME
     try:
@@ -256,7 +260,7 @@ def _plain(value: Any) -> Any:
 
 
 def _known(kind: type[Part], value: Mapping[str, Any]) -> Part:
-    """A part from what is known of it: keys of a later version are passed over, missing ones have their default."""
+    """Make a part from its keys; unknown keys, from a later version, are ignored, and missing keys get the default."""
     if not isinstance(value, Mapping):
         raise ValueError(f"found {str(value)[:40]!r}; expected an object")
     names = {f.name for f in fields(kind)}  # type: ignore[arg-type]

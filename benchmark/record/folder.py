@@ -3,12 +3,12 @@
     with locked(folder) as before:              # Heartbeat of the previous process, or None; RunLocked
         with heartbeat(folder, clock.elapsed): ...
         write_end(folder, End(status="finished", step=900, epoch=3, clock_s=61.5))
-    read_end(folder)                            # End, or None while the run goes on and where it was killed
+    read_end(folder)                            # End; None while the run goes on, or if it was killed
 
 `lock` in the folder is locked while a process works on the run, and `pid` names that process. The operating system
-releases the lock when the process ends, however it ends. `alive` holds what the run's clock showed, and the time of
-day, a second ago at most: where a process was killed, its work until then counts, and the time since does not.
-`end.json` says how the run ended.
+releases the lock when the process ends, however it ends. `alive` holds the heartbeat: the run's clock and the time of
+day, written every second. If a process is killed, the run's clock counts the time up to its last heartbeat, and not
+the time after it. `end.json` says how the run ended.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from filelock import FileLock, Timeout
 from features.files import write_whole
 
 END, ALIVE = "end.json", "alive"
-OVER = ("finished", "diverged")  # such runs do not go on
+OVER = ("finished", "diverged")  # runs that cannot be resumed
 EVERY_S = 1.0
-WIDTH = 40  # bytes of the heartbeat's file, written at once: it is never half new
+WIDTH = 40  # bytes of the heartbeat's file; one write replaces them all, so that old and new never mix
 
 
 class RunLocked(ValueError):
-    """Another process works on the run."""
+    """Another process is working on the run."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """How a run, or an attempt at it, ended: finished, diverged or interrupted, after which batch and epoch."""
+    """How a run, or an attempt at it, ended: finished, diverged or interrupted; and after which batch and epoch."""
 
     status: str
     message: str = ""
@@ -59,23 +59,23 @@ class End:
 
     @property
     def is_over(self) -> bool:
-        """Whether the run does not go on."""
+        """Whether the run has finished or diverged, so that it cannot be resumed."""
         return self.status in OVER
 
 
 def folder_of(journal: str | Path) -> Path:
-    """The folder of a run, which stands beside its journal."""
+    """Return the folder of a run, which is beside its journal."""
     return Path(journal).with_suffix("")
 
 
 def journal_of(folder: Path) -> Path:
-    """The journal of a run, which stands beside its folder."""
+    """Return the journal of a run, which is beside its folder."""
     return folder.with_name(f"{folder.name}.csv")
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[Heartbeat | None]:
-    """Hold a run; yields the previous process's last heartbeat. Raises RunLocked where another process holds it."""
+    """Lock a run; yield the previous process's last heartbeat. Raises RunLocked if another process holds the lock."""
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(blocking=False)
@@ -98,7 +98,7 @@ def _holder(folder: Path) -> str:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process is at work on the run just now."""
+    """Return whether a process is working on the run now."""
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(blocking=False)
@@ -120,7 +120,7 @@ def last_heartbeat(folder: Path) -> Heartbeat | None:
 
 @contextmanager
 def heartbeat(folder: Path, elapsed: Callable[[], float], *, every_s: float = EVERY_S) -> Iterator[None]:
-    """Write a heartbeat every second, in a thread of its own; a full disk does not stop it."""
+    """Write a heartbeat every `every_s` seconds in a thread of its own; a full disk does not stop it."""
     over = threading.Event()
     descriptor = os.open(folder / ALIVE, os.O_WRONLY | os.O_CREAT, 0o666)
 
@@ -146,13 +146,13 @@ def heartbeat(folder: Path, elapsed: Callable[[], float], *, every_s: float = EV
 
 
 def write_end(folder: Path, end: End) -> None:
-    """Write end.json with the time of day."""
+    """Write end.json, with the time of day added."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     write_whole(folder / END, json.dumps({**asdict(end), "at": now}, indent=1))
 
 
 def read_end(folder: Path) -> End | None:
-    """Read end.json; None where there is none that can be read. Keys of a later version are passed over."""
+    """Read end.json; None if it is missing or cannot be read. Keys of a later version are ignored."""
     try:
         found = json.loads((folder / END).read_text(encoding="utf-8"))
         names = {f.name for f in fields(End)}

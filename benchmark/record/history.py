@@ -1,12 +1,13 @@
-"""What follows from a run's rows: clocks, evaluations, the epoch that reached a target, throughput.
+"""Figures computed from a run's rows: clocks, evaluations, the epoch that reached a target, throughput.
 
     record = journal.read("results/run.csv")
     record.time_to_accuracy_s("wer", 22.0, window=3, clock="wall")
     record.seconds_per_epoch, record.shares["evaluate"], record.rows[0].devices
-    record.to_frame()                           # pandas, a row a phase
+    record.to_frame()                           # pandas, one row per phase
 
-A RunRecord is a value: the rows of a run that has ended, or of the part that was read. Its figures are computed from
-columns by NumPy. What comes next in a run under way is decided by `benchmark.run.progress`, row by row.
+A RunRecord does not change: it holds the rows that were read, of a run that has ended or is under way. NumPy computes
+its figures from whole columns. `benchmark.run.progress`, in contrast, follows a run row by row to decide what comes
+next.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ CLOCKS = {
     "train": frozenset(Phase) - {Phase.TRAIN},
     "mlperf": frozenset({Phase.CREATE}),
 }
-"""Clock -> phases whose time it leaves out. `wall` is the paper's: everything since model creation."""
+"""Maps each clock to the phases whose time it leaves out. `wall`, the paper's, counts all since model creation."""
 
-CLOCK_STEP_S = 1e-6  # of a journal's times
-TOUCHING_S = 1e-5  # a row that begins by less before the one above ended does not overlap it
-COMPILING_ROWS = 2  # first train rows of an attempt: its first steps compile. Only throughput leaves them out
+CLOCK_STEP_S = 1e-6  # the resolution of a journal's times
+TOUCHING_S = 1e-5  # rows overlap only if one begins at least this much before the one above ended
+COMPILING_ROWS = 2  # train rows at the start of an attempt, in which TensorFlow compiles; rates leave them out
 
 
 class RunRecord:
-    """All rows of one run, in the order in which they were written, and what follows from them.
+    """All rows of one run, in the order in which they were written, and the figures computed from them.
 
-    Two records are equal if their rows are; `source` is the file they came from.
+    Two records are equal if their rows are. `source` is the file that they came from.
     """
 
     def __init__(self, rows: Iterable[Row] = (), source: str = "", *, table: Table | None = None) -> None:
@@ -58,7 +59,7 @@ class RunRecord:
 
     @property
     def identity(self) -> Identity | None:
-        """Whose run it is; None where there is no row."""
+        """The fields that all rows share; None if there are no rows."""
         return self.table.identity
 
     @cached_property
@@ -66,8 +67,8 @@ class RunRecord:
         return self.table.rows()
 
     def to_frame(self) -> DataFrame:
-        """All rows as a pandas DataFrame with the journal's columns; what does not apply is missing."""
-        import pandas  # here: it takes longer to import than a judgement
+        """Return all rows as a pandas DataFrame with the journal's columns; a field that does not apply is NaN."""
+        import pandas  # here, not above: importing it takes longer than judging runs
 
         frame = pandas.DataFrame({**vars(self.identity or _NOBODY), **self.table.columns}, index=range(len(self)))
         return frame[[name for name in COLUMNS if name != "schema"]]
@@ -76,7 +77,7 @@ class RunRecord:
 
     @property
     def attempts(self) -> int:
-        """How many processes worked on the run, one after the other."""
+        """The number of processes that worked on the run, one after the other."""
         return int(self.table.columns["attempt"][-1]) if len(self) else 0
 
     @property
@@ -85,12 +86,12 @@ class RunRecord:
 
     @cached_property
     def ended_s(self) -> float:
-        """When the last phase to end did."""
+        """The latest end of a phase, in seconds on the run's clock; 0 if there are no rows."""
         return float(np.max(self._ends_s, initial=0.0))
 
     @property
     def created_s(self) -> float:
-        """When model creation began: the zero of the wall and train clocks."""
+        """The start of model creation, in seconds on the run's clock: the zero of the wall and train clocks."""
         return float(self.table.columns["started_s"][0]) if len(self) else 0.0
 
     @cached_property
@@ -98,16 +99,17 @@ class RunRecord:
         return self.table.columns["started_s"] + self.table.columns["seconds"]
 
     def _are(self, *phases: Phase) -> np.ndarray:
-        """Which rows are of these phases, bool [rows]."""
+        """Return which rows are of these phases, bool [rows]."""
         return np.isin(self.table.columns["phase"], [phase.value for phase in phases])
 
-    # --- what still holds ----------------------------------------------------------------------------------------
+    # --- rows that still hold ------------------------------------------------------------------------------------
 
     @cached_property
     def _stands(self) -> np.ndarray:
-        """Which rows still hold, bool [rows]: an attempt undoes what earlier ones did after the step it began from.
+        """Which rows still hold, bool [rows]: an attempt undoes what earlier ones did after the step it resumed from.
 
-        Its first row says where: created (from a checkpoint) at that step, or trained from before it.
+        A create row at the start of an attempt has that step. If the attempt starts with a train row, the step is
+        before the row's own.
         """
         stands = np.ones(len(self), bool)
         attempts, steps = self.table.columns["attempt"], self.table.columns["step"]
@@ -123,7 +125,7 @@ class RunRecord:
 
     @cached_property
     def _evaluated(self) -> np.ndarray:
-        """Where the evaluate rows are, one an epoch, in order of epochs; int [epochs]."""
+        """The numbers of the evaluate rows that still hold, one per epoch, in order of epochs; int64 [epochs]."""
         numbers = np.flatnonzero(self._stands & self._are(Phase.EVALUATE))
         latest = {
             int(self.table.columns["epoch"][n]): n for n in numbers
@@ -132,20 +134,20 @@ class RunRecord:
 
     @cached_property
     def evaluations(self) -> tuple[Row, ...]:
-        """One evaluate row an epoch, in order of epochs."""
+        """The evaluate rows that still hold, one per epoch, in order of epochs."""
         return tuple(map(self.table.row, self._evaluated))
 
     @property
     def evaluated_epoch(self) -> int:
-        """The last epoch that has an evaluation."""
+        """The last epoch that has an evaluation; 0 if there is none."""
         return self.evaluations[-1].epoch if self.evaluations else 0
 
     # --- time to accuracy ----------------------------------------------------------------------------------------
 
     def medians(self, metric: str, *, window: int = 3) -> np.ndarray:
-        """For every evaluation the median error over the `window` epochs in a row that it ends, float64 [evaluations].
+        """Return the median error in percent over the `window` epochs up to each evaluation, float64 [evaluations].
 
-        NaN where there are not so many epochs in a row, or an error is not known.
+        A median is NaN unless those epochs are consecutive and all their errors are known.
         """
         errors, epochs = (self.table.columns[name][self._evaluated] for name in (metric, "epoch"))
         medians = np.full(len(errors), math.nan)
@@ -156,41 +158,41 @@ class RunRecord:
         return medians
 
     def reached(self, metric: str, level: float, *, window: int = 3) -> Row | None:
-        """The evaluation at which time to accuracy is read, or None.
+        """Return the evaluation at which time to accuracy is read; None if the level was not reached.
 
         It is the evaluation of the first epoch i >= window whose median error over epochs i-window+1..i is <= level
-        (the paper's TTA(a, e), with a the level and e the window).
+        (the paper's TTA(a, e), where a is the level and e the window).
         """
         there = np.flatnonzero(self.medians(metric, window=window) <= level)
         return self.evaluations[there[0]] if len(there) else None
 
     def best_median(self, metric: str, *, window: int = 3) -> float | None:
-        """The lowest median error over `window` epochs in a row."""
+        """Return the lowest median error in percent over `window` epochs in a row; None if there is no median."""
         medians = self.medians(metric, window=window)
         return float(np.nanmin(medians)) if not np.isnan(medians).all() else None
 
     def time_to_accuracy_s(self, metric: str, level: float, *, window: int = 3, clock: str = "wall") -> float | None:
-        """Seconds by one of CLOCKS until the level was reached, or None."""
+        """Return the seconds by one of CLOCKS until the level was reached; None if it was not reached."""
         row = self.reached(metric, level, window=window)
         return None if row is None else self.read_s(row, clock)
 
     # --- clocks --------------------------------------------------------------------------------------------------
 
     def read_s(self, evaluation: Row, clock: str = "wall") -> float:
-        """What a clock shows when an evaluation's figures are known.
+        """Return what a clock shows, in seconds, when an evaluation's error rates are known.
 
-        The train clock is read when the evaluation began: no training that went on beside it was needed.
+        The train clock is read when the evaluation began, as training done during the evaluation did not affect it.
         """
         return self.clock_s(evaluation.started_s if clock == "train" else evaluation.ended_s, clock)
 
     def clock_s(self, until_s: float, clock: str = "wall") -> float:
-        """What a clock shows at a moment of the journal."""
+        """Return what a clock shows, in seconds, at a moment of the run's clock."""
         if clock == "mlperf" and (trained := self._are(Phase.TRAIN)).any():
             return until_s - float(self.table.columns["started_s"][trained].min())
         return until_s - self.created_s - self.alone_s(CLOCKS[clock], until_s=until_s)
 
     def alone_s(self, phases: Collection[Phase], *, until_s: float = math.inf) -> float:
-        """Seconds in which these phases ran and no other: an evaluation may overlap training."""
+        """Return the seconds in which only these phases ran; this matters as an evaluation may overlap training."""
         if not phases:
             return 0.0
         mine = self._are(*phases)
@@ -200,11 +202,11 @@ class RunRecord:
 
     @cached_property
     def _overlaps(self) -> bool:
-        """Whether a row began before the one above ended."""
+        """Whether some row began before the one above it ended."""
         return bool(np.any(self.table.columns["started_s"][1:] < self._ends_s[:-1] - TOUCHING_S))
 
     def _covered_s(self, which: np.ndarray, until_s: float) -> float:
-        """Seconds before a moment in which at least one of some rows was under way."""
+        """Return the seconds before `until_s` in which at least one of the rows in `which` was under way."""
         starts_s, ends_s = self.table.columns["started_s"][which], np.minimum(self._ends_s[which], until_s)
         order = np.argsort(starts_s, kind="stable")
         starts_s, ends_s = starts_s[order], ends_s[order]
@@ -213,7 +215,7 @@ class RunRecord:
 
     @cached_property
     def shares(self) -> dict[Phase, float]:
-        """Phase -> its part of the wall clock, 0 to 1; of evaluation only what no other phase ran beside."""
+        """The share of the wall clock of each phase, 0 to 1; evaluation counts only while no other phase ran."""
         total_s = self.ended_s - self.created_s
         seconds = {p: float(self.table.columns["seconds"][self._are(p)].sum()) for p in Phase if p is not Phase.DONE}
         seconds[Phase.EVALUATE] = self.alone_s({Phase.EVALUATE})
@@ -223,7 +225,7 @@ class RunRecord:
 
     @cached_property
     def _steady(self) -> np.ndarray:
-        """Where the train rows are that took time, without the first ones of an attempt, which compile; int [n]."""
+        """The numbers of the train rows with a duration, without COMPILING_ROWS of each attempt; int64 [n]."""
         trained = np.flatnonzero(self._are(Phase.TRAIN))
         attempts = self.table.columns["attempt"][trained]
         number = np.arange(len(trained)) - np.searchsorted(attempts, attempts)  # within its attempt, from 0
@@ -232,23 +234,23 @@ class RunRecord:
 
     @cached_property
     def throughputs(self) -> list[float]:
-        """Utterances per second of every train row but the first ones of an attempt."""
+        """The utterances per second of every train row; without the first rows of each attempt."""
         rates = self.table.columns["utterances"][self._steady] / self.table.columns["seconds"][self._steady]
         return rates[~np.isnan(rates)].tolist()
 
     @property
     def utterances_per_s(self) -> float | None:
-        """The median over `throughputs`."""
+        """The median of `throughputs`; None if there are none."""
         return statistics.median(self.throughputs) if self.throughputs else None
 
     @cached_property
     def input_share(self) -> float | None:
-        """The part of training, 0 to 1, that waited for input; without the first train rows of an attempt."""
+        """The share of training time, 0 to 1, spent waiting for input; without the first rows of each attempt."""
         return self._per_second("input_s")
 
     @cached_property
     def tflop_per_s(self) -> float | None:
-        """10^12 floating-point operations of the model a second of training; without the first rows of an attempt."""
+        """10^12 floating-point operations per second of training; without the first rows of each attempt."""
         return self._per_second("tflop")
 
     def _per_second(self, column: str) -> float | None:
@@ -259,7 +261,7 @@ class RunRecord:
 
     @cached_property
     def seconds_per_epoch(self) -> float | None:
-        """The mean time from one evaluation's end to the next one's; a single epoch counts from model creation."""
+        """The mean seconds per epoch between the first and last evaluation's ends; from model creation if only one."""
         if not self.evaluations:
             return None
         first, last = self.evaluations[0], self.evaluations[-1]
@@ -269,7 +271,7 @@ class RunRecord:
 
     @property
     def startup_s(self) -> float | None:
-        """What the first epoch took more than the others: creation and compilation."""
+        """The extra seconds of the first epoch over the others: creation and compilation; None without evaluations."""
         if self.seconds_per_epoch is None:
             return None
         first = self.evaluations[0]
@@ -283,7 +285,7 @@ _NOBODY = Identity(
 
 
 def differing(records: Iterable[RunRecord], names: Iterable[str] = POOLED) -> list[tuple[str, list[object]]]:
-    """The fields among `names` in which runs differ, each with its values; empty if the runs may be pooled."""
+    """Return the fields of `names` in which runs differ, each with its values; empty if they agree in all."""
     identities = [record.identity for record in records if record.identity]
     values = {name: sorted({getattr(identity, name) for identity in identities}, key=str) for name in names}
     return [(name, found) for name, found in values.items() if len(found) > 1]

@@ -1,14 +1,14 @@
-"""What a run did: a CSV file with one header and one row for every phase executed, written and read here.
+"""The journal of a run: a CSV file with a header and one row per phase executed. It is written and read here.
 
     journal = Journal.create(path, identity)
     row = journal.append(Phase.TRAIN, span, Outcome(step=50, epoch=1, utterances=800, audio_s=2000.0, loss=31.5))
 
     record = read("results/run.csv")                # RunRecord; needs no TensorFlow
-    journal = Journal.resume(path, identity)        # goes on where a killed process stopped
-    journal.earlier                                 # RunRecord of the attempts before
+    journal = Journal.resume(path, identity)        # continues where a killed process stopped
+    journal.earlier                                 # RunRecord of previous attempts
 
 The journal is the state of a run: what comes next is decided from it alone. Rows are appended and flushed, never
-rewritten. `columns` has the format, `history` what follows from the rows.
+rewritten. `columns` defines the format; `history` computes figures from the rows.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from benchmark.record.columns import (
 from benchmark.record.history import RunRecord
 from benchmark.record.phases import Phase
 
-LONGEST_LINE = 100_000  # characters; a journal's have some hundreds
-TIME_DECIMALS = 6  # decimals of a second: times are written in microseconds
+LONGEST_LINE = 100_000  # characters; lines of a journal have a few hundred
+TIME_DECIMALS = 6  # times are rounded to microseconds
 
 
 class Journal:
-    """A run's CSV file, open for appending. `earlier` is what previous attempts wrote into it."""
+    """A run's CSV file, open for appending. `earlier` has the rows that previous attempts wrote."""
 
     def __init__(self, path: Path, identity: Identity, earlier: RunRecord | None = None, *, attempt: int = 1) -> None:
         self.path, self.identity, self.attempt = path, identity, attempt
@@ -50,7 +50,7 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, identity: Identity) -> Journal:
-        """Make a new journal with its header. Raises JournalError if the file is there: nothing is overwritten."""
+        """Make a new journal with its header. Raises JournalError if the file exists: nothing is overwritten."""
         try:
             with path.open("x", encoding="utf-8") as file:
                 file.write(",".join(COLUMNS) + "\n")
@@ -60,10 +60,12 @@ class Journal:
 
     @classmethod
     def resume(cls, path: Path, identity: Identity) -> Journal:
-        """Go on with a new attempt; a line that a killed process did not finish is cut off.
+        """Continue a run in a new attempt; a last line that a killed process did not finish is cut off.
 
         Raises:
-            JournalError: the file cannot be read, or is of another run than `identity`: both values are named.
+            JournalError: the file cannot be read, has an older schema, or is of another run than `identity`; the
+                message then names both values.
+            OSError: the file is missing or cannot be written.
         """
         data = path.read_bytes()
         if whole := data.rfind(b"\n") + 1:
@@ -80,8 +82,8 @@ class Journal:
             found, asked = getattr(earlier.identity, name), getattr(identity, name)
             if found != asked:
                 raise JournalError(
-                    f"{path}: its {name} is {found!r}, that of this command {asked!r}; give the command that began "
-                    f"it, or another --name"
+                    f"{path}: its {name} is {found!r}, but this command has {asked!r}; give the command that began "
+                    f"the run, or choose another --name"
                 )
         return cls(path, identity, earlier, attempt=earlier.attempts + 1)
 
@@ -90,7 +92,7 @@ class Journal:
 
         Raises:
             ValueError: `read` would refuse the row; nothing is written.
-            OSError: the row cannot be written, on a full disk for example; what is there of it is cut off.
+            OSError: the row cannot be written, for example on a full disk; a part already written is cut off.
         """
         fields: dict[str, Any] = {name: getattr(outcome, name) for name in OUTCOME}
         row = Row(
@@ -122,13 +124,13 @@ def read(path: str | Path) -> RunRecord:
     """Read one run's journal.
 
     Raises:
-        JournalError: naming file and line, what was found and what was expected.
+        JournalError: it cannot be read; the message names the file, the line, what was found and expected.
     """
     return RunRecord(table=read_table(str(path), _text(Path(path))), source=str(path))
 
 
 def read_identity(path: Path) -> Identity | None:
-    """The identity of a journal's first row, however the file ends; None where there is none that can be read."""
+    """Read the identity of a journal's first row, even if a later row is damaged; None if it cannot be read."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = [line for _, line in zip(range(2), file, strict=False) if len(line) < LONGEST_LINE]
@@ -140,7 +142,7 @@ def read_identity(path: Path) -> Identity | None:
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):  # /dev/zero has no end; pipes do
+            if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):  # such as /dev/zero, which never ends; pipes are fine
                 raise JournalError(f"{path}: a device; expected a run's CSV file")
             data = file.read()
     except FileNotFoundError:
@@ -150,17 +152,17 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise JournalError(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        text = data.decode("utf-8-sig")  # spreadsheets begin a file with a mark
+        text = data.decode("utf-8-sig")  # spreadsheets put a byte order mark at the start
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise JournalError(f"{path}:{line}: not UTF-8 at byte {error.start}; expected a run's CSV file") from None
     if not text:
         header = ",".join(READABLE[SCHEMA][:4])
         raise JournalError(f"{path}:1: empty; expected the header {header},...")
-    if not text.endswith("\n"):  # a number cut short is a number too
+    if not text.endswith("\n"):  # without the line break, a number may have been cut short
         line = text.count("\n") + 1
         raise JournalError(
-            f"{path}:{line}: no line break at its end; expected one. A line cut short by a kill? The command that made "
-            f"the run goes on with it and mends this; or delete the line"
+            f"{path}:{line}: no line break at its end; expected one. Was the line cut short by a kill? Give the run's "
+            f"command again: it repairs the file and resumes the run. Or delete the line"
         )
     return text

@@ -1,4 +1,4 @@
-"""The phases of a run, and what a run sets out to do (the paper's figure 4).
+"""The phases of a run, and the plan of when each is due (the paper's figure 4).
 
                  every 50 batches        every 250 batches and every epoch
     create --> train <--> generate       train <--> checkpoint
@@ -7,14 +7,14 @@
                  v
             [swap -->] evaluate [--> swap]  --> train, or done
 
-A row of the journal is one phase; a Plan says when each is due. `benchmark.run.progress` decides from the two what
-comes next. There are three modes of evaluation:
+Each row of the journal is one phase. A Plan says when each phase is due. `benchmark.run.progress` decides from the
+journal and the plan what comes next. There are three modes of evaluation:
 
-    resident    the model that trains is evaluated where it is
-    swap        the paper's: the training model's memory is freed, an evaluation model is loaded from the
-                checkpoint, evaluated and freed, the training model is loaded again; a row for each swap
-    overlap     the forward pass at once, decoding in the background while training goes on; the row is
-                written when the figure is known, and its step and epoch are those of the weights
+    resident    the training model is evaluated where it is
+    swap        the paper's: the training model's memory is freed; an evaluation model is loaded from the
+                checkpoint, evaluated and freed; the training model is loaded again. Each swap is a row
+    overlap     the forward pass runs at once, and decoding goes on in the background during training. The row
+                is written when the error rates are known; its step and epoch are those of the weights
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmark.workloads import EVALUATIONS
 
 
 class Phase(str, Enum):
-    """What the machine was doing during one row of the journal. DONE is never a row."""
+    """A phase: what the machine was doing during one row of the journal. DONE is never a row."""
 
     CREATE = "create"
     TRAIN = "train"
@@ -47,20 +47,21 @@ AFTER: dict[Phase | None, frozenset[Phase]] = {
     Phase.SWAP: frozenset({Phase.EVALUATE, Phase.TRAIN, Phase.CHECKPOINT, Phase.DONE}),
     Phase.EVALUATE: frozenset(Phase) - {Phase.CREATE},
 }
-"""Which phases may follow which; the order of an attempt's rows obeys it.
+"""Maps each phase to the phases whose rows may follow it within an attempt; None stands for the attempt's start.
 
-Something else than training follows creation where an attempt resumes at a point where that is due, or where a limit
-is met. An overlapping evaluation is written when it ends, so that anything but creation may follow it.
+Creation is followed by another phase than training if an attempt resumes where that phase is due, or at a limit. The
+row of an overlapping evaluation is written when it ends, so any phase but creation may follow it.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """When things are due and when a run ends.
+    """When each phase is due and when a run ends. Raises ValueError for values that make no sense.
 
-    `targets` maps a metric ("wer", "cer") to levels in percent; a run ends when all are reached, each by the
-    median over `window` epochs, or at `max_epochs` or `max_seconds` (since model creation), whichever is first.
-    Other counts are batches: of an epoch, of a train row at most, from one generation or checkpoint to the next.
+    `targets` maps a metric ("wer", "cer") to levels in percent. A run ends when the median error over `window` epochs
+    has reached every level, or at `max_epochs` or `max_seconds` (since model creation), whichever is first. The other
+    counts are in batches: `segment` is the most that one train row covers; `generate_every` and `checkpoint_every`
+    are the intervals between generations and between checkpoints.
     """
 
     batches_per_epoch: int

@@ -1,10 +1,10 @@
 """A run on disk in one object: its record, how it was made, how it ended, how busy the machine was.
 
-    run = read_run("results/RUN.csv")           # JournalError; or run_of("results/RUN"), from its folder
+    run = read_run("results/RUN.csv")           # raises JournalError
     run.record.seconds_per_epoch, run.facts.platform.price, run.end, run.usage().energy().wh
 
-Only the journal is read at once. The rest is read when it is asked for, and may be missing: a journal alone is enough
-to be judged.
+Only the journal is read at once. The other files are read when they are asked for, and may be missing: a journal
+alone can be judged.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from benchmark.record.usage import Usage, read_usage
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run; `facts` and `end` are None where its folder does not have them."""
+    """One run on disk; `facts` and `end` are None if its folder does not have them."""
 
     record: RunRecord
 
     @property
     def source(self) -> str:
-        """The journal's path as it was given; empty for a record made by hand."""
+        """The journal's path as it was given; empty for a record that was not read from a file."""
         return self.record.source
 
     @property
     def identity(self) -> Identity:
-        """Raises JournalError for a run that has no row yet."""
+        """The fields that all rows share. Raises JournalError if the run has no row yet."""
         if self.record.identity is None:
-            raise JournalError(f"{self.source}: no rows below the header; expected a run that began: leave it out")
+            raise JournalError(f"{self.source}: no rows below the header; expected a run that has begun: leave it out")
         return self.record.identity
 
     @property
     def folder(self) -> Path | None:
-        """The run's folder, which may not be there; None for a record made by hand."""
+        """The run's folder, which may not exist; None for a record that was not read from a file."""
         return folder_of(self.source) if self.source else None
 
     @cached_property
     def facts(self) -> Facts | None:
-        """run.json. Raises FactsError where it cannot be used."""
+        """How the run was made, from run.json; None if there is none. Raises FactsError if it cannot be used."""
         return read_facts(self.folder) if self.folder else None
 
     @cached_property
@@ -56,12 +56,12 @@ class Run:
         return read_end(self.folder) if self.folder else None
 
     def usage(self) -> Usage | None:
-        """utilisation.csv; None where there is none. Raises UsageError or OSError where it cannot be used."""
+        """Read utilisation.csv; None if there is none. Raises UsageError or OSError if it cannot be used."""
         path = self.folder / USAGE_NAME if self.folder else None
         return read_usage(path) if path and path.is_file() else None
 
     def heard(self) -> Heard | None:
-        """The sentences of the last evaluation."""
+        """Read the sentences of the last evaluation; None if there are none."""
         return last_evaluation(self.folder) if self.folder else None
 
 

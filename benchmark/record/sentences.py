@@ -1,10 +1,10 @@
-"""sentences.jsonl: what was said and what the model understood, one JSON object a line; sentences.txt for people.
+"""sentences.jsonl: references and hypotheses, one JSON object per line. sentences.txt has the same for people.
 
     with SentenceLog(folder) as log:
         log.write(Heard(phase="evaluate", epoch=3, step=900, wer=41.2, cer=20.1, examples=(...)))
     heard = last_evaluation(folder)             # Heard, or None
 
-Every evaluation writes its worst, median and best utterances, every generation the sentences it showed.
+Every evaluation writes its worst, median and best utterances. Every generation writes the sentences that it showed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 NAME, NAME_FOR_PEOPLE = "sentences.jsonl", "sentences.txt"
-TAIL_BYTES = 2**20  # of a long run's file: the last evaluation is at its end
+TAIL_BYTES = 2**20  # read from the end of the file, where the last evaluation is
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One utterance. `rank` is worst, median or best among an evaluation's, and empty for a generated sentence."""
+    """One utterance. `rank` is its place in an evaluation, worst, median or best; empty for a generated sentence."""
 
     id: str
     reference: str
@@ -34,7 +34,7 @@ class Example:
 
     @property
     def counts(self) -> str:
-        """The errors in words; empty where they were not counted."""
+        """The error counts as text for people; empty if they were not counted."""
         if self.words is None:
             return ""
         return f"{self.word_edits} of {self.words} words wrong, {self.character_edits} of {self.characters} characters"
@@ -42,7 +42,7 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """What one evaluation or generation understood; rates in percent, of all utterances."""
+    """Sentences of one evaluation or generation; `wer` and `cer` are in percent, over all utterances evaluated."""
 
     phase: str
     epoch: int
@@ -53,13 +53,13 @@ class Heard:
 
     @property
     def heading(self) -> str:
-        """The moment and the error rates in words."""
+        """The epoch, the batch and the error rates as text for people."""
         rates = "" if self.wer is None else f", WER {self.wer:.2f}%, CER {self.cer:.2f}%"
         return f"epoch {self.epoch}, batch {self.step}{rates}"
 
 
 class SentenceLog(AbstractContextManager["SentenceLog"]):
-    """Appends to both files of a run's folder and flushes each entry."""
+    """A log that appends to both files in a run's folder and flushes each entry."""
 
     def __init__(self, folder: Path) -> None:
         self._stack = ExitStack()
@@ -77,13 +77,13 @@ class SentenceLog(AbstractContextManager["SentenceLog"]):
 
 
 def for_people(heard: Heard) -> str:
-    """The lines of sentences.txt."""
+    """Format an entry of sentences.txt."""
     rates = "" if heard.wer is None else f" WER {heard.wer:.2f}% CER {heard.cer:.2f}%"
     return f"{heard.phase} epoch {heard.epoch} batch {heard.step}{rates}\n{describe(heard.examples)}"
 
 
 def describe(examples: Iterable[Example]) -> str:
-    """Utterances in words, three lines each."""
+    """Format utterances as text for people, three lines each."""
     return "".join(
         f"  {' '.join(filter(None, (e.rank, e.id)))}{': ' * bool(e.counts)}{e.counts}\n"
         f"    reference   {e.reference}\n    hypothesis  {e.hypothesis}\n"
@@ -92,7 +92,7 @@ def describe(examples: Iterable[Example]) -> str:
 
 
 def last_evaluation(folder: Path) -> Heard | None:
-    """What the last evaluation of a run understood; None where no line of its file says. Damaged lines are skipped."""
+    """Read the last evaluation of a run; None if the end of its file has none. Damaged lines are skipped."""
     try:
         with (folder / NAME).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))

@@ -1,22 +1,23 @@
-"""utilisation.csv: how busy the machine was, sampled ten times a second; its columns, its summary, one energy.
+"""utilisation.csv: how busy the machine was, usually sampled ten times a second; its columns, summary and energy.
 
     usage = read_usage(folder / "utilisation.csv")
     usage.summary(start_s=60).process_cpu_percent_mean, usage.energy().wh, usage.mean_power_w(gpus=2)
-    usage.samples                               # pandas, a row a sample
+    usage.samples                               # pandas, one row per sample
 
-One header, one row per sample, appended; a resumed run goes on in the same file:
+The file has a header and one row per sample. A resumed run appends to the same file:
 
     seconds              since model creation began, on the run's clock
-    process_cpu_percent  the run's process and all below it, less the sampler; 100 = one core busy. The kernel
-                         counts ticks of 10 ms: a sample at 10 Hz moves in steps of 10, means do not
-    process_memory_mib   resident memory of the same processes; what they share counts once in each
-    host_cpu_percent     of all cores, 0 to 100
-    host_memory_mib      what no new process could have: total less available
+    process_cpu_percent  CPU time of the run's process and all its descendants, without the sampler; 100 = one
+                         core busy. The kernel counts ticks of 10 ms, so a sample at 10 Hz moves in steps of
+                         10; means do not
+    process_memory_mib   resident memory of the same processes; memory that they share counts in each
+    host_cpu_percent     CPU use of the whole machine, 0 to 100
+    host_memory_mib      memory that a new process could not have: total less available
     gpu{i}_{sensor}      for every GPU of the machine, in NVML's order: util_percent, memory_mib, power_w,
                          temperature_c, sm_clock_mhz, memory_clock_mhz, pcie_gen, pcie_width
 
-What could not be read is an empty field, never 0. `benchmark.run.sampler` writes the file. pandas is imported where it
-is needed: the sampler must start at once and stay small.
+A value that could not be read is an empty field, never 0. `benchmark.run.sampler` writes the file. pandas is imported
+only where it is needed, as importing it takes time and memory.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ if TYPE_CHECKING:
 
 NAME = "utilisation.csv"
 GPU_COLUMN = re.compile(r"(gpu\d+)_util_percent")
-LONGEST_STEP = 10  # usual steps; a longer one is a pause between attempts, and nobody knows its power
+LONGEST_STEP = 10  # usual steps; a longer step is a pause between attempts, in which power is not known
 
 
 class UsageError(ValueError):
-    """A utilisation.csv that cannot be used; the message names it, what was found and what was expected."""
+    """A utilisation.csv that cannot be used; the message names the file, what was found and what was expected."""
 
 
 @dataclass(frozen=True)
 class GpuSummary:
-    """One GPU over a stretch of a run; None where a sensor was never read."""
+    """How busy one GPU was over a stretch of a run; a value is None if its sensor was never read."""
 
     util_percent_mean: float | None
     power_w_mean: float | None
@@ -53,7 +54,7 @@ class GpuSummary:
 
 @dataclass(frozen=True)
 class Energy:
-    """Energy in Wh of some GPUs together, over the seconds that it covers; None where no power was read."""
+    """The energy in Wh of some GPUs together, and the seconds that it covers; `wh` is None if no power was read."""
 
     wh: float | None
     seconds: float
@@ -61,7 +62,10 @@ class Energy:
 
 @dataclass(frozen=True)
 class Summary:
-    """A stretch of a run; None where a sensor was never read. energy_wh is of all GPUs together, over energy_s."""
+    """How busy the machine was over a stretch of a run; a value is None if its sensor was never read.
+
+    `energy_wh` is the energy of all GPUs together, over `energy_s` seconds.
+    """
 
     samples: int
     process_cpu_percent_mean: float | None
@@ -80,7 +84,7 @@ class Usage:
 
     @property
     def gpus(self) -> list[str]:
-        """The GPUs that have columns: "gpu0", "gpu1" and so on."""
+        """The names of the GPUs that have columns: "gpu0", "gpu1" and so on."""
         return [match[1] for column in self.samples if (match := GPU_COLUMN.fullmatch(str(column)))]
 
     def summary(self, *, start_s: float = 0, end_s: float | None = None) -> Summary:
@@ -105,23 +109,23 @@ class Usage:
         )
 
     def energy(self, *, gpus: int | None = None, start_s: float = 0, end_s: float | None = None) -> Energy:
-        """Integrate power over time by trapezoids, for the first `gpus` GPUs together (default: all).
+        """Integrate power over time by the trapezoidal rule, for the first `gpus` GPUs together (default: all).
 
-        Only stretches between samples in which the power of every one of them was read count.
+        Samples in which the power of one of them is missing are left out, and so are steps longer than LONGEST_STEP.
         """
         rows = self._between(start_s, end_s)
         power_w = rows.reindex(columns=[f"{gpu}_power_w" for gpu in self.gpus[:gpus]])
         power_w = power_w.where((power_w >= 0) & (power_w <= LARGEST))
-        total_w: Series = power_w.sum(axis=1, skipna=False, min_count=1).dropna()  # min_count: no GPU is not 0 W
+        total_w: Series = power_w.sum(axis=1, skipna=False, min_count=1).dropna()  # without GPUs NaN, not 0 W
         step_s = rows.loc[total_w.index, "seconds"].diff()
         counted = (step_s > 0) & (step_s <= self._longest_step_s)  # a resumed run may go back in time: step_s < 0
         energy_j = ((total_w + total_w.shift()) / 2 * step_s)[counted].sum()
         return Energy(float(energy_j) / 3600 if counted.any() else None, float(step_s[counted].sum()))
 
     def mean_power_w(self, *, gpus: int) -> float | None:
-        """Mean power over time of the first `gpus` GPUs together; None where it was not measured.
+        """Return the mean power in watts of the first `gpus` GPUs together; None if it was not measured.
 
-        The first ones are taken to be those that the run used: the machine's other GPUs are idle.
+        The run is assumed to have used the first GPUs; the machine's other GPUs are not counted.
         """
         energy = self.energy(gpus=gpus)
         if energy.wh is None or len(self.gpus) < 1:
@@ -141,7 +145,7 @@ def read_usage(path: str | Path) -> Usage:
     """Read a run's utilisation.csv.
 
     Raises:
-        UsageError: it is no table of numbers with a column of seconds.
+        UsageError: it is not a table of numbers with a column "seconds".
         OSError: it cannot be read.
     """
     import pandas
@@ -150,7 +154,7 @@ def read_usage(path: str | Path) -> Usage:
         samples = pandas.read_csv(path, dtype=float)
     except ValueError as error:
         why = (str(error).strip() or "not a table").splitlines()[0][:200]
-        raise UsageError(f"{path}: {why}; expected a header and numbers; delete what is none") from None
+        raise UsageError(f"{path}: {why}; expected a header and rows of numbers; delete the other lines") from None
     if "seconds" not in samples:
         found = str(list(samples))[:200]
         raise UsageError(f"{path}: found the columns {found}, expected 'seconds' first; another file?")
@@ -158,10 +162,10 @@ def read_usage(path: str | Path) -> Usage:
 
 
 def summarise(path: str | Path, *, start_s: float = 0, end_s: float | None = None) -> Summary:
-    """Read a run's utilisation.csv and summarise a stretch of it. Raises as `read_usage` does."""
+    """Read a run's utilisation.csv and summarise a stretch of it. Raises what `read_usage` raises."""
     return read_usage(path).summary(start_s=start_s, end_s=end_s)
 
 
 def _statistic(rows: DataFrame, column: str, name: str) -> float | None:
-    value = rows[column].agg(name) if column in rows else math.nan  # pandas leaves empty fields out
+    value = rows[column].agg(name) if column in rows else math.nan  # pandas ignores empty fields
     return None if math.isnan(value) else float(value)

@@ -2,26 +2,26 @@
 
 finished = session.run(job.Job(platform=..., workload=..., name="r1"), say=print)
 
-job.py          what is asked for
+job.py          what the command line asks for
 session.py      a run from its preparation to its end
-loop.py         ask what comes next, have it done, write it down
+loop.py         performs one phase after the other and writes a row for each
 progress.py     where a run stands, and what comes next: a pure state machine
 resume.py       which run a command goes on with
-interrupts.py   Ctrl-C and SIGTERM
-view.py         what is shown meanwhile
+interrupts.py   handles Ctrl-C and SIGTERM
+view.py         shows the run while it is under way
 monitor.py      starts and ends sampler.py, which writes utilisation.csv
 provenance.py   finds out how the run is made
 
-data.py         the workload's features, made when missing
+data.py         finds the workload's features, or makes them
 devices.py      a platform's replicas under tf.distribute
 task.py         what is trained, on which data, on which devices
 trainer.py      the TensorFlow side of every phase
 input.py        batches for a training step, cut for the replicas
 step.py         the training step
-optimisers.py   what it trains with
-swap.py         the training model and the evaluation model
+optimisers.py   the optimisers that recipes name
+swap.py         exchanges the training model and the evaluation model
 checkpoints.py  weights and optimiser on disk
-evaluation.py   what a model makes of a set of utterances
+evaluation.py   transcribes a set of utterances with a model
 decoding.py     worker processes that decode
 accuracy.py     error rates
 final.py        a run's checkpoints on every dev and test subset

@@ -3,18 +3,18 @@
     rates = error_rates(["the cat sat"], ["the cat sad"])
     rates.wer        # 33.33: 1 edit in 3 words
 
-    utterances = [edits(reference, hypothesis) for ...]     # the counts of each by itself
-    rates_of(utterances)                                    # the same four figures
+    utterances = [edits(reference, hypothesis) for ...]     # the counts of each utterance
+    rates_of(utterances)                                    # the same four error rates
 
-In percent, of references against hypotheses. jiwer finds the fewest edits. Four figures:
+jiwer finds the fewest edits that turn a reference into its hypothesis. There are four error rates, in percent:
 
     wer, cer     edits of all utterances / reference words or characters of all utterances (the field's definition)
     wer_mean     mean over utterances of edits / reference words (the authors')
     cer_paper    mean over utterances of edits / max(characters of reference, of hypothesis) (the paper's)
 
-Sentences are compared without their separators, in lower case, with single spaces. An empty hypothesis is all
-deletions. An utterance with an empty reference counts its hypothesis as insertions; in the two means it counts 0 if
-both are empty, else 100.
+Sentences are compared without their separators, in lower case, with single spaces. An empty hypothesis counts as
+deletions only. If the reference is empty, the hypothesis counts as insertions; in the two means, the utterance counts
+as 0 if both are empty, else as 100.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from features import text
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorRates:
-    """Percentages; `wer` and `cer` may exceed 100."""
+    """The four error rates of a set of utterances, in percent; all but `cer_paper` may exceed 100."""
 
     wer: float
     cer: float
@@ -40,7 +40,7 @@ class ErrorRates:
 
 @dataclass(frozen=True, kw_only=True)
 class Edits:
-    """Counts of one utterance: fewest edits, units of the reference, characters of the longer of the two."""
+    """The counts of one utterance: fewest edits, units of the reference, and characters of its longer sentence."""
 
     word_edits: int
     words: int
@@ -58,7 +58,7 @@ class Edits:
 
 
 def edits(reference: str, hypothesis: str) -> Edits:
-    """Compare one pair."""
+    """Count the edits between one reference and its hypothesis."""
     reference, hypothesis = _tidy(reference), _tidy(hypothesis)
     return Edits(
         word_edits=_count(jiwer.process_words(reference, hypothesis)),
@@ -70,7 +70,7 @@ def edits(reference: str, hypothesis: str) -> Edits:
 
 
 def rates_of(utterances: Sequence[Edits]) -> ErrorRates:
-    """The four figures of a set of utterances, at least one; their order does not matter to the last digit."""
+    """Return the error rates of at least one utterance; their order does not change a single digit."""
     count = len(utterances)
     return ErrorRates(
         wer=100 * sum(u.word_edits for u in utterances) / max(sum(u.words for u in utterances), 1),
@@ -81,10 +81,10 @@ def rates_of(utterances: Sequence[Edits]) -> ErrorRates:
 
 
 def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRates:
-    """Compare sentences pair by pair.
+    """Return the error rates of hypotheses against references, pair by pair.
 
     Raises:
-        ValueError: no utterances, or not as many hypotheses as references.
+        ValueError: there are no references, or not as many hypotheses.
     """
     if not references or len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references and {len(hypotheses)} hypotheses; expected as many, at least 1")

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: weights, moving averages and optimiser under the number of batches trained.
+"""Checkpoints of a run: weights, moving averages and optimiser, named by the number of batches trained.
 
     folder = Checkpoints(Path("results/run/checkpoints"))
     folder.save(500, model, optimizer)              # ckpt-500.index, ckpt-500.data-...
@@ -6,9 +6,9 @@
     folder.prune(kept(folder.steps(), progress, batches_per_epoch))
     restore_newest(folder, progress, plan, restore=..., warn=...)       # where a resumed run goes on
 
-A checkpoint is whole or absent: its files are written beside, forced to the disk and renamed, the index, without
-which there is none, last. The last three are kept, that of the epoch with the lowest word error rate, and those of
-epochs that are still being evaluated.
+A checkpoint is whole or absent: its files are written in another folder, forced to the disk and then moved. The index
+is moved last, and without it there is no checkpoint. Three kinds are kept: the last three, that of the epoch with the
+lowest word error rate, and those of epochs that are still being evaluated.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from benchmark.run.devices import tf
 from benchmark.run.progress import Progress
 
 KEPT_LAST = 3
-BESIDE = "unfinished"  # the folder in which checkpoints are written
+BESIDE = "unfinished"  # the subfolder in which checkpoints are written
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is missing or does not fit the model; the message names it and says what was expected."""
+    """A checkpoint that is missing, broken or of another model; the message names it and says what was expected."""
 
 
 class Checkpoints:
-    """One run's folder of them."""
+    """The folder of one run's checkpoints."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, step: int) -> Path:
-        """What TensorFlow calls its prefix; the files have endings."""
+        """Return the prefix of a checkpoint's files, to which TensorFlow adds endings."""
         return self.folder / f"ckpt-{step}"
 
     def steps(self) -> list[int]:
-        """Batches trained, of every checkpoint that is whole, in order."""
+        """Return the batches trained of every whole checkpoint, in ascending order."""
         found = (re.fullmatch(r"ckpt-(\d+)\.index", path.name) for path in self.folder.glob("ckpt-*.index"))
         return sorted(int(match[1]) for match in found if match)
 
     def save(self, step: int, model: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer) -> None:
-        """Raises OSError where it cannot be written, a full disk for one; those there are stay as they are."""
+        """Write a checkpoint. Raises OSError if it cannot, as on a full disk; other checkpoints stay as they are."""
         beside = self.folder / BESIDE
-        shutil.rmtree(beside, ignore_errors=True)  # what a killed run left
+        shutil.rmtree(beside, ignore_errors=True)  # left by a killed run
         beside.mkdir(parents=True)
         try:
             _checkpoint(model, optimizer).write(str(beside / self.path(step).name))
@@ -65,7 +65,7 @@ class Checkpoints:
         beside.rmdir()
 
     def restore(self, step: int, model: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer | None = None) -> None:
-        """Raises CheckpointError where it is missing, broken, or of another model."""
+        """Load a checkpoint. Raises CheckpointError if it is missing, broken or of another model."""
         path = self.path(step)
         if step not in self.steps():
             there = ", ".join(map(str, self.steps())) or "none"
@@ -81,17 +81,17 @@ class Checkpoints:
             ) from None
 
     def prune(self, steps: Collection[int]) -> None:
-        """Delete all but these, the index first."""
+        """Delete all checkpoints but these; the index of each is deleted first."""
         for step in set(self.steps()) - set(steps):
             for file in sorted(self.folder.glob(f"ckpt-{step}.*"), reverse=True):
                 file.unlink()
-        for data in self.folder.glob("ckpt-*.data-*"):  # of one that was being deleted or renamed when all ended
+        for data in self.folder.glob("ckpt-*.data-*"):  # left when a kill interrupted a save or a deletion
             if not data.with_suffix(".index").is_file():
                 data.unlink()
 
 
 def _to_disk(path: Path) -> None:
-    """Have the system write a file, or a folder's names, to the disk now."""
+    """Force a file, or the names in a folder, to the disk now."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -100,7 +100,7 @@ def _to_disk(path: Path) -> None:
 
 
 def kept(steps: Collection[int], progress: Progress, batches_per_epoch: int) -> set[int]:
-    """Choose which of the checkpoints that are there to keep."""
+    """Return which of the existing checkpoints, by batches trained, are to be kept."""
     last = set(sorted(steps)[-KEPT_LAST:])
     being_evaluated = {
         step for step in steps if step % batches_per_epoch == 0 and step // batches_per_epoch > progress.evaluated_epoch
@@ -117,19 +117,19 @@ def restore_newest(
     restore: Callable[[int], None],
     warn: Callable[[str], None],
 ) -> int:
-    """Restore the newest checkpoint that can be read; returns the batches trained in it, 0 if there is none.
+    """Restore the newest checkpoint that can be read; return its number of batches, 0 if there is none.
 
     Checkpoints past the first epoch without an evaluation are skipped: that evaluation was lost and must be redone.
 
     Raises:
-        CheckpointError: one is of more batches than the run's journal knows.
+        CheckpointError: a checkpoint has more batches than the run's journal.
     """
     steps, furthest = checkpoints.steps(), max(row.step for row in progress.earlier)
     if steps and steps[-1] > furthest:
         raise CheckpointError(
             f"{checkpoints.path(steps[-1])}: after {steps[-1]} batches, but the run's journal "
-            f"({journal_of(checkpoints.folder.parent)}) knows of {furthest} only; expected the two of one run: if "
-            f"either was copied or restored, do so with both"
+            f"({journal_of(checkpoints.folder.parent)}) knows of {furthest} only; expected both from one run: if "
+            f"you copied or restored one of them, do the same with the other"
         )
     for step in reversed(steps):
         if step > (progress.evaluated_epoch + 1) * plan.batches_per_epoch:
@@ -148,7 +148,7 @@ def _checkpoint(model: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer 
 
 
 def _by_path(owner: tf.keras.Model | tf.keras.optimizers.Optimizer) -> dict[str, tf.Variable]:
-    """All variables, moving averages and the optimiser's accumulators too, under names that TensorFlow can save."""
+    """Return all variables by path, which TensorFlow can save; moving averages and accumulators are among them."""
     found = {variable.path: variable.value for variable in owner.variables}
     assert len(found) == len(owner.variables), "two variables of one path"
     return found

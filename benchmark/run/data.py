@@ -1,10 +1,10 @@
-"""Corpus and features of a workload, made when they are missing. Outside every clock: preparation.
+"""Find or make the corpus and the features of a workload. No clock of the run counts this preparation.
 
 data = prepare(workload, folder=Path("data"), corpus=None)
 data.manifest.utterances("train"), data.seconds
 
 data/corpora/embedded-2500/             the embedded corpus
-data/LibriSpeech/                       where LibriSpeech is looked for (python -m features.download)
+data/LibriSpeech/                       LibriSpeech, if it was downloaded (python -m features.download)
 data/features/NAME-dtype/               shards and manifest.json
 """
 
@@ -28,18 +28,18 @@ LIBRISPEECH_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500", 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Features ready to train on, how they are batched, and the seconds that preparing them took."""
+    """Features that are ready to train on, and the seconds that it took to prepare them."""
 
     folder: Path
     manifest: Manifest
     seconds: float
 
     def validation(self, workload: Workload) -> str:
-        """The subset to evaluate every epoch, or "dev" for all dev subsets."""
+        """Return the subset to evaluate every epoch, or "dev" for all dev subsets."""
         return workload.validation if workload.validation in self.manifest.subsets else "dev"
 
     def layout(self, workload: Workload, batch: int) -> Buckets:
-        """How the training set is put into batches."""
+        """Return how the training set is put into global batches of `batch` utterances."""
         lengths = self.manifest.lengths("train")
         if workload.padding == "fixed":
             return Buckets.fixed(max(workload.max_frames, *lengths), batch=batch)
@@ -47,7 +47,7 @@ class Data:
 
 
 def librispeech_features(folder: Path) -> Path:
-    """Where LibriSpeech's features are kept."""
+    """Return the folder of LibriSpeech's features."""
     return folder / "features" / "librispeech"
 
 
@@ -69,7 +69,7 @@ def prepare(
     settings = manifest.Settings(max_frames=workload.max_frames)
     folder.mkdir(parents=True, exist_ok=True)
     waiting = f"another process is preparing data in {folder}; waiting for it"
-    with locked(folder / ".lock", waiting=lambda: say(waiting)):  # others wait, and then find it ready
+    with locked(folder / ".lock", waiting=lambda: say(waiting)):  # other processes wait, then find all ready
         if workload.corpus == "embedded" and corpus is None:
             say(f"preparing: {workload.sentences:,} sentences, spoken, in {root}")
             synthesis.synthesise(root, sentences=workload.sentences)
@@ -102,7 +102,7 @@ def _check_librispeech(found: Manifest, features: Path, settings: manifest.Setti
 
 
 def _places(workload: Workload, folder: Path, corpus: Path | None) -> tuple[Path, Path]:
-    """Folder of the corpus and folder of its features."""
+    """Return the folders of the corpus and of its features. Raises ValueError if there is no corpus."""
     if corpus is not None:
         label = hashlib.sha256(str(corpus.resolve()).encode()).hexdigest()[:8]
         return corpus, folder / "features" / f"{corpus.resolve().name}-{label}"
@@ -111,7 +111,7 @@ def _places(workload: Workload, folder: Path, corpus: Path | None) -> tuple[Path
         return folder / "corpora" / name, folder / "features" / name
     if workload.corpus == "folder":
         raise ValueError(
-            f"workload {workload.name!r} learns a corpus of yours: give it with CORPUS=folder (--corpus), "
+            f"workload {workload.name!r} learns your own corpus: give its folder with CORPUS=folder (--corpus), "
             f"in LibriSpeech layout"
         )
     root = folder / "LibriSpeech"

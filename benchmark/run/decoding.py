@@ -1,11 +1,11 @@
-"""Sentences from logits on all cores, in worker processes that never load TensorFlow.
+"""Decode logits into sentences on all cores, in worker processes that never load TensorFlow.
 
     with DecodingPool(Decoder(name="dictionary", words=words), jobs=cores()) as pool:
         future = pool.submit(logits, frames)        # float [B, T', 30], int [B]; returns at once
         future.result()                             # B sentences
 
-Every worker builds the decoder once. Processes are spawned, not forked: a forked TensorFlow hangs. Greedy decoding
-is cheaper than sending logits about, so it is done at once, without workers.
+Every worker builds the decoder once. Processes are spawned, not forked: a forked TensorFlow hangs. Greedy decoding is
+cheaper than sending logits to another process, so it is done at once, without workers.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from models.decoders import Decode, Decoder
 
 PUBLISHED_MODELS = tuple(model.name for model in LANGUAGE_MODELS)
 
-KILLED_WORKER = "a worker process was killed, perhaps for want of memory; --decode-jobs starts fewer decoding workers"
+KILLED_WORKER = "a worker process was killed, possibly out of memory; --decode-jobs starts fewer decoding workers"
 
 _decode: Decode  # of this worker process
 
 
 def language_model(name_or_path: str | None, data: Path) -> Path:
-    """The file of a language model; one of LibriSpeech's published models is known by its name.
+    """Return the file of a language model, given by its path or by the name of a published LibriSpeech model.
 
     Raises:
-        ValueError: it is not there; the message says how to get it.
+        ValueError: there is no such file, or no name was given; the message says how to get one.
     """
     if not name_or_path:
         raise ValueError(
@@ -54,12 +54,12 @@ def language_model(name_or_path: str | None, data: Path) -> Path:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 class DecodingPool(AbstractContextManager):
-    """Decodes in `jobs` worker processes, which yield to others by `niceness` (0 to 19)."""
+    """A pool of `jobs` decoding processes, at least 1, which give way to others by `niceness` (0 to 19)."""
 
     def __init__(self, decoder: Decoder, *, jobs: int, niceness: int = 0) -> None:
         if jobs < 1:
@@ -70,7 +70,7 @@ class DecodingPool(AbstractContextManager):
         self._pool: ProcessPoolExecutor | None = None
 
     def start(self) -> None:
-        """Start the workers, which takes them a second or so in the background; `submit` does it if need be."""
+        """Start the workers, which takes about a second in the background; `submit` does it if it was not done."""
         if self._pool is None and not self._greedy:
             self._pool = self._stack.enter_context(
                 executor(self.jobs, initializer=_prepare, initargs=(self.decoder, self.niceness))
@@ -84,9 +84,9 @@ class DecodingPool(AbstractContextManager):
                 future.result()
 
     def submit(self, logits: np.ndarray, frames: np.ndarray) -> Future[list[str]]:
-        """Decode an utterance or a few.
+        """Decode B utterances: logits float [B, T', 30], frames int [B]; the future's result is B sentences.
 
-        Raises (by the future's `result`):
+        Raises (when the future's `result` is called):
             concurrent.futures.process.BrokenProcessPool: a worker was killed, or could not build the decoder.
         """
         if self._greedy:
@@ -97,14 +97,14 @@ class DecodingPool(AbstractContextManager):
         return self._pool.submit(_work, logits, frames)
 
     def __exit__(self, *exception: Any) -> None:
-        """End the workers. What they have not begun is cancelled: after Ctrl-C or divergence nobody waits for it."""
+        """End the workers. Work not yet begun is cancelled: after Ctrl-C or divergence nobody waits for it."""
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
         self._stack.__exit__(*exception)
 
 
 def load_quietly(decoder: Decoder) -> Decode:
-    """Build a decoder, without what KenLM writes to standard error. Raises ValueError as `Decoder.load` does."""
+    """Build a decoder, hiding what KenLM writes to standard error. Raises ValueError as `Decoder.load` does."""
     with quiet_standard_error():
         return decoder.load()
 

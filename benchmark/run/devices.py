@@ -1,6 +1,6 @@
-"""A platform's replicas under tf.distribute: real GPUs where they are there, logical CPUs where they are not.
+"""A platform's replicas under tf.distribute: real GPUs if the machine has them, else logical CPUs.
 
-devices = prepare(platform)             # before TensorFlow has started its devices
+devices = prepare(platform)             # before TensorFlow has initialised its devices
 with devices.strategy.scope(): ...
 devices.emulated                        # True: the times say nothing about the platform
 """
@@ -14,14 +14,14 @@ from platforms import Platform, is_other_gpu
 
 keep_memory()
 tf = import_tensorflow()
-deterministic = False  # whether only such operations are used; the time of day is none of them
+deterministic = False  # whether `be_deterministic` was called; a train step then reads no time of day
 
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
-    """The strategy to train under, the devices in words, and whether CPUs stand in for missing GPUs.
+    """The strategy to train under, the names of the devices, and whether CPUs stand in for missing GPUs.
 
-    `reduction` is what combines gradients in fact: NCCL exists between GPUs only, so emulation falls back to
+    `reduction` is how gradients are actually combined: NCCL works between GPUs only, so emulation falls back to
     the first device.
     """
 
@@ -36,13 +36,13 @@ class Devices:
         return set(self.names) == {"CPU"}
 
     def describe(self) -> str:
-        """One word a distinct device: "4 x NVIDIA GeForce RTX 2070", "CPU", "4 x CPU (emulated)"."""
+        """Return the devices as text: "4 x NVIDIA GeForce RTX 2070", "CPU", "4 x CPU (emulated)"."""
         count = f"{self.replicas} x " if self.replicas > 1 else ""
         return count + " + ".join(dict.fromkeys(self.names)) + (" (emulated)" if self.emulated else "")
 
 
 def gpus_present() -> int:
-    """How many GPUs TensorFlow can use here."""
+    """Return the number of GPUs that TensorFlow can use on this machine."""
     return len(tf.config.list_physical_devices("GPU"))
 
 
@@ -68,7 +68,7 @@ def prepare(platform: Platform) -> Devices:
 
 
 def single_device(precision: str) -> Devices:
-    """The first GPU there is, else the CPU: for evaluation alone."""
+    """Set up the first GPU, or the CPU if there is none; for evaluation without training."""
     _set_precision(precision)
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -79,21 +79,21 @@ def single_device(precision: str) -> Devices:
 
 
 def other_gpu(platform: Platform, devices: Devices) -> str | None:
-    """The name of a GPU that is not the platform's, going by the numbers in its model ("2070", "V100", "H200")."""
+    """Return the name of a GPU whose model number ("2070", "V100") is not the platform's; None if there is none."""
     if devices.emulated or not platform.hardware.gpus:
         return None
     return next((name for name in devices.names if is_other_gpu(platform.hardware.gpu, name)), None)
 
 
 def be_deterministic() -> None:
-    """Have TensorFlow use only operations that give the same digits every time; some are slower, on GPUs above all."""
+    """Have TensorFlow use only operations with bit-identical results; some are slower, above all on GPUs."""
     global deterministic
     tf.config.experimental.enable_op_determinism()
     deterministic = True
 
 
 def synchronise() -> None:
-    """Wait until every device has done what it was given."""
+    """Wait until every device has finished its queued work."""
     tf.test.experimental.sync_devices()
 
 
@@ -111,6 +111,6 @@ def _cross_device_ops(reduction: str, first: str) -> tf.distribute.CrossDeviceOp
 
 
 def _set_precision(precision: str) -> None:
-    """float32 means float32: TensorFlow would use TF32 on its own where a GPU has it."""
+    """Set the numeric precision. TF32 is used only if asked for; TensorFlow by itself would use it for float32."""
     tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
     tf.keras.mixed_precision.set_global_policy(precision if precision.startswith("mixed_") else "float32")

@@ -1,12 +1,12 @@
-"""What a model makes of a set of utterances: forward pass on the devices, decoding in the background, error rates.
+"""Transcribe a set of utterances: forward pass on the devices, decoding in the background, error rates.
 
     transcriber = Transcriber(model, task)
     transcription = transcriber.transcribe("dev", pool)     # forward pass; decoding goes on in worker processes
-    evaluated = transcription.result()                      # waits
+    evaluated = transcription.result()                      # waits for the decoding
     evaluated.rates.wer, evaluated.sentences[0].hypothesis
 
-Every utterance counts exactly once. Neither batch, padding, order nor number of replicas changes a figure: an
-utterance is decoded by itself, and sums do not depend on order. The recipe `authors` is the exception: it
+Every utterance counts exactly once. Neither batch, padding, order nor number of replicas changes an error rate: each
+utterance is decoded by itself, and sums do not depend on order. The recipe `authors` is the exception, as it
 normalises by the statistics of the batch.
 """
 
@@ -26,12 +26,12 @@ from benchmark.run.task import Task
 from features.batches import Buckets, read_batches
 from models import deepspeech
 
-SHOWN_UTTERANCES = 3  # each of the worst, median and best
+SHOWN_UTTERANCES = 3  # of each rank: worst, median and best
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """One utterance: the sentence that was said, and the one that the model understood."""
+    """One utterance: its reference and the model's hypothesis."""
 
     id: str
     reference: str
@@ -40,7 +40,7 @@ class Sentence:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """Sentences sorted by id, the edits of each, and the error rates of all."""
+    """The result of an evaluation: sentences sorted by id, the edits of each, and the error rates of all."""
 
     sentences: tuple[Sentence, ...]
     edits: tuple[Edits, ...]
@@ -53,7 +53,7 @@ class Evaluated:
         return cls(sentences=ordered, edits=counted, rates=rates_of(counted))
 
     def heard(self, phase: str, epoch: int, step: int) -> Heard:
-        """What goes into the run's folder: of an evaluation the worst, median and best utterances, else all."""
+        """Return what the sentence log is given: the worst, median and best of an evaluation, else all sentences."""
         if phase != "evaluate":
             shown = tuple(Example(id=s.id, reference=s.reference, hypothesis=s.hypothesis) for s in self.sentences)
             return Heard(phase=phase, epoch=epoch, step=step, examples=shown)
@@ -62,7 +62,7 @@ class Evaluated:
         )
 
     def examples(self) -> tuple[Example, ...]:
-        """The worst, median and best utterances, by word and then by character errors."""
+        """Return the worst, median and best utterances, ranked by word and then by character error rate."""
         ranked = sorted(
             zip(self.sentences, self.edits, strict=True),
             key=lambda pair: (-pair[1].word_share, -pair[1].character_share, pair[0].id),
@@ -87,21 +87,21 @@ def _example(rank: str, sentence: Sentence, edited: Edits) -> Example:
 
 
 class Transcription:
-    """Utterances being decoded."""
+    """Utterances whose decoding is under way."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[list[tuple[str, str]], Future[list[str]]]] = []
 
     def add(self, utterances: list[tuple[str, str]], hypotheses: Future[list[str]]) -> None:
-        """Add a few utterances by id and reference, and the sentences that decoding will give."""
+        """Add a few utterances as (id, reference), and the future of their hypotheses, in the same order."""
         self._parts.append((utterances, hypotheses))
 
     def result(self, progress: Callable[[int], None] = lambda utterances: None) -> Evaluated:
-        """Wait for all and count errors."""
+        """Wait for all sentences and count their errors. Raises as `sentences` does."""
         return Evaluated.of(self.sentences(progress))
 
     def sentences(self, progress: Callable[[int], None] = lambda utterances: None) -> list[Sentence]:
-        """Wait for all; `progress` is told how many more are done.
+        """Wait for all sentences; `progress` is told how many more are decoded.
 
         Raises:
             concurrent.futures.process.BrokenProcessPool: a decoding worker was killed.
@@ -115,7 +115,7 @@ class Transcription:
 
 
 class Transcriber:
-    """Runs a model over utterances, on all replicas."""
+    """A model that transcribes utterances on all replicas of a task."""
 
     def __init__(self, model: deepspeech.DeepSpeech, task: Task) -> None:
         self.model, self.task = model, task
@@ -123,22 +123,22 @@ class Transcriber:
         self._forward = tf.function(self._forward_per_replica, reduce_retracing=True)
 
     def transcribe(self, role_or_subset: str, pool: DecodingPool) -> Transcription:
-        """Every utterance of a subset, or of all subsets of a role: the forward pass is over on return."""
+        """Transcribe a subset, or all subsets of a role; the forward pass is over on return, decoding may not be."""
         return self.transcribe_batches(self.batches(role_or_subset), pool)
 
     def transcribe_batches(self, batches: Iterable[dict[str, tf.Tensor]], pool: DecodingPool) -> Transcription:
-        """Decoding begins with the first batch, but on a CPU, where it would slow the forward pass, after the last."""
+        """Transcribe batches. On a CPU, where it would slow the forward pass, decoding starts after the last batch."""
         transcription = Transcription()
         forwarded = self.logits(batches)
         for utterances, logits, frames in list(forwarded) if self.task.devices.on_cpu else forwarded:
-            for n, utterance in enumerate(utterances):  # one by one: they share the workers out best
+            for n, utterance in enumerate(utterances):  # one by one, which spreads the work best over the workers
                 transcription.add([utterance], pool.submit(logits[n : n + 1, : frames[n]], frames[n : n + 1]))
         return transcription
 
     def logits(
         self, batches: Iterable[dict[str, tf.Tensor]]
     ) -> Iterator[tuple[list[tuple[str, str]], np.ndarray, np.ndarray]]:
-        """Batch by batch: ids and references, logits [B, T', 30], valid output frames [B]; without empty utterances."""
+        """Yield per batch (id, reference) pairs, logits [B, T', 30] and output frames [B], without empty utterances."""
         for batch in batches:
             frames = batch["frames"].numpy()
             real = frames > 0
@@ -150,8 +150,8 @@ class Transcriber:
             yield utterances, self._logits(batch)[real], outputs
 
     def batches(self, role_or_subset: str) -> tf.data.Dataset:
-        """Its utterances in the training set's shapes where they fit, so that little is compiled anew."""
-        if role_or_subset not in self._datasets:  # made once: its functions are traced, which takes a tenth of a second
+        """Return batches of a role or subset, in the shapes of training if they fit, so that little is recompiled."""
+        if role_or_subset not in self._datasets:  # made once: tracing takes 0.1 s
             longest = max(self.task.data.manifest.lengths(role_or_subset))
             edges = self.task.layout.boundaries + ((longest,) if longest > self.task.layout.boundaries[-1] else ())
             self._datasets[role_or_subset] = self.read(role_or_subset, Buckets(self.task.layout.batch, edges))
@@ -169,7 +169,7 @@ class Transcriber:
         )
 
     def _logits(self, batch: dict[str, tf.Tensor]) -> np.ndarray:
-        """[B, T', 30] of a whole batch, computed by all replicas."""
+        """Return the logits of a whole batch, [B, T', 30], each replica computing its part."""
         size = batch["frames"].shape[0] // self.task.devices.replicas
 
         def part(context: tf.distribute.ValueContext) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,11 +1,11 @@
 """The final evaluation of a run (the paper's table 4): its checkpoints on every dev and test subset.
 
-    run = load_trained("results/RUN")           # or its journal, or one checkpoint of it
+    run = load_trained(Path("results/RUN"))     # or its journal, or one of its checkpoints
     results, examples = evaluate(run, Wanted(subsets=("dev",), decoders=("greedy",)))
     write(run, results, examples)               # final.csv and final-sentences.txt beside the run
 
-Evaluates the checkpoint of the epoch with the lowest word error rate and the last one. Several decoders and widths
-are compared in one go: the forward pass is done once for all of them.
+Evaluates two checkpoints: that of the epoch with the lowest word error rate, and the last one. Several decoders and
+beam widths are compared in one call: each forward pass is done once for all of them.
 """
 
 from __future__ import annotations
@@ -44,32 +44,33 @@ WHICH = ("best", "last")
 BEAM_WIDTH = 512
 
 Utterance = tuple[str, str]  # id and reference
-Logits = list[tuple[Utterance, np.ndarray]]  # of each utterance float32 [T', 30]
+Logits = list[tuple[Utterance, np.ndarray]]  # each utterance with its logits, float32 [T', 30]
 
 
 class FinalError(ValueError):
-    """A run that cannot be evaluated; the message says what was found and the way out."""
+    """A run that cannot be evaluated; the message says what was found and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A run whose model can be built again from its folder. `asked` is one checkpoint by its number of batches."""
+    """A run whose model can be rebuilt from its folder. `asked` is the number of the one checkpoint asked for."""
 
     folder: Path
     record: RunRecord
     workload: Workload
     precision: str
-    batch: int  # utterances, of one replica
+    batch: int  # utterances per replica
     features: Path | None
     asked: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is to be evaluated, and how. Empty or None: what the run has, or all there is.
+    """A request: what is to be evaluated, and how. Raises FinalError if `decode_jobs` is under 1.
 
-    `subsets` are names or roles (dev, test); `checkpoints` are of WHICH; `language_model` is a file or one of
-    LibriSpeech's by name, looked for in `data`.
+    `checkpoints` are of WHICH. `subsets` are names or roles (dev, test); empty means all of both roles. Empty or None
+    `decoders`, `features` and `batch` mean the run's own. `language_model`, which the decoder "language-model" needs,
+    is a file, or the name of a LibriSpeech model in `data`.
     """
 
     checkpoints: tuple[str, ...] = WHICH
@@ -91,7 +92,7 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One checkpoint, subset and decoder. `decoding_s` is wall time on all workers, without the forward pass."""
+    """The result for one checkpoint, subset and decoder. `decoding_s` is wall time, without the forward pass."""
 
     checkpoint: str
     step: int
@@ -105,7 +106,7 @@ class Result:
     rates: ErrorRates
 
     def fields(self) -> dict[str, object]:
-        """The columns of final.csv."""
+        """Return a row of final.csv, by column."""
         flat = {name: value for name, value in asdict(self).items() if name != "rates"}
         return {name: round(v, 6) if isinstance(v, float) else v for name, v in {**flat, **asdict(self.rates)}.items()}
 
@@ -114,8 +115,8 @@ def load_trained(path: Path) -> Trained:
     """Find a run from its folder, its journal or one of its checkpoints.
 
     Raises:
-        FinalError: there is no run there.
-        FactsError, JournalError: what is there cannot be used.
+        FinalError: there is no run at this path.
+        FactsError, JournalError: its run.json or its journal cannot be used.
     """
     asked, folder = None, folder_of(path) if path.suffix == ".csv" else path
     if path.name.startswith("ckpt-"):
@@ -142,10 +143,10 @@ def load_trained(path: Path) -> Trained:
 
 
 def chosen_checkpoints(run: Trained, there: Sequence[int], which: Sequence[str]) -> dict[str, int]:
-    """Name -> batches trained: the checkpoint asked for by number, else the best and the last epoch's.
+    """Return the checkpoints to evaluate, name -> batches trained: the one asked for by number, else best and newest.
 
     Raises:
-        FinalError: there are no checkpoints, or none of an evaluated epoch.
+        FinalError: there are no checkpoints, or "best" is asked for and none is of an evaluated epoch.
     """
     if run.asked is not None:
         return {f"batch {run.asked}": run.asked}
@@ -165,7 +166,7 @@ def chosen_checkpoints(run: Trained, there: Sequence[int], which: Sequence[str])
 
 
 def chosen_subsets(there: Sequence[str], asked: Sequence[str]) -> list[str]:
-    """The dev and test subsets there are, or those of them asked for by name or role; dev before test."""
+    """Return the dev and test subsets, or those asked for by name or role; dev before test. Raises FinalError."""
     usable = sorted({name for name in there if role(name) in ("dev", "test")}, key=lambda name: (role(name), name))
     chosen = [name for name in usable if not asked or name in asked or role(name) in asked]
     missing = [name for name in asked if name not in usable and name not in map(role, usable)]
@@ -175,14 +176,19 @@ def chosen_subsets(there: Sequence[str], asked: Sequence[str]) -> list[str]:
 
 
 def features_of(run: Trained, wanted: Wanted) -> Path:
-    """The folder of features to evaluate on."""
+    """Return the folder of features to evaluate on. Raises FinalError if neither run nor command names one."""
     if found := wanted.features or run.features:
         return found
     raise FinalError(f"{run.folder / 'run.json'}: names no features; give their folder with --features")
 
 
 def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
-    """Evaluate all that is wanted; returns the figures, and the worst, median and best utterances in words."""
+    """Evaluate all that is wanted; return the results, and the worst, median and best utterances as text.
+
+    Raises:
+        FinalError, ValueError: what is wanted is not there, or does not fit the run.
+        concurrent.futures.process.BrokenProcessPool: a decoding worker was killed.
+    """
     from benchmark.run import devices
     from benchmark.run.checkpoints import Checkpoints
     from benchmark.run.data import Data
@@ -233,7 +239,7 @@ def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
 def _decoders(run: Trained, wanted: Wanted, words: tuple[str, ...]) -> Iterator[Decoder]:
     names = wanted.decoders or (run.workload.decoder,)
     if wanted.language_model and "language-model" not in names:
-        raise FinalError(f"a language model, but the decoder is {', '.join(names)}; add --decoder language-model")
+        raise FinalError(f"--language-model, but the decoder is {', '.join(names)}; add --decoder language-model")
     model = None
     if "language-model" in names:
         model = decoding.language_model(wanted.language_model, wanted.data)
@@ -260,7 +266,7 @@ def forward(transcriber: Transcriber, subset: str) -> Logits:
 
 
 def _decode(logits: Logits, decoder: Decoder, jobs: int, label: str) -> tuple[Evaluated, float]:
-    """Sentences and error rates, and the seconds of decoding; starting the workers is not in them."""
+    """Decode; return sentences with error rates, and the seconds that it took without starting the workers."""
     from benchmark.run.evaluation import Evaluated, Transcription
 
     with (
@@ -278,7 +284,7 @@ def _decode(logits: Logits, decoder: Decoder, jobs: int, label: str) -> tuple[Ev
 
 
 def write(run: Trained, results: Sequence[Result], examples: str) -> tuple[Path, Path]:
-    """Write figures and sentences beside the run; returns where. Raises OSError."""
+    """Write results and sentences into the run's folder; return both paths. Raises OSError."""
     places = run.folder / NAME, run.folder / NAME_OF_SENTENCES
     write_whole(places[0], to_csv(results))
     write_whole(places[1], examples)
@@ -286,7 +292,7 @@ def write(run: Trained, results: Sequence[Result], examples: str) -> tuple[Path,
 
 
 def to_csv(results: Sequence[Result]) -> str:
-    """The text of final.csv."""
+    """Return the text of final.csv; `results` has at least one."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(results[0].fields()), lineterminator="\n")
     writer.writeheader()

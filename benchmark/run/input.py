@@ -1,4 +1,4 @@
-"""What a training step is fed with: an epoch of batches, each cut for the replicas.
+"""The input of the training step: an epoch of batches, each cut into one part per replica.
 
     source = Source(task)
     source.batches_per_epoch
@@ -6,9 +6,10 @@
 
     per_replica(batch, 4)                           # [B, ...] -> [4, B / 4, ...]
 
-The order of utterances depends on seed and epoch alone, so that a run goes on in the middle of an epoch by skipping
-what was trained. With `synthetic`, batches come from memory: as many of each shape as an epoch has, all of one shape
-the same. What is learnt is then worthless, and the speed is the one that reading data can at best not spoil.
+The order of utterances depends on seed and epoch alone, so a run resumes in the middle of an epoch by skipping the
+batches already trained. If the task is `synthetic`, batches come from memory: as many of each shape as an epoch has,
+and all of one shape are the same. The trained model is then worthless; the run shows how fast training would be if
+reading data cost nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ NUMERIC = ("features", "frames", "labels", "label_lengths")
 
 
 class Source:
-    """The training set of a task."""
+    """The training set of a task, as batches for its replicas."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -37,12 +38,12 @@ class Source:
         return self.layout.batches(self.task.data.manifest.lengths("train"))
 
     def epoch(self, number: int, *, skip: int = 0) -> tf.distribute.DistributedDataset:
-        """One epoch of batches but the first few, as `TrainStep.segment` wants them."""
+        """Return one epoch without its first `skip` batches, in the form that `TrainStep.segment` takes."""
         batches = self._from_memory() if self.task.synthetic else self.read(number)
         return distributed(batches.skip(skip), self.task.devices)
 
     def read(self, epoch: int) -> tf.data.Dataset:
-        """The batches of an epoch, read from shards."""
+        """Return the global batches of an epoch, read from shards."""
         task = self.task
         files_only = RECIPES[task.workload.recipe].shuffle_files_only
         return read_batches(
@@ -58,7 +59,7 @@ class Source:
         )
 
     def _from_memory(self) -> tf.data.Dataset:
-        """As many batches of every shape as an epoch has, all of one shape the same."""
+        """Return as many batches of every shape as an epoch has; all of one shape are the same batch."""
         if not self._in_memory:
             first, count = {}, Counter()
             for batch in self.read(0):
@@ -71,7 +72,7 @@ class Source:
 
 
 def distributed(batches: tf.data.Dataset, devices: Devices) -> tf.distribute.DistributedDataset:
-    """Batches as `TrainStep.segment` wants them: cut, if there are several replicas."""
+    """Return batches in the form that `TrainStep.segment` takes: cut, if there are several replicas."""
     if devices.replicas == 1:
         cut = batches.map(lambda batch: _numbers(batch) | {"global_utterances": _utterances(batch)})
     else:
@@ -80,7 +81,7 @@ def distributed(batches: tf.data.Dataset, devices: Devices) -> tf.distribute.Dis
 
 
 def per_replica(batch: dict[str, tf.Tensor], replicas: int) -> dict[str, tf.Tensor]:
-    """A batch cut for the replicas, [B, ...] -> [R, B / R, ...], each told the utterances of all."""
+    """Cut a batch for the replicas, [B, ...] -> [R, B / R, ...], and add the utterances of all as global_utterances."""
     parts = {name: _cut(values, replicas) for name, values in _numbers(batch).items()}
     return parts | {"global_utterances": tf.fill([replicas], _utterances(batch))}
 

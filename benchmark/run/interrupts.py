@@ -5,9 +5,9 @@
         evaluate()                                          # the signal raises Interrupted
         if interrupts.signal: ...
 
-Python runs a handler when the main thread comes back from TensorFlow, which may be minutes later. So the operating
-system writes the signal's number into a socket, where a thread of ours reads it at once. What does not end within
-`patience_s` is ended: whatever is on the disk is whole at any moment.
+Python runs a signal handler only when the main thread returns from TensorFlow, which may be minutes later. So Python's
+wakeup descriptor is a socket, which gets the signal's number at once, and a thread reads it. A run that has not ended
+after `patience_s` seconds is ended without saving; the files on disk are whole at any moment.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from benchmark.record.phases import Phase
 
 PATIENCE_S = 8.0
 FINISH_FIRST = frozenset({Phase.TRAIN, Phase.CHECKPOINT, Phase.SWAP})
-"""Phases that a signal does not cut short."""
+"""The phases that are finished when a signal arrives, not cut short."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the run to end; `status` is the exit status that says so, 130 or 143."""
+    """A signal asked the run to end; `status` is the exit status, 130 for SIGINT or 143 for SIGTERM."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -39,7 +39,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """Listens for signals from entry to exit, in the main thread only; elsewhere it hears nothing."""
+    """A listener for signals between entry and exit. It works in the main thread only; elsewhere it does nothing."""
 
     def __init__(self, *, stop: Callable[[], None], patience_s: float = PATIENCE_S) -> None:
         self.stop, self.patience_s = stop, patience_s
@@ -48,7 +48,7 @@ class Interrupts:
 
     @contextmanager
     def deferred(self, phase: Phase) -> Iterator[None]:
-        """Within a phase of FINISH_FIRST, a signal asks to stop and raises nothing."""
+        """During a phase of FINISH_FIRST, let a signal call `stop` but raise nothing; during others, it raises."""
         before, self._deferred = self._deferred, phase in FINISH_FIRST
         try:
             yield
@@ -73,7 +73,7 @@ class Interrupts:
         signal.set_wakeup_fd(self._wakeup)
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self._told.close()  # which ends the thread
+        self._told.close()  # this ends the thread
         self._thread.join()
         self._heard.close()
 
@@ -90,7 +90,7 @@ class Interrupts:
                 late = threading.Timer(self.patience_s, self._leave)
                 late.daemon = True
                 late.start()
-                with contextlib.suppress(Exception):  # whatever state TensorFlow is in: the timer runs
+                with contextlib.suppress(Exception):  # in any state of TensorFlow: the timer runs all the same
                     self.stop()
         if late:
             late.cancel()
@@ -106,7 +106,7 @@ class Interrupts:
 
 
 class Uninterrupted:
-    """Stands where nobody listens for signals."""
+    """A stand-in for Interrupts where nobody listens for signals."""
 
     signal: int | None = None
 

@@ -19,17 +19,17 @@ from models.recipes import RECIPES
 from platforms import Platform
 
 MARKS = ("augment", "padding")
-"""Settings that train otherwise: changed, they mark a run's variant. The journal has columns for the others."""
+"""The settings whose change is marked in a run's variant, as the journal has no columns for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What the command line asks for.
+    """A run that the command line asks for.
 
-    With `resume`, an interrupted run of the same command goes on in place of `name`, which is none of the user's.
-    `command` is how to give it again.
+    If `resume` is set, the user has chosen no `name`, and an interrupted run of the same command goes on instead.
+    `command` is the command line to give again.
 
-    Raises ValueError for what would be refused later, after hours of preparation.
+    Raises ValueError for a value out of range: at once, and not after hours of preparation.
     """
 
     platform: Platform
@@ -69,14 +69,14 @@ class Job:
         return self.results / f"{self.name}.csv"
 
     def renamed(self, name: str) -> Job:
-        """The same job as another run."""
+        """Return the same job for the run `name`."""
         return replace(self, name=name)
 
 
 def changed_workload(
     workload: Workload, changes: dict[str, Any], *, synthetic: bool = False, deterministic: bool = False
 ) -> Workload:
-    """The workload with other settings. What trains otherwise is marked in its variant, so that runs do not pool."""
+    """Return the workload with other settings. A change of training marks its variant, so that runs do not pool."""
     marks = [str(changes[name]) for name in MARKS if name in changes and changes[name] != getattr(workload, name)]
     marks += ["synthetic"] * synthetic + ["deterministic"] * deterministic
     workload = replace(workload, **changes).marked(*marks)
@@ -85,20 +85,20 @@ def changed_workload(
 
 
 def language_model_of(workload: Workload, asked: str | None, data: Path) -> Path | None:
-    """The file of the language model that the workload's decoder needs. Raises ValueError where it is not there."""
+    """Return the file of the language model that the decoder needs, or None. Raises ValueError if it is missing."""
     if asked and workload.decoder != "language-model":
-        raise ValueError(f"a language model, but the decoder is {workload.decoder}; add --decoder language-model")
+        raise ValueError(f"--language-model, but the decoder is {workload.decoder}; add --decoder language-model")
     return decoding.language_model(asked, data) if workload.decoder == "language-model" else None
 
 
 def usual_name(platform: Platform, workload: Workload, seed: int) -> str:
-    """A run's name where the user gives none: platform, workload, seed and time of day."""
+    """Return the default name of a run: platform, workload, seed, date and time."""
     started = datetime.now().strftime("%Y%m%d-%H%M%S")
     return f"{platform.name}-{workload.label}-seed{seed}-{started}"
 
 
 def plan_of(workload: Workload, batches_per_epoch: int) -> Plan:
-    """The workload's limits and targets as a plan."""
+    """Make a plan from the workload's limits and targets."""
     return Plan(
         batches_per_epoch=batches_per_epoch,
         max_epochs=workload.max_epochs,

@@ -1,11 +1,11 @@
-"""The loop of a run: ask what comes next, have the trainer do it, write it down.
+"""The loop of a run: ask which phase comes next, have the trainer perform it, write its row.
 
     loop = Loop(journal, plan, trainer, clock, shown)
     loop.run_phases()
     loop.progress.step                          # where the run stands, also after an exception
 
-An overlapping evaluation is begun like any phase. Its row is written when its figures are known: at the earliest
-after the phase then under way, with the moment at which they were known as its end.
+An overlapping evaluation begins like any phase. Its row is written when its error rates are known and the phase then
+under way is over; the row's end is the moment at which the rates were known.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmark.run.view import PlainView
 
 
 class Performs(Protocol):
-    """What does the phases: `benchmark.run.trainer.Trainer`, or a stand-in for it in tests."""
+    """The interface of what performs phases: `benchmark.run.trainer.Trainer`, or a stand-in in tests."""
 
     def perform(self, phase: Phase, progress: Progress, plan: Plan) -> Outcome: ...
 
@@ -36,7 +36,7 @@ class Performs(Protocol):
 class Loop:
     """One attempt at a run: its journal, its clock, and where it stands.
 
-    `down_s` are the seconds before it in which no process worked on the run.
+    `down_s` is the time before this attempt in which no process worked on the run, in seconds.
     """
 
     def __init__(
@@ -59,7 +59,8 @@ class Loop:
         """Perform phases until the plan is fulfilled, with a row in the journal for each.
 
         Raises:
-            Interrupted: by a signal, after what was trained has been saved. What else was under way is lost.
+            Interrupted: a signal arrived; the training is saved, an evaluation under way is lost.
+            ArithmeticError: training diverged; the evaluation under way is finished first.
         """
         with self.evaluation:
             try:
@@ -69,7 +70,7 @@ class Loop:
                         self._evaluate_beside_training()
                     else:
                         self._perform(phase)
-            except ArithmeticError:  # diverged: what was evaluated before it still counts
+            except ArithmeticError:  # diverged: the evaluation of earlier weights still counts
                 if self.evaluation.epoch:
                     self._write_evaluation()
                 raise
@@ -111,7 +112,7 @@ class Loop:
 
 
 class Background(AbstractContextManager["Background"]):
-    """At most one evaluation whose decoding goes on while something else happens; `epoch` is 0 while there is none."""
+    """At most one evaluation that is decoded in the background; `epoch` is 0 while there is none."""
 
     def __init__(self) -> None:
         self.epoch = 0
@@ -120,7 +121,7 @@ class Background(AbstractContextManager["Background"]):
         self._known: Future[tuple[Outcome, float]] | None = None
 
     def begin(self, epoch: int, started_s: float, known: Callable[[], Outcome], clock: Clock) -> None:
-        """Wait for an outcome in a thread, and note the moment at which it is known."""
+        """Call `known` in a thread to wait for the outcome, and note the time at which it returns."""
         self.epoch, self._started_s = epoch, started_s
         self._known = self._thread.submit(lambda: (known(), clock.elapsed()))
 
@@ -129,7 +130,7 @@ class Background(AbstractContextManager["Background"]):
         return self._known is not None and self._known.done()
 
     def result(self) -> tuple[Span, Outcome]:
-        """Wait for the evaluation under way, which is over then."""
+        """Wait for the evaluation under way and return it; none is under way then."""
         outcome, ended_s = self._known.result()
         self.epoch, self._known = 0, None
         return Span(self._started_s, ended_s - self._started_s), outcome

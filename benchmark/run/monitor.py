@@ -1,12 +1,12 @@
-"""Starts the sampler beside a run and ends it with the run; says in one line what could not be sampled.
+"""Start the sampler beside a run and end it with the run; warn in one line about what could not be sampled.
 
     with Monitor(folder / "utilisation.csv", started_at=clock.origin, hz=10) as monitor:
-        ...  # state monitor.unavailable once, for example {"gpu": "NVML: Driver Not Loaded"}; then the run
-    monitor.failure  # None, or in one line why the sampler ended before the run did, and until when it sampled
+        ...  # the run; monitor.unavailable is known, for example {"gpu": "NVML: Driver Not Loaded"}
+    monitor.failure  # None, or one line: why the sampler ended before the run, and when its last sample was
 
-`benchmark.run.sampler` is the sampler's own process; `benchmark.record.usage` says what the file holds. `unavailable`
-tells why a column is empty, once a column ("gpu": no GPU column, "sampler": no sample at all); a sensor that first
-fails later is in it when the monitor has ended.
+`benchmark.run.sampler` is the sampler, a process of its own; `benchmark.record.usage` describes its file. `unavailable`
+has, for each empty column, the reason ("gpu": there are no GPU columns, "sampler": there are no samples). A sensor
+that fails for the first time during the run is added when the monitor ends.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Monitor:
-    """Keeps a sampler for the length of a `with`.
+    """A sampler that runs for the length of a `with`, `hz` times per second (above 0, at most 100).
 
-    A sampler that dies does not end the run. A file that it cannot use does, at once: ValueError.
+    A sampler that dies does not end the run. Raises ValueError on entry if the sampler cannot use the file.
     """
 
     def __init__(self, output: str | Path, *, started_at: float, hz: float = 10):
@@ -38,13 +38,13 @@ class Monitor:
             raise ValueError(f"hz is {hz}; expected above 0 and at most 100 samples a second, 10 is usual")
         self.unavailable: dict[str, str] = {}
         self.failure: str | None = None
-        # "=" since a resumed run's origin may be negative, and argparse takes "-1e-05" for an option.
+        # With "=", as the origin of a resumed run may be negative and argparse takes "-1e-05" for an option.
         flags = [f"--pid={os.getpid()}", f"--origin={started_at}", f"--hz={hz}"]
         self._output = Path(output).resolve()
         self._command = [sys.executable, "-m", "benchmark.run.sampler", *flags, f"--output={self._output}"]
 
     def __enter__(self) -> Monitor:
-        # cwd too, as it comes before PYTHONPATH: there may be another `benchmark` where the user stands.
+        # cwd is set too, as it precedes PYTHONPATH: the user's folder may hold another `benchmark`.
         env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}".rstrip(":")}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads would fill up
         self._sampler = subprocess.Popen(
@@ -58,7 +58,7 @@ class Monitor:
         )
         try:
             self._hear_start()
-        except BaseException:  # Ctrl-C too: there is no __exit__ before __enter__ is done
+        except BaseException:  # Ctrl-C too: __exit__ is not called if __enter__ fails
             self._stop()
             raise
         return self
@@ -95,12 +95,12 @@ class Monitor:
         try:  # a byte, because a forked child of ours may hold the pipe open after we close it
             later, _ = self._sampler.communicate(b"\n", timeout=END_LIMIT_S)
         except subprocess.TimeoutExpired:
-            if self._sampler.poll() is None:  # else it was we who were late, among many threads
+            if self._sampler.poll() is None:  # else it ended in time, but this process was slow to notice
                 self._sampler.kill()
                 self.failure = f"sampler gave no answer for {END_LIMIT_S:g} s, killed; does nvidia-smi hang too?"
             try:
                 later, _ = self._sampler.communicate(timeout=END_LIMIT_S)
-            except subprocess.TimeoutExpired:  # stuck in a driver, where no signal reaches it
+            except subprocess.TimeoutExpired:  # it is stuck in a driver, where no signal reaches it
                 return
         for line in later.splitlines():
             self.unavailable.update(_message(line).get("unavailable", {}))
@@ -112,7 +112,7 @@ class Monitor:
 
 
 def _message(line: bytes) -> dict:
-    """A message of the sampler; empty for what a driver's library prints, and for a line that a kill cut short."""
+    """Parse a message of the sampler; empty for other output, as of a driver's library, and for an incomplete line."""
     try:
         message = json.loads(line)
     except ValueError:
@@ -121,7 +121,7 @@ def _message(line: bytes) -> dict:
 
 
 def last_sample(path: Path) -> str:
-    """Say until when a file goes."""
+    """Return the time of a file's last sample as text, or "no sample"."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""The optimisers that recipes name, made under a distribution strategy.
+"""The optimisers that recipes name; make them under a distribution strategy.
 
     optimizer = build(AdaDelta(), precision="float32")      # Keras's formula, updated in one pass
 
@@ -12,7 +12,7 @@ from models.recipes import AdaDelta
 
 
 def build(settings: AdaDelta, *, precision: str) -> tf.keras.optimizers.Optimizer:
-    """An optimiser; in mixed_float16 it scales losses, so that small gradients do not vanish."""
+    """Make an optimiser; in mixed_float16 it scales the loss, so that small gradients do not vanish."""
     optimizer = FusedAdadelta(
         learning_rate=settings.learning_rate, rho=settings.rho, epsilon=settings.epsilon, name="adadelta"
     )
@@ -22,7 +22,7 @@ def build(settings: AdaDelta, *, precision: str) -> tf.keras.optimizers.Optimize
 
 
 class FusedAdadelta(tf.keras.optimizers.Adadelta):
-    """Keras's formula and variables, updated by TensorFlow's kernel: once through memory, not a dozen times."""
+    """AdaDelta with Keras's formula and variables, updated by one TensorFlow kernel that reads memory only once."""
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
         number = self._get_variable_index(variable)

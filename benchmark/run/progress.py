@@ -1,12 +1,12 @@
-"""Where a run stands, and what comes next: a pure state machine over the journal's rows.
+"""The state of a run, and what comes next: a pure state machine over the journal's rows.
 
     progress = Progress.of(journal.earlier.rows, attempt=journal.attempt, window=plan.window)
     while (phase := next_phase(progress, plan)) is not Phase.DONE:
         ...
         progress = progress.after(row)
 
-`next_phase` is total: the rows decide, so replaying a journal resumes a run. `Progress` is a fold over them and costs
-the same for the last row of a long run as for the first.
+The rows alone decide what comes next, so replaying a journal resumes a run. `next_phase` has an answer for every
+Progress. A Progress is updated row by row, which costs the same for the last row of a long run as for the first.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from benchmark.record.phases import Phase, Plan
 class Progress:
     """The state of a run under way.
 
-    `step` counts the batches trained and `epoch` is that of the last one; `generated_step` and `saved_step` are the
-    batches after which sentences were generated and a checkpoint was saved last. `swapped` says that the evaluation
-    model is in memory, not the training model. `recent` are the last `window` evaluations, one an epoch, and
-    `lowest` has, for each metric, the lowest median over so many. `earlier` are the rows of previous attempts, until
-    creation says after which batch this attempt goes on: what they did beyond it is then undone.
+    `step` counts the batches trained, and `epoch` is the epoch of the last one. `generated_step` and `saved_step` are
+    the steps at which sentences were last generated and a checkpoint was last saved. `swapped` says that the
+    evaluation model is in memory in place of the training model. `recent` has the last `window` evaluations, one per
+    epoch, and `lowest` the lowest median over `window` epochs of each metric, in percent. `earlier` has the rows of
+    previous attempts until this attempt has a row, which says at which step it resumes: later work is then undone.
     """
 
     window: int = 3
@@ -47,7 +47,7 @@ class Progress:
 
     @classmethod
     def of(cls, rows: Iterable[Row] = (), *, attempt: int = 0, window: int = 3) -> Progress:
-        """Where the rows of a journal lead, seen from an attempt (default: the last one that has a row)."""
+        """Return the state after the rows of a journal, as an attempt finds it (default: the last one with a row)."""
         progress = cls(window=window)
         so_far: list[Row] = []
         for row in rows:
@@ -66,17 +66,17 @@ class Progress:
 
     @property
     def evaluated_epoch(self) -> int:
-        """The last epoch that has an evaluation."""
+        """The last epoch that has an evaluation; 0 if there is none."""
         return self.recent[-1].epoch if self.recent else 0
 
     def after(self, row: Row) -> Progress:
-        """Where the run stands after one more row of this attempt."""
+        """Return the state after one more row of this attempt."""
         if self.earlier:
             return self._undone(row).after(row)
         changes: dict[str, object] = {"ended_s": max(self.ended_s, row.ended_s)}
         if row.phase is Phase.EVALUATE:
             changes |= self._evaluated(row)
-        else:  # an overlapping evaluation is of earlier weights: the others say where training stands
+        else:  # not after an evaluation: if it overlaps training, its step is an earlier one
             changes |= {"step": row.step, "epoch": row.epoch}
         if row.phase is Phase.CREATE:
             changes |= {"created": True, "swapped": False}
@@ -91,7 +91,7 @@ class Progress:
         return replace(self, **changes)  # type: ignore[arg-type]
 
     def _undone(self, row: Row) -> Progress:
-        """What holds of earlier attempts, where this one begins with a row: what they did after its step is lost."""
+        """Return the state without what earlier attempts did after the step of `row`, the first row of this attempt."""
         kept = row.step - (row.phase is Phase.TRAIN)
         standing: list[Row] = []
         for earlier in self.earlier:
@@ -119,7 +119,7 @@ class Progress:
 
 
 def median_error(evaluations: tuple[Row, ...], metric: str, window: int) -> float | None:
-    """The median error of `window` evaluations of epochs in a row; None if there are fewer, or one is not known."""
+    """Return the median error in percent of `window` consecutive epochs; None if one is missing or has no error."""
     errors = [getattr(row, metric) for row in evaluations]
     if len(errors) < window or None in errors or evaluations[-1].epoch - evaluations[0].epoch != window - 1:
         return None
@@ -127,10 +127,10 @@ def median_error(evaluations: tuple[Row, ...], metric: str, window: int) -> floa
 
 
 def next_phase(progress: Progress, plan: Plan, *, evaluating: int = 0) -> Phase:
-    """What comes next. Generation and the checkpoint due at the end of an epoch come before its evaluation.
+    """Return the next phase. At the end of an epoch, generation and the checkpoint come before the evaluation.
 
-    `evaluating` is the epoch whose evaluation is under way in the background, if any. EVALUATE then means to wait
-    for it: at the end of the run, or when the next epoch is to be evaluated.
+    `evaluating` is the epoch whose evaluation is under way in the background, 0 if none is. EVALUATE then means to
+    wait for it: at the end of the run, or when the next epoch is to be evaluated.
     """
     if not progress.created:
         return Phase.CREATE
@@ -151,14 +151,14 @@ def next_phase(progress: Progress, plan: Plan, *, evaluating: int = 0) -> Phase:
 
 
 def is_over(progress: Progress, plan: Plan) -> bool:
-    """Whether all targets are reached, or the limit of epochs or seconds."""
+    """Return whether all targets are reached, or the limit of epochs or seconds."""
     targets = [(metric, level) for metric, levels in plan.targets.items() for level in levels]
     reached = bool(targets) and all(progress.lowest.get(metric, float("inf")) <= level for metric, level in targets)
     return reached or progress.evaluated_epoch >= plan.max_epochs or progress.ended_s >= plan.max_seconds
 
 
 def segment_batches(progress: Progress, plan: Plan) -> int:
-    """How many batches the next train row covers: up to the next event, at most `plan.segment`."""
+    """Return how many batches the next train row covers: up to the next event, at most `plan.segment`."""
     to_event = min(
         every - progress.step % every for every in (plan.generate_every, plan.checkpoint_every, plan.batches_per_epoch)
     )

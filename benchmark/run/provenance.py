@@ -1,9 +1,9 @@
-"""Finds out how a run is made: code, devices, kernels, host, versions; `benchmark.record.facts` writes it down.
+"""Find out how a run is made: code, devices, kernels, host, versions. `benchmark.record.facts` writes it down.
 
     facts = collect(task=task, plan=plan, decoder=decoder, unavailable={})
-    short_code()                                # "0.1.0+1a2b3c4d", the code's version as the journal has it
+    short_code()                                # "0.1.0+1a2b3c4d", the code's version in the journal
 
-What cannot be found out is None; sensors that cannot be read stand under `unavailable` with the reason.
+A value that cannot be found out is None. `unavailable` has the reasons why sensors cannot be read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def collect(*, task: Task, plan: Plan, decoder: Decoder, unavailable: dict[str, str]) -> Facts:
-    """Everything about a run that is known before it starts."""
+    """Collect everything about a run that is known before it starts."""
     commit, dirty = code_version()
     build = tf.sysconfig.get_build_info()
     manifest, devices = task.data.manifest, task.devices
@@ -86,7 +86,7 @@ def collect(*, task: Task, plan: Plan, decoder: Decoder, unavailable: dict[str, 
 
 
 def _kernels(task: Task) -> dict[str, str]:
-    """Which kernels run the model's loops on these devices."""
+    """Return which kernels compute the LSTM and the CTC loss on these devices."""
     config = task.config
     dtype = tf.keras.config.dtype_policy().compute_dtype
     return {
@@ -96,14 +96,14 @@ def _kernels(task: Task) -> dict[str, str]:
 
 
 def code_version() -> tuple[str | None, bool | None]:
-    """Git commit of the checkout and whether it has uncommitted changes; None for an installed package."""
+    """Return the checkout's git commit, and whether it has uncommitted changes; both None for an installed package."""
     commit = _git("rev-parse", "HEAD")
     changes = _git("diff", "HEAD", "--stat")
     return commit, None if changes is None or commit is None else bool(changes)
 
 
 def short_code() -> str:
-    """The code's version as the journal has it: "0.1.0+1a2b3c4d", and "-dirty5e6f70", a hash, after changes to it."""
+    """Return the code's version, "0.1.0+1a2b3c4d"; "-dirty5e6f70", a hash, follows if there are uncommitted changes."""
     commit, dirty = code_version()
     changes = "-dirty" + hashlib.sha256((_git("diff", "HEAD") or "").encode()).hexdigest()[:6] if dirty else ""
     return f"{machine.version('speech-tta') or 'unknown'}" + (f"+{commit[:8]}" if commit else "") + changes

@@ -1,4 +1,4 @@
-"""Which run a command goes on with, and which it must not touch.
+"""Decide which run a command resumes, and which runs it must not touch.
 
 name = interrupted(results, identity)               # a run of the same command that has not ended, or None
 refuse_what_is_over(folder)
@@ -30,7 +30,7 @@ def refuse_what_is_over(folder: Path) -> None:
 
 
 def interrupted(results: Path, identity: Identity) -> str | None:
-    """Name the latest run that a command like this one began, that is not over and that nobody works on."""
+    """Return the name of the latest run of the same command that is not over and not being worked on, or None."""
     for path in sorted(results.glob("*.csv"), key=lambda path: path.stat().st_mtime, reverse=True):
         found, folder = read_identity(path), folder_of(path)
         if found is None or found.run != path.stem or not (folder / ALIVE).is_file():
@@ -43,10 +43,10 @@ def interrupted(results: Path, identity: Identity) -> str | None:
 
 
 def open_journal(path: Path, identity: Identity, plan: Plan) -> Journal:
-    """A new journal, or a new attempt in that of a run that goes on.
+    """Make a new journal, or begin a new attempt in the journal of a run that goes on.
 
     Raises:
-        JournalError: it is of another run, it is over, or it is gone while the run's checkpoints are there.
+        JournalError: the journal is of another run, the run is over, or there are checkpoints but no rows.
     """
     folder = folder_of(path)
     journal = Journal.resume(path, identity) if path.exists() else Journal.create(path, identity)
@@ -55,11 +55,11 @@ def open_journal(path: Path, identity: Identity, plan: Plan) -> Journal:
             _check_goes_on(path, journal.earlier, folder, plan)
         elif saved := sorted((folder / "checkpoints").glob("ckpt-*")):
             raise JournalError(
-                f"{path}: no rows, but {saved[0]} is there; expected a checkpoint's journal beside it: bring it back, "
+                f"{path}: no rows, but {saved[0]} is there; expected the journal of this checkpoint: restore it, "
                 f"delete {folder}, or choose another --name"
             )
         else:
-            (folder / FACTS_NAME).unlink(missing_ok=True)  # of a process that ended before its first row
+            (folder / FACTS_NAME).unlink(missing_ok=True)  # left by a process that ended before its first row
     except JournalError:
         journal.close()
         raise
@@ -71,14 +71,14 @@ def _check_goes_on(path: Path, earlier: RunRecord, folder: Path, plan: Plan) -> 
         if (before := _plan_before(folder).get(name, now)) != now:
             raise JournalError(
                 f"{folder / FACTS_NAME}: the run began with {name} {before}, this command has {now}; give the command "
-                f"that began it, or another --name"
+                f"that began it, or choose another --name"
             )
     if next_phase(Progress.of(earlier.rows, window=plan.window), plan) is Phase.DONE:
         raise _there_already(path, "has finished")
 
 
 def _plan_before(folder: Path) -> dict[str, object]:
-    """The plan that the run began with; empty where its run.json does not say."""
+    """Return the plan that the run began with; empty if its run.json does not say."""
     try:
         facts = read_facts(folder)
         return _comparable(facts.plan) if facts else {}

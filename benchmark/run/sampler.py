@@ -1,9 +1,9 @@
-"""Samples how busy the machine is, ten times a second, into utilisation.csv, from a process of its own.
+"""Sample how busy the machine is, usually ten times a second, into utilisation.csv, in a process of its own.
 
-The run starts it (benchmark/run/monitor.py) by exec, never by fork: the parent may have started TensorFlow. A byte on
-its standard input, or its end, ends it, so it outlives no parent. It prints one JSON object a line: {"refused": why},
-or {"unavailable": {column: why}} when it starts and again for each new failure. What could not be read is an empty
-field, never 0. `benchmark.record.usage` says what the columns are.
+The run starts it (benchmark/run/monitor.py) by exec, never by fork, as the parent may have started TensorFlow. It ends
+when its standard input has a byte or is closed, so it does not outlive its parent. It prints one JSON object per line:
+{"refused": why}, or {"unavailable": {column: why}} when it starts and again for each new failure. A value that could
+not be read is an empty field, never 0. `benchmark.record.usage` describes the columns.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ GPU_SENSORS = {  # NVML counts memory in bytes and power in milliwatts
     "pcie_width": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu),
 }
 REFRESH_S = 1.0
-REFRESH_SHARE = 0.002  # of a core at most: to find children, psutil reads /proc/*/stat of the whole host
+REFRESH_SHARE = 0.002  # of a core's time at most: to find children, psutil reads /proc/*/stat of the whole host
 
 
 class ProcessTree:
-    """A process and all below it, less this one; psutil.NoSuchProcess is raised when the root has ended.
+    """A process and all its descendants, without the sampler. Raises psutil.NoSuchProcess when the root has ended.
 
-    /proc/PID/stat is kept open: CPU and memory of five processes cost 100 us a sample so, and 380 us with psutil,
-    which opens two files each time. And an open one never becomes another process's that got the same PID.
+    /proc/PID/stat is kept open: a sample of CPU and memory of five processes takes 100 us, and 380 us with psutil,
+    which opens two files each time. Nor can an open file be that of another process with the same PID.
     """
 
     def __init__(self, pid: int):
@@ -53,7 +53,10 @@ class ProcessTree:
         self._looked_s = self._refresh_s = -math.inf
 
     def cpu_percent(self) -> float:
-        """By differences, process by process: one that ends takes nothing back, a new one starts from 0."""
+        """Return CPU time since the last call over elapsed time, in percent of one core.
+
+        Differences are taken for each process: one that ends subtracts nothing, and a new one starts from 0.
+        """
         now_s, spent_s = time.monotonic(), 0.0
         if now_s >= self._refresh_s:
             self._refresh(now_s)
@@ -78,12 +81,12 @@ class ProcessTree:
         self._refresh_s = now_s + max(REFRESH_S, (time.process_time() - began_s) / REFRESH_SHARE)
 
     def _look(self):
-        """Yields (process, CPU seconds, resident bytes) of those that run; field numbers are from man 5 proc."""
+        """Yield (process, CPU seconds, resident bytes) of running processes; man 5 proc has the field numbers."""
         ticks_per_s, page_bytes = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
         for process, stat in self._stat.items():
             fields = [b"Z"]
             with contextlib.suppress(ProcessLookupError):
-                fields = os.pread(stat, 1024, 0).rpartition(b")")[2].split()  # from the 3rd, the state, on
+                fields = os.pread(stat, 1024, 0).rpartition(b")")[2].split()  # from field 3 on, the state
             if fields[0] != b"Z":
                 yield process, (int(fields[11]) + int(fields[12])) / ticks_per_s, int(fields[21]) * page_bytes
             elif process == self._root:
@@ -101,7 +104,7 @@ def host_sensors(pid: int) -> dict:
 
 
 def gpu_sensors(nvml) -> tuple[dict, dict[str, str]]:
-    """({column: function}, {"gpu": why there is none}). A lost GPU fails in its own fields, handle and all."""
+    """Return {column: sensor}, and {"gpu": why} if there is none. If a GPU is lost, only its own columns fail."""
     try:
         nvml.nvmlInit()
         gpus = range(nvml.nvmlDeviceGetCount())
@@ -117,7 +120,7 @@ def gpu_sensors(nvml) -> tuple[dict, dict[str, str]]:
 
 
 def read(sensors: dict) -> tuple[dict[str, float], dict[str, str]]:
-    """(values, reasons): each column is in one of the two."""
+    """Read all sensors; return values and reasons of failure by column: each column is in one of the two."""
     values, reasons = {}, {}
     for column, sensor in sensors.items():
         try:
@@ -128,7 +131,10 @@ def read(sensors: dict) -> tuple[dict[str, float], dict[str, str]]:
 
 
 def open_for_append(path: Path, *, columns: list[str]):
-    """Unbuffered: a row is one write. Half a row at the end (power cut) is cut off."""
+    """Open the file unbuffered, so that a row is one write, and cut off half a row at its end, left by a power cut.
+
+    Raises ValueError if the file has another header.
+    """
     header = ",".join(columns) + "\n"
     with path.open("ab+") as file:
         file.seek(0)
@@ -148,17 +154,20 @@ def cut_half_row(file) -> None:
 
 
 def append(rows, line: bytes) -> None:
-    """All of it or, on a full disk, nothing."""
+    """Write a whole line or, if the disk is full, nothing; then raise OSError."""
     try:
         while line:
-            line = line[rows.write(line) :]  # a disk that is nearly full takes a part, and says why at the next try
+            line = line[rows.write(line) :]  # an almost full disk takes a part; the next write fails
     except OSError:
         cut_half_row(rows)
         raise
 
 
 def ticks(hz: float):
-    """Yields on a fixed grid until standard input ends; a tick under half a period after a late one is left out."""
+    """Yield `hz` times per second, on a fixed grid, until standard input has a byte or ends.
+
+    A tick that is due less than half a period after a late one is left out.
+    """
     due_s = time.monotonic() + 1 / hz
     while not select.select([sys.stdin], [], [], max(0.0, due_s - time.monotonic()))[0]:
         yield
@@ -168,7 +177,7 @@ def ticks(hz: float):
 def sample(*, pid: int, origin: float, hz: float, output: Path) -> None:
     gpu, told = gpu_sensors(pynvml)
     sensors = {"seconds": lambda: time.monotonic() - origin, **host_sensors(pid), **gpu}
-    told |= read(sensors)[1]  # the values are no row: CPU time is a difference between two looks
+    told |= read(sensors)[1]  # these values make no row: CPU time is the difference between two readings
     try:
         rows = open_for_append(output, columns=list(sensors))
     except (OSError, ValueError) as error:
@@ -187,15 +196,15 @@ def sample(*, pid: int, origin: float, hz: float, output: Path) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)  # for our messages alone
-    os.dup2(2, 1)  # and this for what libraries print
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
+    sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)  # only for our messages
+    os.dup2(2, 1)  # what libraries print goes to standard error
     parser = argparse.ArgumentParser(prog="python -m benchmark.run.sampler", description=__doc__.splitlines()[0])
     for flag, kind in {"pid": int, "origin": float, "hz": float, "output": Path}.items():
         parser.add_argument(f"--{flag}", type=kind, required=True)
-    with contextlib.suppress(psutil.NoSuchProcess):  # the process has ended, and so may we
+    with contextlib.suppress(psutil.NoSuchProcess):  # the sampled process has ended, so the sampler ends too
         sample(**vars(parser.parse_args()))
-    os._exit(0)  # at once: on a laden machine the interpreter's own end may take longer than the parent waits
+    os._exit(0)  # at once: on a busy machine, normal exit may take longer than the parent waits
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""A run from its preparation to its end: the work of `python -m benchmark`, without a command line.
+"""A run from its preparation to its end: what `python -m benchmark` does, without the command line.
 
     finished = run(Job(platform=..., workload=..., name="r1", ...), say=print)
     finished.status, finished.journal
 
-A run that was killed or interrupted goes on when the same job is given again: its journal says where it stood, its
-last good checkpoint is loaded, and a new attempt begins. A run's folder then holds a run-attempt-2.json too.
+A run that was killed or interrupted goes on when the same job is given again: its journal says where it stood, its last
+good checkpoint is loaded, and a new attempt begins. The run's folder then has a run-attempt-2.json too.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ NICENESS_BESIDE_GPUS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What became of a job: exit status (0 done, 3 diverged, 130 or 143 interrupted) and where the run is."""
+    """The result of a job: its exit status (0 done, 3 diverged, 130 or 143 interrupted) and where the run is."""
 
     status: int
     journal: Path
@@ -57,11 +57,11 @@ class Finished:
 
 
 def run(job: Job, *, say: Say) -> Finished:
-    """Prepare and train. `say` is given a sentence at a time for the user.
+    """Prepare and train; `say` is called with each sentence for the user.
 
     Raises:
-        ValueError, OSError: the job cannot be done, or could not be finished; the message says why.
-        KeyboardInterrupt: a signal, before training began.
+        ValueError, OSError: the job cannot be done or finished; the message says why.
+        KeyboardInterrupt: a signal arrived before training began.
     """
     from benchmark.run import data
 
@@ -84,7 +84,7 @@ def run(job: Job, *, say: Say) -> Finished:
             status = _train(job, prepared, machine, decoder, identity, before, say)
         except devices.tf.errors.ResourceExhaustedError as error:
             raise ValueError(_out_of_memory(job.platform, _reason(error))) from error
-        except (devices.tf.errors.OpError, UnicodeDecodeError) as error:  # that, where a message quotes raw bytes
+        except (devices.tf.errors.OpError, UnicodeDecodeError) as error:  # the latter: a message with raw bytes
             raise ValueError(_trouble(prepared, error)) from error
     return Finished(status=status, journal=job.journal, folder=job.folder)
 
@@ -100,7 +100,7 @@ def _decoder(job: Job, data: Data) -> Decoder:
         language_model=job.language_model,
     )
     if decoder.name == "language-model":
-        load_quietly(decoder)  # a file that is no language model is found now, not by the workers
+        load_quietly(decoder)  # report a file that is no language model now, not from a worker
     return decoder
 
 
@@ -110,7 +110,7 @@ def _devices(job: Job, say: Say) -> Devices:
     machine = devices.prepare(job.platform)
     if job.deterministic:
         devices.be_deterministic()
-        say("deterministic: the same digits every time; compare its utterances/s with a run without, the cost is that")
+        say("deterministic: results are bit-identical; compare utterances/s with a run without it to see the cost")
     if other := devices.other_gpu(job.platform, machine):
         say(
             f"WARNING: {job.platform.name} has {job.platform.hardware.gpu}, found {other}: the times are not "
@@ -157,7 +157,7 @@ def _emulation_warning(platform: Platform, devices: str) -> str:
 def _train(
     job: Job, data: Data, machine: Devices, decoder: Decoder, identity: Identity, before: Heartbeat | None, say: Say
 ) -> int:
-    """The run itself, with all that watches it; returns the exit status."""
+    """Train, with signals, sampler, heartbeat and view in place; return the exit status."""
     from benchmark.run.task import Task
     from benchmark.run.trainer import Trainer
 
@@ -192,7 +192,7 @@ def _train(
 def _watch(
     job: Job, task: Task, plan: Plan, decoder: Decoder, journal: Journal, clock: Clock, stack: ExitStack
 ) -> None:
-    """Start the sampler and the heartbeat, and write down how the run is made."""
+    """Start the sampler, write down how the run is made, and start the heartbeat; `stack` ends them."""
     from benchmark.run import provenance
 
     unavailable = {"sampler": "switched off"}
@@ -206,7 +206,7 @@ def _watch(
 
 
 def _to_the_end(job: Job, loop: Loop, say: Say) -> int:
-    """Perform all phases, and write down how the run ended."""
+    """Perform all phases and write down how the run ended; return the exit status."""
     from benchmark.run.trainer import Diverged
 
     try:
@@ -231,9 +231,9 @@ def _end(status: str, progress: Progress, message: str = "") -> End:
 
 
 def _clock(ended_s: float | None, before: Heartbeat | None) -> tuple[Clock, float | None]:
-    """The run's clock, going on from the last heartbeat, and the seconds since then, which are no part of it.
+    """Return the run's clock, which goes on from the last heartbeat, and the seconds since then, which it leaves out.
 
-    `ended_s` is when the last row of earlier attempts ended, None where there is none.
+    `ended_s` is the end of the last row of earlier attempts; None if there are no rows.
     """
     from benchmark.run import devices
 
@@ -253,7 +253,7 @@ def _resumption(job: Job, progress: Progress, clock_s: float, down_s: float | No
 
 
 class Screen:
-    """Hands what a trainer tells on to the view, the sentence log and the user."""
+    """A trainer's listener that passes everything on to the view, the sentence log and the user."""
 
     def __init__(self, say: Say) -> None:
         self.say = say
@@ -278,14 +278,14 @@ class Screen:
 
 
 def _trouble(data: Data, error: Exception) -> str:
-    """What TensorFlow could not do; it names no shard that it cannot read, so they are looked through."""
+    """Return what went wrong in TensorFlow. It does not name a shard that it cannot read, so all are checked."""
     if bad := manifest.damaged(data.folder, data.manifest):
         return bad[0] + (f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else "")
     return f"TensorFlow gave up: {error if isinstance(error, UnicodeDecodeError) else _reason(error)}"
 
 
 def _reason(error: Any) -> str:
-    """What TensorFlow's error in a graph says, below the lines that say where."""
+    """Return the reason in a TensorFlow error, the last line after those that say where it happened."""
     lines = [line.strip() for line in error.message.splitlines()]
     lines = [line for line in lines if line and not line.startswith(("File ", "[[", "Detected at", "Original stack"))]
     return lines[-1][:300] if lines else type(error).__name__

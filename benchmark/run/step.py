@@ -4,9 +4,9 @@
     totals = step.segment(iterator, tf.constant(0), tf.constant(50))        # Totals of 50 batches
     float(totals.loss), float(totals.input_s)
 
-The iterator is of a dataset that `benchmark.run.input` has cut: every replica gets its part of a batch. Gradients are
-summed over replicas and divided by the utterances of the global batch, so that a batch means the same on any number
-of replicas. Dropout depends on seed, step and replica alone.
+The iterator is that of a dataset cut by `benchmark.run.input`: every replica gets its part of a global batch. Gradients
+are summed over replicas and divided by the utterances of the global batch, so a batch means the same on any number of
+replicas. Dropout depends on seed, step and replica alone.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from models.ctc import ctc_loss
 class Totals(NamedTuple):
     """Sums over the batches of a segment; all are scalars.
 
-    `batches` int32, as many as were asked for, or fewer after `TrainStep.stop`.
-    `loss` float32, nats; `utterances` and `frames` (input frames) and `output_frames` float32, without padding;
-    `input_s` float64, seconds that the host waited for batches: on a GPU, whose work is queued ahead, an upper bound
-    of what training lost, and NaN in a deterministic run; `spoilt` int32, the first batch whose loss is no finite
-    number, -1 if there is none.
+    `batches` (int32) is the number asked for, or fewer after `TrainStep.stop`. `loss` (float32) is in nats.
+    `utterances`, `frames` (input frames) and `output_frames` (all float32) leave out padding. `input_s` (float64) is
+    the seconds that the host waited for batches: on a GPU, whose work is queued ahead, an upper bound of what training
+    lost; in a deterministic run, NaN. `spoilt` (int32) is the first batch with a NaN or infinite loss, counted from 1
+    since the run began; -1 if there is none.
     """
 
     batches: tf.Tensor
@@ -40,7 +40,7 @@ class Totals(NamedTuple):
 
 
 class TrainStep:
-    """Model and optimiser, made under the devices' strategy, and what trains them."""
+    """A model and its optimiser, made under the devices' strategy, with the functions that train them."""
 
     def __init__(self, config: deepspeech.Config, *, devices: Devices, precision: str, seed: int) -> None:
         self.config, self.devices, self.precision, self.seed = config, devices, precision, seed
@@ -53,17 +53,17 @@ class TrainStep:
         self.segment = tf.function(self._segment)
 
     def stop(self) -> None:
-        """End the segment that is under way, in another thread, after its batch; later ones do nothing at all."""
+        """End the segment under way in another thread after its current batch; later segments do nothing."""
         self._stopping.assign(True)
 
     def _segment(self, batches: Iterator[dict[str, tf.Tensor]], step: tf.Tensor, count: tf.Tensor) -> Totals:
-        """Train on `count` batches, `step` having been trained before."""
+        """Train on `count` batches; `step` is the number of batches trained before."""
         strategy = self.devices.strategy
         sums = (tf.constant(0.0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0))
         input_s, spoilt = tf.constant(0.0, tf.float64), tf.constant(-1)
         number = tf.constant(0)
         while number < count and not self._stopping:
-            with tf.control_dependencies(sums):  # a batch is asked for when the one before is done
+            with tf.control_dependencies(sums):  # ask for a batch only when the one before is done
                 asked_s = _now_s()
             with tf.control_dependencies([asked_s]):
                 part = next(batches)
@@ -77,7 +77,7 @@ class TrainStep:
         return Totals(number, *sums, input_s, spoilt)
 
     def train_batch(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """One step of one replica on its part of a batch: sums of loss, utterances, input and output frames."""
+        """Train one replica on its part of a batch; return sums of loss, utterances, input and output frames."""
         losses, gradients = self.gradients(part, step)
         self.apply(gradients)
         return (
@@ -88,18 +88,18 @@ class TrainStep:
         )
 
     def logits(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
-        """The forward pass in training: [B, T', 30]."""
+        """Return the logits of a replica's part in training, with dropout, [B, T', 30]."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         seed = tf.random.fold_in(tf.random.fold_in([self.seed, 0], step), replica)
         return self.model(part["features"], part["frames"], training=True, seed=seed)
 
     def losses(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
-        """The CTC loss of every utterance of a replica's part, [B]."""
+        """Return the CTC loss in nats of every utterance of a replica's part, [B]."""
         frames = deepspeech.output_frames(part["frames"], self.config)
         return ctc_loss(part["labels"], part["label_lengths"], self.logits(part, step), frames)
 
     def gradients(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Losses and the replica's gradients; scaled, in mixed_float16."""
+        """Return the losses [B] and the replica's gradients, which are scaled in mixed_float16."""
         with tf.GradientTape() as tape:
             losses = self.losses(part, step)
             loss = tf.reduce_sum(losses) / part["global_utterances"]
@@ -108,7 +108,7 @@ class TrainStep:
         return losses, tape.gradient(objective, self.model.trainable_variables)
 
     def apply(self, gradients: list[tf.Tensor]) -> None:
-        """Sum them over replicas and let the optimiser step."""
+        """Sum the gradients over replicas and update the model with the optimiser."""
         if self.precision == "mixed_float16":
             gradients = spoilt_together(gradients)
         self.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
@@ -119,7 +119,7 @@ def _now_s() -> tf.Tensor:
 
 
 def spoilt_together(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-    """NaN on all replicas if they are infinite or NaN on any: Keras's loss scaling asks the first replica only."""
+    """Make all gradients NaN on all replicas if any is NaN or infinite: Keras's loss scaling checks one replica."""
     spoilt = tf.add_n([tf.reduce_sum(tf.cast(~tf.math.is_finite(g), tf.float32)) for g in gradients])
     anywhere = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, spoilt)
     return [tf.where(anywhere > 0, tf.constant(float("nan"), g.dtype), g) for g in gradients]

@@ -1,12 +1,12 @@
-"""The models of a run: the one that trains and, where evaluation swaps, the one that is evaluated in its place.
+"""The models of a run: the training model and, if evaluation swaps, the evaluation model that takes its place.
 
     models = Models(task)
     models.step.segment(...)                    # trains models.model with models.optimizer
-    models.transcriber.transcribe("dev", pool)  # by the model that is in memory
+    models.transcriber.transcribe("dev", pool)  # with the model that is in memory
     models.swap(checkpoints, step)              # to the evaluation model, or back
 
-Swapping is the paper's way to evaluate. The model that goes frees the memory of its variables, the optimiser's too;
-what was compiled for it stays. The model that comes is loaded from the checkpoint saved just now.
+The paper evaluates by swapping. The outgoing model frees the memory of its variables and of its optimiser; its compiled
+functions stay. The incoming model is loaded from the checkpoint that was just saved.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from models import deepspeech
 
 
 class Models:
-    """The training model with its step and optimiser, and the evaluation model as soon as it is asked for."""
+    """The training model with its step and optimiser, and the evaluation model after the first swap."""
 
     def __init__(self, task: Task) -> None:
         tf.keras.utils.set_random_seed(task.seed)
@@ -35,7 +35,7 @@ class Models:
 
     @property
     def model(self) -> deepspeech.DeepSpeech:
-        """The model that trains."""
+        """The training model."""
         return self.step.model
 
     @property
@@ -43,11 +43,11 @@ class Models:
         return self.step.optimizer
 
     def restore(self, checkpoints: Checkpoints, step: int) -> None:
-        """Load weights, moving averages and optimiser of a checkpoint into the training model."""
+        """Load a checkpoint into the training model and its optimiser. Raises CheckpointError if it cannot be used."""
         checkpoints.restore(step, self.model, self.optimizer)
 
     def swap(self, checkpoints: Checkpoints, step: int) -> None:
-        """Put the evaluation model in the training model's place, or the training model back into it."""
+        """Replace the training model by the evaluation model, or the other way round. Raises CheckpointError."""
         trained = self.model.variables + self.optimizer.variables
         if self.transcriber is self._training:
             self._release(trained)
@@ -64,20 +64,20 @@ class Models:
             self.transcriber = self._training
 
     def _release(self, variables: Iterable[tf.keras.Variable]) -> None:
-        """Free the memory of variables: each holds nothing until `_reserve`, and compiled functions keep it."""
+        """Free the memory of variables. They stay, empty until `_reserve`, as compiled functions refer to them."""
         for part in self._parts(variables):
             with tf.device(part.device):
                 nothing = tf.zeros([0], part.dtype)
                 tf.raw_ops.AssignVariableOp(resource=part.handle, value=nothing, validate_shape=False)
 
     def _reserve(self, variables: Iterable[tf.keras.Variable]) -> None:
-        """Make room for the values of variables again; they are zero until they are restored."""
+        """Allocate the memory of variables again; they are zero until a checkpoint is restored."""
         for part in self._parts(variables):
             with tf.device(part.device):
                 zeros = tf.zeros(part.shape, part.dtype)
                 tf.raw_ops.AssignVariableOp(resource=part.handle, value=zeros, validate_shape=False)
 
     def _parts(self, variables: Iterable[tf.keras.Variable]) -> Iterator[tf.Variable]:
-        """Every replica's copy of the variables."""
+        """Yield every replica's copy of the variables."""
         for variable in variables:
             yield from self.task.devices.strategy.experimental_local_results(variable.value)

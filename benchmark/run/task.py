@@ -1,4 +1,4 @@
-"""The task of a run's TensorFlow side: what is trained, on which data, on which devices, with which seed.
+"""The task of a run: what is trained, on which data, on which devices, with which seed.
 
 task = Task(workload=..., platform=..., data=..., devices=..., seed=1)
 task.config, task.layout                # the model's sizes, how utterances are put into batches
@@ -20,7 +20,7 @@ from platforms import Platform
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What every TensorFlow module of a run needs to know. `synthetic` takes batches from memory."""
+    """The parameters that every TensorFlow module of a run needs. If `synthetic`, batches come from memory."""
 
     workload: Workload
     platform: Platform
@@ -31,7 +31,7 @@ class Task:
 
     @cached_property
     def layout(self) -> Buckets:
-        """How the training set is put into batches."""
+        """The shapes and size of the global batches of the training set."""
         return self.data.layout(self.workload, self.platform.input.batch)
 
     @property
@@ -41,17 +41,17 @@ class Task:
 
     @property
     def config(self) -> deepspeech.Config:
-        """The workload's model."""
+        """The configuration of the workload's model."""
         return config_of(self.workload)
 
     def new_model(self) -> deepspeech.DeepSpeech:
-        """A model under the devices' strategy, with its weights made."""
+        """Make a model with new weights under the devices' strategy."""
         with self.devices.strategy.scope():
             return deepspeech.build(self.config)
 
 
 def config_of(workload: Workload) -> deepspeech.Config:
-    """The sizes and the recipe of a workload's model."""
+    """Return the sizes and the recipe of a workload's model."""
     return deepspeech.Config(
         recipe=RECIPES[workload.recipe],
         filters=workload.filters,

@@ -3,10 +3,10 @@
     trainer = Trainer(task, folder=..., pool=..., listener=...)
     outcome = trainer.perform(Phase.TRAIN, progress, plan)
     known = trainer.begin_evaluation(progress)      # overlapping: the forward pass now,
-    outcome = known()                               # the figures when they are called for
+    outcome = known()                               # the error rates, after waiting for the decoding
 
-The outer loop (benchmark/run/loop.py) is plain Python and knows phases and time; here are the tensors. A train segment
-of up to 50 batches is one call of one tf.function (benchmark/run/step.py).
+The outer loop (benchmark/run/loop.py) is plain Python and handles phases and time; this module handles tensors. A train
+segment of up to 50 batches is one call of one tf.function (benchmark/run/step.py).
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ SAMPLE_BATCHES = 4
 
 
 class Diverged(ArithmeticError):
-    """The loss is NaN or infinite; the message says from which batch on."""
+    """The loss is NaN or infinite; the message names the first such batch."""
 
 
 class Listener(Protocol):
-    """Who is told what happens within a phase."""
+    """The interface of an object that is told what happens within a phase."""
 
     def heard(self, heard: Heard) -> None:
-        """Sentences of a generation or an evaluation."""
+        """Take the sentences of a generation or an evaluation."""
 
     def decoded(self, done: int, total: int) -> None:
-        """How many utterances of an evaluation are decoded; not told of an overlapping one."""
+        """Take how many utterances of an evaluation are decoded; not called for an overlapping one."""
 
     def warn(self, sentence: str) -> None:
-        """Something that the user should know, and that does not end the run."""
+        """Take a warning for the user about something that does not end the run."""
 
 
 class Trainer:
-    """Performs phases; what it counts comes back as an Outcome, what it understood goes to the listener."""
+    """Performs phases. Counts are returned as an Outcome; hypotheses and warnings go to the listener."""
 
     def __init__(self, task: Task, *, folder: Path, pool: DecodingPool, listener: Listener) -> None:
         self.task, self.pool, self.listener = task, pool, listener
@@ -78,18 +78,18 @@ class Trainer:
         return self.source.batches_per_epoch
 
     def perform(self, phase: Phase, progress: Progress, plan: Plan) -> Outcome:
-        """Do one phase; `progress` says where the run stands."""
+        """Perform one phase; `progress` says where the run stands. TRAIN may raise Diverged."""
         return self._perform[phase](progress, plan)
 
     def create(self, progress: Progress, plan: Plan) -> Outcome:
-        """Make model, optimiser and input, as the last good checkpoint has them if this is not the first attempt."""
+        """Make model and optimiser; in a later attempt, load the last good checkpoint into them."""
         self.pool.start()
         self.models = Models(self.task)
         step = 0
         if progress.earlier:
             step = restore_newest(self.checkpoints, progress, plan, restore=self._restore, warn=self.listener.warn)
             if not step and self.checkpoints.steps():
-                self.models = Models(self.task)  # a restoration that failed may have changed some variables
+                self.models = Models(self.task)  # a restore that failed may have changed some variables
             self.checkpoints.prune([saved for saved in self.checkpoints.steps() if saved <= step])  # the rest is undone
         self._samples = list(self._sample_batches())
         return Outcome(step=step, epoch=-(-step // plan.batches_per_epoch))
@@ -98,12 +98,12 @@ class Trainer:
         self.models.restore(self.checkpoints, step)
 
     def stop(self) -> None:
-        """End the train segment under way after its batch; called from another thread."""
+        """End the train segment under way after its current batch; called from another thread."""
         if self.models:
             self.models.step.stop()
 
     def train(self, progress: Progress, plan: Plan) -> Outcome:
-        """Train the next segment of at most 50 batches, within one epoch."""
+        """Train the next segment: at most `plan.segment` batches, within one epoch. Raises Diverged."""
         epoch = progress.step // plan.batches_per_epoch + 1
         done_before = progress.step % plan.batches_per_epoch
         if done_before == 0 or self._epoch_batches is None:
@@ -125,7 +125,7 @@ class Trainer:
         )
 
     def generate(self, progress: Progress, plan: Plan) -> Outcome:
-        """Transcribe three sentences of the training data, with beam width 1."""
+        """Transcribe up to three training utterances with greedy decoding."""
         batch = self._samples[progress.step // plan.generate_every % len(self._samples)]
         evaluated = self.models.transcriber.transcribe_batches([batch], self._greedy).result()
         self.listener.heard(evaluated.heard("generate", progress.epoch, progress.step))
@@ -138,7 +138,7 @@ class Trainer:
         return Outcome(step=progress.step, epoch=progress.epoch)
 
     def swap(self, progress: Progress, plan: Plan) -> Outcome:
-        """Exchange the training model for the evaluation model, or back, by way of the checkpoint saved just now."""
+        """Exchange the training model for the evaluation model, or back, through the checkpoint that was just saved."""
         self.models.swap(self.checkpoints, progress.step)
         return Outcome(step=progress.step, epoch=progress.epoch)
 
@@ -154,7 +154,7 @@ class Trainer:
         return self.begin_evaluation(progress)(advance)
 
     def begin_evaluation(self, progress: Progress) -> Callable[..., Outcome]:
-        """Do the forward pass of the validation set; returns what waits for the decoding and gives the outcome."""
+        """Run the forward pass of the validation set; return a function that waits for decoding and counts errors."""
         step, epoch = progress.step, progress.epoch
         transcription = self.models.transcriber.transcribe(self.task.validation, self.pool)
 
@@ -172,7 +172,7 @@ class Trainer:
         return known
 
     def _sample_batches(self) -> Iterator[dict[str, tf.Tensor]]:
-        """Batches of three training utterances to generate from, filled up to the usual size."""
+        """Yield batches to generate from: the first three utterances of a training batch, the others made empty."""
         layout = self.source.layout
         for batch in self.models.transcriber.read("train", layout).take(SAMPLE_BATCHES):
             real = np.arange(layout.batch) < GENERATED_SENTENCES

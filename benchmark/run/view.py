@@ -1,12 +1,12 @@
-"""The live view of a run: a panel on a terminal, one plain line a phase elsewhere.
+"""The live view of a run: a panel on a terminal, else one plain line per phase.
 
     with view(title, plan, clock) as show:
-        show.phase(Phase.TRAIN)             # about to start
+        show.phase(Phase.TRAIN, progress)   # about to start
         show.row(row, progress)             # done
         show.sentences("generate", sentences)
         show.decoded(40, 150)               # utterances of an evaluation
 
-It goes to standard error; standard output is kept for results.
+The view is written to standard error; standard output is kept for results.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PLAIN_PROGRESS_EVERY_S = 5.0
 
 @contextmanager
 def view(title: str, plan: Plan, clock: Clock) -> Iterator[PlainView]:
-    """A LiveView on a terminal, else a PlainView."""
+    """Yield a LiveView if standard error is a terminal, else a PlainView."""
     if not sys.stderr.isatty():
         yield PlainView(plan)
         return
@@ -46,7 +46,7 @@ def view(title: str, plan: Plan, clock: Clock) -> Iterator[PlainView]:
 
 
 def describe(row: Row) -> str:
-    """One line on one row: "  123.4 s  train  epoch 2  batch 150  loss 45.2  38 utterances/s"."""
+    """Describe a row in a line: start, phase, epoch, batch, seconds, then loss, utterances/s or error rates."""
     parts = [
         f"{row.started_s:8.1f} s  {row.phase.value:<10} epoch {row.epoch:<3} batch {row.step:<6} {row.seconds:6.1f} s"
     ]
@@ -60,27 +60,27 @@ def describe(row: Row) -> str:
 
 
 class PlainView:
-    """A line a row; generated sentences below it."""
+    """A view that prints one line per row, and generated sentences below it."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._said_s = time.monotonic()
 
     def phase(self, phase: Phase, progress: Progress) -> None:
-        """A phase is about to start."""
+        """Take the phase that is about to start; a plain view prints nothing."""
 
     def row(self, row: Row, progress: Progress) -> None:
-        """A phase is over."""
+        """Print the row of a phase that is over."""
         self._print(describe(row))
 
     def sentences(self, phase: str, sentences: Sequence[Example]) -> None:
-        """Show reference and hypothesis of the first few sentences."""
+        """Print reference and hypothesis of the first three sentences."""
         for sentence in sentences[:SHOWN_SENTENCES]:
             self._print(f"{'':12}reference   {sentence.reference}")
             self._print(f"{'':12}hypothesis  {sentence.hypothesis}")
 
     def decoded(self, done: int, total: int) -> None:
-        """How far an evaluation's decoding is: a line now and then."""
+        """Print how far an evaluation's decoding is, at most every PLAIN_PROGRESS_EVERY_S seconds."""
         if done < total and time.monotonic() - self._said_s >= PLAIN_PROGRESS_EVERY_S:
             self._print(f"{'':12}decoded {done:,} of {total:,} utterances")
 
@@ -90,7 +90,7 @@ class PlainView:
 
 
 class LiveView(PlainView):
-    """A panel that rich redraws four times a second, whatever TensorFlow is doing."""
+    """A panel that rich redraws four times a second from its own thread, whatever TensorFlow is doing."""
 
     def __init__(self, title: str, plan: Plan, clock: Clock) -> None:
         super().__init__(plan)
@@ -140,7 +140,7 @@ class LiveView(PlainView):
         return table
 
     def _epoch_bar(self) -> Table:
-        """The epoch's batches, or an evaluation's utterances."""
+        """Return a bar of the batches trained in the epoch, or of the utterances decoded in an evaluation."""
         total = self.plan.batches_per_epoch
         done, what = self.progress.step % total or (total if self.progress.step else 0), "batch"
         if self.decoding:

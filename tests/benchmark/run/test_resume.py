@@ -260,7 +260,7 @@ def test_a_half_written_header_makes_a_new_journal(tmp_path):
 def test_a_run_of_another_command_is_not_gone_on_with_and_both_values_are_named(tmp_path, name, value):
     path = began(tmp_path)
     found = getattr(IDENTITY, name)
-    with pytest.raises(JournalError, match=f"its {name} is {found!r}, that of this command {value!r}"):
+    with pytest.raises(JournalError, match=f"its {name} is {found!r}, but this command has {value!r}"):
         open_journal(path, replace(IDENTITY, **{name: value}), plan_of())
 
 
