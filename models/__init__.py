@@ -1,11 +1,12 @@
 """Frames in, sentences out: the acoustic model, its recipes, the CTC loss, and decoders.
 
-    recipes.py     every difference between the recipes, a field each
-    deepspeech.py  frozen Config; build(config) -> keras.Model; output_frames
-    lstm.py        the recurrent layer and its fast paths
-    recurrence.py  its loop over frames on a CPU
-    ctc.py         the loss
-    decoders.py    greedy, dictionary, language model
+    recipes.py      every difference between the recipes, a field each
+    deepspeech.py   frozen Config; build(config) -> keras.Model; output_frames
+    lstm.py         the recurrent layer and its fast paths
+    recurrence.py   its loop over frames on a CPU
+    ctc.py          the loss
+    beam_search.py  the dictionary's beam search: compiled, deterministic
+    decoders.py     greedy, dictionary, language model
 
 This package imports `features.text` and nothing else of the project.
 """

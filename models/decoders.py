@@ -114,48 +114,22 @@ def _collapse(path: np.ndarray) -> str:
 def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
     """Beam search held to sentences of these words, any number of spaces between them, no language model.
 
-    flashlight-text's lexicon decoder with a language model that scores nothing. Each word is spelled with its
-    separators and a trailing space; one frame of certain space is appended, so that a last word can end. With a beam
-    wide enough the sentence found is the one whose CTC paths are likeliest together. A last word that no hypothesis
-    left in the beam completes is lost.
+    With a beam wide enough the sentence found is the one whose CTC paths are likeliest together. A last word that no
+    hypothesis left in the beam completes is lost.
     """
-    from flashlight.lib.text.decoder import (
-        CriterionType,
-        LexiconDecoder,
-        LexiconDecoderOptions,
-        SmearingMode,
-        Trie,
-        ZeroLM,
-    )
+    from models.beam_search import Lexicon, search  # here: Numba takes half a second to import
 
-    vocabulary = sorted(set(words))
-    trie = Trie(text.ALPHABET_SIZE, text.SPACE)
-    for number, word in enumerate(vocabulary):
-        trie.insert([*text.encode(word), text.SPACE], number, 0.0)
-    trie.smear(SmearingMode.MAX)
-    options = LexiconDecoderOptions(
-        beam_size=beam_width,
-        beam_size_token=text.ALPHABET_SIZE,
-        beam_threshold=PRUNED_NATS,
-        lm_weight=0.0,
-        word_score=0.0,
-        unk_score=-np.inf,
-        sil_score=0.0,
-        log_add=True,
-        criterion_type=CriterionType.CTC,
-    )
-    decoder = LexiconDecoder(options, trie, ZeroLM(), text.SPACE, text.BLANK, -1, [], False)
-    final = np.full((1, text.ALPHABET_SIZE), -1e9, np.float32)
-    final[0, text.SPACE] = 0.0
+    lexicon = Lexicon.of(words)
 
-    def decode_one(emissions: np.ndarray) -> str:
-        if not len(emissions):
-            return ""
-        ended = np.ascontiguousarray(np.concatenate([emissions, final]), np.float32)
-        best = decoder.decode(ended.ctypes.data, *ended.shape)
-        return " ".join(vocabulary[number] for number in best[0].words if number >= 0) if best else ""
+    def decode_one(logits: np.ndarray) -> str:
+        return " ".join(search(logits, lexicon, beam_width=beam_width, pruned_nats=PRUNED_NATS))
 
-    return _one_by_one(decode_one)
+    decode_one(np.zeros([1, text.ALPHABET_SIZE]))  # compiled now, or loaded from Numba's cache, and not in a run's time
+
+    def decode(logits: np.ndarray, frames: np.ndarray) -> list[str]:
+        return [decode_one(matrix[:count]) for matrix, count in zip(logits, frames, strict=True)]
+
+    return decode
 
 
 def with_language_model(
@@ -184,22 +158,18 @@ def with_language_model(
         reason = str(error).rpartition("Exception. ")[2].partition(" Byte:")[0].splitlines()[0]  # without C++ names
         raise ValueError(f"{path}: {reason}; expected an ARPA or KenLM binary file") from None
 
-    def decode_one(emissions: np.ndarray) -> str:
-        if not len(emissions):
+    from scipy.special import log_softmax  # here: 0.2 s that whoever only wants NAMES need not wait
+
+    def decode_one(logits: np.ndarray) -> str:
+        if not len(logits):
             return ""
+        emissions = log_softmax(np.ascontiguousarray(logits, np.float32), axis=-1)
         # A language model knows no separators; a blank between doubled letters says the same.
         nothing = np.logaddexp(emissions[:, text.SEPARATOR_INDEX], emissions[:, text.BLANK])
         letters = np.concatenate([emissions[:, : text.SEPARATOR_INDEX], nothing[:, None]], axis=1)
         return " ".join(decoder.decode(letters, beam_width=beam_width).split())
 
-    return _one_by_one(decode_one)
-
-
-def _one_by_one(decode_one: Callable[[np.ndarray], str]) -> Decode:
-    from scipy.special import log_softmax  # here: 0.2 s that whoever only wants NAMES need not wait
-
     def decode(logits: np.ndarray, frames: np.ndarray) -> list[str]:
-        emissions = log_softmax(np.asarray(logits, np.float32), axis=-1)
-        return [decode_one(matrix[:count]) for matrix, count in zip(emissions, frames, strict=True)]
+        return [decode_one(matrix[:count]) for matrix, count in zip(logits, frames, strict=True)]
 
     return decode

@@ -179,7 +179,7 @@ def test_a_run_is_never_overwritten(run, folder, tone_corpus):
         (["--platform", "sys3"], "sys1"),
         (["--platform", "absent.toml"], "absent.toml"),
         (["--corpus", "absent"], "absent: no such folder"),
-        (["--workload", "speech"], "give it with CORPUS=folder"),
+        (["--workload", "speech"], "give its folder with CORPUS=folder"),
         (["--workload", "librispeech"], "python -m features.download"),
         (["--name", "../x"], "cannot name files"),
         (["--seed", "-1"], "seed is -1; expected 0 to"),

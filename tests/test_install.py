@@ -25,7 +25,6 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("features", "models", "platforms", "benchmark")
 MODULES = {  # what a distribution is imported as, where its name does not say
-    "flashlight-text": "flashlight",
     "google-crc32c": "google_crc32c",
     "nvidia-ml-py": "pynvml",
     "tensorflow-io": "tensorflow_io",

@@ -32,7 +32,7 @@ RECORDED_PACKAGES = (
     "scipy",
     "librosa",
     "jiwer",
-    "flashlight-text",
+    "numba",
     "pyctcdecode",
     "kenlm",
     "espeakng-loader",

@@ -99,8 +99,8 @@ def _decoder(job: Job, data: Data) -> Decoder:
         beam_width=job.workload.beam_width,
         language_model=job.language_model,
     )
-    if decoder.name == "language-model":
-        load_quietly(decoder)  # report a file that is no language model now, not from a worker
+    if decoder.name != "greedy":
+        load_quietly(decoder)  # now, and not in a worker: a file that is no language model is reported, code compiled
     return decoder
 
 

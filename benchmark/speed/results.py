@@ -30,7 +30,7 @@ PACKAGES = (
     "librosa",
     "soundfile",
     "pyctcdecode",
-    "flashlight-text",
+    "numba",
     "pandas",
     "espeakng-loader",
 )
