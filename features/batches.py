@@ -110,7 +110,7 @@ class Buckets:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochOrder:
-    """What the order of utterances depends on. `files_only` shuffles shards but not utterances, as the authors did."""
+    """The order of utterances in an epoch. `files_only` shuffles shards but not utterances, as the authors did."""
 
     seed: int
     epoch: int

@@ -124,7 +124,7 @@ def _unreadable(error: OSError) -> str:
 
 
 def _read_chapter(folder: Path, subset: str) -> Iterator[tuple[str, Utterance | Problem]]:
-    """What each line of the transcripts gives, with its place; then the recordings that no line speaks of."""
+    """Yield what each line of the transcripts gives, with its place; then the recordings without a line."""
     try:
         names = _names(folder)
     except OSError as error:

@@ -98,7 +98,7 @@ LANGUAGE_MODELS = (
 
 
 class DownloadError(ValueError):
-    """What was asked for cannot be had this way; the message says what was found, what expected, and the way out."""
+    """A download that cannot be done; the message says what was found, what was expected, and the way out."""
 
 
 def download(archive: Archive, folder: Path, *, base_url: str = BASE_URL, sleep: Callable = time.sleep) -> Path:
@@ -223,7 +223,7 @@ def unpack(archive_path: Path, dest: Path, *, subset: str) -> Path:
 
 @contextmanager
 def _blamed(archive_path: Path) -> Iterator[None]:
-    """What a spoiled archive raises becomes one sentence about it. Other errors, as of a full disk, pass."""
+    """Turn what a spoiled archive raises into one sentence about it. Other errors, such as a full disk, pass."""
     try:
         yield
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:

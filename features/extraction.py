@@ -146,7 +146,7 @@ def _size(size: float) -> str:
 
 
 def _needed_bytes(plans: list[ShardPlan]) -> float:
-    """By the headers of at most SAMPLED_HEADERS recordings; the others are taken to be as long on the whole."""
+    """Estimate the hours of audio from the headers of at most SAMPLED_HEADERS recordings."""
     settings, paths = plans[0].settings, [utterance.audio for plan in plans for utterance in plan.utterances]
     sampled = paths if len(paths) <= SAMPLED_HEADERS else random.Random(0).sample(paths, SAMPLED_HEADERS)
     frames = sum(count for path in sampled if (count := promised_frames(path)) <= settings.max_frames)

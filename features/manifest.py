@@ -1,4 +1,4 @@
-"""What a folder of feature shards holds: `manifest.json`, read and written here, without TensorFlow.
+"""Reads and writes `manifest.json`, which says what a folder of feature shards holds, without TensorFlow.
 
     manifest = load(Path("data/features/mini"))
     manifest.utterances("train"), manifest.lengths("train"), manifest.digest
@@ -143,7 +143,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """What must agree for two runs to have learnt from the same data: all but the shards' bytes.
+        """Return what must agree for two runs to have learnt from the same data: all but the shards' bytes.
 
         Those differ in last digits from one kind of CPU to another. The schema is the first one's for ever, so that
         runs stay comparable.

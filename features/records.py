@@ -60,7 +60,7 @@ class ShardPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardOutcome:
-    """What became of a ShardPlan: the manifest's entry, its words, what was left out, bad and converted."""
+    """The result of a ShardPlan: the manifest's entry, its words, and what was left out, bad and converted."""
 
     key: str
     shard: manifest.Shard
@@ -195,7 +195,7 @@ def _example(utterance: Utterance, labels: list[int], features: bytes) -> bytes:
 
 @contextmanager
 def worker_environment() -> Iterator[None]:
-    """For processes spawned inside: one thread each."""
+    """Give processes that are spawned inside this context one thread each."""
     ours = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)

@@ -104,7 +104,7 @@ COMPLETE, PARTIAL = "corpus.json", "corpus.partial.json"
 
 @dataclass(frozen=True)
 class Corpus:
-    """What corpus.json says: the settings, down to espeak_ng, then what was made."""
+    """The contents of corpus.json: the settings, up to espeak_ng, then what was made."""
 
     schema: int
     sentences: int | None  # None where hours were asked for

@@ -1,4 +1,4 @@
-"""The alphabet of 30: what a sentence is to the model.
+"""The alphabet of 30 labels, and sentences as labels.
 
 Index 0 is the space, 1-26 are a-z, 27 is the apostrophe, 28 the separator and 29 the CTC blank, which no
 sentence contains. The separator stands between doubled letters, so that a CTC path that merges repeats still
@@ -21,7 +21,7 @@ _INDEX = {character: index for index, character in enumerate(CHARACTERS)}
 
 
 def normalise(sentence: str) -> str:
-    """Lower case, one space between words, none around them.
+    """Return a sentence in lower case, with one space between words and none around them.
 
     Raises:
         ValueError: a character outside a-z, apostrophe and space.
@@ -42,12 +42,12 @@ def spell(word_or_sentence: str) -> str:
 
 
 def encode(sentence: str) -> list[int]:
-    """Labels of a sentence, in 0..28, no two neighbours equal. Raises ValueError as `normalise` does."""
+    """Return the labels of a sentence, in 0..28, no two neighbours equal. Raises ValueError as `normalise` does."""
     return [_INDEX[character] for character in spell(normalise(sentence))]
 
 
 def decode(labels: Iterable[int]) -> str:
-    """The sentence that labels spell. Separators are dropped, blanks are not expected here.
+    """Return the sentence that labels spell. Separators are dropped; blanks are not expected here.
 
     Spaces are tidied as in `normalise`: models emit them at both ends.
     """

@@ -78,7 +78,7 @@ def _present(labels: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
 
 @cache
 def _cudnn_agrees() -> bool:
-    """Whether cuDNN's kernel runs here and gives what the CPU's does, on a small batch."""
+    """Tell whether cuDNN's kernel runs here and gives the CPU's result on a small batch."""
     with tf.init_scope():
         logits = tf.random.stateless_normal([2, 12, 5], [1, 2])
         batch = tf.constant([[0, 1, 1], [3, 0, 0]]), tf.constant([3, 1]), logits, tf.constant([12, 7])

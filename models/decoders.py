@@ -1,13 +1,13 @@
-"""From logits to sentences: greedy, held to a dictionary, or with a language model.
+"""Decoders turn logits into sentences: greedy, held to a dictionary, or with a language model.
 
     decoder = Decoder(name="dictionary", beam_width=256, words=manifest.words)
     decode = decoder.load()
     sentences = decode(logits, frames)      # float [B, T', 30], int [B] -> B sentences
 
-A Decoder says which and with what; it is small and can be sent to another process, where `load` builds it. What is
-built is a function of logits (natural, not normalised) and valid output frames. It looks at each utterance by
-itself: what else is in the batch, and padding, change nothing. Everything is computed in logarithms, so that
-utterances of 830 frames do not underflow.
+A Decoder says which one and with which settings; it is small and can be sent to another process, where `load` builds
+it. What is built is a function of logits (natural, not normalised) and the number of valid output frames. It decodes
+each utterance by itself: the rest of the batch and padding change nothing. Everything is computed in logarithms, so
+that utterances of 830 frames do not underflow.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Three times as fast at width 256, and 2 of 750 sentences differ: docs/evaluation
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder:
-    """Which decoder, and all that it needs.
+    """The choice of a decoder, and all that it needs.
 
     `words` are the dictionary, and the known words of a language model. `language_model` is an ARPA or KenLM binary
     file; `lm_weight` and `word_bonus` are its weight and the bonus of a word (alpha and beta in pyctcdecode).
@@ -64,7 +64,7 @@ class Decoder:
 
     @cached_property
     def language_model_digest(self) -> str | None:
-        """SHA-256 of the language model's file: two files may have one name."""
+        """Return the SHA-256 of the language model's file: two files may have one name."""
         if self.name != "language-model":
             return None
         with Path(self.language_model).open("rb") as file:
@@ -75,7 +75,7 @@ class Decoder:
 
     @property
     def label(self) -> str:
-        """In one word: "greedy", "dictionary-256", "language-model-256-3-gram.pruned.1e-7-0f1e2d"."""
+        """Return it in one word: "greedy", "dictionary-256", "language-model-256-3-gram.pruned.1e-7-0f1e2d"."""
         parts = [self.name]
         if self.name != "greedy":
             parts.append(str(self.beam_width))
@@ -102,7 +102,7 @@ class Decoder:
 
 
 def greedy(logits: np.ndarray, frames: np.ndarray) -> list[str]:
-    """The likeliest class of every frame, repeats merged, blanks and separators dropped."""
+    """Take the likeliest class of every frame, merge repeats, and drop blanks and separators."""
     return [_collapse(best[:count]) for best, count in zip(logits.argmax(-1), frames, strict=True)]
 
 
@@ -112,7 +112,7 @@ def _collapse(path: np.ndarray) -> str:
 
 
 def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
-    """Beam search held to sentences of these words, any number of spaces between them, no language model.
+    """Build a beam search held to sentences of these words, any number of spaces between them, no language model.
 
     With a beam wide enough the sentence found is the one whose CTC paths are likeliest together. A last word that no
     hypothesis left in the beam completes is lost.
@@ -135,7 +135,7 @@ def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
 def with_language_model(
     path: Path, words: Iterable[str], *, beam_width: int, lm_weight: float, word_bonus: float
 ) -> Decode:
-    """Beam search scored by a KenLM model (ARPA or binary), by pyctcdecode."""
+    """Build pyctcdecode's beam search, scored by a KenLM model (ARPA or binary)."""
     try:
         import kenlm  # noqa: F401 - pyctcdecode only warns where it is missing
     except ImportError:

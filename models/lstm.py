@@ -216,7 +216,7 @@ def cudnn_parameters(kernel: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor) -
 
 @cache
 def _cudnn_agrees(dtype: str) -> bool:
-    """Whether cuDNN's LSTM runs here and gives what XLA's does: a library that does not fit the driver must not end
+    """Tell whether cuDNN's LSTM runs here and gives XLA's result: a library that does not fit the driver must not end
     a run, nor make it learn something else."""
     with tf.init_scope():
         random = [tf.random.stateless_normal(shape, [n, 1]) for n, shape in enumerate([(5, 2, 3), (3, 32), (8, 32)])]

@@ -35,19 +35,19 @@ _one_at_a_time = threading.Lock()  # replicas on logical CPUs share the cores: e
 
 @dataclass(frozen=True)
 class Shape:
-    """Of the innermost loop: lanes of a vector, and utterances whose sums are kept in registers at once."""
+    """The innermost loop's shape: lanes of a vector, and utterances whose sums are kept in registers at once."""
 
     lanes: int
     rows: int
 
 
 def fits(units: int) -> bool:
-    """Whether a layer of so many units can be computed here: they fill whole vectors."""
+    """Tell whether a layer of so many units can be computed here: they must fill whole vectors."""
     return units % _shape().lanes == 0
 
 
 def forward(xw: np.ndarray, recurrent: np.ndarray, peephole: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The inputs' share of the gates [T, B, 4H] -> outputs h, gates after their activations, cells c.
+    """Compute outputs h, gates after their activations and cells c from the inputs' share of the gates [T, B, 4H].
 
     h and c are [T + 1, B, H] and begin with the state before the first frame, zero; gates are [T, B, 4H].
     """
@@ -64,7 +64,7 @@ def forward(xw: np.ndarray, recurrent: np.ndarray, peephole: np.ndarray) -> tupl
 def backward(
     dh: np.ndarray, gates: np.ndarray, c: np.ndarray, recurrent: np.ndarray, peephole: np.ndarray
 ) -> np.ndarray:
-    """The gradient of the outputs [T, B, H] -> that of the gates before their activations [T, B, 4H]."""
+    """Compute the gradient of the gates before activation [T, B, 4H] from that of the outputs [T, B, H]."""
     frames, batch, units = dh.shape
     lanes = _shape().lanes
     dz = _aligned(frames, batch, 4 * units)
@@ -112,7 +112,7 @@ def _copied(view: np.ndarray) -> np.ndarray:
 
 @cache
 def _shape() -> Shape:
-    """As many rows as registers hold beside four vectors of weights and one of inputs: 32 or 16 registers."""
+    """Choose as many rows as 32 or 16 registers hold beside four vectors of weights and one of inputs."""
     features = binding.get_host_cpu_features()
     if features.get("avx512f"):
         return Shape(lanes=16, rows=4)
@@ -150,7 +150,7 @@ def _compiled(shape: Shape) -> _Compiled:
 
 
 class _Loops:
-    """What both loops are built of: vectors, counting loops, the matrix product of a few rows, the barrier."""
+    """The parts of both loops: vectors, counting loops, the matrix product of a few rows, the barrier."""
 
     def __init__(self, module: ir.Module, shape: Shape, name: str, arrays: tuple[str, ...]) -> None:
         self.shape = shape
@@ -368,7 +368,7 @@ class _Backward(_Loops):
         b.ret_void()
 
     def _gates(self, row, unit, before, now, of_gates) -> None:
-        """Of one utterance and one vector of units."""
+        """Emit the gates of one utterance and one vector of units."""
         b, one = self.b, self.constant(1.0)
         of_state = b.add(b.mul(row, self.units), unit)
         of_row = b.add(of_gates, b.mul(row, self.gates))

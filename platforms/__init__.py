@@ -73,7 +73,7 @@ class _Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class Price(_Checked):
-    """What the machine cost, in `currency`, with `gpus` and `cpu` parts of `total`; or its rent; or both."""
+    """The price of the machine, in `currency`, with `gpus` and `cpu` parts of `total`; or its rent; or both."""
 
     total: float | None = _key(_ABOVE_0, default=None)
     gpus: float | None = _key(_FROM_0, default=None)  # all of them together
@@ -98,7 +98,7 @@ class Price(_Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware(_Checked):
-    """What is in the machine. None, allowed without GPUs only: whatever the machine at hand has."""
+    """The parts of the machine. None is allowed without GPUs only, and means: whatever this machine has."""
 
     gpus: int = _key(_COUNT_FROM_0)
     gpu: str | None = _key(_TEXT, default=None)
@@ -195,7 +195,7 @@ class Platform(_Checked):
 
 
 def is_other_gpu(gpu: str | None, device: str) -> bool:
-    """Whether a device's name is not that of a platform's GPU, going by the number of its model ("2070", "V100").
+    """Tell whether a device's name is not that of a platform's GPU, going by the number of its model ("2070", "V100").
 
     Without such a number in `gpu`, and for CPUs, there is no telling: False.
     """

@@ -1,4 +1,4 @@
-"""What this machine is, found out without TensorFlow; what cannot be found out is None."""
+"""Finds out what this machine is, without TensorFlow; None is not known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def cpu_name() -> str | None:
-    """As Linux tells it: "AMD EPYC 9654 96-Core Processor"."""
+    """Return the processor's name as Linux tells it: "AMD EPYC 9654 96-Core Processor"."""
     try:
         found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     except OSError:
@@ -23,7 +23,7 @@ def system() -> str:
 
 
 def version(package: str) -> str | None:
-    """Of an installed package."""
+    """Return the version of an installed package."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

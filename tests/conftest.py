@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -14,11 +15,16 @@ import pytest
 from hypothesis import settings
 from tones import write_chapter
 
+gc.disable()  # a collection frees the graphs of past tests one by one, for up to two minutes of some other test
 settings.register_profile("any machine", deadline=None)  # how long an example takes says more of the machine's load
 settings.load_profile("any machine")
 
 REAL_SPEECH = Path(__file__).resolve().parents[2] / "shared" / "data"
 WORDS = ("one", "two", "three", "cool", "don't")
+
+
+def pytest_sessionfinish() -> None:
+    gc.freeze()  # nor at exit
 
 
 @pytest.fixture(scope="session")

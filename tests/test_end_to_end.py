@@ -134,6 +134,7 @@ def test_the_judge_reads_the_run_from_anywhere(run, folder, tmp_path):
     assert {row["platform"] for row in json.loads(judged.stdout)} == {"twin"}
 
 
+@pytest.mark.slow
 def test_the_final_table_is_made_of_the_run_and_of_one_checkpoint(run, folder):
     done = command(folder, "benchmark.final", "results/first.csv", "--decode-jobs", 2)
     assert done.returncode == 0, done.stderr

@@ -122,7 +122,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _remarks(form: str, runs: Sequence[Run], ask: Ask) -> Iterator[str]:
-    """What a reader of the files alone would miss."""
+    """Return what a reader of the files alone would miss."""
     emulated = [source_name(run) for run in runs if run.identity.emulated]
     if emulated:
         yield f"warning: {', '.join(emulated)}: emulated on CPUs: the times say nothing about the rig"

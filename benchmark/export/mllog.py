@@ -95,7 +95,7 @@ def _check_quality(run: Run, evaluations: Sequence[Row]) -> None:
 
 
 def _preamble(run: Run, aim: Goal) -> Iterator[Event]:
-    """What holds for all of the run, its creation, and run_start at the first training batch."""
+    """Yield the events about the whole run, its creation, and run_start at the first training batch."""
     record, row, begun_s = run.record, run.identity, run.record.created_s
     notice = {"notice": NOTICES["mllog"]}
     attempts = {"emulated": row.emulated, "attempts": run.record.attempts}
@@ -124,7 +124,7 @@ def _preamble(run: Run, aim: Goal) -> Iterator[Event]:
 
 
 def _optimiser(recipe: str) -> dict[str, object]:
-    """What the recipe trains with, in MLPerf's words."""
+    """Return the recipe's hyperparameters under MLPerf's names."""
     optimiser = RECIPES[recipe].optimiser if recipe in RECIPES else AdaDelta()
     return {
         "opt_name": "adadelta",

@@ -1,4 +1,4 @@
-"""What is asked of an export, and what a format needs to know of a run beyond its record."""
+"""The question that an export answers, and what a format needs to know about a run beyond its record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """What is asked of a run: the WER `level` in percent (None: the run's hardest target), the e of TTA(a, e)."""
+    """The question put to a run: the WER `level` in percent (None: the run's hardest target), the e of TTA(a, e)."""
 
     level: float | None = None
     window: int = 3  # epochs
@@ -31,7 +31,7 @@ def load(path: str | Path) -> Run:
     """Read a run that has at least one row. Raises JournalError, or ExportError for one without."""
     run = read_run(path)
     if not len(run.record):
-        raise ExportError(f"{path}: no rows below the header; expected a run that began: leave it out")
+        raise ExportError(f"{path}: no rows below the header; expected a run with at least one row: leave it out")
     return run
 
 

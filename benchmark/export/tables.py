@@ -55,7 +55,7 @@ def document(run: Run, ask: Ask) -> dict[str, object]:
 
 
 def _clocks_s(record: RunRecord, evaluation: Row) -> dict[str, float]:
-    """What each clock shows when an evaluation's figures are known, as the judge reads it."""
+    """Return each clock's seconds at the end of an evaluation, as the judge reads them."""
     return {f"{clock}_s": round(record.read_s(evaluation, clock), 6) for clock in CLOCKS}
 
 

@@ -1,4 +1,4 @@
-"""What records say: time to accuracy, which runs may be pooled, how rigs compare, what a training costs.
+"""Judges records: time to accuracy, which runs may be pooled, how rigs compare, what a training costs.
 
     from benchmark.judge import Question, judge, read_runs
 

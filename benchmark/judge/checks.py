@@ -1,4 +1,4 @@
-"""A judgement distrusts itself: what to doubt about it and what to do, in plain words and with the figure.
+"""Warnings about a judgement: what to doubt and what to do, in plain words and with the figure.
 
 for sentence in warnings(runs, groups, question): ...
 """
@@ -27,7 +27,7 @@ SPREAD = (
 
 
 def warnings(runs: Iterable[Run], groups: Sequence[Group], question: Question) -> list[str]:
-    """What to doubt and what to do about it, a sentence each; the same words about several groups come once."""
+    """Return a sentence for each doubt, with what to do; the same sentence about several groups comes once."""
     labels: dict[str, list[str]] = {}
     for group in groups:
         for text in _checks(group, question) if group.runs else ():
@@ -100,7 +100,7 @@ def _checks_of_spread(group: Group) -> Iterator[str]:
 
 
 def _checks_of_rebounds(group: Group, question: Question) -> Iterator[str]:
-    """A first crossing that did not last: e = 1 would have called it reached."""
+    """Find first crossings that did not last: e = 1 would have called the level reached."""
     for metric in question.metrics:
         found: dict[int, list[str]] = {}
         for level in group.levels:

@@ -53,7 +53,7 @@ class Pair:
         return level_name(self.metric, self.percent)
 
     def fields(self) -> dict[str, object]:
-        """The columns of a table: a ratio and its interval for each quantity."""
+        """Return the columns of a table: a ratio and its interval for each quantity."""
         found: dict[str, object] = {"first": self.first, "second": self.second, "metric": self.metric}
         found["level_percent"] = self.percent
         for name, ratio in self.ratios.items():
@@ -67,7 +67,7 @@ class Pair:
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """Say in a sentence whether the two differ."""
         level, pair, time = self.level, f"{self.first} and {self.second}", self.time
         if time is None:
             return f"{pair} at {level}: no comparison: {self.reason}"
@@ -99,7 +99,7 @@ def _less(ratio: float) -> str:
 
 
 def compare(groups: Sequence[Group], *, terms: Terms | None = None) -> Listing[Pair]:
-    """Every pair of groups at every level, level by level; p values adjusted over all of them."""
+    """Compare every pair of groups at every level, level by level; p values are adjusted over all of them."""
     levels, couples = range(len(groups[0].levels)), list(combinations(groups, 2))
     alpha = ALPHA / max(1, len(levels) * len(couples))  # of the strictest of Holm's steps
     pairs = [_pair(a, b, number, terms or Terms(), alpha) for number in levels for a, b in couples]
@@ -131,7 +131,7 @@ def _pair(first: Group, second: Group, number: int, terms: Terms, alpha: float) 
 
 
 def _values(group: Group, number: int, terms: Terms) -> dict[str, tuple[float, ...]]:
-    """Quantity -> its value in every run; empty if one is not known."""
+    """Return each quantity's value in every run; empty if one is not known."""
     level = group.levels[number]
     times = level.all_minutes or ()
     (cost,) = rig_costs([group], terms, level=number)
@@ -152,13 +152,13 @@ def _ratio(first: tuple[float, ...], second: tuple[float, ...]) -> Ratio | None:
 
 
 def halves(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
-    """Put runs in two halves, by turns in the order of their seeds."""
+    """Split runs into two halves, alternating in the order of their seeds."""
     ordered = sorted(runs, key=lambda run: (run.identity.seed, run.identity.run))
     return ordered[::2], ordered[1::2]
 
 
 def comparison_parts(pairs: Sequence[Pair]) -> list[str | Table]:
-    """A table of ratios for every level, then the verdicts."""
+    """Return a table of ratios for every level, then the verdicts."""
     parts: list[str | Table] = []
     for metric, level in dict.fromkeys((pair.metric, pair.percent) for pair in pairs):
         block = [pair for pair in pairs if (pair.metric, pair.percent) == (metric, level)]

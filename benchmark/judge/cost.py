@@ -1,4 +1,4 @@
-"""What the time costs: price times time, and the money that one training to a level takes.
+"""The cost of runs: price times time to accuracy, and the money that one training to a level takes.
 
     costs = rig_costs(judge(runs), Terms(years=3, duty=0.5))
     costs[0].cost, costs[0].dollar_minutes, costs[0].on_front, costs.to_frame()
@@ -52,13 +52,13 @@ class Terms:
 
     @property
     def hours(self) -> float:
-        """Of use in a rig's life."""
+        """Return the hours of use in a rig's life."""
         return self.years * HOURS_A_YEAR * self.duty
 
 
 @dataclass(frozen=True, kw_only=True)
 class RigCost:
-    """What one group's time to a level costs, in `currency`. None is not known; `reason` then says why.
+    """The cost of one group's time to a level, in `currency`. None is not known; `reason` then says why.
 
     `owned` is a training's share of the purchase and its energy, `rented` its rent; `cost` is the lower of the two.
     `break_even_hours` of use is where buying and renting cost the same.
@@ -84,19 +84,19 @@ class RigCost:
         return min((cost for cost in (self.owned, self.rented) if cost is not None), default=None)
 
     def fields(self) -> dict[str, object]:
-        """The columns of a table."""
+        """Return the columns of a table."""
         known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "notes"}
         derived = {"cost": self.cost, "dollar_minutes": self.dollar_minutes, "notes": "; ".join(self.notes)}
         return {**known, **derived}
 
     @property
     def dollar_minutes(self) -> float | None:
-        """The paper's comparison: purchase price times time to accuracy."""
+        """Return the paper's measure: purchase price times time to accuracy."""
         return None if self.total is None or self.minutes is None else self.total * self.minutes
 
 
 def training_cost(price: Price, hours: float, terms: Terms, power_w: float | None = None) -> dict[str, Any]:
-    """Of one training of so many hours: `owned`, `rented`, `break_even_hours`; None where the price has no such part.
+    """Return what `hours` of training cost: `owned`, `rented`, `break_even_hours`; None if the price lacks that part.
 
     Energy counts where both power and its price are known.
     """
@@ -112,7 +112,7 @@ def training_cost(price: Price, hours: float, terms: Terms, power_w: float | Non
 
 
 def rig_costs(groups: Sequence[Group], terms: Terms | None = None, *, level: int = -1) -> Listing[RigCost]:
-    """Cost of every group to one of its levels (by default the last, the hardest), the Pareto front marked.
+    """Return every group's cost to one of its levels (by default the last, the hardest), with the Pareto front marked.
 
     On the front is a real rig that no other beats in both cost and time, in one currency.
     """
@@ -161,7 +161,7 @@ def _rig_cost(group: Group, level: Level, terms: Terms) -> RigCost:
 
 
 def price_of(group: Group) -> Price:
-    """The price that the runs recorded, or that of one of the paper's rigs.
+    """Return the price that the runs recorded, or that of one of the paper's rigs.
 
     Raises:
         PriceError: there is none, or the runs have different ones.
@@ -188,7 +188,7 @@ def price_of(group: Group) -> Price:
 
 
 def power_of(runs: Sequence[Run]) -> tuple[float | None, str]:
-    """Mean power over time of the GPUs that the runs used, in watts; or None and the reason."""
+    """Return the mean power over time of the GPUs that the runs used, in watts, or None; and a note on energy."""
     found = [_mean_power_w(run) for run in runs]
     measured = [power_w for power_w in found if power_w is not None]
     if not found or len(measured) < len(found):
@@ -205,7 +205,7 @@ def _mean_power_w(run: Run) -> float | None:
 
 
 def cost_parts(groups: Sequence[Group], terms: Terms) -> list[str | Table]:
-    """A table for every workload and level, and the reasons for what is NA."""
+    """Return a table for every workload and level, and the reasons for each NA."""
     parts: list[str | Table] = []
     for workload in dict.fromkeys(group.workload for group in groups):
         block = [group for group in groups if group.workload == workload]

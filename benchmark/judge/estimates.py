@@ -1,4 +1,4 @@
-"""What a few runs say about many: intervals, comparisons and predictions of positive quantities such as seconds.
+"""Statistics of a few runs: intervals, comparisons and predictions of positive quantities such as seconds.
 
     log_interval([310.0, 295.0, 330.0])         # Estimate(value=311.3, low=271.6, high=356.9)
     welch([310, 295, 330], [250, 262, 241])     # Ratio(value=1.24, low=..., high=..., p=...)
@@ -34,7 +34,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio(Estimate):
-    """Of two groups' geometric means; `p` of Welch's test that it is 1."""
+    """A ratio of two groups' geometric means with its 95% interval; `p` is Welch's, of the hypothesis that it is 1."""
 
     p: float | None = None
 
@@ -45,17 +45,17 @@ class Ratio(Estimate):
 
 
 def coefficient_of_variation(values: Sequence[float]) -> float | None:
-    """Sample standard deviation over mean; None of fewer than two."""
+    """Return the sample standard deviation over the mean; None for fewer than two values."""
     return statistics.stdev(values) / statistics.fmean(values) if len(values) > 1 else None
 
 
 def olympic_mean(values: Sequence[float]) -> float | None:
-    """The mean without the fastest and the slowest run; None of fewer than five."""
+    """Return the mean without the fastest and the slowest run; None for fewer than five runs."""
     return statistics.fmean(sorted(values)[1:-1]) if len(values) >= OLYMPIC_FROM else None
 
 
 def log_interval(values: Sequence[float]) -> Estimate:
-    """Geometric mean with its interval: exp(mean of logs +- t * s / sqrt(n)), t with n - 1 degrees of freedom."""
+    """Return the geometric mean and interval: exp(mean of logs +- t * s / sqrt(n)), t with n - 1 degrees of freedom."""
     logs = [math.log(value) for value in values]
     middle = statistics.fmean(logs)
     if len(logs) < 2:
@@ -65,7 +65,7 @@ def log_interval(values: Sequence[float]) -> Estimate:
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Ratio:
-    """First over second, by Welch's t on the logarithms; no interval and no p unless both have two runs.
+    """Compare first with second by Welch's t on logarithms; no interval and no p unless both have two runs.
 
     Where neither group varies at all there is no spread to judge by, and no interval either.
     """
@@ -88,7 +88,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> Ratio:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjusted for as many comparisons as there are, None left alone: reject where the result is under 0.05."""
+    """Adjust p values for the number of comparisons, None left alone: reject if the result is under 0.05."""
     known = sorted((p, n) for n, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     worst = 0.0
@@ -116,7 +116,7 @@ def runs_to_resolve(
 
 @dataclass(frozen=True, kw_only=True)
 class Homogeneity:
-    """Whether several groups' values may be pooled. `p` is None where there is one group only."""
+    """The answer to whether several groups' values may be pooled. `p` is None if there is only one group."""
 
     p: float | None
     groups: int

@@ -34,7 +34,10 @@ COMPARABLE = (
     "code",
     "emulated",
 )
-"""What must agree before epochs to target are pooled. Replicas count: each normalises by its own share of a batch."""
+"""The columns in which runs must agree before their epochs to target are pooled.
+
+Replicas are among them: each normalises by its own share of a batch.
+"""
 
 TESTED_FROM = 3  # runs a rig: with fewer Kruskal-Wallis cannot object, whatever it sees
 
@@ -82,7 +85,7 @@ class LeftOut:
 
 
 def factor(groups: Sequence[Group]) -> Listing[Prediction]:
-    """A prediction for every measured group and level, by the wall clock."""
+    """Predict the wall-clock time of every measured group to every level."""
     return Listing(
         _predict(group, number, _pool(group, groups))
         for group in groups
@@ -92,7 +95,7 @@ def factor(groups: Sequence[Group]) -> Listing[Prediction]:
 
 
 def leave_one_out(groups: Sequence[Group]) -> list[LeftOut]:
-    """How good the predictions are on the runs at hand, a result for every level where it can be told.
+    """Test the predictions on the runs at hand; a result for every level that can be tested.
 
     Each run in turn stands for its rig: its seconds per epoch times the epochs of the other rigs' runs, against its
     own time to accuracy; the truth is the geometric mean of the rig's other runs. A rig alone in its pool is left out.
@@ -109,7 +112,7 @@ def leave_one_out(groups: Sequence[Group]) -> list[LeftOut]:
 
 
 def _pool(group: Group, groups: Sequence[Group]) -> list[Group]:
-    """The groups whose epochs may be pooled with this one's, itself among them."""
+    """Return the groups whose epochs may be pooled with this one's, itself among them."""
 
     def key(other: Group) -> tuple:
         return tuple(getattr(other.runs[0].identity, name) for name in COMPARABLE)
@@ -139,7 +142,7 @@ def _predict(group: Group, number: int, pool: Sequence[Group]) -> Prediction:
 
 
 def _by_seed(groups: Sequence[Group], number: int) -> list[float]:
-    """Epochs to a level, a value for every seed."""
+    """Return epochs to a level, the geometric mean for every seed."""
     logs: dict[int, list[float]] = {}
     for group in groups:
         for run, epoch in zip(group.runs, group.levels[number].epochs, strict=True):
@@ -148,7 +151,7 @@ def _by_seed(groups: Sequence[Group], number: int) -> list[float]:
 
 
 def _errors(group: Group, number: int, pool: Sequence[Group]) -> Iterator[tuple[float, float]]:
-    """For every run: factored prediction over truth, its own time over truth. Nothing if the pool is spoilt."""
+    """Yield for every run its factored prediction and its own time, both over the truth; nothing without a pool."""
     level, others = group.levels[number], [other for other in pool if other is not group]
     if _predict(group, number, pool).estimate is None or len(group.records) < 2 or not others:
         return

@@ -1,4 +1,4 @@
-"""Results that are also a table: `to_frame()` gives them to people who live in pandas."""
+"""Tuples of results that pandas can take: `to_frame()`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Listing(tuple[Item, ...]):
     """A tuple of results whose fields are the columns of a table."""
 
     def to_frame(self) -> DataFrame:
-        """A pandas DataFrame with a row for each result; what is not known is missing."""
+        """Return a pandas DataFrame with a row for each result; what is not known is missing."""
         import pandas  # here: it takes longer to import than a judgement
 
         return pandas.DataFrame([item.fields() for item in self])

@@ -1,4 +1,4 @@
-"""Which runs may be pooled, and what each group of them took to every level.
+"""Group runs that may be pooled, and find what each group took to every level.
 
     groups = judged_groups([read_run(path) for path in paths], Question(window=3, clock="wall"))
     groups[0].levels[0].minutes
@@ -26,7 +26,7 @@ from benchmark.record.phases import Phase
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """One level of one metric: what each run of a group took to it, None where it was not reached."""
+    """One level of one metric, and what each run of a group took to reach it: None if it did not."""
 
     metric: str
     percent: float
@@ -37,22 +37,22 @@ class Level:
 
     @property
     def name(self) -> str:
-        """As it is printed: "WER 22"."""
+        """Return the level as it is printed: "WER 22"."""
         return level_name(self.metric, self.percent)
 
     @property
     def reached(self) -> int:
-        """How many runs did."""
+        """Return how many runs reached the level."""
         return sum(seconds is not None for seconds in self.seconds)
 
     @property
     def is_reached(self) -> bool:
-        """By the group: one run that missed it counts as slower than all, two make it not reached."""
+        """Tell whether the group reached it: one run that missed it counts as slower than all, two as not reached."""
         return len(self.seconds) - self.reached < 2 and middle(self.seconds) is not None
 
     @property
     def minutes(self) -> float | None:
-        """The median."""
+        """Return the median over the runs; None if the group did not reach the level."""
         return middle(self.seconds) / 60 if self.is_reached else None
 
     @property
@@ -68,12 +68,12 @@ class Level:
 
     @property
     def all_minutes(self) -> tuple[float, ...] | None:
-        """Of every run; None if one missed the level: then there is no mean, and no interval."""
+        """Return every run's minutes; None if a run missed the level: then there is no mean and no interval."""
         return tuple(s / 60 for s in self.seconds) if self.reached == len(self.seconds) and self.seconds else None
 
     @cached_property
     def estimate(self) -> Estimate | None:
-        """Geometric mean and 95% interval in minutes."""
+        """Return the geometric mean of the runs with its 95% interval, in minutes."""
         return log_interval(self.all_minutes) if self.all_minutes and min(self.all_minutes) > 0 else None
 
     @property
@@ -119,7 +119,7 @@ class Group:
 
     @cached_property
     def evaluation_share(self) -> float | None:
-        """Of the run's time, what went to evaluation, and swapping for it, while nothing else ran."""
+        """Return the part (0 to 1) of a run's time in which evaluation or its swaps ran and nothing else."""
         phases = {Phase.EVALUATE, Phase.SWAP}
         return middle([record.alone_s(phases) / record.ended_s for record in self.records if record.ended_s])
 
@@ -129,26 +129,26 @@ class Group:
 
     @cached_property
     def shares(self) -> dict[Phase, float]:
-        """Phase -> its part of the wall clock, the median over the runs."""
+        """Return each phase's part of the wall clock, the median over the runs."""
         return {phase: statistics.median(r.shares[phase] for r in self.records) for phase in self.records[0].shares}
 
     @property
     def input_share(self) -> float | None:
-        """Median over the runs of the part of training that waited for input."""
+        """Return the part of training that waited for input, the median over the runs."""
         return middle([r.input_share for r in self.records if r.input_share is not None])
 
     @property
     def tflop_per_s(self) -> float | None:
-        """Median over the runs of the model's arithmetic a second of training, 10^12 operations."""
+        """Return the model's 10^12 floating-point operations per second of training, the median over the runs."""
         return middle([r.tflop_per_s for r in self.records if r.tflop_per_s is not None])
 
     @cached_property
     def utterances_per_s(self) -> float | None:
-        """Median over the runs of each run's median over its train rows."""
+        """Return utterances per second: each run's median over its train rows, then the median over the runs."""
         return middle([r.utterances_per_s for r in self.records if r.throughputs])
 
     def values(self, name: str) -> list[object]:
-        """What its runs have in a field of the journal, each value once."""
+        """Return the different values that the runs have in a field of the journal."""
         return sorted({getattr(run.identity, name) for run in self.runs})
 
 
@@ -158,7 +158,7 @@ def _minutes(seconds: Sequence[float | None]) -> float | None:
 
 
 def middle(values: Sequence[float | None]) -> float | None:
-    """The median, None counting as larger than all; None if it falls among those, or there is nothing."""
+    """Return the median, where None counts as larger than all; None if the median is such a value, or of no values."""
     if not values:
         return None
     median = statistics.median(math.inf if value is None else value for value in values)
@@ -188,7 +188,7 @@ def _key(run: Run, question: Question) -> tuple:
 
 
 def _order(group: Group, question: Question) -> tuple:
-    """Real before emulated, measured before published; a real rig's rank is its time to the hardest level."""
+    """Order groups: real before emulated, measured before published; real rigs by their time to the hardest level."""
     minutes = [level.minutes for level in reversed(group.levels) if level.metric == question.metrics[0]]
     ranks = [math.inf if m is None else m for m in minutes] if not (group.emulated or group.published) else []
     label = "" if group.published else group.label  # the paper's order of platforms
@@ -251,7 +251,7 @@ def check_given_once(runs: Sequence[Run]) -> None:
 
 
 def _published(levels: dict[str, list[tuple[str, float]]], question: Question) -> list[Group]:
-    """The paper's table 3 as groups of its workload, with NA at levels that the paper has not."""
+    """Return the paper's table 3 as groups of its workload, with NA at levels that the paper does not have."""
     if not question.published:
         return []
     published = time_to_accuracy()

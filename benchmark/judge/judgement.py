@@ -45,21 +45,21 @@ class Judgement(Sequence[Group]):
 
     @cached_property
     def warnings(self) -> list[str]:
-        """What to doubt about the judgement and what to do, a sentence each."""
+        """Return the warnings, each a sentence that says what to doubt and what to do."""
         return warnings(self.runs, self.groups, self.question)
 
     def blocks(self) -> Iterator[tuple[Group, ...]]:
-        """Groups that may stand in one table: of one workload, real or emulated, never both."""
+        """Yield the groups that may stand in one table: of one workload, real or emulated, never both."""
         keys = dict.fromkeys((group.emulated, group.workload) for group in self.groups)
         for key in keys:
             yield tuple(group for group in self.groups if (group.emulated, group.workload) == key)
 
     def long_rows(self) -> list[dict[str, object]]:
-        """A row for each group, metric and level in full precision; None is not reached or not known."""
+        """Return a row for each group, metric and level in full precision; None is not reached or not known."""
         return [_long_row(group, level, self.question) for group in self.groups for level in group.levels]
 
     def to_frame(self) -> DataFrame:
-        """`long_rows` as a pandas DataFrame."""
+        """Return `long_rows` as a pandas DataFrame."""
         import pandas  # here: it takes longer to import than a judgement
 
         return pandas.DataFrame(self.long_rows())

@@ -1,4 +1,4 @@
-"""What is asked of runs: which errors, which levels, over how many epochs, by which clock, what is kept apart.
+"""The question put to runs: metrics, levels, window of epochs, clock, and which fields keep runs apart.
 
     question = Question(metrics=("wer",), levels=(22.0,), window=3, clock="wall", by=("batch",))
     levels_of(runs, question)["mini"]           # [("wer", 75.0), ...], the columns of a table: easy levels first
@@ -21,10 +21,10 @@ AS_THE_PAPER = {"wer": "wer_mean", "cer": "cer_paper"}  # its authors averaged o
 CORPUS_SUM = {mean: total for total, mean in AS_THE_PAPER.items()}
 
 SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "run")
-"""What --by can keep apart. Platform, workload, variant and emulation always are."""
+"""The fields by which --by can keep runs apart. Platform, workload, variant and emulation always do."""
 
 COMPARED = ("workload", "variant", "recipe", "features", "decoder", "emulated")
-"""What must agree between rigs that are compared; how a rig trains it (batch, precision, replicas) is the rig's."""
+"""The columns in which compared rigs must agree. Batch, precision and replicas may differ: they belong to a rig."""
 
 
 class JudgeError(ValueError):
@@ -33,7 +33,7 @@ class JudgeError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked. Without `levels` those that the workload targets are judged, or else the paper's."""
+    """A question to the judge. Without `levels` the workload's targets are judged, or else the paper's levels."""
 
     metrics: tuple[str, ...] = ("wer", "cer")
     levels: tuple[float, ...] = ()  # percent, of every metric asked for
@@ -51,7 +51,7 @@ class Question:
 
 
 def levels_of(runs: Sequence[Run], question: Question) -> dict[str, list[tuple[str, float]]]:
-    """Workload -> (metric, percent) in the order of columns: easy levels first.
+    """Return each workload's (metric, percent) in the order of columns: easy levels first.
 
     Raises:
         JudgeError: a run.json cannot be used.
@@ -65,7 +65,7 @@ def levels_of(runs: Sequence[Run], question: Question) -> dict[str, list[tuple[s
 
 
 def _targets(run: Run) -> dict[str, tuple[float, ...]]:
-    """Metric -> levels that the run aimed at; empty where its folder does not say."""
+    """Return the targets of a run by metric; empty if its folder does not say."""
     try:
         return dict(run.facts.targets) if run.facts else {}
     except FactsError as error:
@@ -84,11 +84,11 @@ def _columns(workload: str, targets: dict[str, set[float]], question: Question) 
 
 
 def metric_name(metric: str) -> str:
-    """A metric as it is printed: "WER", "CER paper"."""
+    """Return a metric as it is printed: "WER", "CER paper"."""
     head, _, tail = metric.partition("_")
     return f"{head.upper()} {tail}".strip()
 
 
 def level_name(metric: str, percent: float) -> str:
-    """A level as it is printed: "WER 22"."""
+    """Return a level as it is printed: "WER 22"."""
     return f"{metric_name(metric)} {percent:g}"

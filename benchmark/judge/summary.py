@@ -1,4 +1,4 @@
-"""A judgement in paragraphs and tables, for people.
+"""Shows a judgement to people, in paragraphs and tables.
 
 show(report_parts(judge(runs, question)))
 print(report(runs))                         # plain text, without colours or box drawing
@@ -24,12 +24,12 @@ CLOCK_WORDS = {
 
 
 def report(runs: Iterable[Run | RunRecord], question: Question | None = None) -> str:
-    """The judgement of runs as plain text."""
+    """Return the judgement of runs as plain text."""
     return plain(report_parts(judge(runs, question)))
 
 
 def report_parts(judgement: Judgement, *, brief: bool = False, left_out: bool = False) -> list[str | Table]:
-    """Paragraphs and tables in order; `brief` leaves the statistics out, `left_out` adds the test of predictions."""
+    """Return paragraphs and tables in order; `brief` leaves the statistics out, `left_out` tests the predictions."""
     parts: list[str | Table] = [_heading(judgement.question)] if len(judgement) else []
     for block in judgement.blocks():
         if block[0].emulated:
@@ -44,7 +44,7 @@ def report_parts(judgement: Judgement, *, brief: bool = False, left_out: bool = 
 
 
 def block_tables(block: Sequence[Group], question: Question, *, brief: bool = False) -> list[Table]:
-    """The tables of groups of one workload, real or emulated."""
+    """Return the tables of groups of one workload, real or emulated."""
     return _tables(block, question) + ([] if brief else _statistics(block, question))
 
 
@@ -75,7 +75,7 @@ def _tables(block: Sequence[Group], question: Question) -> list[Table]:
 
 
 def _statistics(block: Sequence[Group], question: Question) -> list[Table]:
-    """What stands behind the medians."""
+    """Return the tables behind the medians: spread, other clocks, shares of phases."""
     workload, measured = block[0].workload, [group for group in block if group.runs]
     if not measured:
         return []
@@ -142,7 +142,7 @@ def _spread_cells(group: Group, level: Level) -> tuple[str, ...]:
 
 
 def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[str | Table]:
-    """Epochs to target of all comparable runs, times this rig's seconds per epoch."""
+    """Return the table of predictions: epochs to target of all comparable runs, times a rig's seconds per epoch."""
     predictions = [p for p in factor(groups) if p.pool_rigs > 1 and p.level.reached]
     rows = tuple(
         (

@@ -96,7 +96,7 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Understood:
-    """What a run's last evaluation understood: examples by rank, or the text of an older file as it is."""
+    """Return the sentences of a run's last evaluation: examples by rank, or the text of an older file as it is."""
 
     summary: str
     ranks: Sequence[tuple[str, Sequence[Example]]] = ()
@@ -162,7 +162,7 @@ class Made:
 
 
 def made_how(run: Shown) -> Made:
-    """What the journal and run.json say of a run."""
+    """Return what the journal and run.json say about a run."""
     identity = run.run.identity
     known = [("journal", run.run.source), *((name, getattr(identity, name)) for name in ("platform", "seed", *POOLED))]
     rows = [(name, str(value)) for name, value in known]

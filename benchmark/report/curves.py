@@ -134,7 +134,7 @@ def _level_line(level: Level, number: int) -> dict:
 
 
 def _level_label(levels: Sequence[Level], number: int, metrics: Sequence[str]) -> dict:
-    """On the left, where curves are still far above; aside where it would lie on the label of the level before."""
+    """Place a level's label on the left, where curves are still far above; aside if it would hide the label before."""
     level, place, aside = levels[number], metrics.index(levels[number].metric), 0
     for before, other in pairwise(levels[: number + 1]):
         close = before.metric == other.metric and before.percent < CLOSE * other.percent

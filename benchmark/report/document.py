@@ -95,7 +95,7 @@ def kept_apart(runs: Sequence[Run], question: Question) -> Question:
 
 
 def block_keys(groups: Sequence[Group]) -> list[tuple[bool, str]]:
-    """What may be looked at together: (emulated, workload) of the groups that have runs."""
+    """Return the (emulated, workload) of the groups that have runs: each gets a block of the page."""
     return list(dict.fromkeys((group.emulated, group.workload) for group in groups if group.runs))
 
 
@@ -210,7 +210,7 @@ def ranked(block: Block, number: int) -> list[Group]:
 
 
 def hardest(block: Block, metric: str) -> int | None:
-    """Which level of a metric is the hardest that a group reached."""
+    """Return the number of the hardest level of a metric that a group reached; None if no level was."""
     numbers = [n for n, level in enumerate(block.groups[0].levels) if level.metric == metric and ranked(block, n)]
     return max(numbers, default=None)
 

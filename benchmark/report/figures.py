@@ -104,7 +104,7 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What Plotly draws, the words around it, and the same as a table.
+    """A figure for Plotly, the words around it, and its data as a table.
 
     Without traces `caption` says why, and how to get them. `panels`: keys of the runs that have a strip of their own,
     from top to bottom on axes y, y2, ...; the page packs those that are switched on.

@@ -35,7 +35,7 @@ SVG_MARKERS = {  # centred on 0, as Plotly draws them
 
 @dataclass(frozen=True, kw_only=True)
 class BlockSection:
-    """What the page shows of the runs of one workload. `tiles` are (figure, what it is, whose)."""
+    """The part of the page about the runs of one workload. `tiles` are (figure, what it is, whose)."""
 
     id: str
     title: str
@@ -113,7 +113,7 @@ def script_json(value: object) -> str:
 
 
 def figure_data(figure: Figure) -> dict[str, object]:
-    """What the page's script needs to draw a figure."""
+    """Return what the page's script needs to draw a figure."""
     return {
         "id": figure.id,
         "traces": figure.traces,

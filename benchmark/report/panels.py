@@ -138,7 +138,7 @@ def joined(spans: Sequence[tuple[float, float]], *, gap: float) -> list[tuple[fl
 
 
 def timeline(block: Block) -> Figure:
-    """What the machine did when; an evaluation that ran beside training has a lane of its own."""
+    """Draw the phases over time; an evaluation that ran beside training has a lane of its own."""
     figure_id, title = f"{block.id}-phases", "Phases"
     runs = [run for run in block.runs if run.record.ended_s > 0]
     if not runs:

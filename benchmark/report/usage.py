@@ -29,7 +29,7 @@ GRACE_S = 30.0  # samples may end that much before the run
 
 @dataclass(frozen=True, kw_only=True)
 class Sampled:
-    """What was sampled of one run: percent by name ("CPU", "GPU 0") at `seconds`; and why the rest was not."""
+    """The samples of one run: percent by name ("CPU", "GPU 0") at `seconds`; and why others are missing."""
 
     run: Shown
     seconds: np.ndarray
@@ -154,7 +154,7 @@ def _figure(block: Block, found: Sequence[Sampled], ending: str, title: str, dra
 
 
 def _notes(found: Sequence[Sampled]) -> tuple[str, ...]:
-    """What was not sampled, why, and in which runs."""
+    """Say what was not sampled, why, and in which runs."""
     notes: dict[str, list[str]] = {}
     for each in found:
         for name, why in each.absent.items():

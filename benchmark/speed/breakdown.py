@@ -96,12 +96,12 @@ def _part(name: str, played: Rounds, size: Size) -> Result:
 
 
 def whole_s(played: Rounds) -> tuple[float, ...]:
-    """Of a batch: a segment from shards, and its part of the call."""
+    """Return the seconds of a batch that is read from shards, and its part of the call."""
     return tuple(a + b for a, b in zip(played.values("shards"), played.values("call"), strict=True))
 
 
 def within_noise(seconds: tuple[float, ...]) -> bool:
-    """Not one sign in all rounds, or no time at the median."""
+    """Tell whether differences are within the noise: both signs occur, or the median is no time."""
     return statistics.median(seconds) <= 0 or min(seconds) < 0
 
 

@@ -35,7 +35,7 @@ ERROR_LINES = 3  # of a crashed contender's standard error, the last ones
 WAYS_OUT = {"torch": "pip install torch==2.13.0, or the extra `peers`"}
 
 Answer = dict[str, Any]
-"""What a contender says: "seconds", and whatever shows that it did the work (a loss, a count)."""
+"""An answer of a contender: "seconds", and whatever shows that it did the work (a loss, a count)."""
 
 
 class ContestError(ValueError):
@@ -151,7 +151,7 @@ class Arena(AbstractContextManager):
 
 @dataclass(frozen=True)
 class Rounds:
-    """What every contender answered, round by round."""
+    """The answers of every contender, round by round."""
 
     answers: Mapping[Any, Sequence[Answer]]
 

@@ -30,7 +30,7 @@ VOWELS, CONSONANTS = "aeiou", "bcdfghjklmnprstvwyz"
 
 
 def measure(setting: Setting) -> list[Result]:
-    """Two rows: one core, all cores."""
+    """Measure one core and all cores, a row each."""
     utterances = 1 if setting.tiny else 4
     options: dict[str, Any] = {"utterances": utterances, "words": 500 if setting.tiny else WORDS}
     jobs = len(cores())
@@ -72,7 +72,7 @@ def measure(setting: Setting) -> list[Result]:
 
 @cache
 def vocabulary(count: int) -> tuple[str, ...]:
-    """So many different made-up words of one to four syllables, the same each time."""
+    """Make `count` different made-up words of one to four syllables, the same each time."""
     rng = np.random.default_rng(0)
     words: dict[str, None] = {}
     while len(words) < count:
@@ -88,7 +88,7 @@ def vocabulary(count: int) -> tuple[str, ...]:
 
 
 def sentence_of(words: tuple[str, ...], *, characters: int, seed: int) -> str:
-    """Random words, of so many characters at most."""
+    """Return a sentence of random words with at most `characters` characters."""
     rng = np.random.default_rng(seed)
     chosen: list[str] = []
     while len(" ".join(chosen)) <= characters:

@@ -162,12 +162,12 @@ def _timed(extract: Callable[[], float]) -> Callable[[str], dict]:
 
 
 def peak_memory_mib() -> float:
-    """Of this process, resident. Not getrusage's: that begins with what the parent had when it started us."""
+    """Return this process's largest resident memory. getrusage's begins with the parent's."""
     return _status_mib("VmHWM")
 
 
 def private_memory_mib() -> float:
-    """What is resident now and no file's: workers share the pages of libraries, but not these."""
+    """Return resident memory that is not a file's: workers share the pages of libraries, but not these."""
     return _status_mib("RssAnon")
 
 

@@ -1,4 +1,4 @@
-"""What the hardware allows, measured in the same rounds as what is compared with it. Contenders, like the others.
+"""Limits of the hardware, measured as contenders in the same rounds as what is compared with them.
 
 matmul  the largest rate of matrix products, in FLOP/s: [N, N] x [N, N] in the step's precision, by TensorFlow
 read    files read from the page cache into one buffer, nothing else, in bytes/s

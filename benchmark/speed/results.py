@@ -1,4 +1,4 @@
-"""What was measured: a Result a line of the table, a JSON file with every value and the machine.
+"""Results of measurements: a table with a line for each Result, and a JSON file with every value and the machine.
 
     show(parts([Result(part="step, mini: Keras", unit="s", ours=.31, baseline=.9, ratios=(2.9, 2.8, 3.0))], title=""))
 
@@ -119,7 +119,7 @@ def machine() -> dict[str, Any]:
 
 
 def describe_machine() -> str:
-    """In one line."""
+    """Return the result in one line."""
     known = machine()
     gpus = ", ".join(known["gpus"]) or "no GPU"
     return f"{known['cpu']}, {known['usable_cores']} of {known['logical_cores']} logical cores, {gpus}"

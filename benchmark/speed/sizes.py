@@ -71,7 +71,7 @@ SIZES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What the command line asks of every part; a part takes what concerns it."""
+    """The options of the command line; each part takes those that concern it."""
 
     sizes: tuple[Size, ...] = (SIZES["paper"], SIZES["mini"])
     asked_for_size: bool = False
@@ -86,7 +86,7 @@ class Setting:
 
     @property
     def small(self) -> Size:
-        """For parts that need no large model: `mini`, or `tiny` for a rehearsal."""
+        """Return the workload for parts that need no large model: `mini`, or `tiny` for a rehearsal."""
         return SIZES["tiny"] if self.tiny else SIZES["mini"]
 
     @property

@@ -167,6 +167,7 @@ def test_chapters_have_at_most_100_utterances_and_each_voice_as_many_chapters(tm
 # ---- determinism
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_the_number_of_processes(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(synthesis, "CHAPTERS_PER_WORKER", 5)  # 22 chapters: 3 * 5 by three workers, 7 by others
     synthesise(tmp_path, sentences=SENTENCES, jobs=3)

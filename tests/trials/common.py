@@ -1,4 +1,4 @@
-"""What several trials share: their command line, and a small model trained in this process."""
+"""Code that several trials share: their command line, and a small model trained in this process."""
 
 from __future__ import annotations
 

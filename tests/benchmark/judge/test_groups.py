@@ -95,7 +95,7 @@ def test_a_rebound_after_the_first_crossing_is_told():
 
 
 def test_twenty_runs_of_ten_thousand_rows_are_judged_in_a_second_of_cpu_and_some(tmp_path):
-    """A hundred take 5 s: docs/judging.md. Twice that is allowed here, for machines that are slower or shared."""
+    """A hundred take 5 s: docs/judging.md. Four times that is allowed here, for machines that are slower or shared."""
     line = (
         "2,r{run},1,sys1,mini,paper,{run},4,CPU,no,96,float32,ab12,greedy,resident,cd34,{phase},{epoch},{step},"
         "{started_s:.6f},7.500001,4800,{loss},{results}\n"

@@ -79,7 +79,10 @@ def one_by_one(transcriber, pool):
     return evaluated
 
 
-@pytest.mark.parametrize(("replicas", "batch"), [(1, 7), (1, 64), (2, 2), (2, 64), (4, 4), (4, 64)])
+@pytest.mark.parametrize(
+    ("replicas", "batch"),
+    [(1, 7), (2, 64), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((1, 64), (2, 2), (4, 4), (4, 64)))],
+)
 def test_neither_batch_nor_replicas_change_a_transcript_or_a_digit(transcriber, pool, one_by_one, replicas, batch):
     found = transcriber(replicas=replicas, batch=batch).transcribe("train", pool).result()
     assert found == one_by_one

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.record.columns import Row
@@ -218,6 +218,7 @@ def test_any_run_obeys_the_transition_table_and_skips_no_event(plan, errors, kno
     assert is_over(Progress.of(record.rows, window=plan.window), plan)
 
 
+@settings(max_examples=50)
 @given(plans, error_rates)
 def test_replaying_any_part_of_a_journal_of_the_other_modes_asks_for_the_row_that_came_next(plan, errors):
     record = simulate(plan, wer=lambda epoch: errors[epoch - 1])
