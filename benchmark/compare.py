@@ -25,8 +25,9 @@ from benchmark.judge.comparison import at_common_levels, compare, comparison_par
 from benchmark.judge.groups import Group, check_given_once
 from benchmark.judge.judgement import judge
 from benchmark.judge.question import JudgeError, Question
+from benchmark.judge.summary import warnings_part
 from benchmark.record import Run, read_run
-from benchmark.tables import show
+from benchmark.tables import Table, show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,9 +50,8 @@ def _question(options: argparse.Namespace, levels: Sequence[float] = ()) -> Ques
     return Question(metrics=(options.metric,), levels=tuple(levels), window=options.epochs, clock=options.clock)
 
 
-def _warnings(groups: Sequence[Group], options: argparse.Namespace) -> list[str]:
-    found = warnings([run for group in groups for run in group.runs], groups, _question(options))
-    return ["Warnings:\n" + "\n".join(f"- {text}" for text in found)] if found else []
+def _warnings(groups: Sequence[Group], options: argparse.Namespace) -> list[str | Table]:
+    return warnings_part(warnings([run for group in groups for run in group.runs], groups, _question(options)))
 
 
 def groups_of(options: argparse.Namespace) -> list[Group]:

@@ -25,7 +25,8 @@ from benchmark.judge.published import final_error_rates
 from benchmark.run import decoding
 from benchmark.run.final import BEAM_WIDTH, WHICH, Result, Trained, Wanted, evaluate, features_of, load_trained, write
 from benchmark.tables import Table, show
-from features import manifest
+from features import account, manifest
+from features.corpus import one_line, role
 from models import decoders
 from models.decoders import Decoder
 
@@ -46,8 +47,10 @@ def _final(options: argparse.Namespace) -> None:
         places = write(run, results, examples)
     finally:  # even if the disk is full: the results may have taken an hour
         show(tables(run, results))
-    if left_out := manifest.load(features_of(run, wanted)).dropped:
-        print(f"{len(left_out):,} utterances of the whole corpus are not in its features; manifest.json says why")
+    found = manifest.load(features_of(run, wanted))
+    for subset in (subset for subset in found.subsets if role(subset) != "train"):
+        for warning in account.warnings(found, subset):
+            print(f"WARNING: {one_line(warning)}")
     cli.say(f"written: {', '.join(map(str, places))}")
 
 

@@ -22,6 +22,7 @@ from benchmark import cli
 from benchmark.judge.cost import cost_parts
 from benchmark.judge.judgement import judge
 from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question
+from benchmark.judge.summary import warnings_part
 from benchmark.tables import show
 
 
@@ -41,8 +42,9 @@ def _price(options: argparse.Namespace) -> None:
         by=tuple(dict.fromkeys(options.by)),
         published=options.published,
     )
-    groups = judge(cli.read_runs(options.journals) if options.journals else [], question)
-    show(cost_parts([g for g in groups if g.runs or g.workload == PAPER_WORKLOAD], terms))
+    judgement = judge(cli.read_runs(options.journals) if options.journals else [], question)
+    parts = cost_parts([g for g in judgement if g.runs or g.workload == PAPER_WORKLOAD], terms)
+    show([*parts, *warnings_part(judgement.warnings)])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@
     records.py     the schema of a shard, once: written and parsed here
     tfrecord.py    the file format of a shard
     manifest.py    what a folder of shards holds
+    account.py     how much of a corpus that is, and what was left out, in sentences
     batches.py     batches for training and evaluation, masked by augment.py if asked
     files.py       whole writes, digests, locks
     process.py     TensorFlow without its chatter, memory that is kept

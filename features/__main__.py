@@ -9,30 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from features import manifest
-from features.corpus import one_line
+from features import account, manifest
+from features.corpus import one_line, role
 from features.extract import FRAME_STEP_S
 from features.extraction import extract_corpus
 
 AGAIN = "make room or mend that, then start the same command again: finished shards are kept"
-
-
-def describe(result: manifest.Manifest) -> Iterator[str]:
-    """Lines that say what the features hold and what was left out."""
-    for subset in result.subsets:
-        yield (
-            f"{subset}: {result.utterances(subset):,} utterances, "
-            f"{result.seconds(subset) / 3600:.2f} hours, {len(result.select(subset))} shards"
-        )
-    for note, count in sorted(result.notes.items()):
-        yield f"{count:,} utterances {note}"
-    if result.dropped:
-        yield f"{len(result.dropped):,} utterances left out (listed in {manifest.NAME}):"
-        yield from (f"  {name}: {reason}" for name, reason in list(result.dropped.items())[:5])
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -107,7 +92,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("features: interrupted; the same command goes on with the shards that are missing", file=sys.stderr)
         return 130
-    print("\n".join(one_line(line) for line in describe(result)))
+    print("\n".join(one_line(line) for line in account.describe(result)))
+    for warning in account.warnings(result, "dev") if "dev" in map(role, result.subsets) else ():
+        print(f"WARNING: {one_line(warning)}")
     return 0
 
 

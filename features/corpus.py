@@ -4,18 +4,21 @@
     ROOT/SUBSET/SPEAKER/CHAPTER/UTTERANCE-ID.flac            (or .wav)
 
     utterances, problems = read_corpus(Path("LibriSpeech"))
+    unused(Path("LibriSpeech"))                              # speech in folders that are no subset
 
-Subsets are the folders of ROOT named train*, dev* or test*. Links are followed, out of ROOT too, so that a subset
-can be put together from links; one that leads nowhere is a problem. Files at the wrong depth and hidden ones are
-left alone. Nothing is decoded here: whether the audio can be read shows at extraction. What is wrong with the tree
-comes back as `Problem`s, so that the caller may choose to stop or to leave those utterances out.
+Subsets are the folders of ROOT whose names begin with train, dev or test, in capitals or not; a space or a tab may
+follow an id. Links are followed, out of ROOT too, so that a subset can be put together from links; one that leads
+nowhere is a problem, and so is a recording or a transcript at the wrong depth, a recording in another format than FLAC
+and WAV, and one without a line. Hidden files are left alone. Nothing is decoded here: whether the audio can be read
+shows at extraction. What is wrong with the tree comes back as `Problem`s, so that the caller may choose to stop or to
+leave those utterances out.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +26,16 @@ from features import text
 
 ROLES = ("train", "dev", "test")
 AUDIO_SUFFIXES = (".flac", ".wav")
+OTHER_AUDIO = (
+    *(".aac", ".aif", ".aiff", ".amr", ".ape", ".au", ".caf", ".m4a", ".mka", ".mp2", ".mp3"),
+    *(".mp4", ".oga", ".ogg", ".opus", ".sph", ".w64", ".webm", ".wma", ".wv"),
+)
+"""Not read: Ogg and MP3 files do not say how long they are, so that one cut short would pass for a whole one, and what
+they decode to depends on the decoder's version."""
+TRANSCRIPT_SUFFIX = ".trans.txt"
+LAYOUT = "SUBSET/SPEAKER/CHAPTER"
 DANGLING = "a link that leads nowhere; expected its target to be there"
+CONVERT = "expected FLAC or WAV: convert it, for example with ffmpeg"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +51,15 @@ class Utterance:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """An utterance or transcript file that cannot be used, and why. `where` is a file, with :line if known."""
+    """Something in a corpus that cannot be used, and why. `where` is a file, with :line if known.
+
+    `subset` is "" if it is in none. `utterances` counts the recordings that are lost by it.
+    """
 
     where: str
     reason: str
+    subset: str = ""
+    utterances: int = 1
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"
@@ -63,26 +80,45 @@ def read_corpus(root: Path) -> tuple[list[Utterance], list[Problem]]:
     utterances: dict[str, Utterance] = {}
     places: dict[str, str] = {}
     problems: list[Problem] = []
-    for subset, chapter in _chapters(root, problems):
-        for where, found in _read_chapter(chapter, subset):
+    chapters = list(_chapters(root, problems))
+    read = {chapter.resolve() for _, chapter in chapters}
+    for subset, chapter in chapters:
+        for where, found in _read_chapter(chapter, subset, read):
             if isinstance(found, Problem):
                 problems.append(found)
             elif found.id in utterances:
                 reason = f"utterance {found.id} is in {places[found.id]} too; expected one"
-                problems.append(Problem(where=where, reason=reason))
+                problems.append(Problem(where=where, reason=reason, subset=subset))
             else:
                 utterances[found.id], places[found.id] = found, where
     if not utterances and not problems:
+        strays = "".join(f"; {stray}" for stray in unused(root)[:1])
         raise CorpusError(
-            f"{root}: no transcripts found; expected SUBSET/SPEAKER/CHAPTER/*.trans.txt with "
-            f"subsets named train*, dev* or test*"
+            f"{root}: no transcripts found; expected {LAYOUT}/*{TRANSCRIPT_SUFFIX} with "
+            f"subsets named train*, dev* or test*{strays}"
         )
     return sorted(utterances.values(), key=lambda u: (u.subset, u.id)), problems
 
 
+def unused(root: Path) -> list[Problem]:
+    """Recordings in folders of `root` whose names say no role, and beside the subsets: a Problem for each folder."""
+    found = []
+    for name in _names(root):
+        if _is_subset(name):
+            continue
+        recordings = [path for path in _below(root / name) if _is_audio(path.name)]
+        if recordings:
+            reason = (
+                f"holds {len(recordings):,} recordings that are not used; expected a subset's folder, whose name "
+                f"begins with train, dev or test"
+            )
+            found.append(Problem(where=str(root / name), reason=reason, utterances=len(recordings)))
+    return found
+
+
 def role(subset: str) -> str:
     """ "train", "dev" or "test": what a subset is for, by its name."""
-    return next(role for role in ROLES if subset.startswith(role))
+    return next(role for role in ROLES if subset.lower().startswith(role))
 
 
 def one_line(message: object) -> str:
@@ -90,29 +126,58 @@ def one_line(message: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(message))
 
 
+def _is_subset(name: str) -> bool:
+    return name.lower().startswith(ROLES)
+
+
+def _is_audio(name: str) -> bool:
+    return name.lower().endswith((*AUDIO_SUFFIXES, *OTHER_AUDIO))
+
+
+def _is_speech(name: str) -> bool:
+    return _is_audio(name) or name.lower().endswith(TRANSCRIPT_SUFFIX)
+
+
 def _chapters(root: Path, problems: list[Problem]) -> Iterator[tuple[str, Path]]:
     """Subset and folder of every chapter. What stands in the way is added to `problems`."""
     for subset in _folders(root, problems):
-        if not subset.name.startswith(ROLES):
+        if not _is_subset(subset.name):
             continue
         if not subset.name.isprintable():  # it becomes part of the shards' names
             problems.append(Problem(where=str(root), reason=f"found folder {subset.name!r}; expected a printable name"))
             continue
-        for speaker in _folders(subset, problems):
-            yield from ((subset.name, chapter) for chapter in _folders(speaker, problems))
+        for speaker in _folders(subset, problems, subset.name):
+            yield from ((subset.name, chapter) for chapter in _folders(speaker, problems, subset.name))
 
 
-def _folders(parent: Path, problems: list[Problem]) -> Iterator[Path]:
+def _folders(parent: Path, problems: list[Problem], subset: str = "") -> Iterator[Path]:
+    """Folders in a folder. In a subset's, recordings and transcripts beside them are problems."""
     try:
         names = _names(parent)
     except OSError as error:
-        problems.append(Problem(where=str(parent), reason=_unreadable(error)))
+        problems.append(Problem(where=str(parent), reason=_unreadable(error), subset=subset))
         return
     for path in (parent / name for name in names):
         if path.is_dir():
             yield path
         elif path.is_symlink() and not path.exists():
-            problems.append(Problem(where=str(path), reason=DANGLING))
+            problems.append(Problem(where=str(path), reason=DANGLING, subset=subset))
+        elif subset and _is_speech(path.name):
+            problems.append(_misplaced(path, subset))
+
+
+def _misplaced(path: Path, subset: str) -> Problem:
+    reason = f"at the wrong depth; expected it in a folder {LAYOUT}"
+    return Problem(where=str(path), reason=reason, subset=subset, utterances=int(_is_audio(path.name)))
+
+
+def _below(place: Path) -> Iterator[Path]:
+    """All files at and below a place but hidden ones, in order."""
+    if place.is_file():
+        yield place
+    for folder, folders, names in os.walk(place):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _names(folder: Path) -> list[str]:
@@ -123,34 +188,52 @@ def _unreadable(error: OSError) -> str:
     return f"cannot be read ({error.strerror})"
 
 
-def _read_chapter(folder: Path, subset: str) -> Iterator[tuple[str, Utterance | Problem]]:
-    """Yield what each line of the transcripts gives, with its place; then the recordings without a line."""
+def _read_chapter(folder: Path, subset: str, read: Set[Path]) -> Iterator[tuple[str, Utterance | Problem]]:
+    """Yield what each line of the transcripts gives, with its place; then the recordings without a line.
+
+    `read` are the real paths of all chapters: what lies in one of them, by way of a link, is not at the wrong depth.
+    """
+
+    def problem(where: Path | str, reason: str) -> tuple[str, Problem]:
+        return str(folder), Problem(where=str(where), reason=reason, subset=subset)
+
     try:
         names = _names(folder)
     except OSError as error:
-        yield str(folder), Problem(where=str(folder), reason=_unreadable(error))
+        yield problem(folder, _unreadable(error))
         return
-    unspoken = {name: None for name in names if name.endswith(AUDIO_SUFFIXES)}  # in order
-    transcripts = [folder / name for name in names if name.endswith(".trans.txt")]
-    if unspoken and not transcripts:
-        yield str(folder), Problem(where=str(folder), reason="audio without a transcript; expected a *.trans.txt")
+    recordings: dict[str, Path] = {}  # by id, FLAC before WAV before others
+    for name in sorted(filter(_is_audio, names), key=lambda name: not name.lower().endswith(AUDIO_SUFFIXES)):
+        recordings.setdefault(name.rpartition(".")[0], folder / name)
+    for path in (path for name in names if (folder / name).is_dir() for path in _below(folder / name)):
+        if _is_speech(path.name) and path.parent.resolve() not in read:
+            yield str(folder), _misplaced(path, subset)
+    transcripts = [folder / name for name in names if name.lower().endswith(TRANSCRIPT_SUFFIX)]
+    if recordings and not transcripts:
+        what = Problem(
+            where=str(folder),
+            reason=f"audio without a transcript; expected a *{TRANSCRIPT_SUFFIX}",
+            subset=subset,
+            utterances=len(recordings),
+        )
+        yield str(folder), what
     whole = bool(transcripts)
+    unspoken = dict.fromkeys(sorted(recordings))
     for path in transcripts:
         try:
             lines = _lines(path)
         except ValueError as error:
             whole = False
-            yield str(path), Problem(where=str(path), reason=str(error))
+            yield problem(path, str(error))
             continue
         for number, line in lines:
             where = f"{path}:{number}"
-            for suffix in AUDIO_SUFFIXES:
-                unspoken.pop(line.partition(" ")[0] + suffix, None)
-            yield where, _read_line(path, where, line, subset)
+            unspoken.pop(line.split(maxsplit=1)[0], None)
+            yield where, _read_line(path, where, line, subset, recordings)
     if whole:  # else it is known already why
-        for name in unspoken:
-            reason = f"no line in {transcripts[0].name}; expected a line {Path(name).stem} THE SENTENCE"
-            yield str(folder), Problem(where=str(folder / name), reason=reason)
+        for identity in unspoken:
+            reason = f"no line in {transcripts[0].name}; expected a line {identity} THE SENTENCE"
+            yield problem(recordings[identity], reason)
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
@@ -167,26 +250,26 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return lines
 
 
-def _read_line(path: Path, where: str, line: str, subset: str) -> Utterance | Problem:
-    identity, _, sentence = line.partition(" ")
+def _read_line(path: Path, where: str, line: str, subset: str, recordings: dict[str, Path]) -> Utterance | Problem:
+    def problem(reason: str, place: Path | str = where) -> Problem:
+        return Problem(where=str(place), reason=reason, subset=subset)
+
+    identity, *rest = line.split(maxsplit=1)
     try:
-        sentence = text.normalise(sentence)
+        sentence = text.normalise("".join(rest))
     except ValueError as error:
-        return Problem(where=where, reason=_shortened(str(error)))
+        return problem(_shortened(str(error)))
     if not re.fullmatch(r"[\w.-]{1,200}", identity):
-        return Problem(
-            where=where, reason=f"found {_shortened(identity)!r}; expected an utterance id that names a file"
-        )
+        return problem(f"found {_shortened(identity)!r}; expected an utterance id that names a file")
     if not sentence:
-        return Problem(where=where, reason=f"utterance {identity} has an empty transcript")
-    candidates = [path.parent / f"{identity}{suffix}" for suffix in AUDIO_SUFFIXES]
-    audio = next((candidate for candidate in candidates if candidate.is_file()), None)
+        return problem(f"utterance {identity} has an empty transcript")
+    audio = recordings.get(identity)
     if audio is None:
-        if link := next((candidate for candidate in candidates if candidate.is_symlink()), None):
-            return Problem(where=str(link), reason=DANGLING)
-        return Problem(
-            where=where, reason=f"audio file missing: expected {candidates[0].name} (or .wav) beside the transcript"
-        )
+        return problem(f"audio file missing: expected {identity}.flac (or .wav) beside the transcript")
+    if not audio.name.lower().endswith(AUDIO_SUFFIXES):
+        return problem(CONVERT, audio)
+    if not audio.is_file():
+        return problem(DANGLING if audio.is_symlink() else "no file; expected a recording", audio)
     return Utterance(id=identity, subset=subset, speaker=path.parent.parent.name, audio=audio, sentence=sentence)
 
 

@@ -10,6 +10,7 @@ log(mel + 1e-6); DCT-II scaled by 1/sqrt(2 * 80). librosa and SciPy do the work 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -37,12 +38,21 @@ CHUNK_FRAMES = 256
 """Transformed at a time: what is in between stays small, however long the recording."""
 
 
+LEAST_LEFT_BY_MIXING = 0.01
+"""The share of the channels' energy that their mean must keep: half of it for channels that have nothing in common."""
+
+
 @dataclass(frozen=True)
 class Audio:
-    """16 kHz mono samples in [-1, 1], and what had to be converted to get them (e.g. "resampled from 8000 Hz")."""
+    """16 kHz mono samples in [-1, 1], and what had to be converted to get them (e.g. "resampled from 8000 Hz").
+
+    `digest` identifies the recording: rate, channels and the MD5 of the samples as they are stored, before any
+    arithmetic. So it is the same on every processor, and for the same samples in FLAC and in WAV.
+    """
 
     samples: np.ndarray
     notes: tuple[str, ...] = ()
+    digest: str = ""
 
     @property
     def seconds(self) -> float:
@@ -64,28 +74,99 @@ def read_audio(path: Path, *, max_frames: int = MAX_FRAMES) -> Audio:
 
     Raises:
         TooLongError: the header promises more than `max_frames` frames of 10 ms.
-        ValueError: the file cannot be decoded, is cut short, or holds no samples or strange ones.
+        ValueError: the file cannot be decoded, holds fewer or other samples than its header promises, no samples or
+            strange ones, silence, or channels that cancel one another.
     """
     try:
         with soundfile.SoundFile(os.fsencode(path)) as file:
             _check_whole(path, file)
             if (frames := _promised_frames(file)) > max_frames:
                 raise TooLongError(path, frames=frames, max_frames=max_frames)
-            rate_hz, samples = file.samplerate, file.read(dtype="float32", always_2d=True)
+            rate_hz, promised, stored = file.samplerate, file.frames, _Stored.of(path, file)
+            raw = file.read(dtype=stored.dtype, always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path}: cannot be decoded ({_cause(path, error)}); expected a FLAC or WAV file") from error
-    if not len(samples):
+    if not len(raw):
         raise ValueError(f"{path}: holds no samples; expected speech")
-    if not (peak := max(samples.max(), -samples.min())) < STRANGE_SAMPLE:  # NaN is not less either
-        raise ValueError(f"{path}: holds a sample of {peak:g}; expected values in [-1, 1]")
+    if len(raw) < promised:
+        raise ValueError(
+            f"{path}: its header promises {promised:,} samples and it holds {len(raw):,}; expected a whole recording"
+        )
+    md5 = stored.md5(raw)
+    if stored.promised_md5 and md5 != stored.promised_md5:
+        raise ValueError(
+            f"{path}: its samples are not those that its header was written for (MD5 {md5}, promised "
+            f"{stored.promised_md5}): more are in it than the header says, or some are damaged; expected a whole FLAC "
+            f"file: flac --test says more"
+        )
+    samples = stored.to_float(raw)
     notes = []
     if samples.shape[1] > 1:
         notes.append(f"mixed from {samples.shape[1]} channels")
-    mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
+    mono = _mixed(path, samples)
     if rate_hz != SAMPLE_RATE_HZ:
         notes.append(f"resampled from {rate_hz} Hz")
         mono = librosa.resample(mono, orig_sr=rate_hz, target_sr=SAMPLE_RATE_HZ)
-    return Audio(mono, tuple(notes))
+    return Audio(mono, tuple(notes), f"{rate_hz}-{samples.shape[1]}-{md5}")
+
+
+def _mixed(path: Path, samples: np.ndarray) -> np.ndarray:
+    """Return the mean of the channels, float32 [S] of [S, C]. Raises ValueError for silence and strange samples."""
+    low, high = samples.min(), samples.max()
+    if not max(high, -low) < STRANGE_SAMPLE:  # NaN is not less either
+        raise ValueError(f"{path}: holds a sample of {max(high, -low):g}; expected values in [-1, 1]")
+    if low == high:
+        raise ValueError(f"{path}: holds silence, every sample is {low:g}; expected speech")
+    if samples.shape[1] == 1:
+        return samples[:, 0]
+    mono = samples.mean(axis=1)
+    left = np.square(mono, dtype=np.float64).mean() / np.square(samples, dtype=np.float64).mean()
+    if left < LEAST_LEFT_BY_MIXING:
+        raise ValueError(
+            f"{path}: its {samples.shape[1]} channels cancel one another: mixing them leaves {left:.2%} of their "
+            f"energy; expected channels in phase: give one of them alone"
+        )
+    return mono
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """How samples are stored in a file: in so many `bits`, or as floating-point numbers where that is 0."""
+
+    dtype: str  # in which libsndfile gives them without loss
+    bits: int
+    promised_md5: str = ""  # FLAC's own
+
+    @classmethod
+    def of(cls, path: Path, file: soundfile.SoundFile) -> _Stored:
+        if file.format == "FLAC":
+            with path.open("rb") as opened:
+                header = opened.read(42)
+            if header.startswith(b"fLaC"):  # else a tag of some player stands before it
+                # STREAMINFO: after 20 bits of rate and 3 of channels, 5 of bits less one; at byte 26 the MD5.
+                bits = ((header[20] & 1) << 4 | header[21] >> 4) + 1
+                md5 = header[26:42]
+                return cls("int16" if bits <= 16 else "int32", bits, md5.hex() if any(md5) else "")
+        if file.subtype in ("FLOAT", "DOUBLE"):
+            return cls("float32" if file.subtype == "FLOAT" else "float64", 0)
+        bits = {"PCM_S8": 8, "PCM_U8": 8, "PCM_24": 24, "PCM_32": 32}.get(file.subtype, 16)
+        return cls("int16" if bits <= 16 else "int32", bits)
+
+    def md5(self, raw: np.ndarray) -> str:
+        """Return the MD5 as FLAC defines it: of signed, interleaved, little-endian samples in whole bytes each."""
+        width = -(-self.bits // 8)
+        if self.bits:
+            raw = raw >> (8 * raw.itemsize - self.bits) if self.bits < 8 * raw.itemsize else raw
+            raw = raw.astype("<i2" if width == 2 else "<i4", copy=False)
+        if width in (1, 3):
+            raw = raw.reshape(-1, 1).view(np.uint8)[:, :width]
+        return hashlib.md5(np.ascontiguousarray(raw).data, usedforsecurity=False).hexdigest()
+
+    def to_float(self, raw: np.ndarray) -> np.ndarray:
+        """float32 in [-1, 1], as libsndfile scales them."""
+        if not self.bits:
+            return raw.astype(np.float32, copy=False)
+        return raw.astype(np.float32) * np.float32(2.0 ** (1 - 8 * raw.itemsize))
 
 
 def promised_frames(path: Path) -> int:

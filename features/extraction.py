@@ -13,7 +13,7 @@ import random
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from features import manifest
-from features.corpus import CorpusError, Problem, Utterance, one_line, read_corpus, role
+from features.corpus import CorpusError, Problem, Utterance, one_line, read_corpus, role, unused
 from features.extract import FEATURES, promised_frames
 from features.files import locked
 from features.progress import progress
@@ -47,12 +47,14 @@ def extract_corpus(
     settings: manifest.Settings | None = None,
     skip_bad: bool = False,
     jobs: int | None = None,
+    roles: tuple[str, ...] = (),
 ) -> manifest.Manifest:
     """Extract a whole corpus into `out` on all cores; the manifest is written last.
 
     Raises:
         CorpusError: the tree or an audio file is bad and `skip_bad` is false; the message names the file. Or
-            nothing usable is there, or another process is at work in `out`, or the disk is clearly too small.
+            nothing usable is there, or nothing for one of `roles`, or another process is at work in `out`, or the
+            disk is clearly too small.
         OSError: something cannot be read or written, as with a full disk.
     """
     utterances, problems = read_corpus(root)
@@ -61,13 +63,28 @@ def extract_corpus(
         raise CorpusError(f"{problems[0]}{more}; {SKIP_BAD_HINT}")
     if not utterances:
         raise CorpusError(f"{root}: no usable utterance; {problems[0]}")
+    _check_roles(root, utterances, roles)
     plans = list(plan_shards(utterances, out, settings=settings or manifest.Settings(), skip_bad=skip_bad))
     with _alone(out):
         outcomes = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)))
-        result = _manifest(plans, outcomes, problems, root)
+        result = _manifest(plans, outcomes, problems, root, unused(root))
         manifest.save(result, out)
         _remove_strangers(out, plans)
     return result
+
+
+def _check_roles(root: Path, utterances: list[Utterance], roles: tuple[str, ...]) -> None:
+    subsets = sorted({utterance.subset for utterance in utterances})
+    for missing in (name for name in roles if name not in map(role, subsets)):
+        ways_out = {
+            "train": "name the folder of the speakers to learn from train-something",
+            "dev": "move some speakers, one in twenty or so, into a folder dev-something: a word error rate is of "
+            "speakers that were not learnt from",
+        }
+        raise CorpusError(
+            f"{root}: no utterances in a {missing}* folder, there are {', '.join(subsets)}; "
+            f"{ways_out.get(missing, f'expected a folder {missing}*')}"
+        )
 
 
 @contextmanager
@@ -169,23 +186,43 @@ def _in_workers(plans: list[ShardPlan], jobs: int) -> Iterator[tuple[ShardPlan, 
 
 
 def _manifest(
-    plans: list[ShardPlan], outcomes: dict[Path, ShardOutcome], problems: list[Problem], root: Path
+    plans: list[ShardPlan],
+    outcomes: dict[Path, ShardOutcome],
+    problems: list[Problem],
+    root: Path,
+    strays: Sequence[Problem] = (),
 ) -> manifest.Manifest:
     ordered = [outcomes[plan.path] for plan in plans]
-    dropped = {problem.where.removeprefix(f"{root}/"): problem.reason.replace(f"{root}/", "") for problem in problems}
+    left_out = [_left_out(each, manifest.BAD_TREE, root) for each in problems]
+    left_out += [_left_out(each, manifest.NO_SUBSET, root) for each in strays]
     notes: Counter[str] = Counter()
-    words: set[str] = set()
+    spoken: dict[str, Counter[str]] = {}
     for outcome in ordered:
-        dropped.update(outcome.dropped | outcome.bad)
+        left_out += outcome.left_out
         notes.update(outcome.notes)
-        if role(outcome.shard.subset) == "train":
-            words.update(outcome.words)
+        spoken.setdefault(outcome.shard.subset, Counter()).update(outcome.words)
+    known = {word for subset, words in spoken.items() if role(subset) == "train" for word in words}
     return manifest.Manifest(
         settings=plans[0].settings if plans else manifest.Settings(),
-        dropped=dropped,
+        left_out=tuple(sorted(left_out, key=lambda each: (each.subset, each.kind, each.where))),
         shards=tuple(outcome.shard for outcome in ordered),
-        words=tuple(sorted(words)),
+        words=tuple(sorted(known)),
+        unknown={
+            subset: (sum(count for word, count in words.items() if word not in known), words.total())
+            for subset, words in spoken.items()
+            if role(subset) != "train"
+        },
         notes=dict(notes),
+    )
+
+
+def _left_out(problem: Problem, kind: str, root: Path) -> manifest.LeftOut:
+    return manifest.LeftOut(
+        where=problem.where.removeprefix(f"{root}/"),
+        subset=problem.subset,
+        kind=kind,
+        reason=problem.reason.replace(f"{root}/", ""),
+        utterances=problem.utterances,
     )
 
 

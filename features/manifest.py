@@ -4,9 +4,9 @@
     manifest.utterances("train"), manifest.lengths("train"), manifest.digest
 
 A manifest has a schema version, the settings the features were made with, one entry a shard (with the frames of
-every utterance in it, in order, so that batches can be counted without reading them, and its size, so that one
-that was cut short is noticed without reading it), what was left out and why, and what was converted. It holds no
-paths, dates or host names: the same corpus gives the same digest on every rig.
+every utterance in it, in order, so that batches can be counted without reading them, a digest of who says what in it,
+and its size, so that one that was cut short is noticed without reading it), what was left out and why, and what was
+converted. It holds no paths, dates or host names: the same corpus gives the same digest on every rig.
 
     check_sizes(folder, manifest)        # raises if a shard is missing or has another size: a look, no reading
     damaged(folder, manifest)            # which shards are not what was written: reads them all
@@ -26,7 +26,8 @@ from features.extract import FEATURES, FRAME_STEP_S
 from features.files import digest as file_digest
 from features.files import write_whole
 
-SCHEMA = 2
+SCHEMA = 3
+"""Schema 3 knows who says what (`Shard.content`) and which subset lost what; schema 2 counted frames alone."""
 MOST_BYTES = 1 << 28  # LibriSpeech's has some 4 MB
 NAME = "manifest.json"
 DTYPES = ("float16", "float32")
@@ -60,26 +61,67 @@ class Settings:
             )
 
 
+TOO_LONG, TOO_SHORT, TOO_DENSE = "too long", "too short", "too many labels"
+BAD_AUDIO, BAD_TREE, NO_SUBSET = "unusable audio", "unusable transcript or file", "not in a subset"
+KINDS = (TOO_LONG, TOO_SHORT, TOO_DENSE, BAD_AUDIO, BAD_TREE, NO_SUBSET)
+"""The kinds of reasons for which utterances are left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Something in the corpus that is no part of the features: which, of what kind, and why.
+
+    `where` is an utterance's id, or a file of the corpus; `subset` is "" outside of all. `seconds` are those of the
+    audio by its header, None where that was not looked at. `utterances` counts the recordings.
+    """
+
+    where: str
+    subset: str
+    kind: str
+    reason: str
+    seconds: float | None = None
+    utterances: int = 1
+
+    def __post_init__(self) -> None:
+        texts = self.where, self.subset, self.kind, self.reason
+        if not all(isinstance(text, str) for text in texts) or self.kind not in KINDS:
+            raise ValueError(f"found {self!r:.200}; expected a kind among {', '.join(KINDS)}, and texts")
+        known = self.seconds is None or (isinstance(self.seconds, int | float) and 0 <= self.seconds < 1 << 53)
+        if not known or not (self.utterances == 0 or _is_count(self.utterances)):
+            raise ValueError(f"{self.where}: found {self!r:.200}; expected seconds and a count")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """One TFRecord file: its subset, the frames of each utterance in file order, its SHA-256 and its size."""
+    """One TFRecord file: its subset, the frames of each utterance in file order, its SHA-256 and its size.
+
+    `content` is a SHA-256 of the ids, the transcripts and the samples of its utterances, in order.
+    """
 
     file: str
     subset: str
     frames: tuple[int, ...]
+    content: str
     sha256: str
     bytes: int
+
+    @classmethod
+    def from_dict(cls, fields: object) -> Shard:
+        """Raises ValueError, KeyError or TypeError for what is no shard."""
+        named = _fields(fields)
+        return cls(**{**named, "frames": _listed(named["frames"])})
 
     def __post_init__(self) -> None:
         named = isinstance(self.file, str) and re.fullmatch(r"[^/]+\.tfrecord", self.file) and self.file.isprintable()
         if not named:
             raise ValueError(f"found shard file {self.file!r}; expected a name that ends in .tfrecord, and no folder")
-        if not (isinstance(self.subset, str) and self.subset.startswith(corpus.ROLES)):
+        if not (isinstance(self.subset, str) and self.subset.lower().startswith(corpus.ROLES)):
             raise ValueError(f"{self.file}: subset is {self.subset!r}; expected train*, dev* or test*")
         if not all(_is_count(frames) for frames in self.frames):
             raise ValueError(f"{self.file}: found frames that are no counts; expected whole numbers from 1")
-        if not (isinstance(self.sha256, str) and re.fullmatch("[0-9a-f]{64}", self.sha256)):
-            raise ValueError(f"{self.file}: sha256 is {self.sha256!r}; expected 64 hexadecimal digits")
+        for name, digest in (("sha256", self.sha256), ("content", self.content)):
+            if not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)):
+                raise ValueError(f"{self.file}: {name} is {digest!r}; expected 64 hexadecimal digits")
         if not (self.bytes == 0 or _is_count(self.bytes)):
             raise ValueError(f"{self.file}: bytes is {self.bytes!r}; expected a whole number")
 
@@ -88,22 +130,29 @@ class Shard:
 class Manifest:
     """All shards of a features folder.
 
-    `words` are those of the training transcripts, sorted: a decoder's dictionary. `dropped` says what was left out
-    (utterance -> reason), `notes` what was converted (note -> count).
+    `words` are those of the training transcripts, sorted: a decoder's dictionary. `unknown` says of every other subset
+    how many of its words, counted as often as they are said, are not among them, and how many there are: no decoder
+    held to the dictionary reaches a word error rate below that share. `left_out` says what was left out, `notes` what
+    was converted (note -> count).
     """
 
     settings: Settings
     shards: tuple[Shard, ...]
     words: tuple[str, ...] = ()
-    dropped: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
     notes: dict[str, int] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
         if not all(isinstance(word, str) for word in self.words):
             raise ValueError("found words that are no text; expected a list of words")
-        if not (isinstance(self.dropped, dict) and all(isinstance(reason, str) for reason in self.dropped.values())):
-            raise ValueError(f"dropped is {self.dropped!r:.80}; expected reasons by utterance")
+        counted = isinstance(self.unknown, dict) and all(
+            len(pair) == 2 and all(type(count) is int for count in pair) and 0 <= pair[0] <= pair[1]
+            for pair in self.unknown.values()
+        )
+        if not counted:
+            raise ValueError(f"unknown is {self.unknown!r:.80}; expected unknown and all words by subset")
         if not (isinstance(self.notes, dict) and all(_is_count(count) for count in self.notes.values())):
             raise ValueError(f"notes is {self.notes!r:.80}; expected counts by note")
         longest = max((max(shard.frames, default=0) for shard in self.shards), default=0)
@@ -143,15 +192,34 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """Return what must agree for two runs to have learnt from the same data: all but the shards' bytes.
+        """Return what must agree for two runs to have learnt from the same data: settings, who says what, and words.
 
-        Those differ in last digits from one kind of CPU to another. The schema is the first one's for ever, so that
-        runs stay comparable.
+        The shards' bytes are no part of it: they differ in last digits from one kind of CPU to another. Nor is what
+        was left out: what is there says it all.
         """
-        fields = json.loads(self.to_json()) | {"schema": 1}
-        for shard in fields["shards"]:
-            del shard["sha256"], shard["bytes"]
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        shards = [[shard.file, shard.subset, shard.frames, shard.content] for shard in self.shards]
+        identity = {"schema": 3, "settings": asdict(self.settings), "shards": shards, "words": self.words}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    def lost(self, role_or_subset: str) -> dict[str, tuple[int, float]]:
+        """What a subset or role lost: utterances and seconds of audio, as far as known, by kind; largest first."""
+        found: dict[str, tuple[int, float]] = {}
+        for each in self.left_out:
+            if each.subset and role_or_subset in (each.subset, corpus.role(each.subset)):
+                count, seconds = found.get(each.kind, (0, 0.0))
+                found[each.kind] = count + each.utterances, seconds + (each.seconds or 0.0)
+        return dict(sorted(found.items(), key=lambda item: (-item[1][0], item[0])))
+
+    def lost_share(self, role_or_subset: str) -> float:
+        """The share of a subset's or role's utterances that was left out, 0 to 1."""
+        lost = sum(count for count, _ in self.lost(role_or_subset).values())
+        return lost / (lost + self.utterances(role_or_subset)) if lost else 0.0
+
+    def unknown_share(self, role_or_subset: str) -> float:
+        """The share of a subset's or role's words that are not among the training words, 0 to 1."""
+        pairs = [pair for subset, pair in self.unknown.items() if role_or_subset in (subset, corpus.role(subset))]
+        words = sum(count for _, count in pairs)
+        return sum(unknown for unknown, _ in pairs) / words if words else 0.0
 
 
 def save(manifest: Manifest, folder: Path) -> None:
@@ -180,14 +248,20 @@ def load(folder: Path) -> Manifest:
         raise ManifestError(f"{path}: not JSON ({error}); delete it and extract the features again") from None
     found = fields.get("schema") if isinstance(fields, dict) else None
     if found != SCHEMA or isinstance(found, bool):
-        raise ManifestError(f"{path}: schema {found!r:.80}, expected {SCHEMA}; extract the features again")
+        why = " (it does not say which recordings the features are of)" if found == 2 else ""
+        raise ManifestError(f"{path}: schema {found!r:.80}{why}, expected {SCHEMA}; extract the features again")
     try:
-        entries = map(_fields, _listed(fields["shards"]))
-        shards = tuple(Shard(**{**entry, "frames": _listed(entry["frames"])}) for entry in entries)
+        shards = tuple(map(Shard.from_dict, _listed(fields["shards"])))
         if twice := [file for file, count in Counter(shard.file for shard in shards).items() if count > 1]:
             raise ValueError(f"{twice[0]} is listed twice; expected every shard once")
-        settings, words = Settings(**_fields(fields["settings"])), _listed(fields["words"])
-        return Manifest(**{**fields, "settings": settings, "shards": shards, "words": words, "schema": SCHEMA})
+        parts = {
+            "settings": Settings(**_fields(fields["settings"])),
+            "shards": shards,
+            "words": _listed(fields["words"]),
+            "unknown": {subset: _listed(pair) for subset, pair in _fields(fields.get("unknown", {})).items()},
+            "left_out": tuple(LeftOut(**_fields(each)) for each in _listed(fields.get("left_out", []))),
+        }
+        return Manifest(**{**fields, **parts, "schema": SCHEMA})
     except KeyError as error:
         raise ManifestError(f"{path}: found no {error}; delete it and extract the features again") from None
     except (TypeError, ValueError) as error:  # TypeError: a field too many or too few

@@ -19,9 +19,12 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from threadpoolctl import threadpool_limits
 
 from features import extract, manifest, text
 from features.corpus import Utterance
@@ -49,110 +52,196 @@ class ShardPlan:
 
     @property
     def key(self) -> str:
-        """Changes with the settings, the transcripts and the audio files: a finished shard of the same key is kept."""
-        digest = hashlib.sha256(json.dumps([manifest.SCHEMA, asdict(self.settings)]).encode())
-        for utterance in self.utterances:
-            status = utterance.audio.stat()
-            entry = [utterance.id, utterance.sentence, status.st_size, status.st_mtime_ns]
-            digest.update(json.dumps(entry).encode())
-        return digest.hexdigest()
+        """Changes with the settings, the utterances and what is said: a shard of another key is made anew."""
+        texts = [[utterance.id, utterance.sentence] for utterance in self.utterances]
+        return _digest([manifest.SCHEMA, asdict(self.settings), texts])
+
+    @property
+    def stamp(self) -> str:
+        """Changes whenever an audio file was written or replaced, however alike: then its samples are looked at.
+
+        The time of the last change (ctime) cannot be set back, as that of modification can.
+        """
+        statuses = [utterance.audio.stat() for utterance in self.utterances]
+        return _digest([[status.st_size, status.st_mtime_ns, status.st_ctime_ns] for status in statuses])
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardOutcome:
-    """The result of a ShardPlan: the manifest's entry, its words, and what was left out, bad and converted."""
+    """The result of a ShardPlan: the manifest's entry, how often each word comes, what was left out and converted.
+
+    `key` and `stamp` are the plan's.
+    """
 
     key: str
+    stamp: str
     shard: manifest.Shard
-    words: tuple[str, ...] = ()
-    dropped: dict[str, str] = field(default_factory=dict)
-    bad: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, int] = field(default_factory=dict)
+    words: dict[str, int]
+    left_out: tuple[manifest.LeftOut, ...]
+    notes: dict[str, int]
 
     def __post_init__(self) -> None:
-        texts = [*self.words, *self.dropped.values(), *self.bad.values()]
-        if not all(isinstance(text, str) for text in texts) or not all(type(n) is int for n in self.notes.values()):
-            raise ValueError(f"{self.shard.file}: found something else where words, reasons or counts were expected")
+        counts = [*self.words.values(), *self.notes.values()]
+        if not isinstance(self.stamp, str) or not all(type(count) is int for count in counts):
+            raise ValueError(f"{self.shard.file}: found something else where a stamp or counts were expected")
+
+    @classmethod
+    def from_json(cls, text: str) -> ShardOutcome:
+        """Raises ValueError, KeyError, TypeError or AttributeError for a text that is not one."""
+        fields = json.loads(text)
+        left_out = tuple(manifest.LeftOut(**each) for each in fields["left_out"])
+        return cls(**{**fields, "shard": manifest.Shard.from_dict(fields["shard"]), "left_out": left_out})
+
+    @property
+    def bad(self) -> bool:
+        """Whether an utterance was left out whose audio cannot be used."""
+        return any(each.kind == manifest.BAD_AUDIO for each in self.left_out)
 
 
-def misfit(frames: int, labels: int, max_frames: int) -> str | None:
-    """Why an utterance cannot be trained on, or None if it can.
+@dataclass(frozen=True)
+class Usable:
+    """An utterance that can be trained on, with its audio and labels."""
+
+    utterance: Utterance
+    audio: extract.Audio
+    labels: list[int]
+
+
+def misfit(frames: int, labels: int, max_frames: int) -> tuple[str, str] | None:
+    """Kind and reason why an utterance cannot be trained on, or None if it can.
 
     The model makes (T - 11) // 2 + 1 output frames of T; CTC needs one for each label.
     """
     if frames > max_frames:
-        return f"{frames} frames, longer than {max_frames}"
+        return manifest.TOO_LONG, f"{frames} frames, longer than {max_frames}"
     if frames < CONVOLUTION_FRAMES:
-        return f"{frames} frames, shorter than the convolution's {CONVOLUTION_FRAMES}"
+        return manifest.TOO_SHORT, f"{frames} frames, shorter than the convolution's {CONVOLUTION_FRAMES}"
     outputs = (frames - CONVOLUTION_FRAMES) // CONVOLUTION_STRIDE + 1
     if labels > outputs:
-        return f"{labels} labels for {outputs} output frames"
+        return manifest.TOO_DENSE, f"{labels} labels for {outputs} output frames"
     return None
 
 
 def write_shard(plan: ShardPlan) -> ShardOutcome:
-    """Extract and write one shard; runs in a worker process.
+    """Extract and write one shard, or keep it if it is of the same samples; runs in a worker process.
+
+    One thread computes, so that the bytes do not depend on how many there are.
 
     Raises:
-        ValueError: an audio file cannot be read and the plan says not to skip bad ones; the message names it.
+        ValueError: an audio file cannot be used and the plan says not to skip bad ones; the message names it.
     """
-    key = plan.key
+    with threadpool_limits(limits=1):
+        return _kept(plan) or _written(plan)
+
+
+def _written(plan: ShardPlan) -> ShardOutcome:
+    key, stamp = plan.key, plan.stamp
     frames: list[int] = []
-    words: set[str] = set()
-    dropped: dict[str, str] = {}
-    bad: dict[str, str] = {}
+    words: Counter[str] = Counter()
+    left_out: list[manifest.LeftOut] = []
     notes: Counter[str] = Counter()
+    content = hashlib.sha256()
     beside = unfinished_path(plan.path)
     outcome_path(plan.path).unlink(missing_ok=True)  # what it says will no longer be true
     with Writer(beside, gzipped=plan.settings.compression == "gzip") as writer:
-        for utterance in plan.utterances:
-            try:
-                audio = extract.read_audio(utterance.audio, max_frames=plan.settings.max_frames)
-            except extract.TooLongError as error:
-                dropped[utterance.id] = misfit(error.frames, 0, plan.settings.max_frames)
+        for found in _looked_at(plan):
+            if isinstance(found, manifest.LeftOut):
+                left_out.append(found)
                 continue
-            except ValueError as error:
-                if not plan.skip_bad:
-                    raise
-                bad[utterance.id] = str(error).replace(str(utterance.audio), utterance.audio.name)
-                continue
-            labels = text.encode(utterance.sentence)
-            reason = misfit(extract.frame_count(len(audio.samples)), len(labels), plan.settings.max_frames)
-            if reason:
-                dropped[utterance.id] = reason
-                continue
-            matrix = extract.features(audio.samples).astype(plan.settings.dtype)
-            writer.write(_example(utterance, labels, matrix.tobytes()))
+            matrix = extract.features(found.audio.samples).astype(plan.settings.dtype)
+            writer.write(_example(found.utterance, found.labels, matrix.tobytes()))
+            content.update(_content(found))
             frames.append(len(matrix))
-            words.update(utterance.sentence.split())
-            notes.update(audio.notes)
+            words.update(found.utterance.sentence.split())
+            notes.update(found.audio.notes)
     shard = manifest.Shard(
         file=plan.path.name,
         subset=plan.subset,
         frames=tuple(frames),
+        content=content.hexdigest(),
         sha256=file_digest(beside),
         bytes=beside.stat().st_size,
     )
     beside.replace(plan.path)
-    outcome = ShardOutcome(
-        key=key, shard=shard, words=tuple(sorted(words)), dropped=dropped, bad=bad, notes=dict(notes)
+    return _noted(
+        plan,
+        ShardOutcome(key=key, stamp=stamp, shard=shard, words=dict(words), left_out=tuple(left_out), notes=dict(notes)),
     )
+
+
+def _kept(plan: ShardPlan) -> ShardOutcome | None:
+    """The outcome of a finished shard whose audio files are others by their times, but hold the same samples."""
+    outcome = _earlier(plan)
+    if outcome is None:
+        return None
+    stamp, content = plan.stamp, hashlib.sha256()
+    left_out = []
+    for found in _looked_at(plan):
+        if isinstance(found, manifest.LeftOut):
+            left_out.append(found)
+        else:
+            content.update(_content(found))
+    if (content.hexdigest(), tuple(left_out)) != (outcome.shard.content, outcome.left_out):
+        return None
+    return _noted(plan, replace(outcome, stamp=stamp))
+
+
+def _noted(plan: ShardPlan, outcome: ShardOutcome) -> ShardOutcome:
     write_whole(outcome_path(plan.path), json.dumps(asdict(outcome)))
     return outcome
 
 
+def _looked_at(plan: ShardPlan) -> Iterator[Usable | manifest.LeftOut]:
+    """Decode every utterance of a plan. Raises ValueError as `write_shard` does."""
+    longest = plan.settings.max_frames
+    for utterance in plan.utterances:
+        lost = partial(manifest.LeftOut, where=utterance.id, subset=plan.subset)
+        try:
+            audio = extract.read_audio(utterance.audio, max_frames=longest)
+        except extract.TooLongError as error:
+            kind, reason = cast(tuple[str, str], misfit(error.frames, 0, longest))
+            seconds = error.frames * extract.FRAME_STEP_S
+            yield lost(kind=kind, reason=reason, seconds=round(seconds, 2))
+            continue
+        except ValueError as error:
+            if not plan.skip_bad:
+                raise
+            reason = str(error).replace(str(utterance.audio), utterance.audio.name)
+            yield lost(kind=manifest.BAD_AUDIO, reason=reason)
+            continue
+        labels = text.encode(utterance.sentence)
+        if why := misfit(extract.frame_count(len(audio.samples)), len(labels), longest):
+            yield lost(kind=why[0], reason=why[1], seconds=round(audio.seconds, 2))
+            continue
+        yield Usable(utterance, audio, labels)
+
+
+def _content(found: Usable) -> bytes:
+    """What identifies an utterance: its id, what is said, and the samples."""
+    return json.dumps([found.utterance.id, found.utterance.sentence, found.audio.digest]).encode()
+
+
 def finished(plan: ShardPlan) -> ShardOutcome | None:
-    """The outcome of a shard that an earlier run finished with the same key, if its file is still there, and whole."""
+    """The outcome of a shard that an earlier run finished, of the same key and stamp, if its file is there, whole."""
+    outcome = _earlier(plan)
+    return outcome if outcome and outcome.stamp == plan.stamp else None
+
+
+def _earlier(plan: ShardPlan) -> ShardOutcome | None:
+    """The outcome of a finished, whole shard of the same key, whatever its stamp."""
     try:
-        fields = json.loads(outcome_path(plan.path).read_text(encoding="utf-8"))
-        shard = manifest.Shard(**{**fields["shard"], "frames": tuple(fields["shard"]["frames"])})
-        outcome = ShardOutcome(**{**fields, "shard": shard})
+        outcome = ShardOutcome.from_json(outcome_path(plan.path).read_text(encoding="utf-8"))
+        shard = outcome.shard
         whole = plan.path.stat().st_size == shard.bytes
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     named = (shard.file, shard.subset) == (plan.path.name, plan.subset)
     usable = whole and named and outcome.key == plan.key and (plan.skip_bad or not outcome.bad)
     return outcome if usable else None
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def outcome_path(shard: Path) -> Path:

@@ -10,6 +10,7 @@ spells them:
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 SEPARATOR = "_"
@@ -17,19 +18,27 @@ CHARACTERS = " abcdefghijklmnopqrstuvwxyz'" + SEPARATOR
 SPACE, SEPARATOR_INDEX, BLANK = 0, 28, 29
 ALPHABET_SIZE = 30
 
+APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\uff07", "'"))
+"""The typographic apostrophes, taken for the plain one: left and right quotation mark, letter, and full width."""
+
 _INDEX = {character: index for index, character in enumerate(CHARACTERS)}
 
 
 def normalise(sentence: str) -> str:
-    """Return a sentence in lower case, with one space between words and none around them.
+    """Return a sentence in lower case, with one space between words and none around them, and plain apostrophes.
 
     Raises:
-        ValueError: a character outside a-z, apostrophe and space.
+        ValueError: a character outside a-z, apostrophe and space; the message names it.
     """
-    words = " ".join(sentence.lower().split())
+    words = " ".join(sentence.lower().translate(APOSTROPHES).split())
     strange = sorted(set(words) - set(CHARACTERS[:SEPARATOR_INDEX]))
     if strange:
-        raise ValueError(f"found {strange[0]!r} in {sentence!r}; expected letters a-z, apostrophe and space")
+        name = unicodedata.name(strange[0], "").lower()
+        named = f"{strange[0]!r} ({name})" if name and not strange[0].isascii() else repr(strange[0])
+        raise ValueError(
+            f"found {named} in {sentence!r}; expected letters a-z, apostrophe and space: write it as it is spoken, "
+            f"in these"
+        )
     return words
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import platform
 import re
 from importlib import metadata
@@ -15,6 +17,65 @@ def cpu_name() -> str | None:
     except OSError:
         return None
     return found.group(1) if found else None
+
+
+def usable_cores() -> int:
+    """Return how many logical cores this process may run on (its affinity: taskset, a container's cpuset)."""
+    return len(os.sched_getaffinity(0))
+
+
+def cpu_quota() -> float | None:
+    """Return how many cores' time the control groups of this process allow (`docker run --cpus`); None: no limit."""
+    try:
+        line = Path("/proc/self/cgroup").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^0::(/.*)$", line, re.MULTILINE)
+    place, limits = Path("/sys/fs/cgroup"), []
+    groups = [place, *(place / part for part in _beginnings(found.group(1)))] if found else [place / "cpu"]
+    for group in groups:
+        try:
+            if found:
+                quota, period = (group / "cpu.max").read_text().split()
+            else:
+                quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            if quota != "max" and float(quota) > 0:
+                limits.append(float(quota) / float(period))
+        except (OSError, ValueError, ZeroDivisionError):
+            continue
+    return min(limits, default=None)
+
+
+def _beginnings(path: str) -> list[str]:
+    parts = [part for part in path.split("/") if part not in ("", "..")]
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def cuda_boards() -> tuple[str, ...]:
+    """Return the PCI bus ids ("0000:3b:00.0") of the GPUs that CUDA shows this process, in CUDA's order.
+
+    The order and number are those after CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER. The driver is asked; nothing is
+    started on a GPU. Empty if there is no driver or no GPU.
+    """
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+        count, found = ctypes.c_int(), []
+        if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
+            return ()
+        for ordinal in range(count.value):
+            device, name = ctypes.c_int(), ctypes.create_string_buffer(32)
+            if cuda.cuDeviceGet(ctypes.byref(device), ordinal) or cuda.cuDeviceGetPCIBusId(name, 32, device):
+                return ()
+            found.append(pci_bus_id(name.value.decode()))
+    except (OSError, AttributeError, UnicodeDecodeError):
+        return ()
+    return tuple(found)
+
+
+def pci_bus_id(text: str) -> str:
+    """Return a PCI bus id in one spelling: NVML writes the domain with eight digits, CUDA with four."""
+    domain, _, rest = text.lower().partition(":")
+    return f"{domain[-4:].rjust(4, '0')}:{rest}"
 
 
 def system() -> str:

@@ -11,6 +11,7 @@
     estimates.py   intervals, tests and predictions from a few values
     factoring.py   epochs of all comparable rigs times seconds per epoch of one
     checks.py      what to doubt about a judgement
+    circumstances.py  how runs were made: machine, software, data, other load; what differs
     judgement.py   the judge, and its result as a table for machines
     comparison.py  pairs of rigs
     cost.py        prices

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
+from benchmark.judge import circumstances
 from benchmark.judge.estimates import coefficient_of_variation
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, Question, metric_name
@@ -32,9 +33,21 @@ def warnings(runs: Iterable[Run], groups: Sequence[Group], question: Question) -
     for group in groups:
         for text in _checks(group, question) if group.runs else ():
             labels.setdefault(text, []).append(f"{group.label}, {group.workload}")
+    for block in _blocks(groups):
+        for text in circumstances.between({group.label: group.runs for group in block}):
+            labels.setdefault(text, []).append(block[0].workload)
     empty = [f"{run.source}: no rows yet; left out" for run in runs if not len(run.record)]
     found = empty + [f"{'; '.join(where)}: {text}" for text, where in labels.items()]
     return found + (_checks_of_published(groups, question) if question.published else [])
+
+
+def _blocks(groups: Sequence[Group]) -> list[list[Group]]:
+    """Return the measured groups that stand side by side: of one workload, real or emulated."""
+    blocks: dict[tuple[str, bool], list[Group]] = {}
+    for group in groups:
+        if group.runs:
+            blocks.setdefault((group.workload, group.emulated), []).append(group)
+    return list(blocks.values())
 
 
 def _checks(group: Group, question: Question) -> Iterator[str]:
@@ -55,6 +68,7 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
     yield from _checks_of_spread(group)
     yield from _checks_of_rebounds(group, question)
     yield from _checks_of_speed(group)
+    yield from circumstances.of_group(group.runs)
 
 
 def _checks_of_epochs(group: Group, question: Question) -> Iterator[str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import platforms
+from benchmark.judge.circumstances import part_of
 from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
 from benchmark.record import FactsError, Run, UsageError
@@ -190,18 +191,30 @@ def price_of(group: Group) -> Price:
 def power_of(runs: Sequence[Run]) -> tuple[float | None, str]:
     """Return the mean power over time of the GPUs that the runs used, in watts, or None; and a note on energy."""
     found = [_mean_power_w(run) for run in runs]
-    measured = [power_w for power_w in found if power_w is not None]
+    measured = [power_w for power_w, _ in found if power_w is not None]
     if not found or len(measured) < len(found):
-        return None, "energy is left out: no power was measured"
+        why = next((why for power_w, why in found if power_w is None), "no power was measured")
+        return None, f"energy is left out: {why}"
     return statistics.fmean(measured), "energy is the GPUs' alone"
 
 
-def _mean_power_w(run: Run) -> float | None:
+def _mean_power_w(run: Run) -> tuple[float | None, str]:
+    """Return the mean power of the GPUs that a run used, or None and why."""
+    devices = part_of(run, lambda facts: facts.devices)
     try:
         usage = run.usage()
     except (UsageError, OSError):
-        return None
-    return usage.mean_power_w(gpus=run.identity.replicas) if usage else None
+        return None, "no power was measured"
+    if usage is None or not usage.gpus:
+        return None, "no power was measured"
+    if devices and devices.partitioned:
+        return None, "the GPU is partitioned (MIG), and its power is that of all its instances"
+    sensors = devices.sensors if devices else None
+    if sensors is None:  # not known; but there is only one way to use all of them
+        if len(usage.gpus) != run.identity.replicas:
+            return None, f"which {run.identity.replicas} of the machine's {len(usage.gpus)} GPUs trained is not known"
+        sensors = tuple(usage.gpus)
+    return usage.mean_power_w(sensors), "no power was measured"
 
 
 def cost_parts(groups: Sequence[Group], terms: Terms) -> list[str | Table]:

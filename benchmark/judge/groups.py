@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from benchmark.judge.circumstances import machine_name
 from benchmark.judge.estimates import Estimate, log_interval
 from benchmark.judge.published import time_to_accuracy
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, JudgeError, Question, level_name, levels_of
@@ -184,7 +185,8 @@ def judged_groups(runs: Iterable[Run], question: Question) -> list[Group]:
 
 def _key(run: Run, question: Question) -> tuple:
     about = run.identity
-    return about.emulated, about.platform, about.workload_label, tuple((n, getattr(about, n)) for n in question.by)
+    split = tuple((name, machine_name(run) if name == "machine" else getattr(about, name)) for name in question.by)
+    return about.emulated, about.platform, about.workload_label, split
 
 
 def _order(group: Group, question: Question) -> tuple:

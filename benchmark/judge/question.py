@@ -20,8 +20,11 @@ PAPER_LEVELS = {"wer": (22.0, 20.2, 19.2), "cer": (10.0, 8.0, 7.0)}
 AS_THE_PAPER = {"wer": "wer_mean", "cer": "cer_paper"}  # its authors averaged over utterances
 CORPUS_SUM = {mean: total for total, mean in AS_THE_PAPER.items()}
 
-SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "run")
-"""The fields by which --by can keep runs apart. Platform, workload, variant and emulation always do."""
+SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "run", "machine")
+"""The fields by which --by can keep runs apart. Platform, workload, variant and emulation always do.
+
+`machine` is what run.json says: processor, cores that may be used, GPUs, driver, TensorFlow.
+"""
 
 COMPARED = ("workload", "variant", "recipe", "features", "decoder", "emulated")
 """The columns in which compared rigs must agree. Batch, precision and replicas may differ: they belong to a rig."""

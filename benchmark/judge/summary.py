@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from benchmark.judge.circumstances import data_table
 from benchmark.judge.estimates import coefficient_of_variation, olympic_mean
 from benchmark.judge.factoring import factor, leave_one_out
 from benchmark.judge.groups import Group, Level
@@ -37,10 +38,17 @@ def report_parts(judgement: Judgement, *, brief: bool = False, left_out: bool = 
                 f"Emulated, workload {block[0].workload}: CPUs stood in for GPUs; times say nothing about the rig"
             )
         parts += block_tables(block, judgement.question, brief=brief)
+        runs = [run for group in block for run in group.runs]
+        if not brief and (data := data_table(block[0].workload, runs)):
+            parts.append(data)
     for workload in dict.fromkeys(group.workload for group in judgement if group.runs and not brief):
         parts += _factored([group for group in judgement if group.workload == workload], workload, left_out)
-    found = judgement.warnings
-    return parts + (["Warnings:\n" + "\n".join(f"- {text}" for text in found)] if found else [])
+    return parts + warnings_part(judgement.warnings)
+
+
+def warnings_part(found: Sequence[str]) -> list[str | Table]:
+    """Return the paragraph of warnings; nothing if there are none."""
+    return ["Warnings:\n" + "\n".join(f"- {text}" for text in found)] if found else []
 
 
 def block_tables(block: Sequence[Group], question: Question, *, brief: bool = False) -> list[Table]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,18 +47,79 @@ class Code:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lost:
+    """Utterances that were left out, and their hours as far as known."""
+
+    utterances: int
+    hours: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubsetUse:
+    """How much of a subset is used, what was left out by kind of reason, and how many of its words are unknown.
+
+    `words` and `unknown_words` are None for a training subset, whose words are the known ones.
+    """
+
+    utterances: int
+    hours: float
+    left_out: Mapping[str, Lost] = field(default_factory=dict)
+    words: int | None = None
+    unknown_words: int | None = None
+
+    def __post_init__(self) -> None:
+        lost = [number for each in self.left_out.values() for number in (each.utterances, each.hours)]
+        numbers = [self.utterances, self.hours, *lost, self.words or 0, self.unknown_words or 0]
+        if not all(isinstance(n, int | float) and not isinstance(n, bool) and 0 <= n <= LARGEST for n in numbers):
+            raise ValueError(f"a subset has {str(self)[:120]}; expected counts and hours")
+
+    @property
+    def lost(self) -> int:
+        """How many utterances were left out."""
+        return sum(each.utterances for each in self.left_out.values())
+
+    @property
+    def lost_hours(self) -> float:
+        return sum(each.hours for each in self.left_out.values())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Features:
-    """The features of a run: their folder, their manifest's digest and settings, and what was left out."""
+    """The features of a run: their folder, their manifest's digest and settings, and what was left out.
+
+    `subsets` says so for each subset; `validation` is the subset that is evaluated, or "dev" for all dev subsets.
+    """
 
     folder: str | None = None
     manifest_sha256: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     left_out: int | None = None  # utterances
     notes: Mapping[str, int] = field(default_factory=dict)
+    subsets: Mapping[str, SubsetUse] = field(default_factory=dict)
+    validation: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.folder, str | None):
             raise ValueError(f"folder is {self.folder!r}; expected a path")
+
+    @property
+    def evaluated(self) -> dict[str, SubsetUse]:
+        """The subsets that are evaluated after every epoch; empty if the run does not say."""
+        if self.validation in self.subsets:
+            return {self.validation: self.subsets[self.validation]}
+        return {name: use for name, use in self.subsets.items() if name.lower().startswith("dev")}
+
+    @property
+    def lost_share(self) -> float:
+        """The share of the evaluated set's utterances that was left out, 0 to 1."""
+        lost = sum(use.lost for use in self.evaluated.values())
+        return lost / (lost + sum(use.utterances for use in self.evaluated.values())) if lost else 0.0
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of the evaluated set's words that are not among the training words, 0 to 1."""
+        words = sum(use.words or 0 for use in self.evaluated.values())
+        return sum(use.unknown_words or 0 for use in self.evaluated.values()) / words if words else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,20 +135,36 @@ class DecoderFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class DevicesUsed:
-    """The devices that trained: one name per replica, and how gradients were actually combined."""
+    """The devices that trained: one name per replica, and how gradients were actually combined.
+
+    `sensors` are the GPUs that trained by the prefix of their columns in utilisation.csv ("gpu3"); None if that could
+    not be found out. `partitioned` says that MIG shares one of them with others.
+    """
 
     names: tuple[str, ...] = ()
     replicas: int = 1
     emulated: bool = False
     reduction: str | None = None
+    sensors: tuple[str, ...] | None = None
+    partitioned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """The machine and its operating system."""
+    """The machine and its operating system.
+
+    Of its `logical_cores` the run may use `usable_cores` (affinity), and of their time `cpu_quota` cores' (control
+    groups; None: all). TensorFlow has `intra_op_threads` and `inter_op_threads`, 0 being its own choice. `gpus` are
+    the names of all the machine's GPUs that could be seen, used or not.
+    """
 
     cpu: str | None = None
     logical_cores: int | None = None
+    usable_cores: int | None = None
+    cpu_quota: float | None = None
+    intra_op_threads: int | None = None
+    inter_op_threads: int | None = None
+    gpus: tuple[str, ...] | None = None
     python: str | None = None
     system: str | None = None
     nvidia_driver: str | None = None
@@ -167,7 +244,7 @@ class Facts:
 
     @property
     def features(self) -> Features:
-        return self._made("features", lambda value: _known(Features, value))
+        return self._made("features", _features)
 
     @property
     def decoder(self) -> DecoderFacts:
@@ -183,7 +260,15 @@ class Facts:
 
     @property
     def host(self) -> Host:
-        return self._made("host", lambda value: _known(Host, value))
+        return self._made("host", _host)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of packages by name, CUDA's and cuDNN's among them; those that are not known are left out."""
+        found = self.content.get("versions")
+        named = {**(found if isinstance(found, Mapping) else {})}
+        named |= {name: self.content.get(name.lower()) for name in ("CUDA", "cuDNN")}
+        return {str(name): str(version) for name, version in named.items() if version}
 
     @property
     def unavailable(self) -> dict[str, str]:
@@ -286,8 +371,26 @@ def _targets(value: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     return targets
 
 
+def _features(value: Mapping[str, Any]) -> Features:
+    features = _known(Features, value)
+    subsets: Mapping[str, Any] = dict(features.subsets)
+    return replace(features, subsets={str(name): _subset(each) for name, each in subsets.items()})
+
+
+def _subset(value: Mapping[str, Any]) -> SubsetUse:
+    lost = {str(kind): _known(Lost, each) for kind, each in dict(value.get("left_out", {})).items()}
+    return _known(SubsetUse, {**value, "left_out": lost})
+
+
+def _host(value: Mapping[str, Any]) -> Host:
+    host = _known(Host, value)
+    return replace(host, gpus=None if host.gpus is None else tuple(map(str, host.gpus)))
+
+
 def _devices(value: Mapping[str, Any]) -> DevicesUsed:
-    devices = _known(DevicesUsed, {**value, "names": tuple(value.get("names", ()))})
+    sensors = value.get("sensors")
+    tuples = {"names": tuple(value.get("names", ())), "sensors": None if sensors is None else tuple(map(str, sensors))}
+    devices = _known(DevicesUsed, {**value, **tuples})
     if type(devices.replicas) is not int or devices.replicas < 1:
         raise ValueError(f"replicas is {devices.replicas!r}; expected a whole number from 1")
     return devices

@@ -48,13 +48,17 @@ class Heartbeat:
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """How a run, or an attempt at it, ended: finished, diverged or interrupted; and after which batch and epoch."""
+    """How a run, or an attempt at it, ended: finished, diverged or interrupted; and after which batch and epoch.
+
+    `other_load` is the share of the machine's CPU time, 0 to 1, that other processes took; None if it is not known.
+    """
 
     status: str
     message: str = ""
     step: int = 0
     epoch: int = 0
     clock_s: float = 0.0
+    other_load: float | None = None
     at: str = ""  # time of day, with its zone
 
     @property
@@ -159,4 +163,6 @@ def read_end(folder: Path) -> End | None:
         end = End(**{name: value for name, value in found.items() if name in names})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    return end if isinstance(end.status, str) and isinstance(end.message, str) else None
+    load = end.other_load
+    plausible = load is None or (isinstance(load, int | float) and not isinstance(load, bool) and 0 <= load <= 1)
+    return end if plausible and isinstance(end.status, str) and isinstance(end.message, str) else None

@@ -1,7 +1,7 @@
 """utilisation.csv: how busy the machine was, usually sampled ten times a second; its columns, summary and energy.
 
     usage = read_usage(folder / "utilisation.csv")
-    usage.summary(start_s=60).process_cpu_percent_mean, usage.energy().wh, usage.mean_power_w(gpus=2)
+    usage.summary(start_s=60).process_cpu_percent_mean, usage.energy().wh, usage.mean_power_w(["gpu3"])
     usage.samples                               # pandas, one row per sample
 
 The file has a header and one row per sample. A resumed run appends to the same file:
@@ -24,18 +24,30 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from platforms import LARGEST
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 NAME = "utilisation.csv"
 GPU_COLUMN = re.compile(r"(gpu\d+)_util_percent")
+MOST = {
+    "util_percent": 100.0,
+    "power_w": 5_000.0,  # the largest boards draw 1,400 W
+    "memory_mib": 2.0**21,
+    "temperature_c": 200.0,
+    "sm_clock_mhz": 20_000.0,
+    "memory_clock_mhz": 50_000.0,
+    "host_cpu_percent": 100.0,
+}
+"""The largest plausible value of a sensor, by how its column ends; what is larger, or negative, counts as not read.
+
+A driver that loses a GPU has been seen to give 4,294,967 W, a word of 32 bits in milliwatts.
+"""
 LONGEST_STEP = 10  # usual steps; a longer step is a pause between attempts, in which power is not known
 
 
@@ -108,29 +120,34 @@ class Usage:
             energy_s=energy.seconds,
         )
 
-    def energy(self, *, gpus: int | None = None, start_s: float = 0, end_s: float | None = None) -> Energy:
-        """Integrate power over time by the trapezoidal rule, for the first `gpus` GPUs together (default: all).
+    def energy(self, gpus: Sequence[str] | None = None, *, start_s: float = 0, end_s: float | None = None) -> Energy:
+        """Integrate power over time by the trapezoidal rule, for some GPUs ("gpu3") together (default: all).
 
         Samples in which the power of one of them is missing are left out, and so are steps longer than LONGEST_STEP.
         """
         rows = self._between(start_s, end_s)
-        power_w = rows.reindex(columns=[f"{gpu}_power_w" for gpu in self.gpus[:gpus]])
-        power_w = power_w.where((power_w >= 0) & (power_w <= LARGEST))
+        power_w = rows.reindex(columns=[f"{gpu}_power_w" for gpu in (self.gpus if gpus is None else gpus)])
         total_w: Series = power_w.sum(axis=1, skipna=False, min_count=1).dropna()  # without GPUs NaN, not 0 W
         step_s = rows.loc[total_w.index, "seconds"].diff()
         counted = (step_s > 0) & (step_s <= self._longest_step_s)  # a resumed run may go back in time: step_s < 0
         energy_j = ((total_w + total_w.shift()) / 2 * step_s)[counted].sum()
         return Energy(float(energy_j) / 3600 if counted.any() else None, float(step_s[counted].sum()))
 
-    def mean_power_w(self, *, gpus: int) -> float | None:
-        """Return the mean power in watts of the first `gpus` GPUs together; None if it was not measured.
+    def mean_power_w(self, gpus: Sequence[str]) -> float | None:
+        """Return the mean power in watts of some GPUs together; None if that of one was not measured."""
+        energy = self.energy(gpus)
+        return None if energy.wh is None else energy.wh * 3600 / energy.seconds
 
-        The run is assumed to have used the first GPUs; the machine's other GPUs are not counted.
+    def other_load(self, *, cores: float) -> float | None:
+        """Return the share of the machine's CPUs, 0 to 1, that others than the run kept busy; None if not sampled.
+
+        That is the host's use less the run's own, on the average; `cores` are the machine's logical cores.
         """
-        energy = self.energy(gpus=gpus)
-        if energy.wh is None or len(self.gpus) < 1:
+        rows = self.samples.reindex(columns=["host_cpu_percent", "process_cpu_percent"]).dropna()
+        if rows.empty:
             return None
-        return energy.wh * 3600 / energy.seconds
+        others = rows["host_cpu_percent"].mean() - rows["process_cpu_percent"].mean() / cores
+        return max(0.0, float(others) / 100)
 
     def _between(self, start_s: float, end_s: float | None) -> DataFrame:
         return self.samples[self.samples["seconds"].between(start_s, math.inf if end_s is None else end_s)]
@@ -158,7 +175,16 @@ def read_usage(path: str | Path) -> Usage:
     if "seconds" not in samples:
         found = str(list(samples))[:200]
         raise UsageError(f"{path}: found the columns {found}, expected 'seconds' first; another file?")
-    return Usage(samples)
+    return Usage(_plausible(samples))
+
+
+def _plausible(samples: DataFrame) -> DataFrame:
+    """Blank out impossible values: one sample must not change a mean."""
+    for column in samples:
+        most = next((limit for ending, limit in MOST.items() if str(column).endswith(ending)), None)
+        if most is not None and str(column) != "host_memory_mib" and str(column) != "process_memory_mib":
+            samples[column] = samples[column].where(samples[column].between(0, most))
+    return samples
 
 
 def summarise(path: str | Path, *, start_s: float = 0, end_s: float | None = None) -> Summary:

@@ -10,6 +10,7 @@ resume.py       which run a command goes on with
 interrupts.py   handles Ctrl-C and SIGTERM
 view.py         shows the run while it is under way
 monitor.py      starts and ends sampler.py, which writes utilisation.csv
+neighbours.py   looks for other load on the machine
 provenance.py   finds out how the run is made
 
 data.py         finds the workload's features, or makes them

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.workloads import Workload
-from features import manifest, synthesis
+from features import account, manifest, synthesis
 from features.batches import Buckets
+from features.corpus import one_line
 from features.extraction import extract_corpus
 from features.files import locked
 from features.manifest import Manifest
@@ -75,7 +76,7 @@ def prepare(
             synthesis.synthesise(root, sentences=workload.sentences)
         if root.is_dir() or corpus is not None:  # LibriSpeech's features may be there without its audio
             say(f"preparing: features of {root} in {features}")
-            extract_corpus(root, features, settings=settings, skip_bad=skip_bad)
+            extract_corpus(root, features, settings=settings, skip_bad=skip_bad, roles=("train", "dev"))
     found = manifest.load(features)
     manifest.check_sizes(features, found)
     if workload.corpus == "librispeech" and corpus is None:
@@ -84,7 +85,12 @@ def prepare(
         found.select(role)
         if not found.utterances(role):
             raise ValueError(f"{root}: no usable utterances in the {role} subsets; expected at least one")
-    return Data(folder=features, manifest=found, seconds=time.monotonic() - started)
+    data = Data(folder=features, manifest=found, seconds=time.monotonic() - started)
+    for line in account.describe(found):
+        say(one_line(line))
+    for warning in account.warnings(found, data.validation(workload)):
+        say(f"WARNING: {one_line(warning)}")
+    return data
 
 
 def _check_librispeech(found: Manifest, features: Path, settings: manifest.Settings) -> None:

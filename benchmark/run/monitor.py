@@ -1,7 +1,7 @@
 """Start the sampler beside a run and end it with the run; warn in one line about what could not be sampled.
 
     with Monitor(folder / "utilisation.csv", started_at=clock.origin, hz=10) as monitor:
-        ...  # the run; monitor.unavailable is known, for example {"gpu": "NVML: Driver Not Loaded"}
+        ...  # the run; monitor.unavailable is known, for example {"gpu": "NVML: Driver Not Loaded"}, and monitor.boards
     monitor.failure  # None, or one line: why the sampler ended before the run, and when its last sample was
 
 `benchmark.run.sampler` is the sampler, a process of its own; `benchmark.record.usage` describes its file. `unavailable`
@@ -37,6 +37,7 @@ class Monitor:
         if not 0 < hz <= 100:
             raise ValueError(f"hz is {hz}; expected above 0 and at most 100 samples a second, 10 is usual")
         self.unavailable: dict[str, str] = {}
+        self.boards: dict[str, dict] = {}  # the machine's GPUs, by the prefix of their columns
         self.failure: str | None = None
         # With "=", as the origin of a resumed run may be negative and argparse takes "-1e-05" for an option.
         flags = [f"--pid={os.getpid()}", f"--origin={started_at}", f"--hz={hz}"]
@@ -85,6 +86,7 @@ class Monitor:
         if "refused" in message:
             raise ValueError(message["refused"])
         self.unavailable.update(message["unavailable"])
+        self.boards = message.get("boards", {})
 
     def _stop(self) -> None:
         with self._errors:

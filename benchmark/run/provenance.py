@@ -13,14 +13,16 @@ import os
 import platform as host
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmark.record.facts import Code, DecoderFacts, DevicesUsed, Facts, Features, Host
+from benchmark.record.facts import Code, DecoderFacts, DevicesUsed, Facts, Features, Host, Lost, SubsetUse
 from benchmark.record.phases import Plan
-from benchmark.run.devices import tf
+from benchmark.run.devices import Devices, tf
 from benchmark.run.task import Task
+from features.manifest import Manifest
 from models import ctc, lstm
 from models.decoders import Decoder
 from platforms import machine
@@ -40,8 +42,10 @@ RECORDED_PACKAGES = (
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def collect(*, task: Task, plan: Plan, decoder: Decoder, unavailable: dict[str, str]) -> Facts:
-    """Collect everything about a run that is known before it starts."""
+def collect(
+    *, task: Task, plan: Plan, decoder: Decoder, unavailable: dict[str, str], boards: Mapping[str, Mapping]
+) -> Facts:
+    """Collect everything about a run that is known before it starts. `boards` are the machine's GPUs: see Monitor."""
     commit, dirty = code_version()
     build = tf.sysconfig.get_build_info()
     manifest, devices = task.data.manifest, task.devices
@@ -56,7 +60,9 @@ def collect(*, task: Task, plan: Plan, decoder: Decoder, unavailable: dict[str, 
             folder=str(task.data.folder.resolve()),
             manifest_sha256=manifest.digest,
             settings=asdict(manifest.settings),
-            left_out=len(manifest.dropped),
+            left_out=sum(each.utterances for each in manifest.left_out),
+            subsets={subset: _subset(manifest, subset) for subset in manifest.subsets},
+            validation=task.validation,
             notes=manifest.notes,
         ),
         decoder=DecoderFacts(
@@ -67,13 +73,16 @@ def collect(*, task: Task, plan: Plan, decoder: Decoder, unavailable: dict[str, 
             word_bonus=decoder.word_bonus,
         ),
         preparation_s=round(task.data.seconds, 3),
-        devices=DevicesUsed(
-            names=devices.names, replicas=devices.replicas, emulated=devices.emulated, reduction=devices.reduction
-        ),
+        devices=_devices_used(devices, boards),
         kernels=_kernels(task),
         host=Host(
             cpu=machine.cpu_name(),
             logical_cores=os.cpu_count(),
+            usable_cores=machine.usable_cores(),
+            cpu_quota=machine.cpu_quota(),
+            intra_op_threads=tf.config.threading.get_intra_op_parallelism_threads(),
+            inter_op_threads=tf.config.threading.get_inter_op_parallelism_threads(),
+            gpus=tuple(board["name"] for board in boards.values()) if boards or "gpu" in unavailable else None,
             python=host.python_version(),
             system=machine.system(),
             nvidia_driver=_nvidia_driver(),
@@ -82,6 +91,38 @@ def collect(*, task: Task, plan: Plan, decoder: Decoder, unavailable: dict[str, 
         cuda=build.get("cuda_version"),
         cudnn=build.get("cudnn_version"),
         unavailable=unavailable,
+    )
+
+
+def _devices_used(devices: Devices, boards: Mapping[str, Mapping]) -> DevicesUsed:
+    """Match CUDA's GPUs with NVML's by PCI bus id: CUDA_VISIBLE_DEVICES renumbers the one and not the other."""
+    sensors: list[str] | None = []
+    if not devices.on_cpu:
+        by_pci = {board["pci"]: name for name, board in boards.items()}
+        used = machine.cuda_boards()[: devices.replicas]
+        sensors = [by_pci[pci] for pci in used if pci in by_pci]
+        sensors = sensors if len(sensors) == devices.replicas else None
+    return DevicesUsed(
+        names=devices.names,
+        replicas=devices.replicas,
+        emulated=devices.emulated,
+        reduction=devices.reduction,
+        sensors=None if sensors is None else tuple(sensors),
+        partitioned=any(boards[name]["mig"] for name in sensors or ()),
+    )
+
+
+def _subset(manifest: Manifest, subset: str) -> SubsetUse:
+    unknown, words = manifest.unknown.get(subset, (None, None))
+    return SubsetUse(
+        utterances=manifest.utterances(subset),
+        hours=round(manifest.seconds(subset) / 3600, 4),
+        left_out={
+            kind: Lost(utterances=count, hours=round(seconds / 3600, 4))
+            for kind, (count, seconds) in manifest.lost(subset).items()
+        },
+        words=words,
+        unknown_words=unknown,
     )
 
 

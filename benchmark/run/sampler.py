@@ -2,8 +2,9 @@
 
 The run starts it (benchmark/run/monitor.py) by exec, never by fork, as the parent may have started TensorFlow. It ends
 when its standard input has a byte or is closed, so it does not outlive its parent. It prints one JSON object per line:
-{"refused": why}, or {"unavailable": {column: why}} when it starts and again for each new failure. A value that could
-not be read is an empty field, never 0. `benchmark.record.usage` describes the columns.
+{"refused": why}, or {"unavailable": {column: why}} when it starts and again for each new failure. The first one has the
+machine's GPUs as well: {"boards": {"gpu0": {"name": "NVIDIA V100", "pci": "0000:3b:00.0", "mig": false}}}. A value that
+could not be read is an empty field, never 0. `benchmark.record.usage` describes the columns.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 
 import psutil
 import pynvml
+
+from platforms.machine import pci_bus_id
 
 MIB = 2**20
 TAIL_BYTES = 2**16  # more than a row
@@ -119,6 +122,23 @@ def gpu_sensors(nvml) -> tuple[dict, dict[str, str]]:
     return sensors, {} if gpus else {"gpu": "NVML: the driver lists no GPU"}
 
 
+def boards(nvml) -> dict[str, dict]:
+    """Return name, PCI bus id and whether MIG partitions it, of every GPU by its columns' prefix; {} without NVML."""
+    found = {}
+    with contextlib.suppress(nvml.NVMLError, AttributeError):
+        for number in range(nvml.nvmlDeviceGetCount()):
+            gpu, partitioned = nvml.nvmlDeviceGetHandleByIndex(number), False
+            with contextlib.suppress(nvml.NVMLError, AttributeError):  # most GPUs know no MIG
+                partitioned = bool(nvml.nvmlDeviceGetMigMode(gpu)[0])
+            name, pci = _text(nvml.nvmlDeviceGetName(gpu)), _text(nvml.nvmlDeviceGetPciInfo(gpu).busId)
+            found[f"gpu{number}"] = {"name": name, "pci": pci_bus_id(pci), "mig": partitioned}
+    return found
+
+
+def _text(found: str | bytes) -> str:
+    return found.decode() if isinstance(found, bytes) else found
+
+
 def read(sensors: dict) -> tuple[dict[str, float], dict[str, str]]:
     """Read all sensors; return values and reasons of failure by column: each column is in one of the two."""
     values, reasons = {}, {}
@@ -183,7 +203,7 @@ def sample(*, pid: int, origin: float, hz: float, output: Path) -> None:
     except (OSError, ValueError) as error:
         print(json.dumps({"refused": str(error)}), flush=True)
         return
-    print(json.dumps({"unavailable": told}), flush=True)
+    print(json.dumps({"unavailable": told, "boards": boards(pynvml)}), flush=True)
     for _ in ticks(hz):
         values, reasons = read(sensors)
         try:

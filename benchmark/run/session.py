@@ -9,6 +9,7 @@ good checkpoint is loaded, and a new attempt begins. The run's folder then has a
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,15 +25,18 @@ from benchmark.record.journal import Journal
 from benchmark.record.phases import Plan
 from benchmark.record.sentences import Heard, SentenceLog
 from benchmark.record.usage import NAME as USAGE_NAME
+from benchmark.record.usage import read_usage
 from benchmark.run.decoding import DecodingPool, load_quietly
 from benchmark.run.interrupts import Interrupts
 from benchmark.run.job import Job, plan_of
 from benchmark.run.loop import Loop
 from benchmark.run.monitor import Monitor
+from benchmark.run.neighbours import Neighbours
 from benchmark.run.progress import Progress
 from benchmark.run.resume import interrupted, open_journal, refuse_what_is_over
 from benchmark.run.view import PlainView, view
-from features import manifest
+from features import account, manifest
+from features.corpus import one_line
 from models.decoders import Decoder
 from platforms import Platform
 
@@ -45,6 +49,7 @@ Say = Callable[[str], None]
 
 DIVERGED, INTERRUPTED = 3, 130
 NICENESS_BESIDE_GPUS = 10
+LARGE_OTHER_LOAD = 0.10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +71,17 @@ def run(job: Job, *, say: Say) -> Finished:
     from benchmark.run import data
 
     refuse_what_is_over(job.folder)
+    neighbours = Neighbours()
     say(f"platform {job.platform.name}, workload {job.workload.label}, seed {job.seed}")
     prepared = data.prepare(job.workload, folder=job.data, corpus=job.corpus, skip_bad=job.skip_bad, say=say)
 
     from benchmark.run import devices
 
-    decoder = _decoder(job, prepared)
+    decoder = _decoder(job, prepared, say)
     machine = _devices(job, say)
     identity = _identity(job, prepared, machine, decoder)
+    if warning := neighbours.warning():
+        say(f"WARNING: {one_line(warning)}")
     if job.resume and (name := interrupted(job.results, identity)):
         job = job.renamed(name)
         identity = _identity(job, prepared, machine, decoder)
@@ -92,7 +100,7 @@ def run(job: Job, *, say: Say) -> Finished:
 # --- before training -------------------------------------------------------------------------------------------------
 
 
-def _decoder(job: Job, data: Data) -> Decoder:
+def _decoder(job: Job, data: Data, say: Say) -> Decoder:
     decoder = Decoder(
         name=job.workload.decoder,
         words=data.manifest.words,
@@ -101,6 +109,10 @@ def _decoder(job: Job, data: Data) -> Decoder:
     )
     if decoder.name != "greedy":
         load_quietly(decoder)  # now, and not in a worker: a file that is no language model is reported, code compiled
+    if decoder.name == "dictionary" and (
+        sentence := account.unknown_words(data.manifest, data.validation(job.workload))
+    ):
+        say(sentence)
     return decoder
 
 
@@ -195,11 +207,13 @@ def _watch(
     """Start the sampler, write down how the run is made, and start the heartbeat; `stack` ends them."""
     from benchmark.run import provenance
 
-    unavailable = {"sampler": "switched off"}
+    unavailable: dict[str, str] = {"sampler": "switched off"}
+    boards: dict[str, dict] = {}
     if job.monitor_hz:
         sampler = Monitor(job.folder / USAGE_NAME, started_at=clock.origin, hz=job.monitor_hz)
-        unavailable = stack.enter_context(sampler).unavailable
-    facts = provenance.collect(task=task, plan=plan, decoder=decoder, unavailable=unavailable)
+        stack.enter_context(sampler)
+        unavailable, boards = sampler.unavailable, sampler.boards
+    facts = provenance.collect(task=task, plan=plan, decoder=decoder, unavailable=unavailable, boards=boards)
     write_facts(job.folder, facts, attempt=journal.attempt)
     (job.folder / END).unlink(missing_ok=True)
     stack.enter_context(heartbeat(job.folder, clock.elapsed))
@@ -212,22 +226,43 @@ def _to_the_end(job: Job, loop: Loop, say: Say) -> int:
     try:
         loop.run_phases()
     except Diverged as error:
-        write_end(job.folder, _end("diverged", loop.progress, str(error)))
+        write_end(job.folder, _end(job, "diverged", loop.progress, str(error)))
         say(f"benchmark: {error}; the run ends as diverged")
         return DIVERGED
     except KeyboardInterrupt as error:
-        write_end(job.folder, _end("interrupted", loop.progress, str(error)))
+        write_end(job.folder, _end(job, "interrupted", loop.progress, str(error)))
         say(
             f"benchmark: interrupted after batch {loop.progress.step}, saved after {loop.progress.saved_step}; "
             f"go on with: {job.command}"
         )
         return getattr(error, "status", INTERRUPTED)
-    write_end(job.folder, _end("finished", loop.progress))
+    write_end(job.folder, end := _end(job, "finished", loop.progress))
+    if (end.other_load or 0.0) >= LARGE_OTHER_LOAD:
+        say(
+            f"WARNING: other processes took {end.other_load:.0%} of this machine's CPUs during the run: its times are "
+            f"not those of an idle machine"
+        )
     return 0
 
 
-def _end(status: str, progress: Progress, message: str = "") -> End:
-    return End(status=status, message=message, step=progress.step, epoch=progress.epoch, clock_s=progress.ended_s)
+def _end(job: Job, status: str, progress: Progress, message: str = "") -> End:
+    return End(
+        status=status,
+        message=message,
+        step=progress.step,
+        epoch=progress.epoch,
+        clock_s=progress.ended_s,
+        other_load=None if status == "interrupted" else _other_load(job),  # after a signal somebody waits
+    )
+
+
+def _other_load(job: Job) -> float | None:
+    """Return the share of the machine's CPUs that other processes took while the run was sampled, if it was."""
+    try:
+        load = read_usage(job.folder / USAGE_NAME).other_load(cores=os.cpu_count() or 1)
+    except (OSError, ValueError):
+        return None
+    return None if load is None else round(min(1.0, load), 4)
 
 
 def _clock(ended_s: float | None, before: Heartbeat | None) -> tuple[Clock, float | None]:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from tones import write_chapter
 
-from features.corpus import CorpusError, one_line, read_corpus, role
+from features.corpus import CorpusError, one_line, read_corpus, role, unused
 
 
 @pytest.fixture
@@ -186,3 +186,76 @@ def test_the_role_is_in_the_subsets_name():
 def test_real_corpora_are_read_without_problems(real_speech):
     utterances, problems = read_corpus(real_speech / "an4")
     assert len(utterances) == 848 + 100 and problems == []
+
+
+# Nothing that looks like speech is passed over silently
+
+
+@pytest.mark.parametrize("suffix", [".FLAC", ".Wav"])
+def test_suffixes_in_capitals_are_as_good_as_any(root, suffix):
+    path = transcripts(root).parent / "7-1-0000.flac"
+    path.rename(path.with_suffix(suffix))
+    utterances, problems = read_corpus(root)
+    assert [u.audio.name for u in utterances] == [f"7-1-0000{suffix}", "7-1-0001.flac"] and not problems
+
+
+def test_a_subset_in_capitals_is_one(root):
+    (root / "train-a").rename(root / "Train-Small")
+    (transcripts(root.parent / "x").parent).mkdir(parents=True)
+    utterances, problems = read_corpus(root)
+    assert {u.subset for u in utterances} == {"Train-Small"} and role("Train-Small") == "train" and not problems
+
+
+@pytest.mark.parametrize("lined", [True, False])
+def test_a_recording_in_another_format_is_a_problem_with_the_way_out(root, lined):
+    path = transcripts(root).parent / "7-1-0000.flac"
+    path.rename(path.with_suffix(".mp3"))
+    if not lined:
+        transcripts(root).write_text("7-1-0001 GOOD\n")
+    utterances, (problem,) = read_corpus(root)
+    assert [u.id for u in utterances] == ["7-1-0001"] and problem.where == str(path.with_suffix(".mp3"))
+    assert problem.reason == ("expected FLAC or WAV: convert it, for example with ffmpeg" if lined else
+                              "no line in 7-1.trans.txt; expected a line 7-1-0000 THE SENTENCE")  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["", "7", "7/1/deeper"])
+def test_a_transcript_or_recording_at_the_wrong_depth_is_a_problem(root, place):
+    folder = root / "train-a" / place
+    folder.mkdir(exist_ok=True)
+    for name in ("9-1.trans.txt", "9-1-0000.wav"):
+        (folder / name).write_text("9-1-0000 HELLO\n")
+    (folder / "._9-1-0000.wav").touch()  # what macOS leaves
+    utterances, problems = read_corpus(root)
+    assert len(utterances) == 2
+    assert {(p.where, p.subset, p.utterances) for p in problems} == {
+        (str(folder / "9-1.trans.txt"), "train-a", 0),
+        (str(folder / "9-1-0000.wav"), "train-a", 1),
+    }
+    assert {p.reason for p in problems} == {"at the wrong depth; expected it in a folder SUBSET/SPEAKER/CHAPTER"}
+
+
+def test_speech_in_folders_that_are_no_subset_is_counted_and_named(root):
+    write_chapter(root, "validated", 5, ["no", "yes"], seconds=0.2)
+    (root / "README.TXT").write_text("words")
+    (root / "docs").mkdir()
+    (found,) = unused(root)
+    assert found.where == str(root / "validated") and found.utterances == 2
+    assert found.reason.startswith(
+        "holds 2 recordings that are not used; expected a subset's folder, whose name begins"
+    )
+
+
+def test_a_tab_after_the_id_and_typographic_apostrophes_are_accepted(root):
+    transcripts(root).write_text("7-1-0000\tIT\u2019S COOL\n7-1-0001 \t DON\u02bcT\n")
+    utterances, problems = read_corpus(root)
+    assert [u.sentence for u in utterances] == ["it's cool", "don't"] and not problems
+
+
+def test_other_odd_characters_are_refused_with_line_name_and_what_to_do(root):
+    transcripts(root).write_text("7-1-0001 GOOD\n7-1-0000 CAF\u00c9 \u2014 NOW\n")
+    _, (problem,) = read_corpus(root)
+    assert problem.where == f"{transcripts(root)}:2"
+    assert problem.reason.startswith(
+        "found '\u00e9' (latin small letter e with acute) in 'CAF\u00c9 \u2014 NOW'; expected"
+    )
+    assert problem.reason.endswith("write it as it is spoken, in these")

@@ -189,7 +189,7 @@ def test_strange_samples_are_named(tmp_path, value):
 
 def test_the_promised_frames_are_those_that_are_made_of_it(tmp_path):
     for rate_hz, samples in ((16_000, 1600), (16_000, 1601), (8000, 801), (44_100, 12_345)):
-        soundfile.write(tmp_path / "x.wav", np.zeros(samples), rate_hz)
+        soundfile.write(tmp_path / "x.wav", np.sin(np.arange(samples)), rate_hz)
         made = extract.frame_count(len(extract.read_audio(tmp_path / "x.wav").samples))
         assert extract.promised_frames(tmp_path / "x.wav") == made == ceil(samples / rate_hz * 100)
     assert extract.promised_frames(tmp_path / "absent.wav") == 0
@@ -208,3 +208,64 @@ def test_audio_that_may_not_be_read_says_so(tmp_path):
     (tmp_path / "x.flac").chmod(0)
     with pytest.raises(ValueError, match=r"x.flac: cannot be decoded \(Permission denied\)"):
         extract.read_audio(tmp_path / "x.flac")
+
+
+# What identifies a recording, and sound that is none
+
+
+@pytest.mark.parametrize(
+    ("format_", "subtype", "bits"),
+    [("FLAC", "PCM_16", 16), ("FLAC", "PCM_24", 24), ("FLAC", "PCM_S8", 8), ("WAV", "PCM_16", 16),
+     ("WAV", "PCM_24", 24), ("WAV", "PCM_32", 32), ("WAV", "PCM_U8", 8), ("WAV", "FLOAT", 0), ("WAV", "DOUBLE", 0)],
+)  # fmt: skip
+def test_samples_are_those_that_libsndfile_scales_and_flac_promises(tmp_path, format_, subtype, bits):
+    path = tmp_path / f"x.{format_.lower()}"
+    samples = np.random.default_rng(1).uniform(-0.9, 0.9, (1600, 2))
+    soundfile.write(path, samples, 16_000, format=format_, subtype=subtype)
+    audio = extract.read_audio(path)
+    np.testing.assert_array_equal(audio.samples, soundfile.read(path, dtype="float32")[0].mean(axis=1))
+    if format_ == "FLAC":  # libFLAC's own MD5 of the samples, in its header
+        assert audio.digest == f"16000-2-{path.read_bytes()[26:42].hex()}"
+
+
+def test_the_same_samples_have_one_digest_in_flac_and_wav_and_others_another(tmp_path):
+    samples = np.random.default_rng(1).integers(-9999, 9999, 1600).astype(np.int16)
+    for name, content in (("a.flac", samples), ("a.wav", samples), ("b.wav", samples[::-1])):
+        soundfile.write(tmp_path / name, content, 16_000)
+    digests = [extract.read_audio(tmp_path / name).digest for name in ("a.flac", "a.wav", "b.wav")]
+    assert digests[0] == digests[1] != digests[2]
+    soundfile.write(tmp_path / "slow.wav", samples, 8_000)  # the same samples, another sound
+    assert extract.read_audio(tmp_path / "slow.wav").digest != digests[0]
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25])
+def test_silence_is_refused(tmp_path, value):
+    soundfile.write(tmp_path / "x.flac", np.full(1600, value), 16_000)
+    with pytest.raises(ValueError, match=r"x.flac: holds silence, every sample is 0(.25)?; expected speech"):
+        extract.read_audio(tmp_path / "x.flac")
+
+
+def test_channels_that_cancel_one_another_are_refused_and_others_are_mixed(tmp_path):
+    sound, other = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 1600))
+    path = tmp_path / "x.wav"
+    soundfile.write(path, np.stack([sound, -sound], axis=1), 16_000)
+    with pytest.raises(
+        ValueError, match=r"its 2 channels cancel one another: mixing them leaves 0.00% of their energy"
+    ):
+        extract.read_audio(path)
+    for second in (other, np.zeros(1600), sound):
+        soundfile.write(path, np.stack([sound, second], axis=1), 16_000)
+        assert extract.read_audio(path).notes == ("mixed from 2 channels",)
+
+
+@pytest.mark.parametrize("promised", [800, 1700])
+def test_a_flac_whose_header_promises_another_number_of_samples_than_it_holds_is_refused(tmp_path, promised):
+    path = tmp_path / "x.flac"
+    soundfile.write(path, np.random.default_rng(1).uniform(-0.5, 0.5, 1600), 16_000)
+    content = bytearray(path.read_bytes())
+    content[22:26] = promised.to_bytes(4, "big")  # the lower 32 of the header's 36 bits
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"x.flac: (its samples are not those that its header|cannot be|its header pr)"
+    ):
+        extract.read_audio(path)

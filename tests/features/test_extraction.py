@@ -131,7 +131,9 @@ def test_what_is_no_shards_record_counts_as_none(corpus, tmp_path, content):
     assert '"key"' in (out / "train-a-00000.json").read_text()
 
 
-@pytest.mark.parametrize(("field", "value"), [("words", 5), ("dropped", []), ("notes", {"x": "y"}), ("words", [1])])
+@pytest.mark.parametrize(
+    ("field", "value"), [("words", 5), ("left_out", 5), ("notes", {"x": "y"}), ("words", {"a": "b"})]
+)
 def test_a_shards_record_with_fields_of_another_kind_counts_as_none(corpus, tmp_path, field, value):
     out = tmp_path / "out"
     found = extract_corpus(corpus, out, jobs=1)
@@ -153,7 +155,8 @@ def test_ten_hours_are_left_out_and_said_so(corpus, tmp_path):
     content[21:26] = ((content[21] & 0xF0) << 32 | 36_000 * 16_000).to_bytes(5, "big")  # its header's 36 bits
     path.write_bytes(content)
     found = extract_corpus(corpus, tmp_path / "out", jobs=1)
-    assert found.dropped == {"1-1-0000": "3600000 frames, longer than 1670"} and found.utterances("train") == 2
+    assert [each.reason for each in found.left_out] == ["3600000 frames, longer than 1670"]
+    assert found.utterances("train") == 2 and found.lost("train-a") == {"too long": (1, 36_000.0)}
 
 
 def test_an_out_that_is_a_file_is_named(corpus, tmp_path, capsys):

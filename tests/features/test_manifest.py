@@ -7,10 +7,20 @@ import pytest
 
 from features import manifest
 from features.files import digest
-from features.manifest import Manifest, ManifestError, Settings, Shard, check_sizes, damaged
+from features.manifest import LeftOut, Manifest, ManifestError, Settings, Shard, check_sizes, damaged
 
-SHARD = Shard(file="train-a-00000.tfrecord", subset="train-a", frames=(50, 60), sha256="0" * 64, bytes=123)
-WHOLE = Manifest(settings=Settings(), shards=(SHARD,), words=("a",), dropped={"1-1-0001": "why"}, notes={"mixed": 1})
+SHARD = Shard(
+    file="train-a-00000.tfrecord", subset="train-a", frames=(50, 60), content="1" * 64, sha256="0" * 64, bytes=123
+)
+LOST = LeftOut(where="1-1-0001", subset="train-a", kind="too long", reason="why", seconds=17.5)
+WHOLE = Manifest(
+    settings=Settings(),
+    shards=(SHARD,),
+    words=("a",),
+    unknown={"dev-a": (1, 4)},
+    left_out=(LOST,),
+    notes={"mixed": 1},
+)
 
 
 def saying(tmp_path, change) -> str:
@@ -50,14 +60,25 @@ def test_more_frames_than_the_settings_allow_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("sha256", "x"), ("sha256", None), ("subset", "elsewhere"), ("subset", []), ("bytes", "5"), ("bytes", -1)],
+    [
+        ("sha256", "x"),
+        ("content", "x"),
+        ("content", None),
+        ("sha256", None),
+        ("subset", "elsewhere"),
+        ("subset", []),
+        ("bytes", "5"),
+        ("bytes", -1),
+    ],
 )
 def test_a_shards_fields_of_another_kind_are_refused_by_name(tmp_path, field, value):
     assert f"{field} is {value!r}; expected" in saying(tmp_path, lambda f: f["shards"][0].update({field: value}))
 
 
 @pytest.mark.parametrize("value", [None, 5, "x", [1], {"a": []}, True])
-@pytest.mark.parametrize("field", ["shards", "words", "dropped", "notes", "settings", "schema", "unheard-of"])
+@pytest.mark.parametrize(
+    "field", ["shards", "words", "unknown", "left_out", "notes", "settings", "schema", "unheard-of"]
+)
 def test_fields_of_another_kind_are_refused(tmp_path, field, value):
     assert saying(tmp_path, lambda fields: fields.update({field: value}))
 

@@ -1,16 +1,18 @@
 import json
+import os
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 from tones import write_chapter, write_tone
 
 from features import __main__ as command
 from features import extract, manifest, records
 from features.corpus import CorpusError, read_corpus
 from features.extraction import extract_corpus
-from features.manifest import ManifestError, Settings
+from features.manifest import LeftOut, ManifestError, Settings
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_what_is_read_back_is_what_was_extracted(tf, corpus, tmp_path, dtype, co
 )
 def test_an_utterance_that_cannot_be_trained_on_is_left_out_with_a_reason(frames, labels, reason):
     found = records.misfit(frames, labels, 1670)
-    assert found is None if reason is None else reason in found
+    assert found is None if reason is None else reason in found[1]
 
 
 def test_the_manifest_counts_and_lists_what_was_left_out_and_converted(tf, corpus, tmp_path):
@@ -66,7 +68,10 @@ def test_the_manifest_counts_and_lists_what_was_left_out_and_converted(tf, corpu
     write_tone(folder / "1-1-0000.flac", seconds=17)
     write_tone(folder / "1-1-0001.flac", seconds=1, rate_hz=8000)
     found = extract_corpus(corpus, tmp_path / "out", jobs=1)
-    assert found.dropped == {"1-1-0000": "1700 frames, longer than 1670"}
+    (lost,) = found.left_out
+    assert lost == LeftOut(
+        where="1-1-0000", subset="train-a", kind="too long", reason="1700 frames, longer than 1670", seconds=17.0
+    )
     assert found.notes == {"resampled from 8000 Hz": 1}
     assert found.utterances("train") == 2 and found.words == ("cool", "three")
     assert manifest.load(tmp_path / "out") == found
@@ -80,7 +85,9 @@ def test_bad_audio_stops_with_its_name_and_the_choice_and_skip_bad_lists_it(corp
     assert not (tmp_path / "out" / "manifest.json").exists()
     found = extract_corpus(corpus, tmp_path / "out", jobs=1, skip_bad=True)
     assert found.utterances("train") == 2
-    assert "1-1-0002.flac: cannot be decoded" in found.dropped["1-1-0002"] and str(tmp_path) not in found.to_json()
+    (lost,) = found.left_out
+    assert (lost.where, lost.kind) == ("1-1-0002", "unusable audio") and "1-1-0002.flac: cannot be" in lost.reason
+    assert str(tmp_path) not in found.to_json()
 
 
 def test_a_missing_audio_file_stops_and_skip_bad_lists_it(corpus, tmp_path):
@@ -88,7 +95,7 @@ def test_a_missing_audio_file_stops_and_skip_bad_lists_it(corpus, tmp_path):
     with pytest.raises(CorpusError, match=r"audio file missing.*--skip-bad"):
         extract_corpus(corpus, tmp_path / "out", jobs=1)
     found = extract_corpus(corpus, tmp_path / "out", jobs=1, skip_bad=True)
-    assert list(found.dropped) == ["train-a/1/1/1-1.trans.txt:3"]
+    assert [(each.where, each.subset) for each in found.left_out] == [("train-a/1/1/1-1.trans.txt:3", "train-a")]
 
 
 def test_finished_shards_are_kept_and_changed_ones_made_again(corpus, tmp_path):
@@ -131,16 +138,63 @@ def test_the_same_corpus_gives_the_same_manifest_whatever_the_jobs_and_place(cor
     one = extract_corpus(corpus, tmp_path / "out1", settings=settings, jobs=1)
     two = extract_corpus(tmp_path / "elsewhere", tmp_path / "out2", settings=settings, jobs=2)
     assert one.digest == two.digest
+    assert [shard.sha256 for shard in one.shards] == [shard.sha256 for shard in two.shards]
+
+
+def test_who_says_what_is_part_of_the_digest_though_frames_and_words_are_the_same(corpus, tmp_path):
+    """Two recordings of one length change their transcripts: 50 and 63 frames stay, as do the words."""
+    folder = corpus / "train-a" / "1" / "1"
+    write_tone(folder / "1-1-0001.flac", seconds=0.5, seed=5)
+    before = extract_corpus(corpus, tmp_path / "out1", jobs=1)
+    (folder / "1-1.trans.txt").write_text("1-1-0000 COOL\n1-1-0001 ONE TWO\n1-1-0002 THREE\n")
+    after = extract_corpus(corpus, tmp_path / "out2", jobs=1)
+    assert [s.frames for s in before.shards] == [s.frames for s in after.shards] and before.words == after.words
+    assert before.digest != after.digest
+
+
+def test_audio_that_changed_under_the_same_size_and_time_is_noticed_at_the_next_extraction(corpus, tmp_path):
+    first = extract_corpus(corpus, tmp_path / "out", jobs=1)
+    path = corpus / "train-a" / "1" / "1" / "1-1-0001.flac"
+    status, samples = path.stat(), soundfile.read(path, dtype="int16")[0]
+    soundfile.write(path.with_suffix(".wav"), samples[::-1], 16_000)  # another recording, as long
+    content = path.with_suffix(".wav").read_bytes()
+    path.with_suffix(".wav").unlink()
+    wav = path.with_suffix(".wav")
+    path.unlink()
+    soundfile.write(wav, samples, 16_000)
+    kept = extract_corpus(corpus, tmp_path / "out", jobs=1)
+    assert kept.digest == first.digest  # the same samples, as WAV
+    status = wav.stat()
+    assert len(content) == status.st_size
+    wav.write_bytes(content)
+    os.utime(wav, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert extract_corpus(corpus, tmp_path / "out", jobs=1).digest != first.digest
+
+
+def test_a_corpus_that_was_copied_is_looked_at_and_its_shards_are_kept(corpus, tmp_path):
+    first = extract_corpus(corpus, tmp_path / "out", jobs=1)
+    written = (tmp_path / "out" / first.shards[0].file).stat().st_mtime_ns
+    shutil.copytree(corpus, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert extract_corpus(tmp_path / "copy", tmp_path / "out", jobs=1) == first
+    assert (tmp_path / "out" / first.shards[0].file).stat().st_mtime_ns == written
+
+
+def test_words_that_the_training_words_do_not_hold_are_counted(corpus, tmp_path):
+    write_chapter(corpus, "dev-b", 2, ["one cool cat", "cat two"], seconds=0.5)
+    found = extract_corpus(corpus, tmp_path / "out", jobs=1)
+    assert found.unknown == {"dev-b": (2, 5)}  # "cat", twice, of five words
+    assert found.unknown_share("dev") == 0.4 == found.unknown_share("dev-b") and found.unknown_share("train") == 0
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("{", "not JSON"),
-        ("[]", "schema None, expected 2"),
-        ('{"schema": 99}', "schema 99, expected 2"),
-        ('{"schema": 2, "shards": []}', "settings"),
-        ('{"schema": 2, "shards": 3}', ""),
+        ("[]", "schema None, expected 3"),
+        ('{"schema": 99}', "schema 99, expected 3"),
+        ('{"schema": 3, "shards": []}', "settings"),
+        ('{"schema": 3, "shards": 3}', ""),
+        ('{"schema": 2}', "it does not say which recordings the features are of"),
     ],
 )
 def test_a_damaged_manifest_is_named_with_the_way_out(tmp_path, text, expected):

@@ -22,11 +22,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tones import write_chapter, write_tone
 
-from features import __main__ as command
-from features import extract, extraction, manifest, records
+from features import account, extract, extraction, manifest, records
 from features.corpus import CorpusError, one_line, read_corpus
 from features.download import DownloadError, unpack
-from features.manifest import Manifest, ManifestError, Settings, Shard
+from features.manifest import LeftOut, Manifest, ManifestError, Settings, Shard
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 fuzzed = settings(
@@ -131,10 +130,13 @@ def _plant(path: Path, kind: str, root: Path) -> None:
 
 
 SHARDS = tuple(
-    Shard(file=f"{subset}-00000.tfrecord", subset=subset, frames=(50, 60), sha256="0" * 64, bytes=123)
+    Shard(file=f"{subset}-00000.tfrecord", subset=subset, frames=(50, 60), content="1" * 64, sha256="0" * 64, bytes=9)
     for subset in ("train-a", "dev-b")
 )
-WHOLE = Manifest(settings=Settings(), shards=SHARDS, words=("a",), dropped={"1-1-0001": "why"}, notes={"mixed": 1})
+LOST = LeftOut(where="1-1-0001", subset="dev-b", kind="too long", reason="why", seconds=17.5)
+WHOLE = Manifest(
+    settings=Settings(), shards=SHARDS, words=("a",), unknown={"dev-b": (1, 4)}, left_out=(LOST,), notes={"mixed": 1}
+)
 MANIFESTS = st.one_of(
     st.binary(max_size=300),
     JSON.map(lambda value: json.dumps(value).encode()),
@@ -155,7 +157,7 @@ def test_any_manifest_can_be_used_or_is_a_manifest_error(tmp_path_factory, conte
         return
     assert all((folder / shard.file).resolve().parent == folder.resolve() for shard in found.shards)
     assert len(found.digest) == 64 and all(found.seconds(subset) >= 0 for subset in found.subsets)
-    assert "\n".join(map(one_line, command.describe(found))) is not None
+    assert "\n".join(map(one_line, account.describe(found))) is not None
     assert len(manifest.damaged(folder, found)) == len(found.shards)
     if found.shards:
         with pytest.raises(ManifestError):

@@ -23,13 +23,20 @@ BOUGHT = Price(
 )
 
 
-def run_of(tmp_path, name, *, wers=(30, 30, 30), price_table=None, power_w=None, **identity):
+def run_of(tmp_path, name, *, wers=(30, 30, 30), price_table=None, power_w=None, used=None, **identity):
     """A journal with the run.json, and perhaps the utilisation, of a rig with this price."""
     path = write(tmp_path / f"{name}.csv", make_run(wers, platform=name, run=name, **identity))
     platform = replace(platforms.load("sys1"), price=price_table)
     (tmp_path / name).mkdir()
     (tmp_path / name / "run.json").write_text(
-        json.dumps({"schema": 3, "platform": platform.to_dict(), "plan": {"targets": {"wer": [30]}}})
+        json.dumps(
+            {
+                "schema": 3,
+                "platform": platform.to_dict(),
+                "plan": {"targets": {"wer": [30]}},
+                "devices": {"sensors": ["gpu0"]} if used is None else used,
+            }
+        )
     )
     if power_w is not None:
         rows = "".join(f"{n},1,1,1,50,{watts}\n" for n, watts in enumerate(power_w))
@@ -125,7 +132,34 @@ def test_energy_is_of_the_measured_power_and_said_to_be_left_out_otherwise(tmp_p
     assert "no --kwh-price is given" in " ".join(unpriced.notes)
 
 
-@pytest.mark.parametrize("watts", ["nan", "inf", "1e308", "-5"])
+FOUR_BOARDS = "seconds,gpu0_util_percent,gpu0_power_w,gpu3_util_percent,gpu3_power_w\n" + "".join(
+    f"{second},0,60,90,300\n" for second in range(5)
+)
+
+
+def test_the_power_is_that_of_the_boards_that_trained_whatever_cuda_visible_devices_called_them(tmp_path):
+    """Board 3 of NVML trained, CUDA's first one: 300 W, and not the 60 W of the idle board 0."""
+    record = run_of(tmp_path, "rig", price_table=BOUGHT, power_w=[1], used={"sensors": ["gpu3"]}, replicas=1)
+    (tmp_path / "rig" / "utilisation.csv").write_text(FOUR_BOARDS)
+    assert costs(record, terms=Terms(kwh_price=0.4))["rig"].power_w == 300.0
+
+
+@pytest.mark.parametrize(
+    ("devices", "why"),
+    [
+        ({}, "which 1 of the machine's 2 GPUs trained is not known"),
+        ({"sensors": ["gpu3"], "partitioned": True}, "the GPU is partitioned (MIG)"),
+        ({"sensors": ["gpu5"]}, "no power was measured"),
+    ],
+)
+def test_power_of_boards_that_are_not_known_or_shared_is_none_with_the_reason(tmp_path, devices, why):
+    record = run_of(tmp_path, "rig", price_table=BOUGHT, power_w=[1], used=devices, replicas=1)
+    (tmp_path / "rig" / "utilisation.csv").write_text(FOUR_BOARDS)
+    found = costs(record, terms=Terms(kwh_price=0.4))["rig"]
+    assert found.power_w is None and found.notes[0].startswith(f"energy is left out: {why}")
+
+
+@pytest.mark.parametrize("watts", ["nan", "inf", "1e308", "-5", "4294967.295"])
 def test_a_reading_that_is_no_power_does_not_count(tmp_path, watts):
     record = run_of(tmp_path, "rig", price_table=BOUGHT, power_w=[400, watts, 600])
     assert costs(record, terms=Terms(kwh_price=0.4))["rig"].power_w == 500.0

@@ -150,14 +150,28 @@ def test_mean_power_is_that_over_time_and_not_over_samples(output):
     """
     usage = read_usage(write(output, text))
     # 100 J + 100 J + (100 + 20) / 2 x 9 s = 740 J over 11 s
-    assert usage.mean_power_w(gpus=1) == pytest.approx(740 / 11)
-    assert usage.energy(gpus=1).wh == pytest.approx(740 / 3600)
-    assert usage.mean_power_w(gpus=2) == pytest.approx((740 + 110) / 11)
-    assert read_usage(write(output, "seconds,host_cpu_percent\n0,10\n1,20\n")).mean_power_w(gpus=1) is None
+    assert usage.mean_power_w(["gpu0"]) == pytest.approx(740 / 11)
+    assert usage.energy(["gpu0"]).wh == pytest.approx(740 / 3600)
+    assert usage.mean_power_w(["gpu0", "gpu1"]) == pytest.approx((740 + 110) / 11)
+    assert read_usage(write(output, "seconds,host_cpu_percent\n0,10\n1,20\n")).mean_power_w(["gpu0"]) is None
+
+
+def test_one_impossible_value_changes_no_mean_and_no_maximum(output):
+    rows = "".join(f"{n},{4294967295 if n == 2 else 40},{4294967295 if n == 2 else 900},55\n" for n in range(5))
+    header = "seconds,gpu0_util_percent,gpu0_memory_mib,host_memory_mib\n"
+    (gpu,) = read_usage(write(output, header + rows)).summary().gpus
+    assert (gpu.util_percent_mean, gpu.memory_mib_max) == (40, 900)
+
+
+def test_other_load_is_what_the_host_did_and_the_run_did_not(output):
+    text = "seconds,process_cpu_percent,host_cpu_percent\n0,100,75\n1,140,65\n2,,90\n"
+    # The host had (75 + 65) / 2 = 70% of its cores busy, the run 120 / 4 = 30% of four: others 40%.
+    assert read_usage(write(output, text)).other_load(cores=4) == pytest.approx(0.4)
+    assert read_usage(write(output, "seconds,host_cpu_percent\n0,10\n")).other_load(cores=4) is None
 
 
 @pytest.mark.parametrize("watts", ["-5", "inf", "1e30"])
 def test_power_that_cannot_be_is_not_counted(output, watts):
     rows = "".join(f"{second},50,{watts if second == 2 else 100}\n" for second in range(5))
     usage = read_usage(write(output, "seconds,gpu0_util_percent,gpu0_power_w\n" + rows))
-    assert usage.mean_power_w(gpus=1) == pytest.approx(100)
+    assert usage.mean_power_w(["gpu0"]) == pytest.approx(100)

@@ -27,12 +27,33 @@ def test_two_corpora_of_one_name_do_not_share_features(tmp_path, tone_corpus):
     assert places[0] != places[1]
 
 
-def test_a_corpus_without_dev_utterances_is_refused(tmp_path):
+def test_a_corpus_without_dev_utterances_is_refused_before_hours_of_extraction(tmp_path):
     from tones import write_chapter
 
     write_chapter(tmp_path / "corpus", "train-a", 1, ["one"])
-    with pytest.raises(ValueError, match="no shards of 'dev'; there are train-a"):
+    with pytest.raises(
+        ValueError, match=r"no utterances in a dev\* folder, there are train-a; move some speakers, one"
+    ):
         data.prepare(workloads.load("speech"), folder=tmp_path / "data", corpus=tmp_path / "corpus")
+    assert not list((tmp_path / "data").rglob("*.tfrecord"))
+
+
+def test_what_is_used_and_left_out_is_said_and_a_dev_set_that_lost_much_is_warned_of(tmp_path):
+    from tones import write_chapter, write_tone
+
+    write_chapter(tmp_path / "corpus", "train-a", 1, ["one two", "two three"], seconds=0.5)
+    write_chapter(tmp_path / "corpus", "dev-a", 2, ["one", "two"], seconds=0.5)
+    write_tone(tmp_path / "corpus" / "dev-a" / "2" / "1" / "2-1-0000.flac", seconds=18)
+    write_chapter(tmp_path / "corpus", "validated", 3, ["one"], seconds=0.5)
+    said = []
+    data.prepare(workloads.load("speech"), folder=tmp_path / "data", corpus=tmp_path / "corpus", say=said.append)
+    assert "dev-a: 1 of 2 utterances used (0.00 of 0.01 hours); left out: 1 longer than 16.7 s (0.01 hours)" in said
+    assert "train-a: 2 utterances, 0.00 hours" in said
+    assert any(line.startswith("validated: holds 1 recordings that are not used") for line in said)
+    assert (
+        "WARNING: 50% of the utterances of dev are left out (longer than 16.7 s): error rates are of the other 1, and "
+        "not to be compared with those of the whole set"
+    ) in said
 
 
 def test_fixed_padding_is_the_papers_and_buckets_follow_the_corpus(tone_features):

@@ -42,6 +42,12 @@ FAKE_NVML = """
     def nvmlDeviceGetClockInfo(gpu, clock): return {NVML_CLOCK_SM: 1980, NVML_CLOCK_MEM: 2619}[clock] + gpu
     def nvmlDeviceGetCurrPcieLinkGeneration(gpu): return 5 - gpu
     def nvmlDeviceGetCurrPcieLinkWidth(gpu): return 16 >> gpu
+    def nvmlDeviceGetName(gpu): return b"NVIDIA V100"
+    def nvmlDeviceGetPciInfo(gpu): return SimpleNamespace(busId=f"00000000:{0x3B + gpu:X}:00.0")
+    def nvmlDeviceGetMigMode(gpu):
+        if not gpu:
+            raise NVMLError("Not Supported")
+        return [1, 1]
 """
 
 
@@ -273,6 +279,16 @@ def test_nvml_values_arrive_in_their_columns_and_units(output, fake_nvml):
         "memory_clock_mhz": 2620,
         "pcie_gen": 4,
         "pcie_width": 8,
+    }
+
+
+def test_the_machines_boards_are_told_with_pci_bus_id_and_partition(output, fake_nvml):
+    fake_nvml()
+    with Monitor(output, started_at=time.monotonic()) as monitor:
+        pass
+    assert monitor.boards == {
+        "gpu0": {"name": "NVIDIA V100", "pci": "0000:3b:00.0", "mig": False},
+        "gpu1": {"name": "NVIDIA V100", "pci": "0000:3c:00.0", "mig": True},
     }
 
 

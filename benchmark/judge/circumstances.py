@@ -1,0 +1,225 @@
+"""How runs were made, beyond their journals: machine, software, data, other load; what differs becomes a warning.
+
+    machine_of(run)                     # {"processor": "AMD EPYC 9654", "usable cores": "2", ...}, {} if not known
+    machine_name(run)                   # in one line, as `--by machine` shows it
+    for sentence in of_group(group): ...    # what to doubt about runs that are pooled
+    for sentence in between(groups): ...    # what else differs between rigs that stand side by side
+
+All of it comes from run.json and end.json beside the journals. A run without them says nothing, and is said to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from benchmark.record import Facts, FactsError, Run
+from benchmark.record.facts import Features
+from benchmark.tables import Table
+
+LARGE_LOST_SHARE = 0.05
+LARGE_OTHER_LOAD = 0.10
+Part = TypeVar("Part")
+NOT_KNOWN = "not known"
+SOFTWARE = ("tensorflow", "keras", "CUDA", "cuDNN")
+RIG_COLUMNS = {"batch": "batch", "precision": "precision", "replicas": "replicas", "code": "code"}
+"""The columns of a journal that belong to a rig, and in which rigs that are compared may differ: said, not refused."""
+
+
+def part_of(run: Run, read: Callable[[Facts], Part]) -> Part | None:
+    """Return a part of a run's run.json; None if there is none, or it cannot be used."""
+    try:
+        return read(run.facts) if run.facts else None
+    except FactsError:
+        return None
+
+
+def machine_of(run: Run) -> dict[str, str]:
+    """Return what identifies the machine and its software, by name; {} if run.json does not say."""
+    host, versions = part_of(run, lambda facts: facts.host), part_of(run, lambda facts: facts.versions)
+    if host is None:
+        return {}
+    found: dict[str, object] = {
+        "processor": host.cpu,
+        "logical cores": host.logical_cores,
+        "usable cores": host.usable_cores,
+        "CPU quota": host.cpu_quota,
+        "intra-op threads": host.intra_op_threads,
+        "inter-op threads": host.inter_op_threads,
+        "GPUs": None if host.gpus is None else _counted(host.gpus),
+        "NVIDIA driver": host.nvidia_driver,
+        "Python": host.python,
+        "system": host.system,
+    }
+    found |= {name: versions.get(name) for name in SOFTWARE} if versions else {}
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def machine_name(run: Run) -> str:
+    """Return the machine in one line; "not known" without a run.json."""
+    machine = machine_of(run)
+    if not machine:
+        return NOT_KNOWN
+    cores = machine.get("usable cores", machine.get("logical cores"))
+    quota = f" (quota {machine['CPU quota']})" if "CPU quota" in machine else ""
+    parts = [
+        machine.get("processor", "processor not known"),
+        f"{cores} cores{quota}" if cores else "",
+        machine.get("GPUs", ""),
+        f"driver {machine['NVIDIA driver']}" if "NVIDIA driver" in machine else "",
+        f"tensorflow {machine['tensorflow']}" if "tensorflow" in machine else "",
+    ]
+    return ", ".join(part for part in parts if part and part != "none")
+
+
+def _counted(names: Sequence[str]) -> str:
+    return " + ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names)) or "none"
+
+
+# --- runs that are pooled --------------------------------------------------------------------------------------------
+
+
+def of_group(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield what to doubt about the pooled runs of one platform, a sentence each."""
+    yield from _of_machines(runs)
+    yield from _of_data(runs)
+    yield from _of_load(runs)
+
+
+def _of_machines(runs: Sequence[Run]) -> Iterator[str]:
+    machines = {run.source: machine_of(run) for run in runs}
+    known = {source: machine for source, machine in machines.items() if machine}
+    if 0 < len(known) < len(runs):
+        silent = [source for source, machine in machines.items() if not machine]
+        yield (
+            f"{_some(silent)}: no run.json says on which machine; expected the run's folder beside its journal: that "
+            f"these runs are of one machine is not known"
+        )
+    differing = _differing(known)
+    if differing:
+        what = "; ".join(
+            f"{name} is {' and '.join(f'{value} in {source}' for value, source in values.items())}"
+            for name, values in differing.items()
+        )
+        yield (
+            f"runs of different machines or software are pooled: {what}: their times are of no one machine; keep them "
+            f"apart with --by machine, or leave some out"
+        )
+
+
+def _differing(machines: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Return the fields in which machines differ: their values, each with the first run that has it."""
+    names = dict.fromkeys(name for machine in machines.values() for name in machine)
+    found = {}
+    for name in names:
+        values: dict[str, str] = {}
+        for source, machine in machines.items():
+            if name in machine:  # an older run.json does not know all of them
+                values.setdefault(machine[name], source)
+        if len(values) > 1:
+            found[name] = values
+    return found
+
+
+def _of_data(runs: Sequence[Run]) -> Iterator[str]:
+    said: dict[str, list[str]] = {}
+    for run in runs:
+        features = features_of(run)
+        if features and features.lost_share >= LARGE_LOST_SHARE:
+            kinds = dict.fromkeys(kind for use in features.evaluated.values() for kind in use.left_out)
+            used = sum(use.utterances for use in features.evaluated.values())
+            text = (
+                f"{features.lost_share:.0%} of the utterances of {' and '.join(features.evaluated)} are left out "
+                f"({', '.join(kinds)}): error rates are of the other {used:,}, and not to be compared with those of "
+                f"the whole set"
+            )
+            said.setdefault(text, []).append(run.source)
+        if features and features.unknown_share and run.identity.decoder.startswith("dictionary"):
+            words = sum(use.words or 0 for use in features.evaluated.values())
+            floor = 100 * features.unknown_share
+            targets = [level for level in _targets(run) if level < floor]
+            if targets:
+                text = (
+                    f"{floor:.1f}% of the {words:,} words of {' and '.join(features.evaluated)} are not among the "
+                    f"training words, to which the dictionary's decoder is held: WER "
+                    f"{', '.join(f'{level:g}' for level in targets)} cannot be reached; name higher levels, or train "
+                    f"on more text"
+                )
+                said.setdefault(text, []).append(run.source)
+    yield from said
+
+
+def _targets(run: Run) -> tuple[float, ...]:
+    found = part_of(run, lambda facts: facts.targets)
+    return tuple(found.get("wer", ())) if found else ()
+
+
+def features_of(run: Run) -> Features | None:
+    """Return what run.json says about the data; None if it says nothing."""
+    return part_of(run, lambda facts: facts.features)
+
+
+def _of_load(runs: Sequence[Run]) -> Iterator[str]:
+    loads = {run.source: run.end.other_load for run in runs if run.end and run.end.other_load is not None}
+    busy = {source: load for source, load in loads.items() if load >= LARGE_OTHER_LOAD}
+    if busy:
+        worst = max(busy, key=lambda source: busy[source])
+        yield (
+            f"{len(busy)} of {len(runs)} {'run' if len(runs) == 1 else 'runs'} shared the machine: other processes "
+            f"took {busy[worst]:.0%} of its CPUs' time during {worst}; run again on an idle machine"
+        )
+
+
+# --- rigs side by side -----------------------------------------------------------------------------------------------
+
+
+def between(groups: Mapping[str, Sequence[Run]]) -> Iterator[str]:
+    """Yield what else differs between the rigs of one workload, by their labels: batch, precision, software, data."""
+    named = {label: runs for label, runs in groups.items() if runs}
+    if len(named) < 2:
+        return
+    columns = {
+        words: {
+            label: ", ".join(sorted({str(getattr(run.identity, name)) for run in runs}))
+            for label, runs in named.items()
+        }
+        for name, words in RIG_COLUMNS.items()
+    }
+    software = {
+        name: {
+            label: ", ".join(sorted({machine_of(run).get(name, "") for run in runs})) for label, runs in named.items()
+        }
+        for name in SOFTWARE
+    }
+    for name, values in {**columns, **software}.items():
+        known = {label: value for label, value in values.items() if value}
+        if len(set(known.values())) > 1:
+            what = ", ".join(f"{label} {value}" for label, value in known.items())
+            yield f"the rigs differ in {name} too ({what}): a difference in time may be of that, not of the hardware"
+
+
+# --- what was learnt from --------------------------------------------------------------------------------------------
+
+
+def data_table(workload: str, runs: Sequence[Run]) -> Table | None:
+    """Return a table of the utterances and hours of each subset, used and left out; None if no run.json says so."""
+    seen: dict[str, Features] = {}
+    for run in runs:
+        if (features := features_of(run)) and features.subsets:
+            seen.setdefault(run.identity.features, features)
+    rows = []
+    for digest, features in seen.items():
+        for subset, use in features.subsets.items():
+            why = ", ".join(
+                f"{lost.utterances:,} {kind}" + (f" ({lost.hours:.2f} h)" if lost.hours else "")
+                for kind, lost in use.left_out.items()
+            )
+            unknown = f"{use.unknown_words / use.words:.1%}" if use.words and use.unknown_words is not None else ""
+            name = subset if len(seen) == 1 else f"{subset} ({digest})"
+            rows.append((name, f"{use.utterances:,}", f"{use.hours:.2f}", f"{use.lost:,}", why, unknown))
+    header = ("subset", "utterances", "hours", "left out", "because", "words not in training")
+    return Table(f"{workload}: the data", header, tuple(rows)) if rows else None
+
+
+def _some(sources: Sequence[str]) -> str:
+    return ", ".join(sources) if len(sources) <= 3 else f"{', '.join(sources[:2])} and {len(sources) - 2} more"

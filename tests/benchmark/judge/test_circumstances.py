@@ -1,0 +1,164 @@
+"""What runs differ in beyond their journals, as run.json and end.json say it."""
+
+import json
+
+import pytest
+from journals import make_run, write
+
+from benchmark import compare, price, tta
+from benchmark.judge import Question, judge, read_runs
+from benchmark.judge.circumstances import machine_name
+
+HOST = {"cpu": "EPYC", "logical_cores": 4, "usable_cores": 4, "gpus": [], "python": "3.11.7", "system": "Linux 6"}
+VERSIONS = {"tensorflow": "2.21.0"}
+
+
+def run_of(
+    folder, name, *, host=None, versions=None, features=None, end=None, targets=None, wers=(30, 29, 28), **identity
+):
+    """A journal with its run.json, of a machine and data as given."""
+    path = write(folder / f"{name}.csv", make_run(wers, run=name, **{"platform": "cpu", "replicas": 1, **identity}))
+    (folder / name).mkdir()
+    facts = {"schema": 3, "host": {**HOST, **(host or {})}, "versions": {**VERSIONS, **(versions or {})}}
+    facts |= {"features": features or {}, "plan": {"targets": targets or {"wer": [30]}}}
+    (folder / name / "run.json").write_text(json.dumps(facts))
+    if end:
+        (folder / name / "end.json").write_text(json.dumps({"status": "finished", **end}))
+    return path
+
+
+def warnings_of(folder, **question):
+    return judge(read_runs(f"{folder}/*.csv"), Question(**question)).warnings
+
+
+def test_runs_of_one_machine_are_not_warned_of(tmp_path):
+    for seed in (1, 2, 3):
+        run_of(tmp_path, f"r{seed}", seed=seed)
+    assert not [text for text in warnings_of(tmp_path) if "machine" in text]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"host": {"cpu": "Xeon"}}, "processor is EPYC in {0} and Xeon in {1}"),
+        ({"host": {"usable_cores": 1}}, "usable cores is 4 in {0} and 1 in {1}"),
+        ({"host": {"cpu_quota": 1.5}}, ""),  # the first run.json does not know it
+        ({"host": {"gpus": ["V100", "V100"]}}, "GPUs is none in {0} and 2 x V100 in {1}"),
+        ({"host": {"intra_op_threads": 1}}, ""),
+        ({"versions": {"tensorflow": "2.20.0"}}, "tensorflow is 2.21.0 in {0} and 2.20.0 in {1}"),
+    ],
+)
+def test_machines_that_differ_are_named_with_field_and_values(tmp_path, change, words):
+    first, second = run_of(tmp_path, "a", seed=1), run_of(tmp_path, "b", seed=2, **change)
+    found = [text for text in warnings_of(tmp_path) if "different machines" in text]
+    assert len(found) == bool(words)
+    assert words.format(first, second) in "".join(found)
+    assert not words or "keep them apart with --by machine" in found[0]
+
+
+def test_by_machine_keeps_them_apart(tmp_path):
+    run_of(tmp_path, "a", seed=1)
+    run_of(tmp_path, "b", seed=2, host={"usable_cores": 1})
+    judgement = judge(read_runs(f"{tmp_path}/*.csv"), Question(by=("machine",)))
+    assert sorted(group.label for group in judgement) == [
+        "cpu machine=EPYC, 1 cores, tensorflow 2.21.0",
+        "cpu machine=EPYC, 4 cores, tensorflow 2.21.0",
+    ]
+    assert not [text for text in judgement.warnings if "different machines" in text]
+    assert machine_name(judgement[0].runs[0]) in judgement[0].label
+
+
+@pytest.mark.parametrize("command", ["tta", "compare", "price"])
+def test_every_command_says_so(tmp_path, capsys, command):
+    for name in ("a", "b", "c", "d"):
+        run_of(tmp_path, name, seed=ord(name), host={"usable_cores": 1 + (name == "d")})
+    paths = [str(path) for path in sorted(tmp_path.glob("*.csv"))]
+    asked = {
+        "tta": lambda: tta.main(paths),
+        "compare": lambda: compare.main([f"one={tmp_path}/[ab].csv", f"two={tmp_path}/[cd].csv"]),
+        "price": lambda: price.main(paths),
+    }
+    assert asked[command]() == 0
+    assert "usable cores is 1 in" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_journal_without_its_folder_among_others_is_said_to_be_of_an_unknown_machine(tmp_path):
+    run_of(tmp_path, "a", seed=1)
+    bare = write(tmp_path / "bare.csv", make_run([30, 29, 28], run="bare", seed=2, platform="cpu", replicas=1))
+    assert f"{bare}: no run.json says on which machine" in " ".join(warnings_of(tmp_path))
+
+
+# Rigs side by side
+
+
+def test_rigs_that_differ_in_batch_precision_or_software_are_said_to(tmp_path):
+    run_of(tmp_path, "a", platform="one", batch=16)
+    run_of(tmp_path, "b", platform="two", batch=96, precision="mixed_float16", versions={"tensorflow": "2.20.0"})
+    found = " ".join(warnings_of(tmp_path))
+    assert "the rigs differ in batch too (one 16, two 96)" in found or "(two 96, one 16)" in found
+    assert "differ in precision too" in found and "differ in tensorflow too" in found
+    assert "differ in replicas" not in found
+
+
+# Data
+
+
+FEATURES = {
+    "validation": "dev-a",
+    "subsets": {
+        "train-a": {"utterances": 60, "hours": 0.5, "left_out": {"too long": {"utterances": 20, "hours": 0.25}}},
+        "dev-a": {
+            "utterances": 5,
+            "hours": 0.01,
+            "left_out": {"too long": {"utterances": 15, "hours": 0.1}},
+            "words": 100,
+            "unknown_words": 26,
+        },
+        "dev-b": {"utterances": 9, "hours": 0.02, "left_out": {}},
+    },
+}
+
+
+def test_a_dev_set_of_which_much_is_left_out_is_warned_of(tmp_path):
+    run_of(tmp_path, "a", features=FEATURES)
+    found = " ".join(warnings_of(tmp_path))
+    assert "75% of the utterances of dev-a are left out (too long): error rates are of the other 5" in found
+
+
+@pytest.mark.parametrize(("lost", "warned"), [(1, True), (0, False)])
+def test_from_five_percent_on(tmp_path, lost, warned):
+    use = {"utterances": 19, "hours": 1.0, "left_out": {"too long": {"utterances": lost}} if lost else {}}
+    run_of(tmp_path, "a", features={"validation": "dev", "subsets": {"dev-a": use}})
+    assert any("are left out" in text for text in warnings_of(tmp_path)) is warned
+
+
+def test_targets_below_the_share_of_words_that_cannot_be_spelt_are_warned_of(tmp_path):
+    run_of(tmp_path, "a", features=FEATURES, decoder="dictionary-256", targets={"wer": [30, 25, 22]})
+    found = " ".join(warnings_of(tmp_path))
+    assert "26.0% of the 100 words of dev-a are not among the training words" in found
+    assert "WER 25, 22 cannot be reached" in found
+
+
+def test_a_greedy_decoder_is_held_to_no_word(tmp_path):
+    run_of(tmp_path, "a", features=FEATURES, decoder="greedy", targets={"wer": [30, 25]})
+    assert "cannot be reached" not in " ".join(warnings_of(tmp_path))
+
+
+def test_the_data_are_a_table_of_what_is_used_and_left_out(tmp_path, capsys):
+    path = run_of(tmp_path, "a", features=FEATURES)
+    assert tta.main([path]) == 0
+    lines = capsys.readouterr().out.split("mini: the data\n")[1].splitlines()[:4]
+    assert lines[1].split() == ["train-a", "60", "0.50", "20", "20", "too", "long", "(0.25", "h)"]
+    assert lines[2].split() == ["dev-a", "5", "0.01", "15", "15", "too", "long", "(0.10", "h)", "26.0%"]
+    assert lines[3].split() == ["dev-b", "9", "0.02", "0"]
+
+
+# Other load
+
+
+@pytest.mark.parametrize(("load", "warned"), [(0.31, True), (0.02, False), (None, False)])
+def test_other_load_during_a_run_is_warned_of(tmp_path, load, warned):
+    path = run_of(tmp_path, "a", end={"other_load": load})
+    found = " ".join(warnings_of(tmp_path))
+    words = f"1 of 1 run shared the machine: other processes took 31% of its CPUs' time during {path}"
+    assert (words in found) is warned
