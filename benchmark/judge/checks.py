@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from benchmark.judge import circumstances
 from benchmark.judge.estimates import coefficient_of_variation
 from benchmark.judge.groups import Group, Level
-from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, Question, metric_name
+from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, Question, metric_name, without_targets
 from benchmark.record import Run, RunRecord
 from benchmark.record.history import COMPILING_ROWS
 
@@ -63,12 +63,23 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
             f"{resumed} of {_count(runs, 'run')} resumed (attempt > 1): the clock stands still between attempts, and "
             f"work done twice counts twice; run again without interruption before you publish"
         )
+    yield from _checks_of_targets(group, question)
     yield from _checks_of_epochs(group, question)
     yield from _checks_of_levels(group, question)
     yield from _checks_of_spread(group)
     yield from _checks_of_rebounds(group, question)
     yield from _checks_of_speed(group)
     yield from circumstances.of_group(group.runs)
+
+
+def _checks_of_targets(group: Group, question: Question) -> Iterator[str]:
+    if sources := without_targets(group.runs, question):
+        more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+        levels = ", ".join(level.name for level in group.levels)
+        yield (
+            f"{sources[0]}{more}: no run.json in the folder beside the journal, so the targets are not known; judged "
+            f"at {levels}, the hardest whole percent that all runs reached: name levels with --level"
+        )
 
 
 def _checks_of_epochs(group: Group, question: Question) -> Iterator[str]:

@@ -16,13 +16,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from benchmark.judge.circumstances import machine_name
 from benchmark.judge.estimates import Estimate, log_interval
 from benchmark.judge.published import time_to_accuracy
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, JudgeError, Question, level_name, levels_of
 from benchmark.record import CLOCKS, POOLED, Row, Run, RunRecord
+from benchmark.record.columns import Identity, Table
 from benchmark.record.history import differing
 from benchmark.record.phases import Phase
+
+SAVED_ROUNDING_S = 0.06
+"""Times of one row that differ by less are one time: a spreadsheet program may have saved a single decimal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,12 +250,37 @@ def _check_pooled(group: Group, question: Question) -> None:
 
 
 def check_given_once(runs: Sequence[Run]) -> None:
-    """Raise JudgeError for a run that is given twice: it would halve the spread."""
-    seen: dict[tuple, Run] = {}
+    """Raise JudgeError for a run that is given twice, whole or in part: it would halve the spread.
+
+    A run is recognised by its name, seed and whatever else all its rows share, and by the times of the rows that two
+    files have in common: no two runs agree in these, and one that was cut or saved by a spreadsheet program does.
+    """
+    alike: dict[Identity, list[Run]] = {}
     for run in runs:
-        twin = seen.setdefault((run.record.table.row(0), len(run.record)), run)
-        if twin is not run and twin.record == run.record:
-            raise JudgeError(f"{run.source}: the same run as {twin.source}; expected each run once: leave one out")
+        for other in alike.setdefault(run.identity, []):
+            if _same_times(run.record.table, other.record.table):
+                rows = sorted(len(each.record) for each in (run, other))
+                part = "" if rows[0] == rows[1] else f", of which one file has {rows[0]:,} rows and one {rows[1]:,}"
+                raise JudgeError(
+                    f"{run.source}: the same run as {other.source}{part}; expected each run once: leave one out"
+                )
+        alike[run.identity].append(run)
+
+
+def _same_times(one: Table, other: Table) -> bool:
+    """Tell whether the rows that two journals have in common (attempt, phase, epoch, step) took place together."""
+    first, second = ({key: n for n, key in enumerate(_keys(table))} for table in (one, other))
+    common = first.keys() & second.keys()
+    places = np.array([(first[key], second[key]) for key in common], np.int64).reshape(-1, 2)
+    return bool(len(common)) and all(
+        np.abs(one.columns[name][places[:, 0]] - other.columns[name][places[:, 1]]).max() <= SAVED_ROUNDING_S
+        for name in ("started_s", "seconds")
+    )
+
+
+def _keys(table: Table) -> Iterable[tuple]:
+    names = ("attempt", "phase", "epoch", "step")
+    return zip(*(table.columns[name].tolist() for name in names), strict=True)
 
 
 def _published(levels: dict[str, list[tuple[str, float]]], question: Question) -> list[Group]:

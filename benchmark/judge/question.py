@@ -10,6 +10,7 @@ infinity.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class JudgeError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question to the judge. Without `levels` the workload's targets are judged, or else the paper's levels."""
+    """A question to the judge. Without `levels` the targets of the runs are judged, which their run.json files say."""
 
     metrics: tuple[str, ...] = ("wer", "cer")
     levels: tuple[float, ...] = ()  # percent, of every metric asked for
@@ -59,12 +60,25 @@ def levels_of(runs: Sequence[Run], question: Question) -> dict[str, list[tuple[s
     Raises:
         JudgeError: a run.json cannot be used.
     """
-    targets: dict[str, dict[str, set[float]]] = {PAPER_WORKLOAD: {}} if question.published else {}
+    members: dict[str, list[Run]] = {PAPER_WORKLOAD: []} if question.published else {}
     for run in runs:
-        of_workload = targets.setdefault(run.identity.workload_label, {})
+        members.setdefault(run.identity.workload_label, []).append(run)
+    return {workload: _columns(workload, alike, question) for workload, alike in members.items()}
+
+
+def _columns(workload: str, runs: Sequence[Run], question: Question) -> list[tuple[str, float]]:
+    targets: dict[str, set[float]] = {}
+    for run in runs:
         for metric, levels in _targets(run).items():
-            of_workload.setdefault(metric, set()).update(levels)
-    return {workload: _columns(workload, found, question) for workload, found in targets.items()}
+            targets.setdefault(metric, set()).update(levels)
+    columns = []
+    for metric in question.metrics:
+        family = CORPUS_SUM.get(metric, metric)
+        levels = set(question.levels or targets.get(metric) or targets.get(family) or ())
+        if question.published and workload == PAPER_WORKLOAD and not question.levels:
+            levels.update(PAPER_LEVELS[family])
+        columns += [(metric, percent) for percent in sorted(levels or {_reached(metric, runs, question)}, reverse=True)]
+    return columns
 
 
 def _targets(run: Run) -> dict[str, tuple[float, ...]]:
@@ -75,15 +89,17 @@ def _targets(run: Run) -> dict[str, tuple[float, ...]]:
         raise JudgeError(f"{error}, and name levels by --level") from None
 
 
-def _columns(workload: str, targets: dict[str, set[float]], question: Question) -> list[tuple[str, float]]:
-    columns = []
-    for metric in question.metrics:
-        family = CORPUS_SUM.get(metric, metric)
-        levels = set(question.levels or targets.get(metric) or targets.get(family) or PAPER_LEVELS[family])
-        if question.published and workload == PAPER_WORKLOAD and not question.levels:
-            levels.update(PAPER_LEVELS[family])
-        columns += [(metric, percent) for percent in sorted(levels, reverse=True)]
-    return columns
+def _reached(metric: str, runs: Sequence[Run], question: Question) -> float:
+    """Return the hardest whole percent that all of some runs reached, in place of targets that nobody knows."""
+    bests = [run.record.best_median(metric, window=question.window) for run in runs if run.record.evaluations]
+    return float(math.ceil(max((best for best in bests if best is not None), default=100.0)))
+
+
+def without_targets(runs: Sequence[Run], question: Question) -> list[str]:
+    """Return the sources of runs whose targets nobody knows and nobody asked for others; levels are then made up."""
+    if question.levels or any(_targets(run) for run in runs):
+        return []
+    return [run.source or run.identity.run for run in runs]
 
 
 def metric_name(metric: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -186,7 +187,7 @@ class Kind(NamedTuple):
         try:
             value = self.type(text)
         except ValueError:
-            raise ValueError(f"{text[:80]!r}; expected {self.expected}") from None
+            raise ValueError(f"{text[:80]!r}{_spreadsheet(text)}; expected {self.expected}") from None
         if not self.within(value):
             raise ValueError(self.outside(value) if value < self.low else self.outside_text(text))
         return value
@@ -207,6 +208,21 @@ class Kind(NamedTuple):
         if missing.sum() != empty or not np.all(self.within(values) | missing):
             raise ValueError("a value that is not finite, or out of range")
         return values.astype(np.float64 if self.type is float or self.optional else np.int64, copy=False)
+
+
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
+DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}.*|\d{1,2}[. -]+[^\W\d]{3,9}.*|[^\W\d]{3,9}[. -]+\d{1,4}")
+ORIGINAL = "expected the file as the run wrote it: take the original, or save it with commas and points"
+
+
+def _spreadsheet(text: str) -> str:
+    """Say what a spreadsheet program has made of a number; "" if it does not look like that."""
+    if DECIMAL_COMMA.fullmatch(text):
+        return " (a decimal comma: a spreadsheet program saved it)"
+    if DATE.fullmatch(text):
+        return " (a date, which a spreadsheet program made of a number)"
+    return ""
 
 
 def _shown(value: object) -> str:
@@ -338,6 +354,8 @@ def read_table(source: str, text: str) -> Table:
         JournalError: the text is no journal; the message names the file, the line, what was found and expected.
     """
     header, *lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    while lines and not lines[-1].strip(", \t"):  # blank lines at the end, as spreadsheets and editors leave them
+        lines.pop()
     schema = _check_header(f"{source}:1", header)
     commons, rests, problem = _read_commons(lines, schema)
     columns: dict[str, np.ndarray] = {"attempt": np.array([common["attempt"] for common in commons], dtype=np.int64)}
@@ -346,7 +364,7 @@ def read_table(source: str, text: str) -> Table:
         flat = ",".join(rests).split(",") if rests else []  # fast: one split for all lines, one slice per column
         problems = [_read_columns([flat[n :: len(VARYING)] for n in range(len(VARYING))], columns)]
         if not any(problems):
-            problems = [_attempts_out_of_order(columns), _without_error_rates(columns), _back_in_time(columns)]
+            problems = [check(columns) for check in CHECKS]
     if found := [problem for problem in problems if problem]:
         number, sentence = min(found)
         raise JournalError(f"{source}:{number + 2}: {sentence}")  # line 1 is the header
@@ -368,6 +386,12 @@ def _check_header(where: str, line: str) -> int:
     for schema, columns in READABLE.items():
         if values == list(columns):
             return schema
+        for separator, words in SEPARATORS.items():
+            if line.replace('"', "").split(separator) == list(columns):
+                raise JournalError(
+                    f"{where}: found {words} between the columns, as a spreadsheet program saved it (then its numbers "
+                    f"may have decimal commas and its texts may be dates as well); {ORIGINAL}"
+                )
     wrong = next(
         (i for i, (a, b) in enumerate(zip(values, COLUMNS, strict=False)) if a != b), min(len(values), len(COLUMNS))
     )
@@ -405,8 +429,11 @@ def _read_commons(lines: Sequence[str], schema: int) -> tuple[list[dict[str, Any
 
 
 def _number_of_fields(line: str, schema: int) -> str:
-    found = len(next(csv.reader([line]), []))
-    return f"{found} fields; expected {len(READABLE[schema])} (a line cut short?)"
+    fields, expected = next(csv.reader([line]), []), len(READABLE[schema])
+    if comma := next((text for text in fields if DECIMAL_COMMA.fullmatch(text)), ""):
+        return f"found the decimal comma of {comma[:40]!r}, as a spreadsheet program saved it; {ORIGINAL}"
+    why = "a line cut short?" if len(fields) != expected else f"quotation marks around a number? {ORIGINAL}"
+    return f"{len(fields)} fields; expected {expected} ({why})"
 
 
 def _read_common(prefix: str, line: str, schema: int) -> dict[str, Any]:
@@ -459,6 +486,39 @@ def _fault(name: str, kind: Kind, text: str) -> str:
     return ""
 
 
+def check_complete(source: str, table: Table) -> None:
+    """Check that no rows are missing at the beginning of an attempt, or under an evaluation: the times would be others.
+
+    Raises:
+        JournalError: some are; the message names the line before which they are missing.
+    """
+    if found := _beginning_missing(table.columns) or _untrained(table.columns):
+        number, sentence = found
+        raise JournalError(f"{source}:{number + 2}: {sentence}")
+
+
+def _beginning_missing(columns: dict[str, np.ndarray]) -> Problem:
+    """Return the first row of an attempt that is no creation: times would count from somewhere in the middle."""
+    phases, attempts = columns["phase"], columns["attempt"]
+    for number in np.flatnonzero(np.diff(attempts, prepend=0) != 0):
+        if phases[number] != Phase.CREATE.value:
+            found = f"attempt {attempts[number]} begins with phase {str(phases[number])!r}"
+            return int(number), f"{found}; expected 'create': rows are missing; take the whole file"
+    if len(attempts) and attempts[0] != 1:
+        return 0, f"the first row is of attempt {attempts[0]}; expected 1: rows are missing; take the whole file"
+    return None
+
+
+def _untrained(columns: dict[str, np.ndarray]) -> Problem:
+    """Return the first evaluation of an epoch that no row above trained."""
+    phases, epochs = columns["phase"], columns["epoch"]
+    trained = np.maximum.accumulate(np.where(phases == Phase.TRAIN.value, epochs, 0)) if len(epochs) else epochs
+    for number in np.flatnonzero((phases == Phase.EVALUATE.value) & (epochs > trained))[:1]:
+        sentence = f"an evaluation of epoch {epochs[number]}, which no row above trains; expected whole files"
+        return int(number), f"{sentence}: rows are missing; take the original"
+    return None
+
+
 def _attempts_out_of_order(columns: dict[str, np.ndarray]) -> Problem:
     attempts = columns["attempt"]
     for number in np.flatnonzero(np.diff(attempts) < 0)[:1]:
@@ -487,3 +547,7 @@ def _back_in_time(columns: dict[str, np.ndarray]) -> Problem:
         )
         return int(number), sentence
     return None
+
+
+CHECKS = (_attempts_out_of_order, _without_error_rates, _back_in_time)
+"""What must hold between the rows of a journal; each returns the first row that breaks it."""

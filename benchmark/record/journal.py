@@ -23,6 +23,7 @@ from benchmark.record.clocks import Span
 from benchmark.record.columns import (
     COLUMNS,
     IDENTITY,
+    ORIGINAL,
     OUTCOME,
     READABLE,
     SCHEMA,
@@ -151,6 +152,10 @@ def _text(path: Path) -> str:
         raise JournalError(f"{path}: a folder; expected a run's CSV file") from None
     except OSError as error:
         raise JournalError(f"{path}: cannot be read ({error.strerror})") from None
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise JournalError(
+            f"{path}:1: found the byte order mark of UTF-16, as a spreadsheet program saved it; {ORIGINAL}"
+        )
     try:
         text = data.decode("utf-8-sig")  # spreadsheets put a byte order mark at the start
     except UnicodeDecodeError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from benchmark.record.columns import Identity, JournalError
+from benchmark.record.columns import Identity, JournalError, check_complete
 from benchmark.record.facts import Facts, read_facts
 from benchmark.record.folder import End, folder_of, read_end
 from benchmark.record.history import RunRecord
@@ -66,5 +66,7 @@ class Run:
 
 
 def read_run(path: str | Path) -> Run:
-    """Read a run from its journal. Raises JournalError."""
-    return Run(read(path))
+    """Read a run from its journal, as it is to be judged. Raises JournalError; also if rows are missing from it."""
+    record = read(path)
+    check_complete(record.source, record.table)
+    return Run(record)

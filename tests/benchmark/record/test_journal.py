@@ -227,7 +227,7 @@ DAMAGES = {
     ),
     "a short line": (lambda text: text[: text.rindex(",")] + "\n", 6, "31 fields; expected 32 (a line cut short?)"),
     "a line cut in its last number": (lambda text: text[:-2], 6, "no line break at its end"),
-    "an empty line": (lambda text: text + "\n", 7, "0 fields; expected 32"),
+    "an empty line": (lambda text: text.replace("\n3,", "\n\n3,", 1), 2, "0 fields; expected 32"),
     "a quote never closed": (lambda text: text.replace("\n3,", '\n"3,', 1), 2, "1 fields; expected 32"),
     "a NUL in text": (field(3, "platform", "sy\0s1"), 3, ""),  # Python 3.10's csv says so itself
     "a NUL in a number": (field(3, "step", "5\0"), 3, ""),
@@ -252,6 +252,11 @@ DAMAGES = {
         field(5, "run", "other"), 5, "run is 'other', but 'sys1-mini-1' above; expected one run a file"
     ),
     "another seed": (field(5, "seed", "2"), 5, "seed is 2, but 1 above; expected one run a file"),
+    "semicolons": (lambda text: text.replace(",", ";"), 1, "found semicolons between the columns, as a spreadsheet"),
+    "tabs": (lambda text: text.replace(",", "\t"), 1, "found tabs between the columns, as a spreadsheet program saved"),
+    "a decimal comma": (field(3, "seconds", '"10,5"'), 3, "found the decimal comma of '10,5', as a spreadsheet"),
+    "a date": (field(3, "loss", "31. Jan"), 3, "loss is '31. Jan' (a date, which a spreadsheet program made of a num"),
+    "a date of numbers": (field(3, "loss", "2026-01-31"), 3, "(a date, which a spreadsheet program made of a number)"),
     "an attempt before the one above": (field(2, "attempt", "2"), 3, "attempt is 1, but 2 above; expected attempts in"),
     "another schema": (
         field(2, "schema", "1"), 2, "schema is 1; expected 3: read it with the version that wrote it"
@@ -280,6 +285,21 @@ def test_bytes_that_are_not_utf_8_are_refused_with_the_line_however_far_down(pat
     path.write_bytes(lines[0] + lines[1] * 1000 + lines[5])  # far beyond one buffer of a file
     with pytest.raises(JournalError, match="run.csv:1002: not UTF-8 at byte"):
         read(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_named_by_its_byte_order_mark(path, valid, encoding):
+    path.write_bytes(("\ufeff" + valid.decode()).encode(encoding))
+    with pytest.raises(JournalError, match="run.csv:1: found the byte order mark of UTF-16, as a spreadsheet program"):
+        read(path)
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n  \n", "\r\n", "," * 31 + "\n"])
+def test_blank_lines_at_the_end_and_a_byte_order_mark_change_nothing(path, valid, end):
+    path.write_bytes(valid)
+    before = read(path)
+    path.write_bytes(b"\xef\xbb\xbf" + valid + end.encode())
+    assert read(path) == before
 
 
 def test_time_runs_forwards_across_attempts_too(path):
