@@ -46,7 +46,7 @@ WORKLOAD_OPTIONS = (
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 done, 2 bad input, 3 diverged, 130 or 143 interrupted."""
     given = sys.argv[1:] if argv is None else argv
-    options = _parser().parse_args(given)
+    options = cli.parse(_parser(), given)
     return cli.command("benchmark", lambda: _run(options, given))
 
 
@@ -110,8 +110,9 @@ def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
 def _show(finished: Run, results: Path) -> None:
     """Show a run's table, the path of its report, how busy the machine was, and the paths of the run."""
     if finished.record.evaluations:
+        page = _report(results, finished)  # first: whoever would read the table may have left
         show(report_parts(judge([finished]), brief=True))
-        cli.say(_report(results, finished))
+        cli.say(page)
     cli.say(_utilisation(finished))
     cli.say(
         f"the run is in {finished.source} and {finished.folder}; compare runs with: "

@@ -1,11 +1,11 @@
 """Code that the command lines share: common options, reading runs, exit statuses, and closed pipes.
 
     def main(argv=None) -> int:
-        options = _parser().parse_args(argv)
+        options = parse(_parser(), argv)
         return command("benchmark.tta", lambda: show(...))
 
 A user's mistake gives one line on standard error and exit status 2; Ctrl-C gives 130. A pipe that closes
-(`| head -1`) ends a command quietly. If standard output is closed (`>&-`), the output is discarded.
+(`| head -1`) ends a command quietly, and a training goes on without its viewer: `features.streams`.
 """
 
 from __future__ import annotations
@@ -20,41 +20,31 @@ from pathlib import Path
 from benchmark.judge.cost import Terms
 from benchmark.judge.question import SPLITS, JudgeError
 from benchmark.record import CLOCKS, METRICS, Run, read_run
+from features import streams
+from features.streams import parse as parse
+from features.streams import say as say
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
 
 def command(name: str, work: Callable[[], int | None]) -> int:
     """Do a command's work and return its exit status; if it fails, print one line that says why."""
-    if sys.stdout is None:  # closed by the shell: the next file opened would become it
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
+    streams.protect(name)
     try:
         status = work() or DONE
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # for example, | head has read enough
-        _write_to_nowhere()
+        streams.to_nowhere()
         return DONE
     except KeyboardInterrupt as error:
         say(f"\n{name}: interrupted")
         return getattr(error, "status", INTERRUPTED)  # 143 after SIGTERM
     except (ValueError, OSError) as error:
-        say(f"{name}: {error}")
-        _write_to_nowhere()  # if the disk is full, say, Python would write again at exit and complain
+        number = error.errno if isinstance(error, OSError) and error.filename is None else None
+        say(f"{name}: standard output: {os.strerror(number)}" if number else f"{name}: {error}")
+        streams.to_nowhere()  # if the disk is full, say, Python would write again at exit and complain
         return BAD_INPUT
-
-
-def _write_to_nowhere() -> None:
-    """Flush standard output; if that fails, discard what is left, so that Python does not fail at exit."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def say(line: str) -> None:
-    """Print a line on standard error; standard output is kept for results."""
-    print(line, file=sys.stderr, flush=True)
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from benchmark.tables import Table, show
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 done, 1 an A/A check found a difference, 2 bad input."""
-    options = _parser().parse_args(argv)
+    options = cli.parse(_parser(), argv)
     return cli.command("benchmark.compare", lambda: _compare(options))
 
 

@@ -33,7 +33,7 @@ from models.decoders import Decoder
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 done, 2 bad input, 130 interrupted."""
-    options = _parser().parse_args(argv)
+    options = cli.parse(_parser(), argv)
     return cli.command("benchmark.final", lambda: _final(options))
 
 

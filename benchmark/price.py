@@ -28,7 +28,7 @@ from benchmark.tables import show
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 done, 2 bad input."""
-    options = _parser().parse_args(argv)
+    options = cli.parse(_parser(), argv)
     return cli.command("benchmark.price", lambda: _price(options))
 
 

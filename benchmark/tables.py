@@ -1,19 +1,22 @@
-"""Tables and paragraphs for people: plain text, 100 columns wide, in a pipe; rich's tables on a terminal.
+"""Tables and paragraphs for people: plain text, 100 columns wide, in a pipe; rich's tables on a terminal of any width.
 
     show([Table("title", ("platform", "minutes"), (("sys1", "123"),)), "A paragraph."])
 
 All cells are text. The first column is left-aligned, the others are right-aligned. A plain-text table that is too
-wide is split into parts; each part begins with the first column.
+wide is split into parts; each part begins with the first column. On a terminal too narrow for two columns beside each
+other every row stands upright, a line for each cell. No figure is cut.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-WIDTH = 100  # characters: narrow enough for any terminal
+WIDTH = 100  # characters, in a pipe
+GAP, RICH_GAP, RICH_EDGES = 2, 3, 4  # characters between columns, and around rich's tables
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,13 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def money(value: float | None, currency: str) -> str:
-    """Format an amount with its currency, as in "1,234.50 USD"; "NA" for None."""
-    return "NA" if value is None else f"{value:,.2f} {currency}"
+    """Format an amount with its currency, as in "1,234.50 USD"; "NA" for None. Small sums keep two digits: "0.012"."""
+    if value is None:
+        return "NA"
+    if 0 < abs(value) < 1e-6:
+        return f"{value:.1e} {currency}"
+    decimals = 2 if not 0 < abs(value) < 0.1 else 1 - math.floor(math.log10(abs(value)))
+    return f"{value:,.{decimals}f} {currency}"
 
 
 def _wrapped(text: str) -> str:
@@ -81,18 +89,28 @@ def _plain(table: Table) -> str:
     return "\n".join(lines)
 
 
-def _fitting(table: Table) -> Iterator[list[tuple[str, ...]]]:
-    """Yield the table's columns, headers included, in parts that fit WIDTH; each part begins with the first column."""
+def _fitting(table: Table, width: int = WIDTH, gap: int = GAP) -> Iterator[list[tuple[str, ...]]]:
+    """Yield the table's columns, headers included, in parts that fit; each part begins with the first column."""
     first, *others = zip(table.header, *table.rows, strict=True)
-    part, width = [first], max(map(len, first))
+    part, taken = [first], max(map(len, first))
     for column in others:
-        column_width = 2 + max(map(len, column))
-        if width + column_width > WIDTH and len(part) > 1:
+        column_width = gap + max(map(len, column))
+        if taken + column_width > width and len(part) > 1:
             yield part
-            part, width = [first], max(map(len, first))
+            part, taken = [first], max(map(len, first))
         part.append(column)
-        width += column_width
+        taken += column_width
     yield part
+
+
+def _upright(table: Table) -> str:
+    """Return a line for each cell that is not empty: the name of its column, and what it says."""
+    names = max(map(len, table.header[1:]), default=0)
+    lines = [table.title]
+    for first, *others in table.rows:
+        lines.append(first)
+        lines += [f"  {name:<{names}}  {text}" for name, text in zip(table.header[1:], others, strict=True) if text]
+    return "\n".join(lines) + "\n"
 
 
 def print_rich(parts: Iterable[str | Table]) -> None:
@@ -102,12 +120,19 @@ def print_rich(parts: Iterable[str | Table]) -> None:
 
     console = Console(markup=False, highlight=False)
     for part in parts:
-        if isinstance(part, Table):
-            shown = RichTable(title=part.title, title_justify="left", box=SIMPLE_HEAD)
-            for number, name in enumerate(part.header):
-                shown.add_column(name, justify="right" if number else "left", no_wrap=number == 0)
-            for row in part.rows:
-                shown.add_row(*row)
-            console.print(shown)
-        else:
+        if not isinstance(part, Table):
             console.print(part + "\n")
+            continue
+        room = console.width - RICH_EDGES
+        pieces = list(_fitting(part, room, RICH_GAP))
+        widths = [sum(RICH_GAP + max(map(len, column)) for column in columns) - RICH_GAP for columns in pieces]
+        if max(widths) > room:
+            console.print(_upright(part))
+            continue
+        for number, columns in enumerate(pieces):
+            shown = RichTable(title=None if number else part.title, title_justify="left", box=SIMPLE_HEAD)
+            for place, column in enumerate(columns):
+                shown.add_column(column[0], justify="right" if place else "left", no_wrap=True)
+            for cells in zip(*(column[1:] for column in columns), strict=True):
+                shown.add_row(*cells)
+            console.print(shown)

@@ -24,7 +24,7 @@ from benchmark.tables import show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+    options = cli.parse(_parser(), argv)
     gc.disable()  # rows make no reference cycles; looking for some in a million rows takes a tenth of the time
     try:
         return cli.command("benchmark.tta", lambda: _judge(options))

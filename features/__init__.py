@@ -15,6 +15,7 @@
     process.py     TensorFlow without its chatter, memory that is kept
     workers.py     worker processes
     progress.py    progress bars
+    streams.py     standard output and error that no viewer who leaves can break
     __main__.py    python -m features CORPUS OUT
 
 This package imports nothing else of the project.

@@ -16,6 +16,7 @@ from features import account, manifest
 from features.corpus import one_line, role
 from features.extract import FRAME_STEP_S
 from features.extraction import extract_corpus
+from features.streams import parse, reported
 
 AGAIN = "make room or mend that, then start the same command again: finished shards are kept"
 
@@ -52,7 +53,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         help="leave out utterances with broken audio or transcript, count and list them",
     )
     parser.add_argument("--jobs", type=_count, metavar="N", help="worker processes; default: all cores")
-    return parser.parse_args(argv)
+    return parse(parser, argv)
 
 
 def _seconds(text: str) -> float:
@@ -92,9 +93,10 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("features: interrupted; the same command goes on with the shards that are missing", file=sys.stderr)
         return 130
-    print("\n".join(one_line(line) for line in account.describe(result)))
-    for warning in account.warnings(result, "dev") if "dev" in map(role, result.subsets) else ():
-        print(f"WARNING: {one_line(warning)}")
+    with reported("features"):
+        print("\n".join(one_line(line) for line in account.describe(result)))
+        for warning in account.warnings(result, "dev") if "dev" in map(role, result.subsets) else ():
+            print(f"WARNING: {one_line(warning)}")
     return 0
 
 

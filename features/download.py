@@ -38,6 +38,7 @@ from typing import IO, ClassVar
 
 from features.corpus import one_line
 from features.progress import progress
+from features.streams import parse, reported
 
 BASE_URL = "https://www.openslr.org/resources"
 TRIES, TIMEOUT_S, BLOCK = 5, 60.0, 1 << 18  # tries in a row without a new byte; bytes read at once
@@ -310,7 +311,9 @@ def main(
     try:
         for archive in _plan(options, (*archives, *models), free_bytes=free_bytes):
             path = download(archive, options.dest, base_url=options.url, sleep=sleep)
-            print(archive.unpack(path, options.dest), flush=True)
+            unpacked = archive.unpack(path, options.dest)
+            with reported("features.download"):
+                print(unpacked)
             if not options.keep:
                 path.unlink()
         return 0
@@ -366,7 +369,7 @@ def _parse(argv: Sequence[str] | None, archives: Sequence[Archive], models: Sequ
     add("--url", metavar="BASE", default=BASE_URL, help=url)
     add("--keep-archives", dest="keep", action="store_true", default=True, help="leave the .gz files in DEST (default)")
     add("--discard-archives", dest="keep", action="store_false", help="delete each archive once it is unpacked")
-    options = parser.parse_args(argv)
+    options = parse(parser, argv)
     options.subsets = options.subsets or ([] if options.models else subset_names)
     return options
 

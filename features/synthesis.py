@@ -43,6 +43,7 @@ from features.espeak import SAMPLE_RATE_HZ, espeak_version, speak
 from features.files import write_whole
 from features.grammar import GRAMMAR, VOCABULARY, sentence
 from features.progress import progress
+from features.streams import parse, reported
 from features.workers import spawned
 
 SCHEMA = 1  # of corpus.json, and of the signal processing below
@@ -400,7 +401,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on where this one stopped", status=130)
     counts = ", ".join(f"{count:,} {subset}" for subset, count in corpus.utterances.items())
-    print(f"{options.out}: {corpus.seconds / 3600:.2f} h, {counts} utterances")
+    with reported("features.synthesis"):
+        print(f"{options.out}: {corpus.seconds / 3600:.2f} h, {counts} utterances")
     return 0
 
 
@@ -420,7 +422,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     size.add_argument("--hours", type=float, help="of audio in all, instead of a number of sentences")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--jobs", type=int, help="worker processes (default: one for each core)")
-    return parser.parse_args(argv)
+    return parse(parser, argv)
 
 
 if __name__ == "__main__":

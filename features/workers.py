@@ -1,4 +1,4 @@
-"""Worker processes that leave Ctrl-C to their parent and do not outlive it.
+"""Worker processes that leave Ctrl-C and closed terminals to their parent, and do not outlive it.
 
     for result in spawned(work, items, jobs=4): ...
 
@@ -73,7 +73,7 @@ def _begin(initializer: Callable[..., None] | None, initargs: tuple) -> None:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from features import text
 Decode = Callable[[np.ndarray, np.ndarray], list[str]]
 
 NAMES = ("greedy", "dictionary", "language-model")
+
+MOST_WORDS = 0.9
+"""A language model that knows a smaller share of the training words is warned of."""
 
 PRUNED_NATS = 13.0
 """Hypotheses of the dictionary's beam that are less likely than the best one by this factor, exp(13), are dropped.
@@ -92,7 +96,26 @@ class Decoder:
             return greedy
         if self.name == "dictionary":
             return dictionary(self.words, beam_width=self.beam_width)
-        return with_language_model(
+        return self._searcher().decode
+
+    def check(self) -> str:
+        """Build it once, so that what is wrong shows before a run; return a sentence to warn of, or "".
+
+        Raises ValueError for a language model that cannot be used, or that knows none of the words.
+        """
+        if self.name != "language-model":
+            self.load()
+            return ""
+        share = self._searcher().known_share(self.words)
+        if share >= MOST_WORDS:
+            return ""
+        return (
+            f"language model {self.language_model} knows {share:.1%} of the {len(self.words):,} training words; the "
+            f"others it takes for unlikely: a model of more text, or of the same spelling, would know more"
+        )
+
+    def _searcher(self) -> _WithLanguageModel:
+        return _WithLanguageModel.load(
             self.language_model,
             self.words,
             beam_width=self.beam_width,
@@ -132,44 +155,67 @@ def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
     return decode
 
 
-def with_language_model(
-    path: Path, words: Iterable[str], *, beam_width: int, lm_weight: float, word_bonus: float
-) -> Decode:
-    """Build pyctcdecode's beam search, scored by a KenLM model (ARPA or binary)."""
-    try:
-        import kenlm  # noqa: F401 - pyctcdecode only warns where it is missing
-    except ImportError:
-        raise ValueError(
-            "language-model decoding needs kenlm, which is compiled on installation: "
-            "apt install g++ python3-dev, then make setup"
-        ) from None
-    import pyctcdecode
+@dataclass(frozen=True)
+class _WithLanguageModel:
+    """pyctcdecode's beam search, scored by a KenLM model (ARPA or binary)."""
 
-    logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
-    try:
-        decoder = pyctcdecode.build_ctcdecoder(
-            [*text.CHARACTERS[: text.SEPARATOR_INDEX], ""],
-            str(path),
-            unigrams=sorted(set(words)) or None,
-            alpha=lm_weight,
-            beta=word_bonus,
-        )
-    except (OSError, RuntimeError) as error:
-        reason = str(error).rpartition("Exception. ")[2].partition(" Byte:")[0].splitlines()[0]  # without C++ names
-        raise ValueError(f"{path}: {reason}; expected an ARPA or KenLM binary file") from None
+    search: Any  # pyctcdecode.BeamSearchDecoderCTC
+    model: Any  # kenlm.Model
+    beam_width: int
 
-    from scipy.special import log_softmax  # here: 0.2 s that whoever only wants NAMES need not wait
+    @classmethod
+    def load(
+        cls, path: Path, words: Iterable[str], *, beam_width: int, lm_weight: float, word_bonus: float
+    ) -> _WithLanguageModel:
+        """Load a model and hold it to words it should know. Raises ValueError if it cannot be used, or knows none."""
+        try:
+            import kenlm
+        except ImportError:
+            raise ValueError(
+                "language-model decoding needs kenlm, which is compiled on installation: "
+                "apt install g++ python3-dev, then make setup"
+            ) from None
+        import pyctcdecode
 
-    def decode_one(logits: np.ndarray) -> str:
+        logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
+        words = sorted(set(words))
+        try:
+            model = kenlm.Model(str(path))
+        except (OSError, RuntimeError) as error:
+            reason = str(error).rpartition("Exception. ")[2].partition(" Byte:")[0].splitlines()[0]  # without C++ names
+            raise ValueError(f"{path}: {reason}; expected an ARPA or KenLM binary file") from None
+        if words and not any(word in model for word in words):
+            raise ValueError(_knows_none(path, model, words))
+        scorer = pyctcdecode.LanguageModel(model, words or None, alpha=lm_weight, beta=word_bonus)
+        alphabet = pyctcdecode.Alphabet.build_alphabet([*text.CHARACTERS[: text.SEPARATOR_INDEX], ""])
+        return cls(pyctcdecode.BeamSearchDecoderCTC(alphabet, scorer), model, beam_width)
+
+    def known_share(self, words: Iterable[str]) -> float:
+        """Return the share of some words that the model knows, 0 to 1; 1 for none."""
+        known = [word in self.model for word in words]
+        return sum(known) / len(known) if known else 1.0
+
+    def decode(self, logits: np.ndarray, frames: np.ndarray) -> list[str]:
+        return [self._decode_one(matrix[:count]) for matrix, count in zip(logits, frames, strict=True)]
+
+    def _decode_one(self, logits: np.ndarray) -> str:
+        from scipy.special import log_softmax  # here: 0.2 s that whoever only wants NAMES need not wait
+
         if not len(logits):
             return ""
         emissions = log_softmax(np.ascontiguousarray(logits, np.float32), axis=-1)
         # A language model knows no separators; a blank between doubled letters says the same.
         nothing = np.logaddexp(emissions[:, text.SEPARATOR_INDEX], emissions[:, text.BLANK])
         letters = np.concatenate([emissions[:, : text.SEPARATOR_INDEX], nothing[:, None]], axis=1)
-        return " ".join(decoder.decode(letters, beam_width=beam_width).split())
+        return " ".join(self.search.decode(letters, beam_width=self.beam_width).split())
 
-    def decode(logits: np.ndarray, frames: np.ndarray) -> list[str]:
-        return [decode_one(matrix[:count]) for matrix, count in zip(logits, frames, strict=True)]
 
-    return decode
+def _knows_none(path: Path, model: Any, words: list[str]) -> str:
+    found = f"{path}: knows none of the {len(words):,} training words"
+    capitals = sum(word.upper() in model for word in words) / len(words)
+    if not capitals:
+        return f"{found}; expected a model of their language and spelling"
+    return (
+        f"{found}, and {capitals:.0%} of them in capitals; expected lower case, as the transcripts are. Of an ARPA "
+        f"file: tr '[:upper:]' '[:lower:]' < {path} > lower.arpa"
+    )

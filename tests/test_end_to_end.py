@@ -256,6 +256,43 @@ def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_n
     assert again.returncode == 2 and "there already and has finished; choose another --name" in again.stderr
 
 
+@pytest.mark.slow
+def test_a_run_outlives_its_viewer(tone_corpus, tmp_path):
+    """`make bench 2>&1 | head`: the pipe closes after two lines, and the run is finished and judged all the same."""
+    script = f'"$0" -m benchmark --corpus "{tone_corpus}" --max-epochs 2 --decoder greedy --name seen 2>&1 | head -n 2'
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        ["bash", "-c", f"{script}; exit ${{PIPESTATUS[0]}}", sys.executable],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.count("\n") == 2
+    assert json.loads((tmp_path / "results" / "seen" / "end.json").read_text())["status"] == "finished"
+    assert (tmp_path / "results" / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_a_closed_terminal_ends_a_run_saved_and_under_nohup_does_not(tone_corpus, tmp_path):
+    arguments = ["--corpus", tone_corpus, "--max-epochs", 3, "--decoder", "greedy", "--monitor-hz", 0]
+    path = tmp_path / "results" / "hung.csv"
+    process = begin(tmp_path, *arguments, "--name", "hung")
+    wait_for(process, path, ",train,")
+    process.send_signal(signal.SIGHUP)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 129 and "go on with" in said
+    progress = Progress.of(journal.read(path).rows)
+    assert progress.saved_step == progress.step > 0
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which children inherit, as nohup's do
+    try:
+        process = begin(tmp_path, *arguments, "--name", "nohup")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(process, tmp_path / "results" / "nohup.csv", ",train,")
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+
+
 FAULTS = {
     "nan": (
         "lambda losses: tf.where(step_number() == 3, float('nan'), losses)",

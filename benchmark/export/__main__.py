@@ -150,7 +150,7 @@ def _remarks_on_logs(runs: Sequence[Run], aims: Sequence[Goal]) -> Iterator[str]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = cli.parse(_parser(), argv)
     return cli.command("benchmark.export", lambda: _export(arguments))
 
 

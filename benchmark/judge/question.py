@@ -69,8 +69,8 @@ def levels_of(runs: Sequence[Run], question: Question) -> dict[str, list[tuple[s
 def _columns(workload: str, runs: Sequence[Run], question: Question) -> list[tuple[str, float]]:
     targets: dict[str, set[float]] = {}
     for run in runs:
-        for metric, levels in _targets(run).items():
-            targets.setdefault(metric, set()).update(levels)
+        for metric, aimed_at in _targets(run).items():
+            targets.setdefault(metric, set()).update(aimed_at)
     columns = []
     for metric in question.metrics:
         family = CORPUS_SUM.get(metric, metric)

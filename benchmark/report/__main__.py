@@ -13,7 +13,7 @@ from benchmark.report.document import write_report
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+    options = cli.parse(_parser(), argv)
     return cli.command("benchmark.report", lambda: _report(options))
 
 

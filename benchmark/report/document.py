@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from benchmark.judge.circumstances import data_table
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.question import PAPER_WORKLOAD, SPLITS, JudgeError, Question, metric_name
@@ -192,6 +193,7 @@ def _warnings(judgement: Judgement, question: Question, asked: Question) -> list
 
 def _section(block: Block) -> page.BlockSection:
     emulated = "Emulated: CPUs stood in for GPUs. These times say nothing about the rig and are not ranked."
+    data = data_table(block.workload, [run for group in block.groups for run in group.runs])
     return page.BlockSection(
         id=block.id,
         title=_title(block),
@@ -199,7 +201,7 @@ def _section(block: Block) -> page.BlockSection:
         headline=emulated if block.emulated else headline(block),
         tiles=list(_bests(block)),
         figures=list(_figures(block)),
-        tables=block_tables(block.groups, block.question),
+        tables=[*block_tables(block.groups, block.question), *([data] if data else [])],
     )
 
 

@@ -28,7 +28,7 @@ from benchmark.report.figures import (
     rounded,
     trace,
 )
-from benchmark.tables import Table
+from benchmark.tables import Table, money
 from benchmark.tables import number as digits
 
 
@@ -77,8 +77,8 @@ def _cost_table(block: Block, number: int, costs: Sequence[RigCost]) -> Table:
     rows = []
     for each in costs:
         remarks = "; ".join(filter(None, (each.reason, *each.notes)))
-        money = (_money(each, each.owned), _money(each, each.rented))
-        rows.append((each.label, digits(each.minutes), *money, "yes" if each.on_front else "", remarks))
+        sums = (money(each.owned, each.currency), money(each.rented, each.currency))
+        rows.append((each.label, digits(each.minutes), *sums, "yes" if each.on_front else "", remarks))
     level = level_name(block.groups[0].levels[number])
     return Table(f"{block.workload}: cost of a training to {level}", header, tuple(rows))
 
@@ -97,10 +97,6 @@ def _priced_level(block: Block) -> int:
     levels, metric = block.groups[0].levels, block.question.metrics[0]
     reached = [n for n in range(len(levels)) if any(group.levels[n].minutes is not None for group in block.groups)]
     return max((n for n in reached if levels[n].metric == metric), default=max(reached, default=len(levels) - 1))
-
-
-def _money(each: RigCost, amount: float | None) -> str:
-    return "NA" if amount is None else f"{digits(amount)} {each.currency}".strip()
 
 
 def _cost_traces(runs: Sequence[Shown], each: RigCost, key: Key | None) -> Iterator[dict]:

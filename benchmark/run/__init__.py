@@ -7,7 +7,7 @@ session.py      a run from its preparation to its end
 loop.py         performs one phase after the other and writes a row for each
 progress.py     where a run stands, and what comes next: a pure state machine
 resume.py       which run a command goes on with
-interrupts.py   handles Ctrl-C and SIGTERM
+interrupts.py   handles Ctrl-C, SIGTERM and SIGHUP
 view.py         shows the run while it is under way
 monitor.py      starts and ends sampler.py, which writes utilisation.csv
 neighbours.py   looks for other load on the machine

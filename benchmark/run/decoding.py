@@ -109,6 +109,12 @@ def load_quietly(decoder: Decoder) -> Decode:
         return decoder.load()
 
 
+def check_quietly(decoder: Decoder) -> str:
+    """Check a decoder, hiding what KenLM writes to standard error. Raises ValueError as `Decoder.check` does."""
+    with quiet_standard_error():
+        return decoder.check()
+
+
 def _prepare(decoder: Decoder, niceness: int) -> None:
     global _decode
     os.nice(niceness)

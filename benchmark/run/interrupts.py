@@ -1,4 +1,6 @@
-"""SIGINT and SIGTERM: finish the batch, save a checkpoint, write its row and exit within 8 s.
+"""SIGINT, SIGTERM and SIGHUP: finish the batch, save a checkpoint, write its row and exit within 8 s.
+
+SIGHUP comes when the terminal is closed. A run started under nohup, which ignores it, goes on.
 
     with Interrupts(stop=trainer.stop) as interrupts:
         with interrupts.deferred(Phase.TRAIN): train()      # the signal only calls `stop`
@@ -27,11 +29,11 @@ PATIENCE_S = 8.0
 FINISH_FIRST = frozenset({Phase.TRAIN, Phase.CHECKPOINT, Phase.SWAP})
 """The phases that are finished when a signal arrives, not cut short."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the run to end; `status` is the exit status, 130 for SIGINT or 143 for SIGTERM."""
+    """A signal asked the run to end; `status` is the exit status, 128 and its number: 130, 143 or 129."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -61,7 +63,9 @@ class Interrupts:
             return self
         self._heard, self._told = socket.socketpair()
         self._told.setblocking(False)
-        self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
+        heeded = [number for number in SIGNALS if number not in ignored]
+        self._before = {number: signal.signal(number, self._handle) for number in heeded}
         self._wakeup = signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._listen, name="interrupts", daemon=True)
         self._thread.start()

@@ -54,6 +54,7 @@ class Monitor:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
+            start_new_session=True,  # neither Ctrl-C nor a closed terminal reaches it
             cwd=ROOT,
             env=env,
         )

@@ -26,7 +26,7 @@ from benchmark.record.phases import Plan
 from benchmark.record.sentences import Heard, SentenceLog
 from benchmark.record.usage import NAME as USAGE_NAME
 from benchmark.record.usage import read_usage
-from benchmark.run.decoding import DecodingPool, load_quietly
+from benchmark.run.decoding import DecodingPool, check_quietly
 from benchmark.run.interrupts import Interrupts
 from benchmark.run.job import Job, plan_of
 from benchmark.run.loop import Loop
@@ -107,8 +107,8 @@ def _decoder(job: Job, data: Data, say: Say) -> Decoder:
         beam_width=job.workload.beam_width,
         language_model=job.language_model,
     )
-    if decoder.name != "greedy":
-        load_quietly(decoder)  # now, and not in a worker: a file that is no language model is reported, code compiled
+    if warning := check_quietly(decoder):  # now, and not in a worker; and code is compiled before the clock starts
+        say(f"WARNING: {warning}")
     if decoder.name == "dictionary" and (
         sentence := account.unknown_words(data.manifest, data.validation(job.workload))
     ):

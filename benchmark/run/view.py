@@ -17,7 +17,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console, Group
+from rich.columns import Columns
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -115,14 +116,14 @@ class LiveView(PlainView):
     def decoded(self, done: int, total: int) -> None:
         self.decoding = (done, total)
 
-    def __rich__(self) -> Panel:
-        return Panel(
-            Group(self._figures(), self._epoch_bar(), Text("\n".join(self.lines), style="dim"), self._sentence_table()),
-            title=self.title,
-            title_align="left",
-        )
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        inside = options.max_width - 4  # without the panel's frame
+        lines = Text("\n".join(self.lines), style="dim")
+        parts = (self._figures(), self._epoch_bar(inside), lines, self._sentence_table())
+        yield Panel(Group(*parts), title=self.title, title_align="left")
 
-    def _figures(self) -> Table:
+    def _figures(self) -> Columns:
+        """Return the figures side by side, in as many rows as the terminal's width asks for."""
         elapsed = self.clock.elapsed()
         last, trained = self.progress.last_evaluation, self.progress.last_trained
         figures = {
@@ -134,20 +135,25 @@ class LiveView(PlainView):
             "WER": f"{last.wer:.1f}%" if last else "-",
             "CER": f"{last.cer:.1f}%" if last else "-",
         }
-        table = Table.grid(padding=(0, 3))
-        table.add_row(*(Text(name, style="dim") for name in figures))
-        table.add_row(*(Text(value, style="bold") for value in figures.values()))
-        return table
+        return Columns(
+            [Text.assemble((f"{name}\n", "dim"), (value, "bold")) for name, value in figures.items()],
+            padding=(0, 3, 0, 0),
+        )
 
-    def _epoch_bar(self) -> Table:
+    def _epoch_bar(self, width: int) -> Group:
         """Return a bar of the batches trained in the epoch, or of the utterances decoded in an evaluation."""
         total = self.plan.batches_per_epoch
         done, what = self.progress.step % total or (total if self.progress.step else 0), "batch"
         if self.decoding:
             (done, total), what = self.decoding, "decoded utterance"
+        text = f"  {what} {done:,} of {total:,}"
         row = Table.grid()  # a bar by itself would not end its line
-        row.add_row(ProgressBar(total=total, completed=done, width=60), Text(f"  {what} {done:,} of {total:,}"))
-        return row
+        bar = ProgressBar(total=total, completed=done, width=min(60, width))
+        if min(60, width) + len(text) <= width:
+            row.add_row(bar, Text(text))
+            return Group(row)
+        row.add_row(bar)
+        return Group(row, Text(text.strip()))
 
     def _sentence_table(self) -> Table:
         table = Table.grid(padding=(0, 2))

@@ -55,7 +55,7 @@ BY_NAME_ONLY = ("scaling",)
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status: 0 done, 2 bad input or a contender that crashed, 130 interrupted."""
-    options = _parser().parse_args(argv)
+    options = cli.parse(_parser(), argv)
     return cli.command("benchmark.speed", lambda: _measure(options, argv))
 
 

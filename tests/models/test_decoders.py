@@ -1,4 +1,6 @@
 import hashlib
+import re
+import subprocess
 from dataclasses import replace
 from itertools import product
 
@@ -150,6 +152,52 @@ def test_a_file_that_is_no_language_model_is_named(tmp_path):
     (tmp_path / "x.arpa").write_text("nothing of the kind\n")
     with pytest.raises(ValueError, match=r"x\.arpa: .*expected an ARPA or KenLM binary file"):
         Decoder(name="language-model", language_model=tmp_path / "x.arpa").load()
+
+
+def spell_words(arpa: str, spelt) -> str:
+    """Spell the words of a model anew, but not its own signs, <s> and others."""
+    return re.sub(r"\b(sea|see)\b", lambda word: spelt(word[0]), arpa)
+
+
+@pytest.mark.parametrize(
+    ("spelt", "words", "error"),
+    [
+        (
+            str.upper,
+            ("sea", "see"),
+            r"model.arpa: knows none of the 2 training words, and 100% of them in capitals; expec",
+        ),
+        (str, ("ship", "boat"), r"knows none of the 2 training words; expected a model of their language and spelling"),
+    ],
+)
+def test_a_language_model_that_knows_no_word_is_refused_with_the_way_out(tmp_path, spelt, words, error):
+    pytest.importorskip("kenlm")
+    path = tmp_path / "model.arpa"
+    path.write_text(spell_words(ARPA, spelt))
+    decoder = Decoder(name="language-model", words=words, language_model=path)
+    for use in (decoder.load, decoder.check):
+        with pytest.raises(ValueError, match=error):
+            use()
+
+
+def test_the_advised_command_mends_a_model_in_capitals(tmp_path):
+    pytest.importorskip("kenlm")
+    path = tmp_path / "model.arpa"
+    path.write_text(spell_words(ARPA, str.upper))
+    with pytest.raises(ValueError) as refused:
+        Decoder(name="language-model", words=("sea", "see"), language_model=path).check()
+    subprocess.run(str(refused.value).partition("file: ")[2], shell=True, cwd=tmp_path, check=True)
+    mended = Decoder(name="language-model", words=("sea", "see"), language_model=tmp_path / "lower.arpa")
+    assert mended.check() == ""
+
+
+def test_a_language_model_that_knows_few_words_says_their_share(tmp_path):
+    pytest.importorskip("kenlm")
+    path = tmp_path / "model.arpa"
+    path.write_text(ARPA)
+    few = Decoder(name="language-model", words=("sea", "see", "ship", "boat"), language_model=path)
+    assert few.check().startswith(f"language model {path} knows 50.0% of the 4 training words")
+    assert Decoder(name="language-model", words=("sea", "see"), language_model=path).check() == ""
 
 
 ARPA = """\\data\\

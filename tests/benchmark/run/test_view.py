@@ -84,3 +84,16 @@ def test_the_live_view_shows_phase_clock_epoch_loss_rates_and_sentences(rows):
         assert "31.46" in shown and "5.0" in shown
     if len(rows) == 2:
         assert "42.0%" in shown and "12.5%" in shown
+
+
+@pytest.mark.parametrize("width", [120, 60, 40])
+def test_a_narrow_terminal_shows_every_figure(width):
+    view = LiveView("r: CPU", PLAN, Clock())
+    progress = Progress.of([TRAINED, EVALUATED])
+    view.phase(Phase.TRAIN, progress)
+    console = Console(file=StringIO(), width=width)
+    console.print(view)
+    shown = console.file.getvalue()
+    assert max(map(len, shown.splitlines())) <= width and "\u2026" not in shown
+    for figure in ("clock", "utterances/s", "5.0", "31.46", "42.0%", "12.5%", "batch 5 of 10"):
+        assert figure in shown
