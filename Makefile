@@ -22,10 +22,16 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
 	$$python .ci/install.py --check >/dev/null 2>&1 && echo $$python && exit; done; echo python3)
 SETUP = $(PYTHON) .ci/install.py --dev
 RUN = .venv/bin/python -m
+# Hints then speak of make.
+ASK = SPEECH_TTA_MAKE=1 $(RUN)
 READY = .venv/.complete
 
-# Given to commands as variables of the shell: paths may then hold spaces and quotes.
-export CORPUS OUT
+# Given to commands as variables of the shell: they may then hold spaces and quotes.
+export PLATFORM WORKLOAD CORPUS SEED BATCH NAME OUT RUNS
+
+# The runs asked for as "$$@": one path or pattern, with spaces in it or not, or else several.
+LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
+	[ -e "$$1" ] || set -- $(or $(RUNS),results/*.csv)
 
 .PHONY: help setup bench test test-all coverage fuzz trial speed features tta report final lint dead clean
 .DEFAULT_GOAL := help
@@ -41,9 +47,9 @@ $(READY): setup.cfg constraints.txt .ci/install.py
 	@$(SETUP)
 
 bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] [SEED=n] [BATCH=n] [NAME=run] [ARGS=...]
-	@$(RUN) benchmark --platform $(PLATFORM) $(if $(WORKLOAD),--workload $(WORKLOAD)) \
-		$(if $(CORPUS),--corpus "$$CORPUS") $(if $(SEED),--seed $(SEED)) $(if $(BATCH),--batch $(BATCH)) \
-		$(if $(NAME),--name $(NAME)) $(ARGS)
+	@$(ASK) benchmark --platform "$$PLATFORM" $(if $(WORKLOAD),--workload "$$WORKLOAD") \
+		$(if $(CORPUS),--corpus "$$CORPUS") $(if $(SEED),--seed "$$SEED") $(if $(BATCH),--batch "$$BATCH") \
+		$(if $(NAME),--name "$$NAME") $(ARGS)
 
 test: $(READY) ## run the fast tests, on all cores: [ARGS="tests/features -k mel"]
 	@$(RUN) pytest -q -m "not slow" $(WORKERS) $(ARGS)
@@ -67,17 +73,17 @@ features: $(READY) ## extract features from a corpus: CORPUS=dir OUT=dir [ARGS=.
 	@$(RUN) features $(if $(CORPUS),"$$CORPUS") $(if $(OUT),"$$OUT") $(ARGS)
 
 tta: $(READY) ## judge the runs there are: [RUNS="results/a.csv results/b.csv"] [ARGS="--published"]
-	@set -- $(or $(RUNS),results/*.csv); \
-	if [ -e "$$1" ]; then $(RUN) benchmark.tta "$$@" $(ARGS); \
+	@$(LIST_RUNS); \
+	if [ -e "$$1" ]; then $(ASK) benchmark.tta "$$@" $(ARGS); \
 	else echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; fi
 
 report: $(READY) ## results/report.html, a page of all runs to look at: [RUNS="results/a.csv ..."]
-	@set -- $(or $(RUNS),results/*.csv); \
-	if [ -e "$$1" ]; then $(RUN) benchmark.report "$$@" -o results/report.html $(ARGS); \
+	@$(LIST_RUNS); \
+	if [ -e "$$1" ]; then $(ASK) benchmark.report "$$@" -o results/report.html $(ARGS); \
 	else echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; fi
 
 final: $(READY) ## evaluate a run's best and last checkpoint on every dev and test subset: RUNS=results/name
-	@$(RUN) benchmark.final $(RUNS) $(ARGS)
+	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.final "$$@" $(ARGS)
 
 lint: $(READY) ## check style, form and types of the code
 	@$(RUN) ruff check

@@ -10,7 +10,16 @@ Rooms:
     speed/    how fast each part of the suite is, compared with the usual alternative
 
 Doors parse a command line, ask a room and show its answer: __main__.py (python -m benchmark), tta.py, compare.py,
-price.py, final.py, and the __main__.py of report, export and speed. They share cli.py.
+price.py, final.py, and the __main__.py of report, export and speed. They share cli.py. console.py is the script
+`speech-tta`, which calls them by name.
 
 workloads.py defines what is learnt; tables.py prints tables.
 """
+
+import sys
+from pathlib import Path
+
+# `python -m` puts the user's folder first, where a folder `models` or `features` would be taken for ours.
+_HOUSE = str(Path(__file__).resolve().parent.parent)
+if sys.path[0] != _HOUSE:
+    sys.path.insert(0, _HOUSE)

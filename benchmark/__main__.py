@@ -21,6 +21,7 @@ from benchmark import cli, workloads
 from benchmark.judge.judgement import judge
 from benchmark.judge.summary import report_parts
 from benchmark.record import Run, UsageError, read_run
+from benchmark.record.command import CommandLine, by_make
 from benchmark.run import decoding
 from benchmark.run.decoding import KILLED_WORKER, PUBLISHED_MODELS
 from benchmark.run.job import Job, changed_workload, language_model_of, usual_name
@@ -88,7 +89,8 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         synthetic=options.synthetic,
         deterministic=options.deterministic,
         resume=not options.name and not options.fresh,
-        command=shlex.join(["python", "-m", "benchmark", *(word for word in given if word != "--fresh")]),
+        fresh=options.fresh,
+        command=CommandLine.given(given).changed(drop=("fresh",)),
     )
 
 
@@ -114,10 +116,10 @@ def _show(finished: Run, results: Path) -> None:
         show(report_parts(judge([finished]), brief=True))
         cli.say(page)
     cli.say(_utilisation(finished))
-    cli.say(
-        f"the run is in {finished.source} and {finished.folder}; compare runs with: "
-        f"python -m benchmark.tta {results}/*.csv"
-    )
+    judging = f"python -m benchmark.tta {results}/*.csv"
+    if by_make():
+        judging = "make tta" if results == Path("results") else f"make tta RUNS={shlex.quote(f'{results}/*.csv')}"
+    cli.say(f"the run is in {finished.source} and {finished.folder}; compare runs with: {judging}")
 
 
 def _report(results: Path, finished: Run) -> str:
@@ -177,9 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--workload",
-        choices=list(workloads.WORKLOADS),
-        help="default: speech if --corpus is given, librispeech if its features and the platform's GPUs are there, "
-        "else mini",
+        metavar="NAME",
+        help=f"{', '.join(workloads.WORKLOADS)}; default: speech if --corpus is given, librispeech if its features and "
+        "the platform's GPUs are there, else mini",
     )
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout, with train* and dev* subsets")
     add("--seed", type=int, default=1, help="seed of weights, utterance order and dropout; default: %(default)s")

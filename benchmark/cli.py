@@ -20,6 +20,7 @@ from pathlib import Path
 from benchmark.judge.cost import Terms
 from benchmark.judge.question import SPLITS, JudgeError
 from benchmark.record import CLOCKS, METRICS, Run, read_run
+from benchmark.record.command import by_make
 from features import streams
 from features.streams import parse as parse
 from features.streams import say as say
@@ -51,7 +52,7 @@ def command(name: str, work: Callable[[], int | None]) -> int:
 
 
 def add_journals(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("journals", nargs="*", metavar="results/RUN.csv", help="journals; make bench makes one")
+    parser.add_argument("journals", nargs="*", metavar="results/RUN.csv", help="journals of runs")
 
 
 def read_runs(paths: Sequence[str]) -> list[Run]:
@@ -64,13 +65,20 @@ def read_runs(paths: Sequence[str]) -> list[Run]:
     return [read_run(path) for path in checked(paths)]
 
 
+def maker() -> str:
+    """Return what makes runs, in the words of who asks."""
+    return "make bench" if by_make() else "python -m benchmark"
+
+
 def checked(paths: Sequence[str]) -> Sequence[str]:
     """Return the paths of journals. Raises JudgeError if there are none, or one is a pattern that matched no file."""
     if not paths:
-        raise JudgeError("no journals given; expected the CSV files of runs, such as results/*.csv (make bench)")
+        raise JudgeError(
+            f"no journals given; expected the CSV files of runs, such as results/*.csv ({maker()} makes them)"
+        )
     for path in paths:
         if set("*?[") & set(path) and not Path(path).exists():
-            raise JudgeError(f"no file matches {path}; expected the CSV files of runs (make bench makes one)")
+            raise JudgeError(f"no file matches {path}; expected the CSV files of runs ({maker()} makes them)")
     return paths
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from features import manifest
 from features.corpus import CorpusError, Problem, Utterance, one_line, read_corpus, role, unused
 from features.extract import FEATURES, promised_frames
-from features.files import locked
+from features.files import check_name, locked
 from features.progress import progress
 from features.records import (
     ShardOutcome,
@@ -57,6 +57,7 @@ def extract_corpus(
             disk is clearly too small.
         OSError: something cannot be read or written, as with a full disk.
     """
+    check_name(out)
     utterances, problems = read_corpus(root)
     if problems and not skip_bad:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""

@@ -7,6 +7,7 @@ with locked(folder / ".lock", waiting=lambda: say("waiting")): ...
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 PIECE_BYTES = 1 << 20
+WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -46,19 +48,57 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-@contextmanager
-def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock file; where another process holds it, call `waiting` once and wait, unless that raises.
+def try_lock(path: Path) -> FileLock | None:
+    """Take a lock file and return it, to be released; None if another process holds it.
 
     The operating system releases the lock when the process ends, however it ends.
+
+    Raises:
+        ValueError: the file system has no locks, as some network and overlay ones have not.
     """
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
+        return None
+    except (OSError, NotImplementedError) as error:  # filelock's word for ENOSYS is the latter
+        if isinstance(error, OSError) and error.errno not in WITHOUT_LOCKS:
+            raise
+        raise ValueError(
+            f"{path}: its file system has no locks (flock), without which two processes would write the same files; "
+            f"expected a disk of this machine: name a folder there (--results, --data, or OUT)"
+        ) from None
+    return lock
+
+
+@contextmanager
+def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock file; where another process holds it, call `waiting` once and wait, unless that raises.
+
+    Raises ValueError as `try_lock` does.
+    """
+    lock = try_lock(path)
+    if lock is None:
         waiting()
+        lock = FileLock(path)
         lock.acquire()
     try:
         yield
     finally:
         lock.release()
+
+
+def check_name(folder: Path) -> None:
+    """Check that a folder's path can be used by TensorFlow and written into records.
+
+    Raises:
+        ValueError: its bytes are not UTF-8, and which they are.
+    """
+    try:
+        os.fspath(folder.absolute()).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raw = os.fsencode(folder.absolute())
+        raise ValueError(
+            f"{raw.decode('utf-8', 'backslashreplace')}: its name is not UTF-8 (character {error.start + 1}); expected "
+            f"a name that TensorFlow can open: rename the folder, or name another"
+        ) from None

@@ -90,7 +90,7 @@ def table() -> dict[str, set[str]]:
 
 
 def is_door(name: str) -> bool:
-    return name == "benchmark.cli" or name.endswith("__main__") or name in (
+    return name in ("benchmark.cli", "benchmark.console") or name.endswith("__main__") or name in (
         "benchmark.tta", "benchmark.compare", "benchmark.price", "benchmark.final",
     )  # fmt: skip
 

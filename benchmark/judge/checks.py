@@ -23,7 +23,7 @@ WIDE_SPREAD = 0.076  # coefficient of variation; MLPerf's 90th percentile
 SPREAD = (
     "gaps under 10% between single runs mean nothing (from seed to seed, time to accuracy has a coefficient of "
     "variation of 3.9% at the median and 7.6% at the 90th percentile of 117 MLPerf speech result sets); make at least "
-    f"{FEW_RUNS} runs, each with its own seed: make bench SEED=2"
+    f"{FEW_RUNS} runs, each with its own seed"
 )
 
 
@@ -55,9 +55,12 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
     if group.emulated:
         yield "emulated on CPUs: the times say nothing about the rig; run it on the rig itself"
     if runs < FEW_RUNS:
-        yield f"only {_count(runs, 'run')}: {SPREAD}"
+        yield f"only {_count(runs, 'run')}: {SPREAD}: {circumstances.next_command(group.runs)}"
     elif len(group.values("seed")) < runs:
-        yield f"{runs} runs with {_count(len(group.values('seed')), 'seed')}; give each run a seed of its own"
+        yield (
+            f"{runs} runs with {_count(len(group.values('seed')), 'seed')}; give each run a seed of its own: "
+            f"{circumstances.next_command(group.runs)}"
+        )
     if resumed := sum(record.resumed for record in group.records):
         yield (
             f"{resumed} of {_count(runs, 'run')} resumed (attempt > 1): the clock stands still between attempts, and "

@@ -11,10 +11,13 @@ All of it comes from run.json and end.json beside the journals. A run without th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
 from typing import TypeVar
 
 from benchmark.record import Facts, FactsError, Run
 from benchmark.record.facts import Features
+from benchmark.record.journal import read_identity
 from benchmark.tables import Table
 
 LARGE_LOST_SHARE = 0.05
@@ -168,6 +171,33 @@ def _of_load(runs: Sequence[Run]) -> Iterator[str]:
             f"{len(busy)} of {len(runs)} {'run' if len(runs) == 1 else 'runs'} shared the machine: other processes "
             f"took {busy[worst]:.0%} of its CPUs' time during {worst}; run again on an idle machine"
         )
+
+
+# --- what to do next -------------------------------------------------------------------------------------------------
+
+
+def next_command(runs: Sequence[Run]) -> str:
+    """Return the command that makes one more run like these, with the lowest seed that none has yet.
+
+    It is the command that made the last of them, as its user typed it. Journals beside theirs count too.
+    """
+    seed = next(number for number in count(1) if number not in _seeds_there(runs))
+    command = part_of(runs[-1], lambda facts: facts.command)
+    if command is None:
+        return f"the same command with another seed (SEED={seed}, or --seed {seed})"
+    return str(command.changed(drop=("name", "fresh"), seed=seed))
+
+
+def _seeds_there(runs: Sequence[Run]) -> set[int]:
+    """Return the seeds of these runs, and of runs of the same platform and workload in the same folders."""
+    named = {(run.identity.platform, run.identity.workload_label) for run in runs}
+    seeds = {run.identity.seed for run in runs}
+    for folder in {Path(run.source).parent for run in runs if run.source}:
+        for path in folder.glob("*.csv"):
+            identity = read_identity(path)
+            if identity and (identity.platform, identity.workload_label) in named:
+                seeds.add(identity.seed)
+    return seeds
 
 
 # --- rigs side by side -----------------------------------------------------------------------------------------------

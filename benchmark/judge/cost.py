@@ -225,6 +225,12 @@ def cost_parts(groups: Sequence[Group], terms: Terms) -> list[str | Table]:
         for place, level in enumerate(block[0].levels):
             costs = rig_costs(block, terms, level=place)
             parts.append(_table(f"{workload}, {level.name}", costs))
+            currencies = sorted({cost.currency for cost in costs if cost.cost is not None and not cost.emulated})
+            if len(currencies) > 1:
+                parts.append(
+                    f"Prices in {' and '.join(currencies)}: nothing is converted, and the front is among rigs of one "
+                    f"currency; to compare all, give them prices in one, in their platform files"
+                )
             remarks = dict.fromkeys(
                 f"{cost.label}: {text}" for cost in costs for text in (cost.reason, cost.priced, *cost.notes) if text
             )

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Sequence
 
 from benchmark.judge.circumstances import data_table
 from benchmark.judge.estimates import coefficient_of_variation, olympic_mean
-from benchmark.judge.factoring import factor, leave_one_out
+from benchmark.judge.factoring import COMPARABLE, factor, leave_one_out
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.question import Question, metric_name
 from benchmark.record import Run, RunRecord
 from benchmark.tables import Table, cell, interval, number, plain
+
+SETTINGS = ("batch", "precision", "replicas")
+"""The settings of a rig that get a column where rigs side by side differ in them."""
 
 CLOCK_WORDS = {
     "wall": "since model creation, everything inside (wall clock)",
@@ -68,6 +71,7 @@ def _tables(block: Sequence[Group], question: Question) -> list[Table]:
     levels = tuple(level.name for level in block[0].levels)
     best = tuple(f"best {metric_name(metric)}" for metric in question.metrics)
     speed = ("TFLOP/s", "input") if any(group.tflop_per_s is not None for group in measured) else ()
+    settings = tuple(name for name in SETTINGS if len({_values(group, name) for group in measured}) > 1)
     minutes = tuple((g.label, *_run_cells(g), *map(_minutes_cell, g.levels)) for g in block)
     epochs = tuple((g.label, *(cell(level.epoch, "g") for level in g.levels)) for g in measured)
     tables = [
@@ -75,8 +79,11 @@ def _tables(block: Sequence[Group], question: Question) -> list[Table]:
         Table(f"{workload}: epochs to a level", ("platform", *levels), epochs),
         Table(
             f"{workload}: the runs",
-            ("platform", "utterances/s", *speed, *best, "epochs", "minutes", "evaluating"),
-            tuple(_speed_cells(group, with_flops=bool(speed)) for group in measured),
+            ("platform", *settings, "utterances/s", *speed, *best, "epochs", "minutes", "evaluating"),
+            tuple(
+                (group.label, *(_values(group, name) for name in settings), *_speed_cells(group, bool(speed)))
+                for group in measured
+            ),
         ),
     ]
     return [table for table in tables if table.rows]
@@ -151,7 +158,8 @@ def _spread_cells(group: Group, level: Level) -> tuple[str, ...]:
 
 def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[str | Table]:
     """Return the table of predictions: epochs to target of all comparable runs, times a rig's seconds per epoch."""
-    predictions = [p for p in factor(groups) if p.pool_rigs > 1 and p.level.reached]
+    every = [p for p in factor(groups) if p.level.reached]
+    predictions = [p for p in every if p.pool_rigs > 1]
     rows = tuple(
         (
             p.group.label,
@@ -164,7 +172,7 @@ def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[st
         for p in predictions
     )
     if not rows:
-        return []
+        return _why_not_factored(groups, workload) if every else []
     title = f"{workload}: factored time to accuracy (wall clock): pool's epochs times the rig's s an epoch, minutes"
     header = ("platform", "level", "minutes", "95% interval", "runs of rigs", "Kruskal-Wallis p")
     parts: list[str | Table] = [Table(title, header, rows)]
@@ -185,16 +193,34 @@ def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[st
     return parts
 
 
+def _why_not_factored(groups: Sequence[Group], workload: str) -> list[str | Table]:
+    """Say why there is no pool of epochs, where several rigs stand side by side."""
+    measured = [group for group in groups if group.runs and not group.emulated]
+    differ = [
+        f"{name} ({', '.join(values)})"
+        for name in COMPARABLE
+        if len(values := sorted({_values(group, name) for group in measured})) > 1
+    ]
+    if len(measured) < 2:
+        return []
+    return [
+        f"{workload}: no factored time: epochs are pooled over rigs that agree, and these differ in {', '.join(differ)}"
+    ]
+
+
 def _run_cells(group: Group) -> tuple[str, str]:
     return ("", "") if group.published else (str(len(group.runs)), str(len(group.values("seed"))))
 
 
-def _speed_cells(group: Group, *, with_flops: bool) -> tuple[str, ...]:
+def _values(group: Group, name: str) -> str:
+    return ", ".join(map(str, group.values(name)))
+
+
+def _speed_cells(group: Group, with_flops: bool) -> tuple[str, ...]:
     best = [cell(error, ".2f") for error in group.best.values()]
     share = cell(group.evaluation_share, ".0%")
     speed = (cell(group.tflop_per_s, ".3g"), cell(group.input_share, ".1%")) if with_flops else ()
     return (
-        group.label,
         number(group.utterances_per_s),
         *speed,
         *best,

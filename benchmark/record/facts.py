@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmark.record.command import CommandLine
 from benchmark.record.phases import Plan
 from benchmark.workloads import Workload
 from platforms import LARGEST, Platform
@@ -193,6 +194,7 @@ class Facts:
         workload: Workload,
         plan: Plan,
         seed: int,
+        command: CommandLine,
         features: Features,
         decoder: DecoderFacts,
         preparation_s: float,
@@ -253,6 +255,11 @@ class Facts:
     @property
     def devices(self) -> DevicesUsed:
         return self._made("devices", _devices)
+
+    @property
+    def command(self) -> CommandLine:
+        """The command that began the run."""
+        return self._made("command", _command)
 
     @property
     def code(self) -> Code:
@@ -369,6 +376,10 @@ def _targets(value: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     if wrong := [level for levels in targets.values() for level in levels if not 0 <= level < math.inf]:
         raise ValueError(f"{wrong[0]} is no error rate in percent")
     return targets
+
+
+def _command(value: Mapping[str, Any]) -> CommandLine:
+    return CommandLine(tuple(map(str, value["arguments"])), make=bool(value.get("make")))
 
 
 def _features(value: Mapping[str, Any]) -> Features:

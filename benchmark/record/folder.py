@@ -24,9 +24,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from features.files import write_whole
+from features.files import try_lock, write_whole
 
 END, ALIVE = "end.json", "alive"
 OVER = ("finished", "diverged")  # runs that cannot be resumed
@@ -79,14 +77,17 @@ def journal_of(folder: Path) -> Path:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[Heartbeat | None]:
-    """Lock a run; yield the previous process's last heartbeat. Raises RunLocked if another process holds the lock."""
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
+    """Lock a run; yield the previous process's last heartbeat.
+
+    Raises:
+        RunLocked: another process holds the lock.
+        ValueError: the file system has no locks.
+    """
+    lock = try_lock(folder / "lock")
+    if lock is None:
         raise RunLocked(
             f"{folder}: process {_holder(folder)} is working on this run; wait for it, or choose another --name"
-        ) from None
+        )
     try:
         (folder / "pid").write_text(f"{os.getpid()}\n")
         yield last_heartbeat(folder)
@@ -103,10 +104,8 @@ def _holder(folder: Path) -> str:
 
 def is_locked(folder: Path) -> bool:
     """Return whether a process is working on the run now."""
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
+    lock = try_lock(folder / "lock")
+    if lock is None:
         return True
     lock.release()
     return False

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from benchmark.record.command import CommandLine
 from benchmark.record.phases import Plan
 from benchmark.run import decoding
 from benchmark.workloads import Workload
@@ -26,8 +27,8 @@ MARKS = ("augment", "padding")
 class Job:
     """A run that the command line asks for.
 
-    If `resume` is set, the user has chosen no `name`, and an interrupted run of the same command goes on instead.
-    `command` is the command line to give again.
+    If `resume` is set, the user has chosen no `name`, and an interrupted run of the same command goes on instead. If
+    `fresh` is set, no run goes on. `command` is the command line to give again.
 
     Raises ValueError for a value out of range: at once, and not after hours of preparation.
     """
@@ -46,7 +47,8 @@ class Job:
     synthetic: bool = False
     deterministic: bool = False
     resume: bool = False
-    command: str = "the same command"
+    fresh: bool = False
+    command: CommandLine = CommandLine()
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:

@@ -1,6 +1,6 @@
 """Find out how a run is made: code, devices, kernels, host, versions. `benchmark.record.facts` writes it down.
 
-    facts = collect(task=task, plan=plan, decoder=decoder, unavailable={})
+    facts = collect(task=task, plan=plan, decoder=decoder, command=job.command, unavailable={}, boards={})
     short_code()                                # "0.1.0+1a2b3c4d", the code's version in the journal
 
 A value that cannot be found out is None. `unavailable` has the reasons why sensors cannot be read.
@@ -18,6 +18,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
+from benchmark.record.command import CommandLine
 from benchmark.record.facts import Code, DecoderFacts, DevicesUsed, Facts, Features, Host, Lost, SubsetUse
 from benchmark.record.phases import Plan
 from benchmark.run.devices import Devices, tf
@@ -43,7 +44,13 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def collect(
-    *, task: Task, plan: Plan, decoder: Decoder, unavailable: dict[str, str], boards: Mapping[str, Mapping]
+    *,
+    task: Task,
+    plan: Plan,
+    decoder: Decoder,
+    command: CommandLine,
+    unavailable: dict[str, str],
+    boards: Mapping[str, Mapping],
 ) -> Facts:
     """Collect everything about a run that is known before it starts. `boards` are the machine's GPUs: see Monitor."""
     commit, dirty = code_version()
@@ -56,6 +63,7 @@ def collect(
         workload=task.workload,
         plan=plan,
         seed=task.seed,
+        command=command,
         features=Features(
             folder=str(task.data.folder.resolve()),
             manifest_sha256=manifest.digest,

@@ -21,9 +21,15 @@ from benchmark.record.phases import Phase, Plan
 from benchmark.run.progress import Progress, next_phase
 
 
-def refuse_what_is_over(folder: Path) -> None:
-    """Raise JournalError for the folder of a run that has finished or diverged."""
-    end = read_end(folder)
+def refuse_what_is_over(folder: Path, *, fresh: bool = False) -> None:
+    """Raise JournalError for the folder of a run that has finished or diverged; if `fresh`, of any run."""
+    end, journal = read_end(folder), journal_of(folder)
+    if fresh and journal.exists():
+        state = end.status if end else "under way, or was killed"
+        raise JournalError(
+            f"{journal}: a run of this name is there already ({state}), and --fresh begins another; choose another "
+            f"--name, or leave it out"
+        )
     if end and end.is_over:
         because = f": {end.message}" if end.message else ""
         raise _there_already(journal_of(folder), f"has {end.status}{because}")

@@ -37,6 +37,7 @@ from benchmark.run.resume import interrupted, open_journal, refuse_what_is_over
 from benchmark.run.view import PlainView, view
 from features import account, manifest
 from features.corpus import one_line
+from features.files import check_name
 from models.decoders import Decoder
 from platforms import Platform
 
@@ -70,7 +71,9 @@ def run(job: Job, *, say: Say) -> Finished:
     """
     from benchmark.run import data
 
-    refuse_what_is_over(job.folder)
+    for folder in (job.data, job.results):
+        check_name(folder)
+    refuse_what_is_over(job.folder, fresh=job.fresh)
     neighbours = Neighbours()
     say(f"platform {job.platform.name}, workload {job.workload.label}, seed {job.seed}")
     prepared = data.prepare(job.workload, folder=job.data, corpus=job.corpus, skip_bad=job.skip_bad, say=say)
@@ -91,7 +94,7 @@ def run(job: Job, *, say: Say) -> Finished:
         try:
             status = _train(job, prepared, machine, decoder, identity, before, say)
         except devices.tf.errors.ResourceExhaustedError as error:
-            raise ValueError(_out_of_memory(job.platform, _reason(error))) from error
+            raise ValueError(_out_of_memory(job, _reason(error))) from error
         except (devices.tf.errors.OpError, UnicodeDecodeError) as error:  # the latter: a message with raw bytes
             raise ValueError(_trouble(prepared, error)) from error
     return Finished(status=status, journal=job.journal, folder=job.folder)
@@ -213,7 +216,9 @@ def _watch(
         sampler = Monitor(job.folder / USAGE_NAME, started_at=clock.origin, hz=job.monitor_hz)
         stack.enter_context(sampler)
         unavailable, boards = sampler.unavailable, sampler.boards
-    facts = provenance.collect(task=task, plan=plan, decoder=decoder, unavailable=unavailable, boards=boards)
+    facts = provenance.collect(
+        task=task, plan=plan, decoder=decoder, command=job.command, unavailable=unavailable, boards=boards
+    )
     write_facts(job.folder, facts, attempt=journal.attempt)
     (job.folder / END).unlink(missing_ok=True)
     stack.enter_context(heartbeat(job.folder, clock.elapsed))
@@ -326,9 +331,10 @@ def _reason(error: Any) -> str:
     return lines[-1][:300] if lines else type(error).__name__
 
 
-def _out_of_memory(platform: Platform, reason: str) -> str:
+def _out_of_memory(job: Job, reason: str) -> str:
+    platform = job.platform
     half = platform.replicas * max(1, platform.batch_per_replica // 2)
     return (
         f"out of memory with a batch of {platform.batch_per_replica} utterances a replica "
-        f"({reason[:100]}); give a smaller batch: make bench BATCH={half}"
+        f"({reason[:100]}); give a smaller batch: {job.command.changed(batch=half)}"
     )

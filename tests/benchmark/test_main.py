@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-import platforms
 from benchmark import __main__ as command
 from benchmark import workloads
 from benchmark.record import Run, RunRecord
@@ -49,10 +48,10 @@ def test_a_name_must_name_files(name):
 
 
 def test_out_of_memory_proposes_a_batch_that_the_gpus_divide():
-    said = session._out_of_memory(platforms.load("sys1"), "OOM when allocating\nmore")
-    assert "24 utterances a replica" in said and "BATCH=48" in said  # 4 GPUs x 24 / 2
-    smallest = platforms.load("sys1").with_input(batch=4)
-    assert "BATCH=4" in session._out_of_memory(smallest, "OOM")
+    said = session._out_of_memory(job("--platform", "sys1", "--seed", "3"), "OOM when allocating\nmore")
+    assert "24 utterances a replica" in said  # 4 GPUs x 24 / 2
+    assert said.endswith(" --batch 48")
+    assert "--batch 4" in session._out_of_memory(job("--platform", "sys1", "--batch", "4"), "OOM")
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,32 @@ from journals import make_run, write
 from benchmark import compare, price, tta
 from benchmark.judge import Question, judge, read_runs
 from benchmark.judge.circumstances import machine_name
+from benchmark.judge.summary import report_parts
+from benchmark.tables import Table
 
 HOST = {"cpu": "EPYC", "logical_cores": 4, "usable_cores": 4, "gpus": [], "python": "3.11.7", "system": "Linux 6"}
 VERSIONS = {"tensorflow": "2.21.0"}
 
 
 def run_of(
-    folder, name, *, host=None, versions=None, features=None, end=None, targets=None, wers=(30, 29, 28), **identity
+    folder,
+    name,
+    *,
+    host=None,
+    versions=None,
+    features=None,
+    end=None,
+    targets=None,
+    command=None,
+    wers=(30, 29, 28),
+    **identity,
 ):
     """A journal with its run.json, of a machine and data as given."""
     path = write(folder / f"{name}.csv", make_run(wers, run=name, **{"platform": "cpu", "replicas": 1, **identity}))
     (folder / name).mkdir()
     facts = {"schema": 3, "host": {**HOST, **(host or {})}, "versions": {**VERSIONS, **(versions or {})}}
     facts |= {"features": features or {}, "plan": {"targets": targets or {"wer": [30]}}}
+    facts |= {"command": command} if command else {}
     (folder / name / "run.json").write_text(json.dumps(facts))
     if end:
         (folder / name / "end.json").write_text(json.dumps({"status": "finished", **end}))
@@ -88,6 +101,25 @@ def test_a_journal_without_its_folder_among_others_is_said_to_be_of_an_unknown_m
     assert f"{bare}: no run.json says on which machine" in " ".join(warnings_of(tmp_path))
 
 
+# What to do next
+
+
+@pytest.mark.parametrize(
+    ("make", "advice"),
+    [
+        (True, "make bench WORKLOAD=speech CORPUS=here SEED=4"),
+        (False, "python -m benchmark --workload speech --corpus here --seed 4"),
+    ],
+)
+def test_the_command_that_was_given_is_advised_with_the_next_free_seed(tmp_path, make, advice):
+    arguments = ["--workload", "speech", "--corpus", "here", "--seed", "3", "--name", "c"]
+    for name, seed in (("a", 1), ("b", 2)):
+        run_of(tmp_path, name, seed=seed)
+    run_of(tmp_path, "other", seed=4, platform="sys1")  # another rig's seed is free for this one
+    path = run_of(tmp_path, "c", seed=3, command={"arguments": arguments, "make": make})
+    assert f"each with its own seed: {advice}" in " ".join(judge(read_runs([path]), Question()).warnings)
+
+
 # Rigs side by side
 
 
@@ -98,6 +130,20 @@ def test_rigs_that_differ_in_batch_precision_or_software_are_said_to(tmp_path):
     assert "the rigs differ in batch too (one 16, two 96)" in found or "(two 96, one 16)" in found
     assert "differ in precision too" in found and "differ in tensorflow too" in found
     assert "differ in replicas" not in found
+    (table,) = [part for part in report_parts(judge(read_runs(f"{tmp_path}/*.csv"))) if title_of(part).endswith("runs")]
+    assert table.header[:4] == ("platform", "batch", "precision", "utterances/s")
+    assert {row[:3] for row in table.rows} == {("one", "16", "float32"), ("two", "96", "mixed_float16")}
+
+
+def title_of(part) -> str:
+    return part.title if isinstance(part, Table) else ""
+
+
+def test_where_rigs_share_no_pool_of_epochs_it_is_said_why(tmp_path):
+    run_of(tmp_path, "a", platform="one", batch=16)
+    run_of(tmp_path, "b", platform="two", batch=96)
+    text = " ".join(part for part in report_parts(judge(read_runs(f"{tmp_path}/*.csv"))) if isinstance(part, str))
+    assert "no factored time: epochs are pooled over rigs that agree, and these differ in batch (16, 96)" in text
 
 
 # Data

@@ -132,6 +132,13 @@ def test_energy_is_of_the_measured_power_and_said_to_be_left_out_otherwise(tmp_p
     assert "no --kwh-price is given" in " ".join(unpriced.notes)
 
 
+def test_two_currencies_are_said_and_not_converted(tmp_path, capsys):
+    euros = replace(BOUGHT, currency="EUR")
+    paths = [run_of(tmp_path, name, price_table=table).source for name, table in (("a", BOUGHT), ("b", euros))]
+    assert price.main([*paths, "--metric", "wer"]) == 0
+    assert "Prices in EUR and USD: nothing is converted, and the front is among rigs of one" in capsys.readouterr().out
+
+
 FOUR_BOARDS = "seconds,gpu0_util_percent,gpu0_power_w,gpu3_util_percent,gpu3_power_w\n" + "".join(
     f"{second},0,60,90,300\n" for second in range(5)
 )

@@ -592,12 +592,13 @@ def test_figures_have_the_decimals_that_they_can_carry(value, text):
 
 
 def test_fewer_than_three_runs_are_doubted_with_the_spread_of_the_field():
-    for number in (1, 2):
+    for number, seed in ((1, 2), (2, 3)):
         text = doubts(make_runs(*[[30, 30, 30]] * number))
         assert f"only {number} run" in text
         assert "gaps under 10% between single runs mean nothing" in text
         assert "3.9% at the median and 7.6% at the 90th percentile of 117 MLPerf speech result sets" in text
-        assert "at least 3 runs, each with its own seed: make bench SEED=2" in text
+        assert "at least 3 runs, each with its own seed: the same command with another seed" in text
+        assert f"(SEED={seed}, or --seed {seed})" in text
     assert "gaps under 10%" not in doubts(make_runs([30, 30, 30], [30, 30, 30], [30, 30, 30]))
 
 
@@ -735,8 +736,14 @@ def test_on_a_terminal_the_tables_are_drawn_by_rich(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "benchmark.tta: no journals given; expected the CSV files of runs, such as results/*.csv (make bench)"),
-        (["none/*.csv"], "benchmark.tta: no file matches none/*.csv; expected the CSV files of runs (make bench makes"),
+        (
+            [],
+            "benchmark.tta: no journals given; expected the CSV files of runs, such as results/*.csv (python -m ",
+        ),
+        (
+            ["none/*.csv"],
+            "benchmark.tta: no file matches none/*.csv; expected the CSV files of runs (python -m benchmark",
+        ),
         (["none.csv"], "benchmark.tta: none.csv: no such file"),
         (["."], "benchmark.tta: .: a folder; expected a run's CSV file"),
         (["setup.py"], "benchmark.tta: setup.py:1: column 1 of the header is"),

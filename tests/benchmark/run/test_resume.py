@@ -332,3 +332,15 @@ def test_the_clock_goes_on_from_the_last_heartbeat_and_what_came_after_is_down_t
     assert 50 <= clock.elapsed() < 51 and down_s == 0.0
     clock, down_s = _clock(50.0, None)
     assert 50 <= clock.elapsed() < 51 and down_s is None
+
+
+def test_fresh_does_not_go_on_with_a_run_of_its_name(tmp_path):
+    from benchmark.run.resume import refuse_what_is_over
+
+    (tmp_path / "twin.csv").touch()
+    refuse_what_is_over(tmp_path / "twin")  # without --fresh it goes on
+    with pytest.raises(
+        JournalError, match=r"twin.csv: a run of this name is there already \(under way, or was killed\)"
+    ):
+        refuse_what_is_over(tmp_path / "twin", fresh=True)
+    refuse_what_is_over(tmp_path / "other", fresh=True)
