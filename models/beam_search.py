@@ -17,7 +17,7 @@ The same logits always give the same words, whatever was decoded before, in whic
 - A frame's scores are used as they are. They need not be normalised, since that shifts all hypotheses alike.
 
 Memory: a dictionary of 200,000 words takes 16 bytes for each node of its tree; a search takes 28 bytes for each frame
-and hypothesis, 6 MB at 830 frames and width 256.
+and prefix of the width, 6 MB at 830 frames and width 256.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ ROOT = 0  # the node without a letter
 SPACE, SEPARATOR, BLANK = text.SPACE, text.SEPARATOR_INDEX, text.BLANK
 LABELS = len(text.CHARACTERS)  # without the blank
 STEPS_A_NAT = float(2**20)  # scores that agree to a millionth of a nat are equal: rounding errors are far smaller
+RESCORED, RESCORED_NATS = 8, 4.0
+"""So many sentences of the last beam, within so many nats of the best, are compared by their exact probability."""
 ORDER = np.frombuffer(text.CHARACTERS.encode(), np.uint8)
 """The code of each label's character, by which texts are ordered."""
 
@@ -192,7 +194,7 @@ def _search(emissions, tree, beam_width, pruned_nats, prefixes, beam, found):
             chosen = beam_width
         count = _keep(order[:chosen], tree, prefixes, beam, kept, found, count, best)
         kept = chosen
-    return _sentence(tree, prefixes, beam[:kept])
+    return _sentence(emissions, tree, prefixes, beam[:kept])
 
 
 @compiled
@@ -334,23 +336,73 @@ def _keep(order, tree, prefixes, beam, kept, found, count, best):
 
 
 @compiled
-def _sentence(tree, prefixes, beam):
-    """Return the numbers of the words of the best hypothesis whose words are complete, or else of the best one's."""
-    best, complete = NO_SLOT, False
+def _sentence(emissions, tree, prefixes, beam):
+    """Return the numbers of the words of the likeliest sentence in the beam.
+
+    A beam's scores miss the paths that were pruned. So the exact probability decides between the best sentences. If no
+    hypothesis has complete words, the best one's complete words are returned.
+    """
+    best = np.empty(min(len(beam), RESCORED), np.int32)
+    count = _best(tree, prefixes, beam, best)
+    if count == 0:
+        return np.empty(0, np.int32)
+    chosen = best[0]
+    if count > 1:
+        chances = _chances(emissions)
+        labels = np.empty(prefixes[beam[best[0]].prefix].depth + 2 + len(emissions), np.int32)
+        highest = NOTHING
+        for n in range(count):
+            score = _rounded(_exact(chances, labels[: _spell(prefixes, beam[best[n]].prefix, labels)]))
+            if n == 0 or score > highest:
+                highest, chosen = score, best[n]
+    return _words(tree, prefixes, beam[chosen])
+
+
+@compiled
+def _best(tree, prefixes, beam, best):
+    """Fill `best` with the places of the best sentences, best first; return how many there are, 0 for an empty beam.
+
+    Only sentences count whose words are complete, within RESCORED_NATS of the best; without any, one that is not.
+    """
+    for s in range(len(beam)):
+        beam[s].score = _rounded(beam[s].total)
     for s in range(len(beam)):
         one = beam[s]
-        ended = one.node == ROOT or tree[one.node].word != NO_WORD
         slot = prefixes[one.parent].slot if one.parent != NO_PREFIX else NO_SLOT
-        alike = one.node == ROOT and slot != NO_SLOT  # the same sentence without the last space
-        one.score = _rounded(_log_add(one.total, beam[slot].total) if alike else one.total)
-        if best == NO_SLOT or ended > complete or (ended == complete and _before(one, beam[best], prefixes)):
-            best, complete = s, ended
-    if best == NO_SLOT:
-        return np.empty(0, np.int32)
-    prefix, node = beam[best].prefix, beam[best].node
+        if one.node == ROOT and slot != NO_SLOT:  # the same sentence without the last space: this one stands for both
+            one.score = _rounded(_log_add(one.total, beam[slot].total))
+            beam[slot].score = NOTHING
+    count, incomplete = 0, NO_SLOT
+    for s in range(len(beam)):
+        one = beam[s]
+        if one.node != ROOT and tree[one.node].word == NO_WORD:
+            if incomplete == NO_SLOT or _before(one, beam[incomplete], prefixes):
+                incomplete = s
+            continue
+        if one.score == NOTHING:
+            continue
+        place = min(count, len(best) - 1)
+        if count == len(best) and not _before(one, beam[best[place]], prefixes):
+            continue
+        while place > 0 and _before(one, beam[best[place - 1]], prefixes):
+            best[place] = best[place - 1]
+            place -= 1
+        best[place] = s
+        count = min(count + 1, len(best))
+    while count > 1 and beam[best[count - 1]].score < beam[best[0]].score - RESCORED_NATS:
+        count -= 1
+    if count == 0 and incomplete != NO_SLOT:
+        best[0], count = incomplete, 1
+    return count
+
+
+@compiled
+def _words(tree, prefixes, one):
+    """Return the numbers of a hypothesis's complete words, in order."""
+    prefix, node = one.prefix, one.node
     words = np.empty(prefixes[prefix].depth + 1, np.int32)
     count = 0
-    if complete and node != ROOT:
+    if node != ROOT and tree[node].word != NO_WORD:
         words[0], count = tree[node].word, 1
     while prefixes[prefix].parent != NO_PREFIX:
         parent = prefixes[prefix].parent
@@ -359,6 +411,81 @@ def _sentence(tree, prefixes, beam):
             count += 1
         prefix = parent
     return words[:count][::-1].copy()
+
+
+@compiled
+def _spell(prefixes, prefix, labels):
+    """Write the labels of a sentence, with a space before and after; return how many there are."""
+    count = prefixes[prefix].depth + 1
+    labels[0] = SPACE
+    place = count - 1
+    ends_in_space = prefixes[prefix].parent != NO_PREFIX and prefixes[prefix].label == SPACE
+    while prefixes[prefix].parent != NO_PREFIX:
+        labels[place] = prefixes[prefix].label
+        place -= 1
+        prefix = prefixes[prefix].parent
+    if count > 1 and not ends_in_space:
+        labels[count] = SPACE
+        count += 1
+    return count
+
+
+@compiled
+def _chances(emissions):
+    """Return the probability of each label in each frame, float64 [T', 30]."""
+    chances = np.empty_like(emissions)
+    for t in range(len(emissions)):
+        frame = emissions[t]
+        highest, total = frame.max(), 0.0
+        for c in range(len(frame)):
+            chances[t, c] = math.exp(frame[c] - highest)
+            total += chances[t, c]
+        for c in range(len(frame)):
+            chances[t, c] /= total
+    return chances
+
+
+@compiled
+def _exact(chances, labels):
+    """Return the logarithm of a sentence's probability over all its CTC paths, as `log_probability` does.
+
+    Its labels have a space before and after, which may take no frame or many. Probabilities are scaled to a sum of 1
+    after each frame; what falls under 1e-300 of it is lost.
+    """
+    size = len(labels)
+    blank, label = np.zeros(size), np.zeros(size)
+    blank[0] = 1.0
+    logarithm = 0.0
+    for t in range(len(chances)):
+        frame = chances[t]
+        total = 0.0
+        for n in range(size - 1, -1, -1):  # from the last on: each needs the one before as it was
+            said = blank[n] + label[n]
+            given = said if labels[n] == SPACE else label[n]
+            if n > 0:
+                given += blank[n - 1] if labels[n - 1] == labels[n] else blank[n - 1] + label[n - 1]
+            label[n] = given * frame[labels[n]]
+            blank[n] = said * frame[BLANK]
+            total += label[n] + blank[n]
+        if total == 0.0:
+            return NOTHING
+        logarithm += math.log(total)
+        for n in range(size):
+            label[n] /= total
+            blank[n] /= total
+    ends = blank[size - 1] + label[size - 1]
+    if size > 1:
+        ends += blank[size - 2] + label[size - 2]
+    return logarithm + math.log(ends) if ends > 0.0 else NOTHING
+
+
+def likeliest(logits: np.ndarray, sentences: Sequence[list[str]]) -> list[str]:
+    """Return the sentence of the highest exact probability; of equal ones the first in alphabetical order."""
+    different = sorted({tuple(words) for words in sentences})
+    if len(different) == 1:
+        return list(different[0])
+    scores = [round(log_probability(logits, words) * STEPS_A_NAT) for words in different]
+    return list(different[scores.index(max(scores))])
 
 
 def log_probability(logits: np.ndarray, words: Sequence[str]) -> float:

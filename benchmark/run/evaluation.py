@@ -29,6 +29,10 @@ from models import deepspeech
 SHOWN_UTTERANCES = 3  # of each rank: worst, median and best
 
 
+class Diverged(ValueError):
+    """A loss or a logit is NaN or infinite; the message names the first such batch or utterance."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
     """One utterance: its reference and the model's hypothesis."""
@@ -138,7 +142,11 @@ class Transcriber:
     def logits(
         self, batches: Iterable[dict[str, tf.Tensor]]
     ) -> Iterator[tuple[list[tuple[str, str]], np.ndarray, np.ndarray]]:
-        """Yield per batch (id, reference) pairs, logits [B, T', 30] and output frames [B], without empty utterances."""
+        """Yield per batch (id, reference) pairs, logits [B, T', 30] and output frames [B], without empty utterances.
+
+        Raises:
+            Diverged: a logit of a valid frame is NaN or infinite.
+        """
         for batch in batches:
             frames = batch["frames"].numpy()
             real = frames > 0
@@ -147,7 +155,11 @@ class Transcriber:
                 for identity, reference in zip(batch["id"].numpy()[real], batch["sentence"].numpy()[real], strict=True)
             ]
             outputs = np.asarray(deepspeech.output_frames(frames[real], self.model.config))
-            yield utterances, self._logits(batch)[real], outputs
+            logits = self._logits(batch)[real]
+            for (identity, _), matrix, count in zip(utterances, logits, outputs, strict=True):
+                if not np.isfinite(matrix[:count]).all():
+                    raise Diverged(f"the model's output for utterance {identity} is not finite: its weights diverged")
+            yield utterances, logits, outputs
 
     def batches(self, role_or_subset: str) -> tf.data.Dataset:
         """Return batches of a role or subset, in the shapes of training if they fit, so that little is recompiled."""

@@ -37,7 +37,7 @@ def refuse_what_is_over(folder: Path, *, fresh: bool = False) -> None:
 
 def interrupted(results: Path, identity: Identity) -> str | None:
     """Return the name of the latest run of the same command that is not over and not being worked on, or None."""
-    for path in sorted(results.glob("*.csv"), key=lambda path: path.stat().st_mtime, reverse=True):
+    for path in sorted(results.glob("*.csv"), key=lambda path: (path.stat().st_mtime, path.name), reverse=True):
         found, folder = read_identity(path), folder_of(path)
         if found is None or found.run != path.stem or not (folder / ALIVE).is_file():
             continue

@@ -25,6 +25,7 @@ from benchmark.record.sentences import Heard
 from benchmark.run.checkpoints import Checkpoints, kept, restore_newest
 from benchmark.run.decoding import DecodingPool
 from benchmark.run.devices import tf
+from benchmark.run.evaluation import Diverged
 from benchmark.run.input import Source
 from benchmark.run.progress import Progress, segment_batches
 from benchmark.run.swap import Models
@@ -34,10 +35,6 @@ from models.decoders import Decoder
 
 GENERATED_SENTENCES = 3
 SAMPLE_BATCHES = 4
-
-
-class Diverged(ArithmeticError):
-    """The loss is NaN or infinite; the message names the first such batch."""
 
 
 class Listener(Protocol):
@@ -78,7 +75,7 @@ class Trainer:
         return self.source.batches_per_epoch
 
     def perform(self, phase: Phase, progress: Progress, plan: Plan) -> Outcome:
-        """Perform one phase; `progress` says where the run stands. TRAIN may raise Diverged."""
+        """Perform one phase; `progress` says where the run stands. TRAIN, GENERATE and EVALUATE may raise Diverged."""
         return self._perform[phase](progress, plan)
 
     def create(self, progress: Progress, plan: Plan) -> Outcome:

@@ -25,7 +25,7 @@ from features import text
 
 WORDS, FRAMES, BEAM_WIDTH = 20_000, 830, 256
 CHARACTERS_A_FRAME = 0.25  # LibriSpeech: about 14 a second, at 50 output frames a second
-TARGET = 5
+TARGET = 8
 VOWELS, CONSONANTS = "aeiou", "bcdfghjklmnprstvwyz"
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import text
-from models.beam_search import Lexicon, log_probability, search
+from models.beam_search import RESCORED, RESCORED_NATS, Lexicon, likeliest, log_probability, search
 
 NEAR_TIES = Path(__file__).parents[3] / "shared" / "data" / "near-ties"
 WORDS = ("a", "aa", "ab", "b", "ba", "cab", "see", "see'd")
@@ -60,8 +60,11 @@ def plain_search(logits: np.ndarray, words: tuple[str, ...], *, beam_width: int,
     if not sentences:
         best = max(beam, key=lambda prefix: np.logaddexp(*beam[prefix]))
         return [spelled[part] for part in best.split()[:-1]]
-    best = min(sentences, key=lambda s: (-round(sentences[s], 6), *order(s)))
-    return [spelled[part] for part in best.split()]
+    ordered = sorted(sentences, key=lambda s: (-round(sentences[s], 6), *order(s)))[:RESCORED]
+    close = [
+        [spelled[part] for part in s.split()] for s in ordered if sentences[s] >= sentences[ordered[0]] - RESCORED_NATS
+    ]
+    return max(close, key=lambda found: round(log_probability(logits, found), 6))  # the first of equal ones
 
 
 @settings(max_examples=100, deadline=None)
@@ -73,6 +76,14 @@ def test_it_finds_what_the_search_finds_as_one_would_write_it_down(seed, frames,
     logits = np.random.default_rng(seed).normal(scale=2, size=(frames, 30)).astype(np.float32)
     expected = plain_search(logits, WORDS, beam_width=beam_width, pruned_nats=pruned_nats)
     assert search(logits, Lexicon.of(WORDS), beam_width=beam_width, pruned_nats=pruned_nats) == expected
+
+
+def test_of_several_sentences_the_likeliest_is_taken_and_of_equal_ones_the_first_by_text():
+    logits = np.full((1, 30), -1e9)
+    logits[0, [1, 2, text.BLANK]] = 0.0, 1.0, -2.0  # "a", "b", nothing
+    assert likeliest(logits, [["a"], ["b"], []]) == ["b"]
+    logits[0, 1] = 1.0
+    assert likeliest(logits, [["b"], ["a"]]) == likeliest(logits, [["a"], ["b"]]) == ["a"]
 
 
 @settings(max_examples=50, deadline=None)

@@ -69,11 +69,10 @@ def trial(options: argparse.Namespace) -> None:
     gains: list[float] = []
     for path in options.runs:
         for step, words, logits in logits_of(path):
-            lexicon = beam_search.Lexicon.of(words)
+            decode = decoders.dictionary(words, beam_width=options.beam_width)
 
-            def ours(matrix: np.ndarray, lexicon: beam_search.Lexicon = lexicon) -> list[str]:
-                width, nats = options.beam_width, decoders.PRUNED_NATS
-                return beam_search.search(matrix, lexicon, beam_width=width, pruned_nats=nats)
+            def ours(matrix: np.ndarray, decode: decoders.Decode = decode) -> list[str]:
+                return decode(matrix[None], np.array([len(matrix)]))[0].split()
 
             searches = ours, flashlight(words, beam_width=options.beam_width)
             found: list[list[list[str]]] = []

@@ -38,6 +38,27 @@ def test_workers_give_the_sentences_that_one_process_gives(jobs):
     assert len(set(expected)) > 10
 
 
+NEAR_TIES = Path(__file__).parents[4] / "shared" / "data" / "near-ties"
+
+
+def test_any_number_of_workers_in_any_order_decodes_near_ties_alike():
+    """Logits on which flashlight-text gave two answers, by what was decoded before in the same process."""
+    if not NEAR_TIES.is_dir():
+        pytest.skip(f"{NEAR_TIES} is not here")
+    found = np.load(NEAR_TIES / "logits.npz")
+    matrices = [matrix[None, :count] for matrix, count in zip(found["logits"], found["frames"], strict=True)]
+    decoder = Decoder(name="dictionary", words=tuple((NEAR_TIES / "words.txt").read_text().split()))
+    expected = in_workers_of(decoder, matrices, jobs=1)
+    for jobs, seed in ((1, 1), (2, 2), (4, 3)):
+        order = np.random.default_rng(seed).permutation(len(matrices))
+        assert in_workers_of(decoder, [matrices[n] for n in order], jobs=jobs) == [expected[n] for n in order]
+
+
+def in_workers_of(decoder: Decoder, matrices: list[np.ndarray], *, jobs: int) -> list[str]:
+    with DecodingPool(decoder, jobs=jobs) as pool:
+        return in_workers(pool, matrices)
+
+
 def test_the_workers_are_as_many_as_asked_and_end_with_the_pool():
     before = set(psutil.Process().children())
     with DecodingPool(DICTIONARY, jobs=2) as pool:

@@ -183,3 +183,13 @@ def test_a_model_of_another_stride_is_evaluated_by_its_own_output_frames(tf, tra
         expected = {(length - 11) // 3 + 1 for length in task.data.manifest.lengths("dev")}
         assert len(utterances) == len(frames) and set(frames.tolist()) <= expected
         assert max(frames) <= logits.shape[1]
+
+
+def test_output_that_is_no_number_is_a_divergence_and_names_the_utterance(tf, transcriber, pool, monkeypatch):
+    from benchmark.run.evaluation import Diverged
+
+    broken = transcriber()
+    real = broken._logits
+    monkeypatch.setattr(broken, "_logits", lambda batch: real(batch) * np.nan)
+    with pytest.raises(Diverged, match=r"the model's output for utterance 3-1-000\d is not finite"):
+        broken.transcribe("dev", pool)
