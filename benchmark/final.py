@@ -43,6 +43,8 @@ def _final(options: argparse.Namespace) -> None:
         results, examples = evaluate(run, wanted)
     except BrokenProcessPool:
         raise ValueError(decoding.KILLED_WORKER) from None
+    except ArithmeticError as error:  # weights that diverged after they were saved
+        raise ValueError(str(error)) from None
     try:
         places = write(run, results, examples)
     finally:  # even if the disk is full: the results may have taken an hour

@@ -29,7 +29,7 @@ from models import deepspeech
 SHOWN_UTTERANCES = 3  # of each rank: worst, median and best
 
 
-class Diverged(ValueError):
+class Diverged(ArithmeticError):
     """A loss or a logit is NaN or infinite; the message names the first such batch or utterance."""
 
 

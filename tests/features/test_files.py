@@ -29,7 +29,8 @@ def test_a_file_system_without_locks_is_one_sentence_with_the_file_and_the_way_o
 
 
 def test_other_errors_of_a_lock_keep_their_words(tmp_path):
-    with pytest.raises(FileNotFoundError), locked(tmp_path / "nowhere" / "lock", waiting=lambda: None):
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(IsADirectoryError), locked(tmp_path / "lock", waiting=lambda: None):
         pass
 
 

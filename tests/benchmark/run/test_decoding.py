@@ -41,6 +41,7 @@ def test_workers_give_the_sentences_that_one_process_gives(jobs):
 NEAR_TIES = Path(__file__).parents[4] / "shared" / "data" / "near-ties"
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_in_any_order_decodes_near_ties_alike():
     """Logits on which flashlight-text gave two answers, by what was decoded before in the same process."""
     if not NEAR_TIES.is_dir():
