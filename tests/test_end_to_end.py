@@ -307,7 +307,7 @@ def test_one_seed_gives_one_journal_beside_any_load_with_any_number_of_workers(t
                 process.kill()
                 process.wait()
         assert done.returncode == 0, done.stderr
-        assert ("other processes keep" in done.stderr) == bool(busy)
+        assert not busy or "WARNING: other processes keep" in done.stderr
         rows = journal.read(tmp_path / "results" / f"r{number}.csv").rows
         untimed = ("run", "started_s", "seconds", "input_s")
         journals.append([{k: v for k, v in vars(row).items() if k not in untimed} for row in rows])
@@ -323,7 +323,7 @@ FAULTS = {
     "memory": (
         "lambda losses: (_ for _ in ()).throw(tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating'))",
         2,
-        "OOM when allocating); give a smaller batch: make bench BATCH=8",
+        "OOM when allocating); give a smaller batch: python -m benchmark --corpus",
     ),
 }
 
