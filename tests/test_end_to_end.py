@@ -2,22 +2,15 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
+from commands import command
 
 from benchmark.record import journal
 from benchmark.record.columns import METRICS
 from benchmark.record.phases import AFTER, Phase
 from benchmark.record.sentences import last_evaluation
-from benchmark.run.progress import Progress
 
-ROOT = Path(__file__).resolve().parents[1]
 TWO_GPUS = """
 name = "twin"
 label = "Twin"
@@ -38,18 +31,6 @@ buffer = 2
 reduction = "nccl"
 precision = "float32"
 """
-
-
-def command(folder: Path, module: str, *arguments: object) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -204,114 +185,6 @@ def test_bad_input_gets_one_line_and_status_2(tmp_path, arguments, said):
     assert done.returncode == 2 and len(lines) == 1 and said in lines[0], done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("results/*.csv"))
-
-
-def begin(folder: Path, *arguments: object) -> subprocess.Popen:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "benchmark", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(process: subprocess.Popen, path: Path, text: str, *, more_than: int = 0) -> None:
-    until = time.monotonic() + 120
-    while not path.is_file() or path.read_text().count(text) <= more_than:
-        assert process.poll() is None and time.monotonic() < until, process.stderr.read()
-        time.sleep(0.02)
-
-
-@pytest.mark.slow
-def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_nobody_touched(tone_corpus, tmp_path):
-    arguments = ["--corpus", tone_corpus, "--max-epochs", 5, "--seed", 4, "--decoder", "greedy", "--monitor-hz", 0]
-    path = tmp_path / "results" / "cut.csv"
-
-    process = begin(tmp_path, *arguments, "--name", "cut")
-    wait_for(process, path, ",train,")
-    second = begin(tmp_path, *arguments, "--name", "cut")
-    process.send_signal(signal.SIGTERM)
-    sent_s = time.monotonic()
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == 143 and time.monotonic() - sent_s < 10
-    assert "interrupted after batch" in said and "go on with: python -m benchmark --corpus" in said
-    assert json.loads((tmp_path / "results" / "cut" / "end.json").read_text())["status"] == "interrupted"
-    record = journal.read(path)
-    progress = Progress.of(record.rows)
-    assert progress.saved_step == progress.step > 0
-
-    trained = path.read_text().count(",train,")
-    wait_for(second, path, ",train,", more_than=trained)  # it started too late to be refused, and goes on
-    second.kill()
-    second.communicate()
-    assert not (tmp_path / "results" / "cut" / "end.json").exists()
-
-    assert command(tmp_path, "benchmark", *arguments, "--name", "cut").returncode == 0
-    assert command(tmp_path, "benchmark", *arguments, "--name", "whole").returncode == 0
-    cut, whole = (journal.read(tmp_path / "results" / f"{name}.csv") for name in ("cut", "whole"))
-    assert [row.attempt for row in cut.rows][-1] == 3 and len(cut.evaluations) == 5
-    for ours, theirs in zip(cut.evaluations, whole.evaluations, strict=True):
-        assert all(getattr(ours, name) == getattr(theirs, name) for name in METRICS)
-    created = [row for row in cut.rows if row.phase is Phase.CREATE]
-    assert [row.down_s is None for row in created] == [True, False, False]
-
-    again = command(tmp_path, "benchmark", *arguments, "--name", "cut")
-    assert again.returncode == 2 and "there already and has finished; choose another --name" in again.stderr
-
-
-@pytest.mark.slow
-def test_a_run_outlives_its_viewer(tone_corpus, tmp_path):
-    """`make bench 2>&1 | head`: the pipe closes after two lines, and the run is finished and judged all the same."""
-    script = f'"$0" -m benchmark --corpus "{tone_corpus}" --max-epochs 2 --decoder greedy --name seen 2>&1 | head -n 2'
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        ["bash", "-c", f"{script}; exit ${{PIPESTATUS[0]}}", sys.executable],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0 and done.stdout.count("\n") == 2
-    assert json.loads((tmp_path / "results" / "seen" / "end.json").read_text())["status"] == "finished"
-    assert (tmp_path / "results" / "report.html").is_file()
-
-
-@pytest.mark.slow
-def test_a_closed_terminal_ends_a_run_saved_and_under_nohup_does_not(tone_corpus, tmp_path):
-    arguments = ["--corpus", tone_corpus, "--max-epochs", 3, "--decoder", "greedy", "--monitor-hz", 0]
-    path = tmp_path / "results" / "hung.csv"
-    process = begin(tmp_path, *arguments, "--name", "hung")
-    wait_for(process, path, ",train,")
-    process.send_signal(signal.SIGHUP)
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == 129 and "go on with" in said
-    progress = Progress.of(journal.read(path).rows)
-    assert progress.saved_step == progress.step > 0
-
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which children inherit, as nohup's do
-    try:
-        process = begin(tmp_path, *arguments, "--name", "nohup")
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    wait_for(process, tmp_path / "results" / "nohup.csv", ",train,")
-    process.send_signal(signal.SIGHUP)
-    process.communicate(timeout=120)
-    assert process.returncode == 0
-
-
-@pytest.mark.slow
-def test_one_seed_gives_one_journal_beside_any_load_with_any_number_of_workers(tone_corpus, tmp_path):
-    """Five runs with four workers, two of them beside a process that keeps a core busy: all but times is equal."""
-    journals = []
-    for number in range(5):
-        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number % 2)]
-        try:
-            options = ["--max-epochs", 2, "--seed", 3, "--decode-jobs", 4, "--monitor-hz", 0, "--name", f"r{number}"]
-            done = command(tmp_path, "benchmark", "--corpus", tone_corpus, *options)
-        finally:
-            for process in busy:
-                process.kill()
-                process.wait()
-        assert done.returncode == 0, done.stderr
-        assert not busy or "WARNING: other processes keep" in done.stderr
-        rows = journal.read(tmp_path / "results" / f"r{number}.csv").rows
-        untimed = ("run", "started_s", "seconds", "input_s")
-        journals.append([{k: v for k, v in vars(row).items() if k not in untimed} for row in rows])
-    assert all(other == journals[0] for other in journals[1:])
 
 
 FAULTS = {

@@ -1,0 +1,34 @@
+"""Processes of the suite's commands, for the tests that take it as a user does."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def command(folder: Path, module: str, *arguments: object) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def begin(folder: Path, *arguments: object) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-m", "benchmark", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(process: subprocess.Popen, path: Path, text: str, *, more_than: int = 0) -> None:
+    until = time.monotonic() + 120
+    while not path.is_file() or path.read_text().count(text) <= more_than:
+        assert process.poll() is None and time.monotonic() < until, process.stderr.read()
+        time.sleep(0.02)
