@@ -11,13 +11,17 @@ A user's mistake gives one line on standard error and exit status 2; Ctrl-C give
 from __future__ import annotations
 
 import argparse
+import csv
+import io
+import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 
-from benchmark.judge.cost import Terms
+from benchmark.judge.cost import TENURES, Terms
 from benchmark.judge.question import SPLITS, JudgeError
 from benchmark.record import CLOCKS, METRICS, Run, read_run
 from benchmark.record.command import by_make
@@ -114,16 +118,60 @@ def add_by(parser: argparse.ArgumentParser) -> None:
 
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
-    """Add --years, --duty and --kwh-price: how a purchase is written off, and what energy costs."""
-    usual, add = Terms(), parser.add_argument
+    """Add the options that say how a rig is paid for."""
+    usual, group = Terms(), parser.add_argument_group("how a rig is paid for")
+    add = group.add_argument
     add("--years", type=float, default=usual.years, help="years until a purchase is written off; default: %(default)g")
     add("--duty", type=float, default=usual.duty, help="share of that time in use, 0 to 1; default: %(default)g")
     add("--kwh-price", type=float, metavar="P", help="price of a kWh in the platform's currency; default: no energy")
+    add("--idle-w", type=float, default=0.0, metavar="W", help="watts of a bought rig while it is not used; default: 0")
+    add(
+        "--billing-minutes",
+        type=float,
+        default=0.0,
+        metavar="M",
+        help="rent is for every started M minutes; default: 0",
+    )
+    add("--setup-minutes", type=float, default=0.0, metavar="M", help="rented minutes before each training; default: 0")
+    add("--down-time", action="store_true", help="rent goes on while an interrupted run stands still")
+    add("--failures", action="store_true", help="runs that reached the level also pay for those that missed it")
+    words = "which cost ranks rigs; default: the cheaper of the two"
+    add("--tenure", choices=TENURES, default=usual.tenure, help=words)
 
 
 def terms_of(options: argparse.Namespace) -> Terms:
     """Return the terms that the options give. Raises PriceError if a value is out of range."""
-    return Terms(years=options.years, duty=options.duty, kwh_price=options.kwh_price)
+    return Terms(**{f.name: getattr(options, f.name) for f in fields(Terms)})
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
+
+
+def print_rows(name: str, rows: Sequence[Mapping[str, object]], style: str, warnings: Sequence[str]) -> None:
+    """Print rows of figures as csv or json in full precision, and the warnings on standard error."""
+    print(_csv(rows) if style == "csv" else json.dumps(rows, indent=1))
+    for text in warnings:
+        say(f"{name}: warning: {text}")
+
+
+def _csv(rows: Sequence[Mapping[str, object]]) -> str:
+    text = io.StringIO()
+    if rows:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(rows[0])
+        writer.writerows([_csv_field(value) for value in row.values()] for row in rows)
+    return text.getvalue().rstrip("\n")
+
+
+def _csv_field(value: object) -> object:
+    if value is None or value == []:
+        return "NA"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    field = ";".join(map(str, value)) if isinstance(value, list) else value
+    formula = isinstance(field, str) and field[:1] in ("=", "+", "-", "@")
+    return f"'{field}" if formula else field  # a spreadsheet must not take it for a formula
 
 
 def whole_from_1(text: str) -> int:

@@ -2,12 +2,18 @@
 
     python -m benchmark.compare sys1 sys2                    # platforms, from results/*.csv
     python -m benchmark.compare old='old/*.csv' new='new/*.csv' --metric wer --level 22
+    python -m benchmark.compare sys1 --by batch              # one platform's batch sizes
     python -m benchmark.compare cpu --aa                     # two halves of one platform's runs must not differ
 
-For every pair and quantity it prints the ratio of geometric means with its 95% interval. For time to accuracy it adds
-Welch's test on logarithms; the p values are adjusted by Holm's method over all comparisons of one call, the intervals
-are not. Each side needs at least two runs. If the runs cannot decide, the verdict says how many more would resolve a
-difference of 5%.
+It answers two questions. The machine: what each rig would have taken for the same number of epochs, start-up and
+seconds an epoch, which hardly vary from run to run. The training: time to accuracy as the runs had it, whose epochs are
+a matter of luck too. For both, and for every quantity beside them, it prints the ratio of geometric means with its 95%
+interval; Welch's p is adjusted by Holm's method over all comparisons of one call, the intervals are not.
+
+What these runs cannot tell apart is either the same within --margin, by two one-sided tests, or open: then the verdict
+has a plan, how many runs of each would tell, and what they cost. Fix that number before you look. Who looks after every
+run gives --every-run: the verdict is then by an e-value, which holds whenever one looks. With several levels, or
+--profile, a table says how often each rig is near the best, and whether the order of rigs depends on the level.
 """
 
 from __future__ import annotations
@@ -21,13 +27,14 @@ from pathlib import Path
 
 from benchmark import cli
 from benchmark.judge.checks import warnings
-from benchmark.judge.comparison import at_common_levels, compare, comparison_parts, halves
+from benchmark.judge.comparison import Asked, at_common_levels, compare, comparison_parts, halves
 from benchmark.judge.groups import Group, check_given_once
 from benchmark.judge.judgement import judge
+from benchmark.judge.profiles import profile_parts
 from benchmark.judge.question import JudgeError, Question
 from benchmark.judge.summary import warnings_part
 from benchmark.record import Run, read_run
-from benchmark.tables import Table, show
+from benchmark.tables import show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,25 +44,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    if options.aa != (len(options.operands) == 1):
-        raise JudgeError("expected two platforms or more, or one with --aa")
-    terms = cli.terms_of(options)
-    groups = groups_of(options)
-    pairs = compare(groups, terms=terms)
-    show([*comparison_parts(pairs), *_warnings(groups, options)])
+    if len(options.operands) == 1 and not (options.aa or options.by) or options.aa and len(options.operands) > 1:
+        raise JudgeError("expected two platforms or more, or one with --aa, or one with --by FIELD")
+    terms, asked = cli.terms_of(options), Asked(margin=1 + options.margin / 100, every_run=options.every_run)
+    groups, everything = groups_of(options)
+    pairs = compare(groups, terms=terms, asked=asked)
+    doubts = warnings([run for group in groups for run in group.runs], groups, _question(options, options.level))
+    if options.format == "table":
+        profiles = (
+            profile_parts(everything, _question(options, options.level))
+            if options.profile or len(options.level) > 1
+            else []
+        )
+        show([*comparison_parts(pairs), *profiles, *warnings_part(doubts)])
+    else:
+        cli.print_rows("benchmark.compare", [pair.fields() for pair in pairs], options.format, doubts)
     return int(options.aa and any(pair.differs for pair in pairs))
 
 
 def _question(options: argparse.Namespace, levels: Sequence[float] = ()) -> Question:
-    return Question(metrics=(options.metric,), levels=tuple(levels), window=options.epochs, clock=options.clock)
+    return Question(
+        metrics=(options.metric,),
+        levels=tuple(levels),
+        window=options.epochs,
+        clock=options.clock,
+        by=tuple(dict.fromkeys(options.by)),
+    )
 
 
-def _warnings(groups: Sequence[Group], options: argparse.Namespace) -> list[str | Table]:
-    return warnings_part(warnings([run for group in groups for run in group.runs], groups, _question(options)))
-
-
-def groups_of(options: argparse.Namespace) -> list[Group]:
-    """Return what the command line asks to compare: one group of runs per operand, or the two halves of one (--aa).
+def groups_of(options: argparse.Namespace) -> tuple[list[Group], list[Group]]:
+    """Return one group of runs per operand, or the two halves of one (--aa): at the level to compare, and at all.
 
     Raises:
         JudgeError: an operand has no runs, its runs may not be pooled, or the groups differ in what is learnt.
@@ -70,12 +88,14 @@ def groups_of(options: argparse.Namespace) -> list[Group]:
     groups = []
     for name, runs in named:
         judged = judge(runs, question)
-        if len(judged) != 1:
+        if len({(group.emulated, group.platform, group.workload) for group in judged}) != 1:
             kinds = ", ".join(f"{group.label} {group.workload}" for group in judged) or "none with rows"
             raise JudgeError(f"{name}: runs of {len(judged)} kinds ({kinds}); expected one platform and workload")
-        groups.append(replace(judged[0], name=name))
+        groups += [replace(group, name=name) for group in judged]  # several with --by
+    if len(groups) < 2:
+        raise JudgeError(f"{groups[0].label}: all its runs are alike in {', '.join(question.by)}; expected two kinds")
     check_given_once([run for _, runs in named for run in runs if len(run.record)])
-    return at_common_levels(groups, question)
+    return at_common_levels(groups, question), groups
 
 
 def _named_runs(options: argparse.Namespace) -> Iterator[tuple[str, list[Run]]]:
@@ -114,8 +134,21 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_levels(parser, default="the hardest level that all runs reached")
     cli.add_epochs(parser)
     cli.add_clock(parser)
+    cli.add_by(parser)
+    words = "differences under this percentage do not matter; default: %(default)g"
+    add("--margin", type=_margin, default=5.0, metavar="PERCENT", help=words)
+    add("--every-run", action="store_true", help="judge by e-values, which hold even if one looks after every run")
+    add("--profile", action="store_true", help="compare over many levels: a performance profile, and the order of rigs")
+    cli.add_format(parser)
     cli.add_terms(parser)
     return parser
+
+
+def _margin(text: str) -> float:
+    found = cli.percent(text)
+    if not 0 < found <= 100:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}; expected more than 0 percent, at most 100")
+    return found
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ There are three measures:
 
     dollar-minutes    the paper's: the purchase price times the time to accuracy
     a rig bought      the hours of one training at price / (years * 8766 h * duty) an hour, plus energy
-    a rig rented      the hours of one training at the hourly rent
+    a rig rented      the hours that are billed for one training, at the hourly rent
 
 Prices come from the platform in the run's run.json. Power is what was measured (results/RUN/utilisation.csv), of GPUs
-only. A missing figure is shown as NA with the reason, never as 0.
+only. A missing figure is shown as NA with the reason, never as 0. With --kwh-price a bought rig whose power was not
+measured has no cost, since it would have its energy for nothing; a rent has its energy inside. Every cost has the 95%
+interval of the time that it pays for.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
-from benchmark.judge.cost import cost_parts
+from benchmark.judge.cost import cost_parts, cost_rows
 from benchmark.judge.judgement import judge
 from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question
 from benchmark.judge.summary import warnings_part
@@ -39,12 +41,17 @@ def _price(options: argparse.Namespace) -> None:
     question = Question(
         metrics=(options.metric,) if options.metric else ("wer", "cer"),
         levels=tuple(options.level),
+        window=options.epochs,
+        clock=options.clock,
         by=tuple(dict.fromkeys(options.by)),
         published=options.published,
     )
     judgement = judge(cli.read_runs(options.journals) if options.journals else [], question)
-    parts = cost_parts([g for g in judgement if g.runs or g.workload == PAPER_WORKLOAD], terms)
-    show([*parts, *warnings_part(judgement.warnings)])
+    groups = [g for g in judgement if g.runs or g.workload == PAPER_WORKLOAD]
+    if options.format == "table":
+        show([*cost_parts(groups, terms), *warnings_part(judgement.warnings)])
+    else:
+        cli.print_rows("benchmark.price", cost_rows(groups, terms), options.format, judgement.warnings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,8 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_journals(parser)
     cli.add_metric(parser)
     cli.add_levels(parser)
+    cli.add_epochs(parser)
+    cli.add_clock(parser)
     cli.add_by(parser)
     parser.add_argument("--published", action="store_true", help="add the paper's rigs and times")
+    cli.add_format(parser)
     cli.add_terms(parser)
     return parser
 

@@ -8,15 +8,12 @@ It answers at once: it never loads TensorFlow, and loads rich only on a terminal
 from __future__ import annotations
 
 import argparse
-import csv
 import gc
-import io
-import json
 import sys
 from collections.abc import Sequence
 
 from benchmark import cli
-from benchmark.judge.judgement import Judgement, judge
+from benchmark.judge.judgement import judge
 from benchmark.judge.question import AS_THE_PAPER, Question
 from benchmark.judge.summary import report_parts
 from benchmark.record import METRICS
@@ -37,9 +34,7 @@ def _judge(options: argparse.Namespace) -> None:
     if options.format == "table":
         show(report_parts(judgement, left_out=options.leave_one_out))
         return
-    print(_csv(judgement) if options.format == "csv" else json.dumps(judgement.long_rows(), indent=1))
-    for text in judgement.warnings:
-        cli.say(f"benchmark.tta: warning: {text}")
+    cli.print_rows("benchmark.tta", judgement.long_rows(), options.format, judgement.warnings)
 
 
 def _question(options: argparse.Namespace) -> Question:
@@ -56,26 +51,6 @@ def _question(options: argparse.Namespace) -> Question:
     )
 
 
-def _csv(judgement: Judgement) -> str:
-    text, rows = io.StringIO(), judgement.long_rows()
-    if rows:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(rows[0])
-        writer.writerows([_csv_field(value) for value in row.values()] for row in rows)
-    return text.getvalue().rstrip("\n")
-
-
-def _csv_field(value: object) -> object:
-    if value is None or value == []:
-        return "NA"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    field = ";".join(map(str, value)) if isinstance(value, list) else value
-    return (
-        f"'{field}" if isinstance(field, str) and field[:1] in ("=", "+", "-", "@") else field
-    )  # a spreadsheet must not take it for a formula
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.tta", description="Time to accuracy of runs, from their journals."
@@ -90,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_by(parser)
     add("--leave-one-out", action="store_true", help="show how well factored times predict the runs at hand")
     add("--published", action="store_true", help="add the paper's table 3")
-    add("--format", choices=("table", "csv", "json"), default="table", help="default: table")
+    cli.add_format(parser)
     return parser
 
 

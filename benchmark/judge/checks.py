@@ -6,6 +6,7 @@ for sentence in warnings(runs, groups, question): ...
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
 from benchmark.judge import circumstances
@@ -20,10 +21,12 @@ FEW_RUNS = 3
 LARGE_SHARE = 0.10
 LARGE_INPUT_SHARE = 0.02
 WIDE_SPREAD = 0.076  # coefficient of variation; MLPerf's 90th percentile
-SPREAD = (
-    "gaps under 10% between single runs mean nothing (from seed to seed, time to accuracy has a coefficient of "
-    "variation of 3.9% at the median and 7.6% at the 90th percentile of 117 MLPerf speech result sets); make at least "
-    f"{FEW_RUNS} runs, each with its own seed"
+WIDE_MACHINE = 0.02  # of seconds an epoch, or of start-up as a share of the time; over MLPerf's 90th percentile of 1%
+MUCH_OF_VARIANCE = 0.25
+CHANCE_GAP = 0.10
+NOISE = (
+    "from seed to seed, time to accuracy has a coefficient of variation of 3.9% at the median and 7.6% at the 90th "
+    "percentile of 117 MLPerf speech result sets"
 )
 
 
@@ -54,13 +57,8 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
     runs = len(group.runs)
     if group.emulated:
         yield "emulated on CPUs: the times say nothing about the rig; run it on the rig itself"
-    if runs < FEW_RUNS:
-        yield f"only {_count(runs, 'run')}: {SPREAD}: {circumstances.next_command(group.runs)}"
-    elif len(group.values("seed")) < runs:
-        yield (
-            f"{runs} runs with {_count(len(group.values('seed')), 'seed')}; give each run a seed of its own: "
-            f"{circumstances.next_command(group.runs)}"
-        )
+    yield from _checks_of_repetitions(group)
+    yield from _checks_of_going(group)
     if resumed := sum(record.resumed for record in group.records):
         yield (
             f"{resumed} of {_count(runs, 'run')} resumed (attempt > 1): the clock stands still between attempts, and "
@@ -73,6 +71,51 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
     yield from _checks_of_rebounds(group, question)
     yield from _checks_of_speed(group)
     yield from circumstances.of_group(group.runs)
+
+
+def _checks_of_repetitions(group: Group) -> Iterator[str]:
+    """Find too few runs, and runs that are no repetitions."""
+    runs, seeds, advice = len(group.runs), len(group.values("seed")), circumstances.next_command
+    if runs < FEW_RUNS:
+        gap, why = _gap_of_chance(group)
+        yield (
+            f"only {_count(runs, 'run')}: gaps under {gap:.0%} between single runs mean nothing ({why}); make at least "
+            f"{FEW_RUNS} runs, each with its own seed: {advice(group.runs)}"
+        )
+    if group.n < runs:
+        alike = max({curve: group.curves.count(curve) for curve in group.curves}.items(), key=lambda pair: pair[1])
+        names = [run.identity.run for run, curve in zip(group.runs, group.curves, strict=True) if curve == alike[0]]
+        yield (
+            f"{runs} runs, but n = {group.n}: {', '.join(names[:3])}{' and others' * (len(names) > 3)} have one error "
+            f"curve, and are one training that was timed {len(names)} times; give each run a seed of its own: "
+            f"{advice(group.runs)}"
+        )
+    elif runs >= FEW_RUNS and seeds < runs:
+        yield f"{runs} runs with {_count(seeds, 'seed')}; give each run a seed of its own: {advice(group.runs)}"
+
+
+def _gap_of_chance(group: Group) -> tuple[float, str]:
+    """Return the gap between single runs that chance alone makes, and why: noise, or times in steps of whole epochs."""
+    epochs = [level.epoch for level in group.levels if level.epoch]
+    step = 1 / max(epochs) if epochs else 0.0
+    if step <= CHANCE_GAP:
+        return CHANCE_GAP, NOISE
+    return step, f"the hardest level reached took {max(epochs):g} epochs, and times come in steps of one; {NOISE}"
+
+
+def _checks_of_going(group: Group) -> Iterator[str]:
+    """Name runs that are not over: they are censored where they stand, and are no misses."""
+    going = [
+        run.identity.run
+        for n, run in enumerate(group.runs)
+        if run.is_going and any(level.seconds[n] is None for level in group.levels)
+    ]
+    if going:
+        verb = "is" if len(going) == 1 else "are"
+        yield (
+            f"{', '.join(going[:3])}{' and others' * (len(going) > 3)} {verb} still going or interrupted, and no miss: "
+            f"censored at the last evaluation; wait, or give the same command again to go on"
+        )
 
 
 def _checks_of_targets(group: Group, question: Question) -> Iterator[str]:
@@ -103,10 +146,10 @@ def _checks_of_levels(group: Group, question: Question) -> Iterator[str]:
     for metric in question.metrics:
         missed: dict[int, list[str]] = {}
         for level in group.levels:
-            if level.metric == metric and level.reached < runs:
+            if level.metric == metric and level.missed:
                 missed.setdefault(level.reached, []).append(f"{level.percent:g}%")
         for reached, percents in missed.items():
-            way_out = "those that missed it count as slower than all; train them longer"
+            way_out = "those that missed it count as slower than their last evaluation; train them longer"
             if not reached:
                 way_out = _best_words(group, metric, question)
             levels = f"{metric_name(metric)} {', '.join(percents)}"
@@ -114,17 +157,67 @@ def _checks_of_levels(group: Group, question: Question) -> Iterator[str]:
 
 
 def _checks_of_spread(group: Group) -> Iterator[str]:
-    wide = {
-        f"{metric_name(level.metric)} {level.percent:g}%": spread
-        for level in group.levels
-        if level.all_minutes and (spread := coefficient_of_variation(level.all_minutes) or 0) > WIDE_SPREAD
-    }
+    """Find a wide spread, and say what varies: start-up, seconds an epoch, or the epochs."""
+    wide = {level.name: level.cv for level in group.levels if (level.cv or 0) > WIDE_SPREAD}
+    seconds = [s for record in group.records if (s := record.seconds_per_epoch)]
+    machine = coefficient_of_variation(seconds) or 0.0 if len(seconds) == len(group.records) else 0.0
     if wide:
         levels = ", ".join(f"{name} ({spread:.1%})" for name, spread in wide.items())
+        hardest = next(level for level in reversed(group.levels) if level.name in wide)
         yield (
             f"wide spread: the coefficient of variation is over {WIDE_SPREAD:.1%}, the 90th percentile of MLPerf's, at "
-            f"{levels}; look for other load on the machine, or make more runs"
+            f"{levels}: {_what_varies(group, hardest, machine)}"
         )
+        if not _machine_varies(group, hardest, machine):
+            return
+    elif machine > WIDE_MACHINE:
+        yield (
+            f"the machine varies: seconds an epoch have a coefficient of variation of {machine:.1%} (MLPerf's 90th "
+            f"percentile is 1.0%); look for other load, clocks that change, or a slow disk"
+        )
+    if not wide and (spread := _startup_spread(group)) > WIDE_MACHINE:
+        startups = sorted(r.startup_s for r in group.records if r.startup_s is not None)
+        yield (
+            f"start-up varies: from {startups[0]:.0f} to {startups[-1]:.0f} s, {spread:.1%} of the time to accuracy; "
+            f"the first run of a machine compiles and reads what later ones find in caches"
+        )
+
+
+def _startup_spread(group: Group) -> float:
+    """Return the standard deviation of start-ups over the shortest mean time to a level."""
+    startups = [s for record in group.records if (s := record.startup_s) is not None]
+    times = [level.estimate.value * 60 for level in group.levels if level.estimate]
+    return statistics.stdev(startups) / max(times) if len(startups) > 1 and times else 0.0
+
+
+def _parts_of_variance(group: Group, level: Level, machine: float) -> dict[str, float]:
+    """Return the variance of each factor of the time to a level, over its mean squared."""
+    epochs = level.epoch_times.seen if level.epoch_times.all_reached else ()
+    return {
+        "epochs": (coefficient_of_variation(epochs) or 0.0) ** 2 if len(epochs) > 1 else 0.0,
+        "seconds": machine**2,
+        "startup": _startup_spread(group) ** 2,
+    }
+
+
+def _machine_varies(group: Group, level: Level, machine: float) -> bool:
+    parts = _parts_of_variance(group, level, machine)
+    total = sum(parts.values())
+    return bool(total) and (parts["seconds"] + parts["startup"]) / total > MUCH_OF_VARIANCE
+
+
+def _what_varies(group: Group, level: Level, machine: float) -> str:
+    parts = _parts_of_variance(group, level, machine)
+    total = sum(parts.values()) or 1.0
+    words = {
+        "epochs": "the epochs to the level ({cv:.1%}), which is the training and not the machine: make more runs",
+        "seconds": "the seconds an epoch ({cv:.1%}), which is the machine: look for other load, or clocks that change",
+        "startup": "the start-up ({cv:.1%} of the time): look at caches and compilation",
+    }
+    found = [
+        text.format(cv=math.sqrt(parts[name])) for name, text in words.items() if parts[name] / total > MUCH_OF_VARIANCE
+    ]
+    return "what varies are " + "; and ".join(found) if found else "make more runs"
 
 
 def _checks_of_rebounds(group: Group, question: Question) -> Iterator[str]:

@@ -1,52 +1,129 @@
 """Is one rig faster than another, by how much, and is that more than chance?
 
     pairs = compare(at_common_levels([judge(runs_of_one)[0], judge(runs_of_other)[0]], question))
-    pairs[0].time.value, pairs[0].verdict, pairs.to_frame()
+    pairs[0].time.value, pairs[0].machine.value, pairs[0].verdict, pairs.to_frame()
 
-For every pair and quantity the ratio of geometric means with its 95% interval; for time to accuracy Welch's test on
-logarithms, its p adjusted by Holm over everything that is compared in one call (the intervals are each pair's own).
-At least two runs a side; the verdict says what they can tell, and if they cannot tell, how many runs more would
-resolve a difference of 5%.
+Two questions are kept apart. The *training* as it was run: time to accuracy, whose epochs vary from seed to seed. The
+*machine*: what each rig would have taken for the same number of epochs, its start-up and its seconds per epoch, which
+hardly vary; the number is the geometric mean of both rigs' runs. Machines are compared so where the rigs' epochs may be
+pooled (`benchmark.judge.factoring`); else a difference in epochs belongs to the rig, and only the training is compared.
+
+For every quantity the ratio of geometric means with its 95% interval; for the two questions Welch's test on logarithms,
+its p adjusted by Holm over everything that is compared in one call (the intervals are each pair's own). Where runs did
+not reach the level, the training is compared by the censored times (`benchmark.judge.censored`), with the log-rank test
+beside it. n is the number of different error curves. What is not distinguishable is either the same within a margin, by
+two one-sided tests, or open; then a plan says how many runs would tell. Who looks after every run asks for `every_run`:
+the verdict is then by e-values, which hold at any time (`benchmark.judge.stopping`).
 """
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from benchmark.judge.cost import Terms, rig_costs
-from benchmark.judge.estimates import Ratio, holm, runs_to_resolve, welch
+from benchmark.judge import censored
+from benchmark.judge.cost import PriceError, Terms, cheapest, price_of, rig_costs, training_cost
+from benchmark.judge.estimates import Ratio, holm, welch
+from benchmark.judge.factoring import COMPARABLE, pool_of
 from benchmark.judge.frames import Listing
-from benchmark.judge.groups import Group
+from benchmark.judge.groups import Group, Level
 from benchmark.judge.question import COMPARED, JudgeError, Question, level_name
+from benchmark.judge.stopping import SETTLED, Plan, e_value, plan, same
 from benchmark.record import Run
-from benchmark.tables import Table
+from benchmark.tables import Table, money, number
 
 ALPHA = 0.05
 RESOLVED = 1.05  # a ratio
-QUANTITIES = ("time", "epochs", "seconds_per_epoch", "throughput", "cost")
+QUANTITIES = ("time", "machine", "epochs", "seconds_per_epoch", "startup", "throughput", "cost")
 WORDS = {
     "time": "time to accuracy",
+    "machine": "machine, at equal epochs",
     "epochs": "epochs to target",
     "seconds_per_epoch": "seconds an epoch",
+    "startup": "start-up",
     "throughput": "utterances/s",
     "cost": "cost of a training",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """How pairs are judged: the ratio that matters, and whether one looks after every run."""
+
+    margin: float = RESOLVED
+    every_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The answer to one question about a pair: its ratio, p adjusted by Holm, p of sameness, and the e-value.
+
+    `settled` is the e-value that would be enough.
+    """
+
+    ratio: Ratio
+    p: float | None = None
+    same_p: float | None = None
+    e: float | None = None
+    settled: float = SETTLED
+    every_run: bool = False
+
+    @property
+    def differs(self) -> bool:
+        if self.every_run:
+            return self.e is not None and self.e >= self.settled
+        return self.p is not None and self.p < ALPHA
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the two are within the margin of each other."""
+        return self.same_p is not None and self.same_p < ALPHA
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a spread to judge by."""
+        return self.p is not None
+
+    @property
+    def evidence(self) -> str:
+        if self.every_run:
+            return f"e = {self.e:.3g} of {self.settled:.3g}" if self.e is not None else "no e-value yet"
+        return f"Holm-adjusted p = {self.p:.2g}"
+
+    @property
+    def less(self) -> str:
+        """Say how much less time the faster takes, with the interval."""
+        ratio = self.ratio if self.ratio.value < 1 else self.ratio.inverse
+        return f"{_less(ratio.value)} less time ({_less(ratio.high)} to {_less(ratio.low)}; {self.evidence})"
+
+    @property
+    def gap(self) -> str:
+        ratio = self.ratio
+        return f"ratio {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}; {self.evidence})"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two groups at one level: first over second in each of QUANTITIES; `p` is adjusted. None is not known."""
+    """Two groups at one level: first over second in each of QUANTITIES. None is not known; a reason then says why."""
 
     first: str
     second: str
     metric: str
     percent: float
     ratios: dict[str, Ratio | None]
-    p: float | None
-    more_runs: int | None
+    training: Answer | None
+    hardware: Answer | None
+    n: tuple[int, int]
+    log_rank_p: float | None = None
+    budget: tuple[float, float, float] | None = None  # minutes: the budget, and the mean to it of each
+    needed: Plan | None = None
+    effort: str = ""
+    margin: float = RESOLVED
     reason: str = ""
+    hardware_reason: str = ""
 
     @property
     def level(self) -> str:
@@ -55,99 +132,276 @@ class Pair:
     def fields(self) -> dict[str, object]:
         """Return the columns of a table: a ratio and its interval for each quantity."""
         found: dict[str, object] = {"first": self.first, "second": self.second, "metric": self.metric}
-        found["level_percent"] = self.percent
+        found |= {"level_percent": self.percent, "first_n": self.n[0], "second_n": self.n[1]}
         for name, ratio in self.ratios.items():
             bounds = (ratio.value, ratio.low, ratio.high) if ratio else (None, None, None)
             found |= dict(zip((f"{name}_ratio", f"{name}_low", f"{name}_high"), bounds, strict=True))
-        return {**found, "p": self.p, "more_runs": self.more_runs, "verdict": self.verdict}
-
-    @property
-    def differs(self) -> bool:
-        return self.p is not None and self.p < ALPHA
-
-    @property
-    def verdict(self) -> str:
-        """Say in a sentence whether the two differ."""
-        level, pair, time = self.level, f"{self.first} and {self.second}", self.time
-        if time is None:
-            return f"{pair} at {level}: no comparison: {self.reason}"
-        if self.p is None:
-            return (
-                f"{pair} at {level}: ratio {time.value:.3f}, but single runs, or runs all alike, tell nothing of chance"
-            )
-        if self.differs:
-            fast, slow = (self.first, self.second) if time.value < 1 else (self.second, self.first)
-            ratio = time if time.value < 1 else time.inverse
-            return (
-                f"{fast} is faster than {slow} to {level}: {_less(ratio.value)} less time "
-                f"({_less(ratio.high)} to {_less(ratio.low)}; Holm-adjusted p = {self.p:.2g})"
-            )
-        gap = f"ratio {time.value:.3f} ({time.low:.3f} to {time.high:.3f}; Holm-adjusted p = {self.p:.2g})"
-        if self.more_runs:
-            way_out = f"{self.more_runs} more runs each would resolve {RESOLVED - 1:.0%}"
-        else:
-            way_out = f"these runs would have shown a difference of {RESOLVED - 1:.0%} four times in five"
-        return f"{pair} are not distinguishable at {level}: {gap}; {way_out}"
+        for name, answer in (("time", self.training), ("machine", self.hardware)):
+            p, same_p, e = (answer.p, answer.same_p, answer.e) if answer else (None, None, None)
+            found |= {f"{name}_p": p, f"{name}_same_p": same_p, f"{name}_e_value": e}
+        more = self.more_runs
+        return {**found, "log_rank_p": self.log_rank_p, "more_runs": more, "verdict": self.verdict}
 
     @property
     def time(self) -> Ratio | None:
         return self.ratios["time"]
+
+    @property
+    def machine(self) -> Ratio | None:
+        return self.ratios["machine"]
+
+    @property
+    def more_runs(self) -> int | None:
+        return max(0, self.needed.runs - min(self.n)) if self.needed else None
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two differ, as machines or as they were run."""
+        return any(answer is not None and answer.differs for answer in (self.hardware, self.training))
+
+    @property
+    def deciding(self) -> Answer | None:
+        """The answer that is the rig's verdict: that of the machine where there is one."""
+        return self.hardware if self.hardware and self.hardware.is_known else self.training
+
+    @property
+    def is_same(self) -> bool:
+        return self.deciding is not None and self.deciding.is_same
+
+    @property
+    def verdict(self) -> str:
+        """Say in a few sentences whether the two differ, as machines and as they were run."""
+        sentences = [self._about_machine(), self._about_training(), self._about_misses()]
+        return " ".join(sentence for sentence in sentences if sentence)
+
+    def _order(self, answer: Answer) -> tuple[str, str]:
+        return (self.first, self.second) if answer.ratio.value < 1 else (self.second, self.first)
+
+    def _about_machine(self) -> str:
+        answer = self.hardware
+        if answer is None or not answer.is_known:
+            return ""
+        if answer.differs:
+            fast, slow = self._order(answer)
+            sameness = f", the same within {self._margin}" if answer.is_same else ""
+            return f"{fast} is a faster machine than {slow} to {self.level}: at equal epochs {answer.less}{sameness}."
+        pair = f"{self.first} and {self.second}"
+        if answer.is_same:
+            return f"{pair} are the same machine within {self._margin} to {self.level}: at equal epochs {answer.gap}."
+        return f"{pair} are no distinguishable machines at {self.level}: at equal epochs {answer.gap}."
+
+    def _about_training(self) -> str:
+        pair, answer = f"{self.first} and {self.second}", self.training
+        start = f"{pair} at {self.level}: " if not self._about_machine() else "As they were run: "
+        if answer is None:
+            return f"{start}no comparison: {self.reason}."
+        if not answer.is_known:
+            return (
+                f"{start}ratio {answer.ratio.value:.3f}, but single runs, or runs all alike (n = {self.n[0]} and "
+                f"{self.n[1]} error curves), tell nothing of chance."
+            )
+        if answer.differs:
+            fast, slow = self._order(answer)
+            if self._about_machine():
+                return f"As they were run {fast} took {answer.less}."
+            return f"{fast} is faster than {slow} to {self.level}: {answer.less}.{self._why_no_machine}"
+        if answer.is_same:
+            return f"{start}the same within {self._margin}: {answer.gap}."
+        return f"{start}not distinguishable: {answer.gap}; {self._way_out}.{self._why_no_machine}"
+
+    @property
+    def _why_no_machine(self) -> str:
+        return f" Machines are not compared at equal epochs: {self.hardware_reason}." if self.hardware_reason else ""
+
+    @property
+    def _margin(self) -> str:
+        return f"{self.margin - 1:.3g}" if self.margin >= 2 else f"{100 * (self.margin - 1):.3g}%"
+
+    @property
+    def _way_out(self) -> str:
+        if self.needed is None:
+            return "make more runs"
+        if not self.more_runs:
+            return f"a difference of {self._margin} would have been found four times in five"
+        plan = self.needed
+        return (
+            f"to find {self._margin} four times in five takes {plan.runs} runs each (by these few: {plan.low} to "
+            f"{plan.high}), {self.more_runs} more{self.effort}; fix their number before you look, or look with "
+            f"--every-run"
+        )
+
+    def _about_misses(self) -> str:
+        if self.log_rank_p is None:
+            return ""
+        mean = ""
+        if self.budget:
+            minutes, first, second = map(number, self.budget)
+            mean = f"; mean time of runs stopped at {minutes} min: {first} and {second} min"
+        return f"With the runs that missed it: {self.reason}; log-rank p = {self.log_rank_p:.2g}{mean}."
 
 
 def _less(ratio: float) -> str:
     return f"{1 - ratio:.1%}"
 
 
-def compare(groups: Sequence[Group], *, terms: Terms | None = None) -> Listing[Pair]:
-    """Compare every pair of groups at every level, level by level; p values are adjusted over all of them."""
-    levels, couples = range(len(groups[0].levels)), list(combinations(groups, 2))
-    alpha = ALPHA / max(1, len(levels) * len(couples))  # of the strictest of Holm's steps
-    pairs = [_pair(a, b, number, terms or Terms(), alpha) for number in levels for a, b in couples]
-    return Listing(replace(pair, p=p) for pair, p in zip(pairs, holm([pair.p for pair in pairs]), strict=True))
+# --- pairs -----------------------------------------------------------------------------------------------------------
 
 
-def _pair(first: Group, second: Group, number: int, terms: Terms, alpha: float) -> Pair:
-    levels = first.levels[number], second.levels[number]
-    values = [_values(group, number, terms) for group in (first, second)]
-    ratios = {name: _ratio(values[0][name], values[1][name]) for name in QUANTITIES}
-    if len({cost.currency for g in (first, second) for cost in rig_costs([g], terms, level=number)}) > 1:
+def compare(
+    groups: Sequence[Group],
+    *,
+    terms: Terms | None = None,
+    asked: Asked | None = None,
+    couples: Sequence[tuple[Group, Group]] | None = None,
+) -> Listing[Pair]:
+    """Compare every pair of groups, or these couples, at every level, level by level.
+
+    The p values are adjusted over all of them, machines and trainings.
+    """
+    asked, terms = asked or Asked(), terms or Terms()
+    couples = list(combinations(groups, 2)) if couples is None else couples
+    levels = range(len(groups[0].levels))
+    tests = max(1, 2 * len(levels) * len(couples))
+    pairs = [_pair(a, b, n, groups, terms, asked, tests) for n in levels for a, b in couples]
+    answers = [answer for pair in pairs for answer in (pair.training, pair.hardware)]
+    # A machine that is not compared, because epochs differ, was looked at all the same: it counts among the tests.
+    adjusted = iter(holm([1.0 if answer is None or answer.p is None else answer.p for answer in answers]))
+
+    def with_p(answer: Answer | None) -> Answer | None:
+        p = next(adjusted)
+        return answer if answer is None or answer.p is None else replace(answer, p=p)
+
+    return Listing(replace(p, training=with_p(p.training), hardware=with_p(p.hardware)) for p in pairs)
+
+
+def _pair(
+    first: Group, second: Group, place: int, groups: Sequence[Group], terms: Terms, asked: Asked, tests: int
+) -> Pair:
+    levels = first.levels[place], second.levels[place]
+    values = [_values(group, place, terms) for group in (first, second)]
+    ratios = {name: _ratio(values[0].get(name), values[1].get(name)) for name in QUANTITIES}
+    if len({cost.currency for g in (first, second) for cost in rig_costs([g], terms, level=place)}) > 1:
         ratios["cost"] = None
-    missed = [
-        f"{group.label} reached it in {level.reached} of {len(level.seconds)} runs"
-        for group, level in zip((first, second), levels, strict=True)
-        if level.reached < len(level.seconds)
-    ]
-    needed = runs_to_resolve(values[0]["time"], values[1]["time"], ratio=RESOLVED, alpha=alpha)
-    return Pair(
+    why_no_machine = _why_no_machine(first, second, place, groups)
+    machine = None if why_no_machine else _at_equal_epochs(first, second, levels)
+    ratios["machine"] = _ratio(*machine) if machine else None
+    ratios["time"] = ratios["time"] or censored.ratio(*(level.times for level in levels))
+    missed = [_missing(group.label, level) for group, level in zip((first, second), levels, strict=True)]
+    log_rank_p = censored.log_rank(*(level.times for level in levels)) if any(missed) else None
+    times = [level.all_minutes or () for level in levels]
+    needed = plan(*times, ratio=asked.margin, alpha=ALPHA / tests)
+    pair = Pair(
         first=first.label,
         second=second.label,
         metric=levels[0].metric,
         percent=levels[0].percent,
         ratios=ratios,
-        p=ratios["time"].p if ratios["time"] else None,
-        more_runs=max(0, needed - min(len(first.runs), len(second.runs))) if needed else None,
-        reason="; ".join(missed),
+        training=_answer(ratios["time"], times, asked, tests),
+        hardware=_answer(ratios["machine"], machine or ((), ()), asked, tests),
+        n=(first.n, second.n),
+        log_rank_p=log_rank_p,
+        budget=_budget(levels) if any(missed) else None,
+        needed=needed,
+        margin=asked.margin,
+        reason="; ".join(filter(None, missed)),
+        hardware_reason=why_no_machine,
+    )
+    return replace(pair, effort=_effort((first, second), pair.more_runs or 0, terms))
+
+
+def _answer(ratio: Ratio | None, values: Sequence[Sequence[float]], asked: Asked, tests: int) -> Answer | None:
+    if ratio is None:
+        return None
+    return Answer(
+        ratio=ratio,
+        p=ratio.p,
+        same_p=same(*values, ratio=asked.margin) if all(values) else None,
+        e=e_value(*values) if all(values) else None,
+        settled=SETTLED * tests,
+        every_run=asked.every_run,
     )
 
 
-def _values(group: Group, number: int, terms: Terms) -> dict[str, tuple[float, ...]]:
-    """Return each quantity's value in every run; empty if one is not known."""
-    level = group.levels[number]
+def _why_no_machine(first: Group, second: Group, place: int, groups: Sequence[Group]) -> str:
+    """Say why the epochs of two rigs may not be pooled; "" if they may."""
+    differ = [name for name in COMPARABLE if len({getattr(g.runs[0].identity, name) for g in (first, second)}) > 1]
+    if differ:
+        return f"they differ in {', '.join(differ)}"
+    pool = pool_of([group for group in (first, second) if None not in group.levels[place].epochs], place)
+    if not pool.holds:
+        return f"their epochs differ (F test, p = {pool.p:.2g})"
+    return ""
+
+
+def _at_equal_epochs(
+    first: Group, second: Group, levels: Sequence[Level]
+) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Return the minutes that each run would have taken for the epochs of both rigs' runs; None if nobody got there."""
+    reached = [e for level in levels for e in level.epoch_times.reached_times]
+    if not reached:
+        return None
+    epochs = math.exp(statistics.fmean(map(math.log, reached)))
+
+    def minutes(group: Group) -> tuple[float, ...]:
+        known = [r for r in group.records if r.seconds_per_epoch and r.startup_s is not None]
+        return tuple((r.startup_s + epochs * r.seconds_per_epoch) / 60 for r in known)
+
+    found = minutes(first), minutes(second)
+    return found if all(found) else None
+
+
+def _missing(label: str, level: Level) -> str:
+    """Say how many runs did not reach a level; "" if all did."""
+    runs = len(level.seconds)
+    if level.reached == runs:
+        return ""
+    going = f", {level.unfinished} still going or interrupted" if level.unfinished else ""
+    return f"{label} reached it in {level.reached} of {runs} runs{going}"
+
+
+def _budget(levels: Sequence[Level]) -> tuple[float, float, float] | None:
+    """Return the longest budget to which both means are known, and the means, in minutes."""
+    censored_s = [t for level in levels for t, r in zip(level.times.seen, level.times.reached, strict=True) if not r]
+    reached = [t for level in levels for t in level.times.reached_times]
+    budget = min([t for t in censored_s if math.isfinite(t)], default=max(reached, default=0.0))
+    means = [level.times.restricted_mean(budget) for level in levels]
+    return None if None in means or not budget else (budget / 60, means[0] / 60, means[1] / 60)
+
+
+def _effort(groups: Sequence[Group], more: int, terms: Terms) -> str:
+    """Say what so many more runs of each rig take, in hours and money."""
+    if not more:
+        return ""
+    parts = []
+    for group in groups:
+        hours = more * (group.minutes or 0) / 60
+        try:
+            price = price_of(group)
+            cost = cheapest(training_cost(price, hours, terms))
+        except PriceError:
+            cost = None
+        parts.append(f"{group.label} {number(hours)} h" + (f", {money(cost, price.currency)}" if cost else ""))
+    return f" ({'; '.join(parts)})"
+
+
+def _values(group: Group, place: int, terms: Terms) -> dict[str, tuple[float, ...]]:
+    """Return each quantity's value in every run, or of every error curve; without those that are not known."""
+    level = group.levels[place]
     times = level.all_minutes or ()
-    (cost,) = rig_costs([group], terms, level=number)
-    rates = [record.utterances_per_s for record in group.records]
+    (cost,) = rig_costs([group], terms, level=place)
     scale = cost.cost / level.minutes if cost.cost and level.minutes else None
     found = {
         "time": times,
-        "epochs": level.epochs,
+        "epochs": level.epoch_times.seen if level.epoch_times.all_reached else (),
         "seconds_per_epoch": [record.seconds_per_epoch for record in group.records],
-        "throughput": rates,
+        "startup": [record.startup_s for record in group.records],
+        "throughput": [record.utterances_per_s for record in group.records],
         "cost": [minutes * scale for minutes in times] if scale else (),
     }
-    return {name: tuple(values) if all(values) else () for name, values in found.items()}
+    return {name: tuple(values) for name, values in found.items() if values and all(values)}
 
 
-def _ratio(first: tuple[float, ...], second: tuple[float, ...]) -> Ratio | None:
+def _ratio(first: Sequence[float] | None, second: Sequence[float] | None) -> Ratio | None:
     return welch(first, second) if first and second else None
 
 
@@ -162,9 +416,12 @@ def comparison_parts(pairs: Sequence[Pair]) -> list[str | Table]:
     parts: list[str | Table] = []
     for metric, level in dict.fromkeys((pair.metric, pair.percent) for pair in pairs):
         block = [pair for pair in pairs if (pair.metric, pair.percent) == (metric, level)]
-        rows = tuple((f"{p.first} / {p.second}", *(_ratio_cell(p.ratios[name]) for name in QUANTITIES)) for p in block)
-        title = f"{level_name(metric, level)}: first over second, with 95% intervals"
-        parts.append(Table(title, ("pair", *(WORDS[name] for name in QUANTITIES)), rows))
+        rows = tuple(
+            (f"{p.first} / {p.second}", f"{p.n[0]}, {p.n[1]}", *(_ratio_cell(p.ratios[name]) for name in QUANTITIES))
+            for p in block
+        )
+        title = f"{level_name(metric, level)}: first over second, with 95% intervals; n error curves"
+        parts.append(Table(title, ("pair", "n", *(WORDS[name] for name in QUANTITIES)), rows))
     return [*parts, "Verdicts:\n" + "\n".join(f"- {pair.verdict}" for pair in pairs)]
 
 
@@ -174,27 +431,46 @@ def _ratio_cell(ratio: Ratio | None) -> str:
     return f"{ratio.value:.3f}" + (f" ({ratio.low:.3f} to {ratio.high:.3f})" if ratio.low is not None else "")
 
 
-def at_common_levels(groups: list[Group], question: Question) -> list[Group]:
-    """Keep the level that is to be compared: those asked for, or else the hardest that all runs reached.
-
-    Raises:
-        JudgeError: the groups do not learn the same, or have no level in common.
-    """
+def check_alike(groups: Sequence[Group]) -> None:
+    """Raise JudgeError unless groups learn the same."""
     for name in COMPARED:
         values = {getattr(group.runs[0].identity, name) for group in groups}
         if len(values) > 1:
             raise JudgeError(
                 f"{name} is {' and '.join(map(repr, sorted(map(str, values))))}; expected runs that learn the same"
             )
+
+
+def at_common_levels(groups: list[Group], question: Question) -> list[Group]:
+    """Keep the level that is to be compared: those asked for, or else the hardest that all runs reached.
+
+    Raises:
+        JudgeError: the groups do not learn the same, or have no level in common.
+    """
+    check_alike(groups)
     if question.levels:
         return groups
-    common = set.intersection(*({level.percent for level in group.levels} for group in groups))
-    reached = [
-        asked
-        for asked in common
-        if all(level.reached == len(level.seconds) for g in groups for level in g.levels if level.percent == asked)
-    ]
-    if not (reached or common):
+    chosen = hardest_common_level(groups)
+    if chosen is None:
         raise JudgeError("the runs have no level in common; name one with --level")
-    chosen = min(reached) if reached else max(common)
     return [replace(g, levels=tuple(level for level in g.levels if level.percent == chosen)) for g in groups]
+
+
+def hardest_common_level(groups: Sequence[Group], metric: str | None = None) -> float | None:
+    """Return the hardest level that all runs reached, else that the medians of most groups did, else the easiest."""
+
+    def found(group: Group) -> dict[float, Level]:
+        return {level.percent: level for level in group.levels if metric in (None, level.metric)}
+
+    by_group = [found(group) for group in groups]
+    common = set.intersection(*map(set, by_group)) if by_group else set()
+    if not common:
+        return None
+
+    def rank(percent: float) -> tuple:
+        levels = [levels[percent] for levels in by_group]
+        whole = all(level.reached == len(level.seconds) for level in levels)
+        return whole, sum(level.minutes is not None for level in levels), -percent
+
+    best = max(common, key=rank)
+    return best if rank(best)[1] else max(common)

@@ -2,7 +2,7 @@
 
     log_interval([310.0, 295.0, 330.0])         # Estimate(value=311.3, low=271.6, high=356.9)
     welch([310, 295, 330], [250, 262, 241])     # Ratio(value=1.24, low=..., high=..., p=...)
-    factored(epochs_of_all_rigs, seconds_per_epoch_of_this_rig, startup_s=4.0)
+    product([epochs, Mean.of(seconds_per_epoch)], plus=4.0)
 
 Time to accuracy is a product (epochs times seconds per epoch) and never negative, so everything here is done on
 logarithms: the mean is the geometric one, an interval is a factor up and down, a comparison is a ratio. 95%
@@ -18,8 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CONFIDENCE = 0.95
-POWER = 0.80
-HOMOGENEOUS_P = 0.05
 OLYMPIC_FROM = 5  # runs
 
 
@@ -30,6 +28,11 @@ class Estimate:
     value: float
     low: float | None = None
     high: float | None = None
+
+    def times(self, factor: float) -> Estimate:
+        """Return the estimate in another unit."""
+        low, high = (None if bound is None else bound * factor for bound in (self.low, self.high))
+        return Estimate(value=self.value * factor, low=low, high=high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +52,14 @@ def coefficient_of_variation(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) / statistics.fmean(values) if len(values) > 1 else None
 
 
-def olympic_mean(values: Sequence[float]) -> float | None:
-    """Return the mean without the fastest and the slowest run; None for fewer than five runs."""
-    return statistics.fmean(sorted(values)[1:-1]) if len(values) >= OLYMPIC_FROM else None
+def olympic_mean(values: Sequence[float], *, missed: int = 0) -> float | None:
+    """Return the mean without the fastest and the slowest run; None for fewer than five runs.
+
+    A run that missed is the slowest, as in MLPerf's rules. With two of them there is no mean.
+    """
+    if len(values) + missed < OLYMPIC_FROM or missed > 1:
+        return None
+    return statistics.fmean(sorted(values)[1 : None if missed else -1])
 
 
 def log_interval(values: Sequence[float]) -> Estimate:
@@ -60,8 +68,30 @@ def log_interval(values: Sequence[float]) -> Estimate:
     middle = statistics.fmean(logs)
     if len(logs) < 2:
         return Estimate(value=math.exp(middle))
-    half = _t(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    half = student_t(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
     return Estimate(value=math.exp(middle), low=math.exp(middle - half), high=math.exp(middle + half))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """The difference of two means of logarithms, its standard error and Welch's degrees of freedom."""
+
+    difference: float
+    error: float
+    freedom: float
+
+
+def welch_error(first: Sequence[float], second: Sequence[float]) -> Difference | None:
+    """Return the difference of the means of logarithms; None unless both have two values, and one of them varies."""
+    logs = [[math.log(value) for value in values] for values in (first, second)]
+    if min(map(len, logs)) < 2:
+        return None
+    squares = [statistics.variance(values) / len(values) for values in logs]
+    if not sum(squares):
+        return None
+    freedom = sum(squares) ** 2 / sum(sq**2 / (len(values) - 1) for sq, values in zip(squares, logs, strict=True))
+    difference = statistics.fmean(logs[0]) - statistics.fmean(logs[1])
+    return Difference(difference=difference, error=math.sqrt(sum(squares)), freedom=freedom)
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Ratio:
@@ -69,21 +99,16 @@ def welch(first: Sequence[float], second: Sequence[float]) -> Ratio:
 
     Where neither group varies at all there is no spread to judge by, and no interval either.
     """
-    a, b = ([math.log(value) for value in values] for values in (first, second))
-    difference = statistics.fmean(a) - statistics.fmean(b)
-    if min(len(a), len(b)) < 2:
-        return Ratio(value=math.exp(difference))
-    squares = [statistics.variance(logs) / len(logs) for logs in (a, b)]
-    error = math.sqrt(sum(squares))
-    if error == 0:
-        return Ratio(value=math.exp(difference))
-    freedom = error**4 / sum(square**2 / (len(logs) - 1) for square, logs in zip(squares, (a, b), strict=True))
-    half = _t(freedom) * error
+    found = welch_error(first, second)
+    if found is None:
+        means = [statistics.fmean(math.log(value) for value in values) for values in (first, second)]
+        return Ratio(value=math.exp(means[0] - means[1]))
+    half = student_t(found.freedom) * found.error
     return Ratio(
-        value=math.exp(difference),
-        low=math.exp(difference - half),
-        high=math.exp(difference + half),
-        p=2 * _upper_tail(abs(difference) / error, freedom),
+        value=math.exp(found.difference),
+        low=math.exp(found.difference - half),
+        high=math.exp(found.difference + half),
+        p=2 * upper_tail(abs(found.difference) / found.error, found.freedom),
     )
 
 
@@ -98,74 +123,45 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def runs_to_resolve(
-    first: Sequence[float], second: Sequence[float], *, ratio: float = 1.05, alpha: float = 0.05
-) -> int | None:
-    """Runs each group needs in all so that a true ratio this large is found with 80% power; None of single runs.
-
-    The smallest n with (t(1 - alpha / 2) + t(.80)) * sqrt((s1^2 + s2^2) / n) <= log(ratio), 2n - 2 degrees of freedom.
-    """
-    if min(len(first), len(second)) < 2:
-        return None
-    spread = sum(statistics.variance([math.log(value) for value in values]) for values in (first, second))
-    for n in range(2, 10_000):
-        if (_t(2 * n - 2, 1 - alpha / 2) + _t(2 * n - 2, POWER)) * math.sqrt(spread / n) <= math.log(ratio):
-            return n
-    return 10_000
-
-
 @dataclass(frozen=True, kw_only=True)
-class Homogeneity:
-    """The answer to whether several groups' values may be pooled. `p` is None if there is only one group."""
+class Mean:
+    """A mean of logarithms, its variance, and the degrees of freedom of that variance."""
 
-    p: float | None
-    groups: int
+    log: float
+    variance: float
+    freedom: float
 
-    @property
-    def holds(self) -> bool:
-        return self.p is None or self.p >= HOMOGENEOUS_P
-
-
-def homogeneity(groups: Sequence[Sequence[float]]) -> Homogeneity:
-    """Kruskal-Wallis over the groups that have values."""
-    filled = [list(group) for group in groups if group]
-    if len(filled) < 2 or len({value for group in filled for value in group}) == 1:
-        return Homogeneity(p=None if len(filled) < 2 else 1.0, groups=len(filled))
-    from scipy.stats import kruskal
-
-    return Homogeneity(p=float(kruskal(*filled).pvalue), groups=len(filled))
+    @classmethod
+    def of(cls, values: Sequence[float], *, variance: float = 0.0, freedom: float = 1.0) -> Mean:
+        """Make the mean of positive values; of a single one with a run's variance that is known from elsewhere."""
+        logs = [math.log(value) for value in values]
+        if len(logs) > 1:
+            variance, freedom = statistics.variance(logs), len(logs) - 1
+        return cls(log=statistics.fmean(logs), variance=variance / len(logs), freedom=freedom)
 
 
-def factored(epochs: Sequence[float], seconds_per_epoch: Sequence[float], *, startup_s: float = 0.0) -> Estimate:
-    """Time to accuracy as epochs to target (of many runs) times seconds per epoch (of this rig), plus start-up.
+def product(parts: Sequence[Mean], *, plus: float = 0.0) -> Estimate:
+    """Return the product of means, plus a constant, with its interval.
 
-    The variances of the two means' logarithms add up, and their degrees of freedom are Welch-Satterthwaite's. A
-    single value of either adds nothing to the interval; two single values give none.
+    The variances of the logarithms add up; their degrees of freedom are Welch's and Satterthwaite's.
     """
-    logs = [[math.log(value) for value in values] for values in (epochs, seconds_per_epoch)]
-    middle = sum(map(statistics.fmean, logs))
-    spread = [(statistics.variance(part) / len(part), len(part) - 1) for part in logs if len(part) > 1]
-    total = sum(square for square, _ in spread)
-    if not spread:
-        return Estimate(value=startup_s + math.exp(middle))
-    half = 0.0
-    if total > 0:
-        half = _t(total**2 / sum(square**2 / freedom for square, freedom in spread)) * math.sqrt(total)
-    return Estimate(
-        value=startup_s + math.exp(middle),
-        low=startup_s + math.exp(middle - half),
-        high=startup_s + math.exp(middle + half),
-    )
+    middle, variance = sum(part.log for part in parts), sum(part.variance for part in parts)
+    if variance == 0:
+        return Estimate(value=plus + math.exp(middle))
+    freedom = variance**2 / sum(part.variance**2 / part.freedom for part in parts)
+    half = student_t(freedom) * math.sqrt(variance)
+    low, high = (plus + math.exp(middle + sign * half) for sign in (-1, 1))
+    return Estimate(value=plus + math.exp(middle), low=low, high=high)
 
 
-def _t(freedom: float, below: float = (1 + CONFIDENCE) / 2) -> float:
+def student_t(freedom: float, below: float = (1 + CONFIDENCE) / 2) -> float:
     """Student's t below which that share lies."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, below))
 
 
-def _upper_tail(t: float, freedom: float) -> float:
+def upper_tail(t: float, freedom: float) -> float:
     from scipy.special import stdtr
 
     return float(stdtr(freedom, -t))

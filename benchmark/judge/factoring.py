@@ -4,10 +4,14 @@
         prediction.estimate.value / 60, prediction.pool_runs, prediction.reason
 
 From seed to seed it is the epochs that vary (3.9% in 117 MLPerf speech result sets), not the time of one (0.2%). How
-many epochs a level takes is a matter of workload, recipe, batch and precision, whatever the rig. So the epochs of
-all comparable runs are pooled, and a rig's own runs say only how long an epoch takes. The pool is used if a
-Kruskal-Wallis test over its rigs, three runs or more each, does not find them different; a run that missed the level
-spoils it. Runs of one seed are no independent evidence, so they count as one, with their geometric mean.
+many epochs a level takes is a matter of workload, recipe, batch and precision, whatever the rig. So the epochs of all
+comparable rigs are pooled, and a rig's own runs say how long an epoch takes. `benchmark.judge.pooling` tests whether
+the rigs' epochs are alike, and keeps the spread between rigs in the interval.
+
+A pool has the rigs with three error curves or more that all reached the level. A rig with fewer, or with a miss, does
+not spoil it: it is a guest, which gets its time from the pool and gives it nothing. Runs of one error curve or one seed
+are no independent evidence, so they count as one, with their geometric mean. Where a rig's factored interval and the
+interval of its own times do not meet, there is no factored time: one of the two is wrong.
 """
 
 from __future__ import annotations
@@ -18,9 +22,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.judge.estimates import Estimate, factored, homogeneity
+from benchmark.judge.estimates import Estimate, Mean, log_interval, product
 from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
+from benchmark.judge.pooling import Pool
 
 COMPARABLE = (
     "workload",
@@ -39,19 +44,24 @@ COMPARABLE = (
 Replicas are among them: each normalises by its own share of a batch.
 """
 
-TESTED_FROM = 3  # runs a rig: with fewer Kruskal-Wallis cannot object, whatever it sees
+POOLED_FROM = 3  # error curves: with fewer a rig says too little about the spread between its runs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """Factored time to accuracy of one group and level in seconds, or the reason why there is none."""
+    """Factored time to accuracy of one group and level in seconds, or the reason why there is none.
+
+    `visible` is the ratio by which one rig would have to differ for the pool's test to object in four cases of five.
+    """
 
     group: Group
     level: Level
     pool_runs: int
     pool_rigs: int
-    p: float | None = None  # of Kruskal-Wallis
+    p: float | None = None  # of the F test that the pool's rigs are alike
+    visible: float | None = None
     estimate: Estimate | None = None
+    guest: bool = False
     reason: str = ""
 
     def fields(self) -> dict[str, object]:
@@ -65,7 +75,9 @@ class Prediction:
             **dict(zip(("factored_minutes", "interval_low_minutes", "interval_high_minutes"), minutes, strict=True)),
             "pool_runs": self.pool_runs,
             "pool_rigs": self.pool_rigs,
+            "guest": self.guest,
             "p": self.p,
+            "visible_ratio": self.visible,
             "reason": self.reason,
         }
 
@@ -83,13 +95,18 @@ class LeftOut:
     factored: float
     single: float
 
+    @property
+    def is_worse(self) -> bool:
+        """Whether factoring misleads on these runs."""
+        return self.factored > self.single
+
 
 def factor(groups: Sequence[Group]) -> Listing[Prediction]:
     """Predict the wall-clock time of every measured group to every level."""
+    measured = [group for group in groups if group.runs]
     return Listing(
-        _predict(group, number, _pool(group, groups))
-        for group in groups
-        if group.runs
+        _predict(group, number, comparable(group, measured))
+        for group in measured
         for number in range(len(group.levels))
     )
 
@@ -103,7 +120,7 @@ def leave_one_out(groups: Sequence[Group]) -> list[LeftOut]:
     found = []
     measured = [group for group in groups if group.runs]
     for number, column in enumerate(measured[0].levels if measured else ()):
-        errors = [pair for group in measured for pair in _errors(group, number, _pool(group, measured))]
+        errors = [pair for group in measured for pair in _errors(group, number, comparable(group, measured))]
         if errors:
             ours, single = (statistics.median(abs(math.log(pair[n])) for pair in errors) for n in (0, 1))
             result = LeftOut(level=column, runs=len(errors), factored=math.expm1(ours), single=math.expm1(single))
@@ -111,8 +128,8 @@ def leave_one_out(groups: Sequence[Group]) -> list[LeftOut]:
     return found
 
 
-def _pool(group: Group, groups: Sequence[Group]) -> list[Group]:
-    """Return the groups whose epochs may be pooled with this one's, itself among them."""
+def comparable(group: Group, groups: Sequence[Group]) -> list[Group]:
+    """Return the measured groups whose epochs may be pooled with this one's, itself among them."""
 
     def key(other: Group) -> tuple:
         return tuple(getattr(other.runs[0].identity, name) for name in COMPARABLE)
@@ -120,44 +137,116 @@ def _pool(group: Group, groups: Sequence[Group]) -> list[Group]:
     return [other for other in groups if other.runs and key(other) == key(group)]
 
 
-def _predict(group: Group, number: int, pool: Sequence[Group]) -> Prediction:
-    level, columns = group.levels[number], [other.levels[number] for other in pool]
-    epochs = [column.epochs for column in columns]
-    runs = sum(map(len, epochs))
-    about: dict[str, Any] = {"group": group, "level": level, "pool_runs": runs, "pool_rigs": len(pool)}
-    if missed := sum(epoch is None for column in epochs for epoch in column):
-        return Prediction(**about, reason=f"{missed} of {runs} runs of the pool missed it")
-    if runs < 2:
-        return Prediction(**about, reason="a single run is no pool")
-    if len(pool) > 1 and min(map(len, epochs)) < TESTED_FROM:
-        return Prediction(**about, reason=f"under {TESTED_FROM} runs of a rig: too few to tell whether rigs differ")
-    test = homogeneity(epochs)
-    if not test.holds:
+def members_of(groups: Sequence[Group], number: int) -> list[Group]:
+    """Return the groups that make a pool at one level: those with enough curves that all reached it."""
+    return [g for g in groups if len(epochs := _epochs(g, number)) >= POOLED_FROM and None not in epochs]
+
+
+def pool_of(groups: Sequence[Group], number: int) -> Pool:
+    """Return the pool of groups at one of their levels. Runs of one seed on several rigs are one training."""
+    seeds = {run.identity.seed for group in groups for run in group.runs}
+    epochs = [_epochs(group, number) for group in groups]
+    return Pool.of(epochs, trainings=min(len(seeds), sum(map(len, epochs))))
+
+
+def _predict(group: Group, number: int, alike: Sequence[Group]) -> Prediction:
+    members = members_of(alike, number)
+    pool, level = pool_of(members, number), group.levels[number]
+    about: dict[str, Any] = {"group": group, "level": level, "pool_runs": pool.runs, "pool_rigs": pool.rigs}
+    guest = group not in members
+    if pool.rigs < (2 if guest or len(alike) > 1 else 1):
         return Prediction(
-            **about, p=test.p, reason=f"the rigs' epochs differ (Kruskal-Wallis p = {test.p:.2g}): they share no pool"
+            **about,
+            guest=guest,
+            reason=f"{pool.rigs} of {len(alike)} comparable rigs have {POOLED_FROM} error curves or more that all "
+            f"reached it; expected two, to see whether rigs differ",
         )
-    speeds = [record.seconds_per_epoch for record in group.records]
-    startup_s = statistics.median(record.startup_s for record in group.records)
-    return Prediction(**about, p=test.p, estimate=factored(_by_seed(pool, number), speeds, startup_s=startup_s))
+    about |= {"p": pool.p, "visible": pool.visible, "guest": guest}
+    if not pool.holds:
+        apart = members[pool.furthest].label
+        return Prediction(
+            **about,
+            reason=f"the rigs' epochs differ (F test, p = {pool.p:.2g}), most of all those of {apart}: they share no "
+            f"pool; leave it out, if it is another training",
+        )
+    if reason := _why_no_guest(group, number, pool) if guest else "":
+        return Prediction(**about, reason=reason)
+    estimate = _estimate(group, number, pool, members)
+    if _disjoint(estimate, own := _own(level)):
+        return Prediction(
+            **about,
+            reason=f"the factored interval ({estimate.low / 60:.3g} to {estimate.high / 60:.3g} min) and that of its "
+            f"own times ({own.low / 60:.3g} to {own.high / 60:.3g} min) do not meet: this rig's epochs are not the "
+            f"pool's, or its seconds an epoch are not steady",
+        )
+    return Prediction(**about, estimate=estimate)
 
 
-def _by_seed(groups: Sequence[Group], number: int) -> list[float]:
-    """Return epochs to a level, the geometric mean for every seed."""
-    logs: dict[int, list[float]] = {}
-    for group in groups:
-        for run, epoch in zip(group.runs, group.levels[number].epochs, strict=True):
-            logs.setdefault(run.identity.seed, []).append(math.log(epoch))
-    return [math.exp(statistics.fmean(found)) for found in logs.values()]
+def _why_no_guest(group: Group, number: int, pool: Pool) -> str:
+    """Say why the runs of a guest cannot be of a pool; "" if they can."""
+    times = group.levels[number].epoch_times
+    for epochs, reached in zip(times.seen, times.reached, strict=True):
+        if reached and pool.outside(epochs):
+            return f"a run of it took {epochs:g} epochs, which a run of the pool would not"
+        if not reached and math.isfinite(epochs) and epochs > 0 and pool.outside(epochs, at_least=True):
+            return f"a run of it was not there after {epochs:g} epochs, and nearly all of the pool's would have been"
+    if any(math.isinf(epochs) for epochs in times.seen):
+        return "a run of it never got there, which the pool's epochs cannot tell"
+    return "no run of it has an evaluation" if _speed(group, ()) is None else ""
 
 
-def _errors(group: Group, number: int, pool: Sequence[Group]) -> Iterator[tuple[float, float]]:
+def _estimate(group: Group, number: int, pool: Pool, members: Sequence[Group]) -> Estimate:
+    own = [epochs for epochs in _epochs(group, number) if epochs is not None]
+    whole = len(own) == len(_epochs(group, number))  # with a miss the others are the fast ones
+    startup_s = statistics.median(r.startup_s for r in group.records if r.startup_s is not None)
+    return product([pool.mean_of(own if whole else ()), _speed(group, members)], plus=startup_s)
+
+
+def _speed(group: Group, members: Sequence[Group]) -> Mean | None:
+    """Return the rig's mean seconds per epoch; of a single run with the other rigs' spread; None without a run."""
+    seconds = [s for record in group.records if (s := record.seconds_per_epoch)]
+    if not seconds:
+        return None
+    others = [[s for record in other.records if (s := record.seconds_per_epoch)] for other in members]
+    spreads = [statistics.variance(map(math.log, values)) for values in others if len(values) > 1]
+    return Mean.of(seconds, variance=statistics.median(spreads) if spreads else 0.0, freedom=max(1, len(spreads)))
+
+
+def _own(level: Level) -> Estimate | None:
+    wall = level.by_clock["wall"]
+    return log_interval(wall.seen) if wall.all_reached and len(wall) > 1 and min(wall.seen) > 0 else None
+
+
+def _disjoint(one: Estimate, other: Estimate | None) -> bool:
+    if other is None or None in (one.low, other.low):
+        return False
+    return one.high < other.low or other.high < one.low
+
+
+def _epochs(group: Group, number: int) -> list[float | None]:
+    """Return epochs to a level of each different training: those of one error curve, or of one seed, are one.
+
+    It is their geometric mean; None if one of them did not reach the level.
+    """
+    together: dict[int, int] = {}  # a curve to the training that it is of
+    by_seed: dict[int, int] = {}
+    found: dict[int, list[int | None]] = {}
+    for run, curve, epochs in zip(group.runs, group.curves, group.levels[number].epochs, strict=True):
+        training = together.setdefault(curve, by_seed.setdefault(run.identity.seed, curve))
+        found.setdefault(training, []).append(epochs)
+    return [None if None in epochs else math.exp(statistics.fmean(map(math.log, epochs))) for epochs in found.values()]
+
+
+def _errors(group: Group, number: int, alike: Sequence[Group]) -> Iterator[tuple[float, float]]:
     """Yield for every run its factored prediction and its own time, both over the truth; nothing without a pool."""
-    level, others = group.levels[number], [other for other in pool if other is not group]
-    if _predict(group, number, pool).estimate is None or len(group.records) < 2 or not others:
+    members = members_of(alike, number)
+    others = [other for other in members if other is not group]
+    times = group.levels[number].wall_seconds
+    if group not in members or not others or _predict(group, number, alike).estimate is None:
         return
-    times = level.by_clock["wall"]
+    mean = pool_of(others, number).mean_of()
     for n, record in enumerate(group.records):
         rest = [time for m, time in enumerate(times) if m != n]
         truth = math.exp(statistics.fmean(map(math.log, rest)))
-        predicted = factored(_by_seed(others, number), [record.seconds_per_epoch], startup_s=record.startup_s).value
+        predicted = product([mean, Mean.of([record.seconds_per_epoch])], plus=record.startup_s).value
         yield predicted / truth, times[n] / truth

@@ -3,9 +3,12 @@
     groups = judged_groups([read_run(path) for path in paths], Question(window=3, clock="wall"))
     groups[0].levels[0].minutes
 
-Runs of one platform and workload form a group and are pooled if POOLED agrees. Of several runs the median is shown;
-one run that missed the level counts as slower than all, two make it not reached. Emulated and real runs are never in
-one group. The journals are all that is needed; levels come from the run's folder (run.json) if it is there.
+Runs of one platform and workload form a group and are pooled if POOLED agrees. Runs of one error curve count once, with
+the geometric mean of their times: n is the number of different curves. Of several the median is shown. A run that did
+not reach the level is no blank: one that ended is a miss and counts as slower than its last evaluation, one that
+diverged as slower than all; one that is still going, or was interrupted, is censored where it stands, and is no miss.
+Emulated and real runs are never in one group. The journals are all that is needed; levels and how a run ended come from
+its folder if it is there. Without a folder a run that did not get there counts as slower than all.
 """
 
 from __future__ import annotations
@@ -18,10 +21,13 @@ from functools import cached_property
 
 import numpy as np
 
+from benchmark.judge import censored
+from benchmark.judge.censored import Times
 from benchmark.judge.circumstances import machine_name
-from benchmark.judge.estimates import Estimate, log_interval
+from benchmark.judge.estimates import Estimate, coefficient_of_variation, log_interval, olympic_mean
 from benchmark.judge.published import time_to_accuracy
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, JudgeError, Question, level_name, levels_of
+from benchmark.judge.repetitions import curves_of
 from benchmark.record import CLOCKS, POOLED, Row, Run, RunRecord
 from benchmark.record.columns import Identity, Table
 from benchmark.record.history import differing
@@ -39,8 +45,14 @@ class Level:
     percent: float
     seconds: tuple[float | None, ...]  # by the clock asked for
     epochs: tuple[int | None, ...]
-    first_seconds: tuple[float | None, ...] = ()  # with e = 1: the first crossing
-    by_clock: dict[str, tuple[float | None, ...]] = field(default_factory=dict)
+    going: tuple[bool, ...] = ()  # whether a run is under way or was interrupted, and so is no miss
+    curves: tuple[int, ...] = ()  # each run's number of its error curve
+    times: Times = field(default_factory=Times.none)  # of each curve, in seconds by the clock asked for
+    epoch_times: Times = field(default_factory=Times.none)
+    crossing: Times = field(default_factory=Times.none)  # interpolated between evaluations
+    first: Times = field(default_factory=Times.none)  # with e = 1: the first crossing
+    by_clock: dict[str, Times] = field(default_factory=dict)
+    wall_seconds: tuple[float | None, ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,40 +65,71 @@ class Level:
         return sum(seconds is not None for seconds in self.seconds)
 
     @property
-    def is_reached(self) -> bool:
-        """Tell whether the group reached it: one run that missed it counts as slower than all, two as not reached."""
-        return len(self.seconds) - self.reached < 2 and middle(self.seconds) is not None
+    def unfinished(self) -> int:
+        """Return how many runs are under way, or were interrupted, before they reached it."""
+        return sum(going and s is None for going, s in zip(self.going, self.seconds, strict=False))
+
+    @property
+    def missed(self) -> int:
+        """Return how many runs ended without reaching it."""
+        return len(self.seconds) - self.reached - self.unfinished
+
+    @property
+    def n(self) -> int:
+        """Return the number of different error curves."""
+        return len(self.times)
 
     @property
     def minutes(self) -> float | None:
-        """Return the median over the runs; None if the group did not reach the level."""
-        return middle(self.seconds) / 60 if self.is_reached else None
+        """Return the median over the curves (Kaplan and Meier's); None if under half were seen to reach the level."""
+        return _minutes(self.times)
 
     @property
     def first_minutes(self) -> float | None:
-        return _minutes(self.first_seconds)
+        return _minutes(self.first)
+
+    @property
+    def crossing_minutes(self) -> float | None:
+        """Return the median of the times at which the median error crossed the level, between two evaluations."""
+        return _minutes(self.crossing)
 
     def clock_minutes(self, clock: str) -> float | None:
-        return _minutes(self.by_clock.get(clock, ()))
+        return _minutes(self.by_clock.get(clock, Times.none()))
 
     @property
     def epoch(self) -> float | None:
-        return middle(self.epochs) if self.is_reached else None
+        return self.epoch_times.median
 
     @property
     def all_minutes(self) -> tuple[float, ...] | None:
-        """Return every run's minutes; None if a run missed the level: then there is no mean and no interval."""
-        return tuple(s / 60 for s in self.seconds) if self.reached == len(self.seconds) and self.seconds else None
+        """Return every curve's minutes; None if one did not reach the level."""
+        if not len(self.times) or not self.times.all_reached:
+            return None
+        return tuple(s / 60 for s in self.times.seen)
 
     @cached_property
     def estimate(self) -> Estimate | None:
-        """Return the geometric mean of the runs with its 95% interval, in minutes."""
-        return log_interval(self.all_minutes) if self.all_minutes and min(self.all_minutes) > 0 else None
+        """Return the geometric mean with its 95% interval, in minutes; with misses if two curves or more got there."""
+        if not self.times.reached_times or min(self.times.seen) <= 0:
+            return None
+        found = log_interval(self.times.seen) if self.times.all_reached else censored.interval(self.times)
+        return found and found.times(1 / 60)
 
     @property
     def interval_minutes(self) -> tuple[float, float] | None:
         found = self.estimate
         return (found.low, found.high) if found and found.low is not None else None
+
+    @property
+    def olympic_minutes(self) -> float | None:
+        """Return the mean without the fastest and the slowest run, where one miss is the slowest."""
+        mean = olympic_mean(self.times.reached_times, missed=self.missed)
+        return None if mean is None or self.unfinished else mean / 60
+
+    @property
+    def cv(self) -> float | None:
+        """Return the coefficient of variation; None if a run did not reach the level."""
+        return coefficient_of_variation(self.all_minutes) if self.all_minutes else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +152,21 @@ class Group:
     @property
     def records(self) -> tuple[RunRecord, ...]:
         return tuple(run.record for run in self.runs)
+
+    @cached_property
+    def curves(self) -> tuple[int, ...]:
+        """Return each run's number of its error curve."""
+        return curves_of(self.records)
+
+    @property
+    def n(self) -> int:
+        """Return the number of different error curves: of repetitions of the training."""
+        return len(set(self.curves))
+
+    @property
+    def startup_s(self) -> float | None:
+        """Return the extra seconds of the first epoch over the others, the median over the runs."""
+        return middle([record.startup_s for record in self.records])
 
     @property
     def label(self) -> str:
@@ -159,9 +217,8 @@ class Group:
         return sorted({getattr(run.identity, name) for run in self.runs})
 
 
-def _minutes(seconds: Sequence[float | None]) -> float | None:
-    median = middle(seconds)
-    return None if median is None else median / 60
+def _minutes(times: Times) -> float | None:
+    return None if times.median is None else times.median / 60
 
 
 def middle(values: Sequence[float | None]) -> float | None:
@@ -206,34 +263,91 @@ def _order(group: Group, question: Question) -> tuple:
 def _group(key: tuple, runs: tuple[Run, ...], question: Question, levels: list[tuple[str, float]]) -> Group:
     emulated, platform, workload, split = key
     records = tuple(run.record for run in runs)
+    curves = curves_of(records)
     group = Group(
         platform=platform,
         workload=workload,
         emulated=emulated,
         split=split,
         runs=runs,
-        levels=tuple(_level(records, *column, question) for column in levels),
+        levels=tuple(_level(runs, curves, *column, question) for column in levels),
         best={m: middle([r.best_median(m, window=question.window) for r in records]) for m in question.metrics},
     )
     _check_pooled(group, question)
     return group
 
 
-def _level(records: tuple[RunRecord, ...], metric: str, percent: float, question: Question) -> Level:
-    rows = [(r, r.reached(metric, percent, window=question.window)) for r in records]
-    firsts = [(r, r.reached(metric, percent, window=1)) for r in records]
+def _level(runs: tuple[Run, ...], curves: tuple[int, ...], metric: str, percent: float, question: Question) -> Level:
+    rows = [run.record.reached(metric, percent, window=question.window) for run in runs]
+    firsts = [run.record.reached(metric, percent, window=1) for run in runs]
 
-    def seconds(reached: list[tuple[RunRecord, Row | None]], clock: str) -> tuple[float | None, ...]:
-        return tuple(None if row is None else record.read_s(row, clock) for record, row in reached)
+    def times(reached: Sequence[Row | None], clock: str) -> Times:
+        read = [None if row is None else run.record.read_s(row, clock) for run, row in zip(runs, reached, strict=True)]
+        return _merged(read, [_seen_s(run, clock) for run in runs], curves)
 
+    def crossings() -> Times:
+        found = [r.record.crossing_s(metric, percent, window=question.window, clock=question.clock) for r in runs]
+        return _merged(found, [_seen_s(run, question.clock) for run in runs], curves)
+
+    def seconds(clock: str) -> tuple[float | None, ...]:
+        return tuple(
+            None if row is None else run.record.read_s(row, clock) for run, row in zip(runs, rows, strict=True)
+        )
+
+    epochs = tuple(None if row is None else row.epoch for row in rows)
     return Level(
         metric=metric,
         percent=percent,
-        seconds=seconds(rows, question.clock),
-        epochs=tuple(None if row is None else row.epoch for _, row in rows),
-        first_seconds=seconds(firsts, question.clock),
-        by_clock={clock: seconds(rows, clock) for clock in CLOCKS},
+        seconds=seconds(question.clock),
+        epochs=epochs,
+        going=tuple(run.is_going for run in runs),
+        curves=curves,
+        times=times(rows, question.clock),
+        epoch_times=_merged(epochs, [_seen_epochs(run) for run in runs], curves),
+        crossing=crossings(),
+        first=times(firsts, question.clock),
+        by_clock={clock: times(rows, clock) for clock in CLOCKS},
+        wall_seconds=seconds("wall"),
     )
+
+
+def minutes_to(group: Group, question: Question) -> tuple[float | None, ...]:
+    """Return the median minutes of a group to each level of a question's first metric, as `Level.minutes` has it."""
+    found = []
+    for percent in question.levels:
+        rows = [record.reached(question.metrics[0], percent, window=question.window) for record in group.records]
+        read = [
+            None if row is None else r.read_s(row, question.clock) for r, row in zip(group.records, rows, strict=True)
+        ]
+        found.append(_minutes(_merged(read, [_seen_s(run, question.clock) for run in group.runs], group.curves)))
+    return tuple(found)
+
+
+def _seen_s(run: Run, clock: str) -> float:
+    """Return for how long a run was seen not to reach a level, by a clock; infinity if it never will."""
+    if not (run.is_going or run.has_finished):
+        return math.inf
+    evaluations = run.record.evaluations
+    return run.record.read_s(evaluations[-1], clock) if evaluations else 0.0
+
+
+def _seen_epochs(run: Run) -> float:
+    return run.record.evaluated_epoch if run.is_going or run.has_finished else math.inf
+
+
+def _merged(values: Sequence[float | None], seen: Sequence[float], curves: Sequence[int]) -> Times:
+    """Return the times of curves: the geometric mean of the runs of one that got there, or the longest without."""
+    pairs = []
+    for curve in dict.fromkeys(curves):
+        mine = [n for n, other in enumerate(curves) if other == curve]
+        reached = [value for n in mine if (value := values[n]) is not None]
+        if reached:
+            single = len(reached) == 1 or min(reached) <= 0
+            mean = reached[0] if single else math.exp(statistics.fmean(map(math.log, reached)))
+            pairs.append((mean, True))
+        else:
+            pairs.append((max(seen[n] for n in mine), False))
+    return Times.of(pairs)
 
 
 def _check_pooled(group: Group, question: Question) -> None:
@@ -291,9 +405,9 @@ def _published(levels: dict[str, list[tuple[str, float]]], question: Question) -
 
     def level(rig: str, metric: str, percent: float) -> Level:
         minutes = published.minutes.get((rig, CORPUS_SUM.get(metric, metric), percent))
-        return Level(
-            metric=metric, percent=percent, seconds=(None if minutes is None else minutes * 60,), epochs=(None,)
-        )
+        seconds = None if minutes is None else minutes * 60
+        times = Times.of([(math.inf if seconds is None else seconds, seconds is not None)])
+        return Level(metric=metric, percent=percent, seconds=(seconds,), epochs=(None,), times=times)
 
     def group(rig: str) -> Group:
         columns = tuple(level(rig, *column) for column in levels[PAPER_WORKLOAD])

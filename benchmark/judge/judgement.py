@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
 from benchmark.judge.checks import warnings
-from benchmark.judge.estimates import coefficient_of_variation, olympic_mean
 from benchmark.judge.groups import Group, Level, judged_groups
 from benchmark.judge.question import Question
 from benchmark.record import CLOCKS, POOLED, Run, RunRecord
@@ -91,20 +90,25 @@ def _long_row(group: Group, level: Level, question: Question) -> dict[str, objec
         "window_epochs": question.window,
         "clock": question.clock,
         "runs": len(group.runs),
+        "n": level.n,
         "reached": level.reached,
+        "missed": level.missed,
+        "unfinished": level.unfinished,
         "tta_minutes": level.minutes,
         "mean_minutes": level.estimate.value if level.estimate else None,
         "interval_low_minutes": level.interval_minutes[0] if level.interval_minutes else None,
         "interval_high_minutes": level.interval_minutes[1] if level.interval_minutes else None,
-        "cv": coefficient_of_variation(level.all_minutes) if level.all_minutes else None,
-        "min_minutes": min(level.all_minutes) if level.all_minutes else None,
+        "cv": level.cv,
+        "min_minutes": min(level.times.reached_times) / 60 if level.reached else None,
         "max_minutes": max(level.all_minutes) if level.all_minutes else None,
-        "olympic_minutes": olympic_mean(level.all_minutes) if level.all_minutes else None,
+        "olympic_minutes": level.olympic_minutes,
         "first_crossing_minutes": level.first_minutes,
+        "interpolated_minutes": level.crossing_minutes,
         **{f"{clock}_minutes": level.clock_minutes(clock) for clock in CLOCKS},
         "epochs_to_target": level.epoch,
         "best_percent": group.best.get(level.metric),
         "seconds_per_epoch": group.seconds_per_epoch,
+        "startup_s": group.startup_s if group.runs else None,
         "utterances_per_s": group.utterances_per_s,
         "tflop_per_s": group.tflop_per_s,
         "input_share": group.input_share,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmark.judge.circumstances import data_table
-from benchmark.judge.estimates import coefficient_of_variation, olympic_mean
-from benchmark.judge.factoring import COMPARABLE, factor, leave_one_out
+from benchmark.judge.factoring import COMPARABLE, LeftOut, Prediction, factor, leave_one_out
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.question import Question, metric_name
+from benchmark.judge.ranking import answer
 from benchmark.record import Run, RunRecord
 from benchmark.tables import Table, cell, interval, number, plain
 
@@ -34,7 +34,8 @@ def report(runs: Iterable[Run | RunRecord], question: Question | None = None) ->
 
 def report_parts(judgement: Judgement, *, brief: bool = False, left_out: bool = False) -> list[str | Table]:
     """Return paragraphs and tables in order; `brief` leaves the statistics out, `left_out` tests the predictions."""
-    parts: list[str | Table] = [_heading(judgement.question)] if len(judgement) else []
+    parts: list[str | Table] = [] if brief else answer_parts(judgement)
+    parts += [_heading(judgement.question)] if len(judgement) else []
     for block in judgement.blocks():
         if block[0].emulated:
             parts.append(
@@ -47,6 +48,20 @@ def report_parts(judgement: Judgement, *, brief: bool = False, left_out: bool = 
     for workload in dict.fromkeys(group.workload for group in judgement if group.runs and not brief):
         parts += _factored([group for group in judgement if group.workload == workload], workload, left_out)
     return parts + warnings_part(judgement.warnings)
+
+
+def answer_parts(judgement: Judgement) -> list[str | Table]:
+    """Return the answer to each workload in sentences, with a ranking where several rigs stand side by side."""
+    parts: list[str | Table] = []
+    for block in judgement.blocks():
+        if block[0].emulated or not any(group.runs for group in block):
+            continue
+        found = answer(block, judgement.question)
+        sentences = [found] if isinstance(found, str) else found.sentences
+        parts.append("\n".join([f"{block[0].workload}:", *(f"- {sentence}" for sentence in sentences)]))
+        if not isinstance(found, str) and len(found.places) > 1:
+            parts.append(found.table())
+    return parts
 
 
 def warnings_part(found: Sequence[str]) -> list[str | Table]:
@@ -62,7 +77,8 @@ def block_tables(block: Sequence[Group], question: Question, *, brief: bool = Fa
 def _heading(question: Question) -> str:
     return (
         f"Time to accuracy: until the end of the first epoch whose median error over e = {question.window} epochs is "
-        f"at most the level; minutes {CLOCK_WORDS[question.clock]}. Median of the runs; (2/3): 2 of 3 runs reached it."
+        f"at most the level; minutes {CLOCK_WORDS[question.clock]}. Median of the n different error curves; (2/3): 2 "
+        f"of 3 runs reached it."
     )
 
 
@@ -75,7 +91,7 @@ def _tables(block: Sequence[Group], question: Question) -> list[Table]:
     minutes = tuple((g.label, *_run_cells(g), *map(_minutes_cell, g.levels)) for g in block)
     epochs = tuple((g.label, *(cell(level.epoch, "g") for level in g.levels)) for g in measured)
     tables = [
-        Table(f"{workload}: minutes to a level (percent)", ("platform", "runs", "seeds", *levels), minutes),
+        Table(f"{workload}: minutes to a level (percent)", ("platform", "runs", "seeds", "n", *levels), minutes),
         Table(f"{workload}: epochs to a level", ("platform", *levels), epochs),
         Table(
             f"{workload}: the runs",
@@ -97,9 +113,9 @@ def _statistics(block: Sequence[Group], question: Question) -> list[Table]:
     cells = [(group, level) for group in measured for level in group.levels if level.reached]
     many = [(group, level) for group, level in cells if len(group.runs) > 1]
     spread = (
-        "platform", "level", "reached", "mean", "95% interval", "CV", "min", "max", "Olympic mean"
+        "platform", "level", "reached", "n", "mean", "95% interval", "CV", "min", "max", "Olympic mean"
     )  # fmt: skip
-    clocks = ("platform", "level", f"e = {question.window}", "e = 1", "train clock", "mlperf clock")
+    clocks = ("platform", "level", f"e = {question.window}", "crossing", "e = 1", "train clock", "mlperf clock")
     phases = [phase for phase in measured[0].shares if any(group.shares[phase] >= 0.0005 for group in measured)]
     tables = [
         Table(
@@ -108,13 +124,13 @@ def _statistics(block: Sequence[Group], question: Question) -> list[Table]:
             tuple(_spread_cells(*pair) for pair in many),
         ),
         Table(
-            f"{workload}: minutes by the other clocks, and to the first crossing (e = 1)",
+            f"{workload}: minutes by the other clocks, to the interpolated crossing, and with e = 1",
             clocks,
             tuple(
                 (
                     group.label,
                     level.name,
-                    *map(number, (level.minutes, level.first_minutes)),
+                    *map(number, (level.minutes, level.crossing_minutes, level.first_minutes)),
                     *(number(level.clock_minutes(clock)) for clock in ("train", "mlperf")),
                 )
                 for group, level in cells
@@ -138,59 +154,80 @@ def _statistics(block: Sequence[Group], question: Question) -> list[Table]:
 
 
 def _spread_cells(group: Group, level: Level) -> tuple[str, ...]:
-    reached = f"{level.reached}/{len(level.seconds)}"
-    minutes = level.all_minutes
-    if minutes is None or level.estimate is None:
-        return group.label, level.name, reached, *["NA"] * 6
+    reached, times = f"{level.reached}/{len(level.seconds)}", level.times.reached_times
     bounds = level.interval_minutes or (None, None)
     return (
         group.label,
         level.name,
         reached,
-        number(level.estimate.value),
+        str(level.n),
+        number(level.estimate.value if level.estimate else None),
         interval(*bounds),
-        f"{coefficient_of_variation(minutes):.1%}",
-        number(min(minutes)),
-        number(max(minutes)),
-        number(olympic_mean(minutes)),
+        cell(level.cv, ".1%"),
+        number(min(times) / 60),
+        number(max(times) / 60) if level.times.all_reached else "NA",
+        number(level.olympic_minutes),
     )
 
 
 def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[str | Table]:
     """Return the table of predictions: epochs to target of all comparable runs, times a rig's seconds per epoch."""
-    every = [p for p in factor(groups) if p.level.reached]
-    predictions = [p for p in every if p.pool_rigs > 1]
+    every = [p for p in factor(groups) if p.level.reached or p.estimate]
+    predictions = [p for p in every if p.pool_rigs > 1 or (p.reason and len(groups) > 1 and p.pool_runs)]
     rows = tuple(
         (
-            p.group.label,
+            p.group.label + " (guest)" * (p.guest and p.estimate is not None),
             p.level.name,
             number(p.estimate.value / 60) if p.estimate else "NA",
             interval(p.estimate.low / 60, p.estimate.high / 60) if p.estimate else "NA",
             f"{p.pool_runs} of {p.pool_rigs}",
-            "NA" if p.p is None else f"{p.p:.2g}",
+            cell(p.p, ".2g"),
+            "NA" if p.visible is None else f"{p.visible - 1:.0%}",
         )
         for p in predictions
     )
     if not rows:
         return _why_not_factored(groups, workload) if every else []
     title = f"{workload}: factored time to accuracy (wall clock): pool's epochs times the rig's s an epoch, minutes"
-    header = ("platform", "level", "minutes", "95% interval", "runs of rigs", "Kruskal-Wallis p")
+    header = ("platform", "level", "minutes", "95% interval", "runs of rigs", "F test p", "would see")
     parts: list[str | Table] = [Table(title, header, rows)]
-    reasons = dict.fromkeys(f"{p.group.label}, {p.level.name}: {p.reason}" for p in predictions if p.reason)
-    parts += ["No factored time:\n" + "\n".join(f"- {reason}" for reason in reasons)] if reasons else []
+    if reasons := _reasons(predictions):
+        parts.append("No factored time:\n" + "\n".join(f"- {reason}" for reason in reasons))
+    tested = leave_one_out(groups)
+    if worse := [found for found in tested if found.is_worse]:
+        parts.append(_misleads(worse))
     if left_out:
         errors = tuple(
-            (found.level.name, str(found.runs), f"{found.factored:.1%}", f"{found.single:.1%}")
-            for found in leave_one_out(groups)
+            (found.level.name, str(found.runs), f"{found.factored:.1%}", f"{found.single:.1%}") for found in tested
         )
         if not errors:
-            return [
-                *parts,
-                "Leave one out: no level that two comparable rigs reached in all of their runs",
-            ]
+            return [*parts, "Leave one out: no level that two comparable rigs reached in all of their runs"]
         title = f"{workload}: median error of telling a rig's time from one run of it (leave one out)"
         parts.append(Table(title, ("level", "runs", "factored", "the run itself"), errors))
     return parts
+
+
+def _reasons(predictions: Sequence[Prediction]) -> list[str]:
+    """Return each reason once, with the rigs and levels that it is about."""
+    about: dict[str, dict[str, list[str]]] = {}
+    for p in predictions:
+        if p.reason:
+            about.setdefault(p.reason, {}).setdefault(p.level.name, []).append(p.group.label)
+    found = []
+    for reason, levels in about.items():
+        where: dict[str, list[str]] = {}
+        for level, labels in levels.items():
+            where.setdefault(", ".join(labels), []).append(level)
+        found.append("; ".join(f"{rigs} ({', '.join(names)})" for rigs, names in where.items()) + f": {reason}")
+    return found
+
+
+def _misleads(found: Sequence[LeftOut]) -> str:
+    levels = ", ".join(f"{f.level.name} ({f.factored:.1%} against {f.single:.1%})" for f in found)
+    return (
+        f"Factored times mislead here: left out in turn, a run told its rig's time better than the other rigs' epochs "
+        f"did at {levels}"
+    )
 
 
 def _why_not_factored(groups: Sequence[Group], workload: str) -> list[str | Table]:
@@ -208,8 +245,8 @@ def _why_not_factored(groups: Sequence[Group], workload: str) -> list[str | Tabl
     ]
 
 
-def _run_cells(group: Group) -> tuple[str, str]:
-    return ("", "") if group.published else (str(len(group.runs)), str(len(group.values("seed"))))
+def _run_cells(group: Group) -> tuple[str, ...]:
+    return ("",) * 3 if group.published else (str(len(group.runs)), str(len(group.values("seed"))), str(group.n))
 
 
 def _values(group: Group, name: str) -> str:

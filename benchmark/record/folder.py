@@ -27,7 +27,9 @@ from pathlib import Path
 from features.files import try_lock, write_whole
 
 END, ALIVE = "end.json", "alive"
-OVER = ("finished", "diverged")  # runs that cannot be resumed
+FINISHED = "finished"
+OVER = (FINISHED, "diverged")  # runs that cannot be resumed
+MOST_POWER_W = 1e7  # of all GPUs of a run
 EVERY_S = 1.0
 WIDTH = 40  # bytes of the heartbeat's file; one write replaces them all, so that old and new never mix
 
@@ -48,7 +50,8 @@ class Heartbeat:
 class End:
     """How a run, or an attempt at it, ended: finished, diverged or interrupted; and after which batch and epoch.
 
-    `other_load` is the share of the machine's CPU time, 0 to 1, that other processes took; None if it is not known.
+    `other_load` is the share of the machine's CPU time, 0 to 1, that other processes took, and
+    `gpu_power_w` the mean power of the GPUs that the run used; None if it is not known.
     """
 
     status: str
@@ -57,6 +60,7 @@ class End:
     epoch: int = 0
     clock_s: float = 0.0
     other_load: float | None = None
+    gpu_power_w: float | None = None
     at: str = ""  # time of day, with its zone
 
     @property
@@ -162,6 +166,11 @@ def read_end(folder: Path) -> End | None:
         end = End(**{name: value for name, value in found.items() if name in names})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    load = end.other_load
-    plausible = load is None or (isinstance(load, int | float) and not isinstance(load, bool) and 0 <= load <= 1)
+    plausible = _within(end.other_load, 1) and _within(end.gpu_power_w, MOST_POWER_W)
     return end if plausible and isinstance(end.status, str) and isinstance(end.message, str) else None
+
+
+def _within(value: object, most: float) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most

@@ -48,6 +48,7 @@ class RunRecord:
     def __init__(self, rows: Iterable[Row] = (), source: str = "", *, table: Table | None = None) -> None:
         self.table = Table.of(rows) if table is None else table
         self.source = source
+        self._medians: dict[tuple[str, int], np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -149,6 +150,11 @@ class RunRecord:
 
         A median is NaN unless those epochs are consecutive and all their errors are known.
         """
+        if (metric, window) not in self._medians:
+            self._medians[metric, window] = self._medians_of(metric, window)
+        return self._medians[metric, window]
+
+    def _medians_of(self, metric: str, window: int) -> np.ndarray:
         errors, epochs = (self.table.columns[name][self._evaluated] for name in (metric, "epoch"))
         medians = np.full(len(errors), math.nan)
         if len(errors) >= window:
@@ -175,6 +181,24 @@ class RunRecord:
         """Return the seconds by one of CLOCKS until the level was reached; None if it was not reached."""
         row = self.reached(metric, level, window=window)
         return None if row is None else self.read_s(row, clock)
+
+    def crossing_s(self, metric: str, level: float, *, window: int = 3, clock: str = "wall") -> float | None:
+        """Return the seconds until the median error crossed a level, by a straight line through its logarithms.
+
+        The line joins the evaluation at which time to accuracy is read to the one before. Without a median there, as at
+        the first epoch that has one, it is the time to accuracy itself; None if the level was not reached.
+        """
+        medians = self.medians(metric, window=window)
+        there = np.flatnonzero(medians <= level)
+        if not len(there):
+            return None
+        place = int(there[0])
+        after_s = self.read_s(self.evaluations[place], clock)
+        before, after = (float(medians[place - 1]) if place else math.nan), float(medians[place])
+        if math.isnan(before) or after <= 0 or level <= 0:
+            return after_s
+        before_s = self.read_s(self.evaluations[place - 1], clock)
+        return before_s + (after_s - before_s) * math.log(before / level) / math.log(before / after)
 
     # --- clocks --------------------------------------------------------------------------------------------------
 

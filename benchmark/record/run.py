@@ -14,13 +14,16 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmark.record.columns import Identity, JournalError, check_complete
-from benchmark.record.facts import Facts, read_facts
-from benchmark.record.folder import End, folder_of, read_end
+from benchmark.record.facts import NAME as RUN_JSON
+from benchmark.record.facts import Facts, FactsError, read_facts
+from benchmark.record.folder import FINISHED, End, folder_of, read_end
 from benchmark.record.history import RunRecord
 from benchmark.record.journal import read
 from benchmark.record.sentences import Heard, last_evaluation
 from benchmark.record.usage import NAME as USAGE_NAME
-from benchmark.record.usage import Usage, read_usage
+from benchmark.record.usage import Usage, UsageError, read_usage
+
+NO_POWER = "no power was measured"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +58,50 @@ class Run:
     def end(self) -> End | None:
         return read_end(self.folder) if self.folder else None
 
+    @cached_property
+    def is_going(self) -> bool:
+        """Whether the run is under way, or was interrupted: it has a run.json, and no end.json that says it is over."""
+        began = self.folder is not None and (self.folder / RUN_JSON).is_file()
+        return began and not (self.end and self.end.is_over)
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether the run ended at its targets or a limit; a run that diverged did not."""
+        return self.end is not None and self.end.status == FINISHED
+
     def usage(self) -> Usage | None:
         """Read utilisation.csv; None if there is none. Raises UsageError or OSError if it cannot be used."""
         path = self.folder / USAGE_NAME if self.folder else None
         return read_usage(path) if path and path.is_file() else None
+
+    def gpu_power_w(self, *, at_once: bool = False) -> tuple[float | None, str]:
+        """Return the mean power of the GPUs that the run used, in watts, or None and why it is not known.
+
+        `at_once` reads what the end of the run wrote down, and no samples.
+        """
+        if self.end is not None and self.end.gpu_power_w is not None:
+            return self.end.gpu_power_w, ""
+        if at_once:
+            return None, NO_POWER
+        try:
+            devices = self.facts.devices if self.facts else None
+        except FactsError:
+            devices = None
+        try:
+            usage = self.usage()
+        except (UsageError, OSError):
+            return None, NO_POWER
+        if usage is None or not usage.gpus:
+            return None, NO_POWER
+        if devices and devices.partitioned:
+            return None, "the GPU is partitioned (MIG), and its power is that of all its instances"
+        sensors = devices.sensors if devices else None
+        if sensors is None:  # not known; but there is only one way to use all of them
+            replicas, there = self.identity.replicas, len(usage.gpus)
+            if there != replicas:
+                return None, f"which {replicas} of the machine's {there} GPUs trained is not known"
+            sensors = tuple(usage.gpus)
+        return usage.mean_power_w(sensors), NO_POWER
 
     def heard(self) -> Heard | None:
         """Read the sentences of the last evaluation; None if there are none."""

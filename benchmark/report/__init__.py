@@ -4,7 +4,7 @@
 
     write_report([read_run(path) for path in paths], Path("report.html"))
 
-    document.py   the whole page: sections, headline, warnings
+    document.py   the whole page: sections, answers, warnings
     figures.py    what a figure is, and time to accuracy
     curves.py     loss and errors over time
     panels.py     throughput and phases over time

@@ -1,4 +1,4 @@
-"""The whole page: runs in, HTML out; its sections, its headline, its warnings."""
+"""The whole page: runs in, HTML out; its sections, its answers, its warnings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmark.judge.circumstances import data_table
-from benchmark.judge.groups import Group, Level
+from benchmark.judge.groups import Group
 from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.question import PAPER_WORKLOAD, SPLITS, JudgeError, Question, metric_name
+from benchmark.judge.ranking import answer
 from benchmark.judge.summary import CLOCK_WORDS, block_tables
 from benchmark.record import POOLED, Run, RunRecord
 from benchmark.record.history import differing
@@ -22,8 +23,6 @@ from benchmark.report.tradeoffs import batch_sizes, cost
 from benchmark.report.usage import utilisation
 from benchmark.tables import number as digits
 from features.files import write_whole
-
-CLOSE = 1.10  # single runs that differ by less do not differ: see benchmark.judge.checks
 
 
 def write_report(runs: Sequence[Run], path: Path, question: Question | None = None) -> int:
@@ -192,13 +191,15 @@ def _warnings(judgement: Judgement, question: Question, asked: Question) -> list
 
 
 def _section(block: Block) -> page.BlockSection:
-    emulated = "Emulated: CPUs stood in for GPUs. These times say nothing about the rig and are not ranked."
     data = data_table(block.workload, [run for group in block.groups for run in group.runs])
+    found = answer(block.groups, block.question)
+    ranking = None if isinstance(found, str) or len(found.places) < 2 else found.table()
     return page.BlockSection(
         id=block.id,
         title=_title(block),
         emulated=block.emulated,
-        headline=emulated if block.emulated else headline(block),
+        answer=[found] if isinstance(found, str) else found.sentences,
+        ranking=ranking,
         tiles=list(_bests(block)),
         figures=list(_figures(block)),
         tables=[*block_tables(block.groups, block.question), *([data] if data else [])],
@@ -215,40 +216,6 @@ def hardest(block: Block, metric: str) -> int | None:
     """Return the number of the hardest level of a metric that a group reached; None if no level was."""
     numbers = [n for n, level in enumerate(block.groups[0].levels) if level.metric == metric and ranked(block, n)]
     return max(numbers, default=None)
-
-
-def headline(block: Block) -> str:
-    """The answer to the question that everybody brings, in one or two sentences."""
-    numbers = [number for metric in block.question.metrics if (number := hardest(block, metric)) is not None]
-    if not numbers:
-        return "No level has been reached yet."
-    first, *others = ranked(block, numbers[0])
-    level = first.levels[numbers[0]]
-    took = f"{digits(level.minutes)} minutes{_spread(level)}"
-    if not others:
-        return f"{first.label} reached {level_name(level)} in {took}."
-    second = others[0].levels[numbers[0]]
-    ratio = second.minutes / level.minutes
-    return (
-        f"{first.label} reached {level_name(level)} soonest, in {took}; {others[0].label} took {ratio:.2f} times "
-        f"as long{_spread(second)}."
-    ) + (" That is too close to call: make more runs, each with a seed of its own." if _close(level, second) else "")
-
-
-def _spread(level: Level) -> str:
-    runs = len(level.seconds)
-    if runs < 2:
-        return " (a single run)"
-    bound = level.interval_minutes
-    between = f"; 95% interval {digits(bound[0])} to {digits(bound[1])}" if bound else ""
-    return f" (median of {runs} runs{between})"
-
-
-def _close(one: Level, other: Level) -> bool:
-    a, b = one.interval_minutes, other.interval_minutes
-    if a is None or b is None:
-        return other.minutes < CLOSE * one.minutes
-    return b[0] <= a[1]
 
 
 def _bests(block: Block) -> Iterator[tuple[str, str, str]]:

@@ -35,12 +35,14 @@ SVG_MARKERS = {  # centred on 0, as Plotly draws them
 
 @dataclass(frozen=True, kw_only=True)
 class BlockSection:
-    """The part of the page about the runs of one workload. `tiles` are (figure, what it is, whose)."""
+    """The part of the page about the runs of one workload. `answer` are
+    sentences, the first one large; `tiles` are (figure, what it is, whose)."""
 
     id: str
     title: str
     emulated: bool
-    headline: str
+    answer: Sequence[str]
+    ranking: Table | None
     tiles: Sequence[tuple[str, str, str]]
     figures: Sequence[Figure]
     tables: Sequence[Table]

@@ -21,8 +21,9 @@ from benchmark.record.clocks import Clock
 from benchmark.record.columns import Identity
 from benchmark.record.facts import write_facts
 from benchmark.record.folder import END, End, Heartbeat, heartbeat, locked, write_end
-from benchmark.record.journal import Journal
+from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Plan
+from benchmark.record.run import Run
 from benchmark.record.sentences import Heard, SentenceLog
 from benchmark.record.usage import NAME as USAGE_NAME
 from benchmark.record.usage import read_usage
@@ -258,7 +259,17 @@ def _end(job: Job, status: str, progress: Progress, message: str = "") -> End:
         epoch=progress.epoch,
         clock_s=progress.ended_s,
         other_load=None if status == "interrupted" else _other_load(job),  # after a signal somebody waits
+        gpu_power_w=None if status == "interrupted" else _gpu_power_w(job),
     )
+
+
+def _gpu_power_w(job: Job) -> float | None:
+    """Return the mean power of the run's GPUs, if it was sampled."""
+    try:
+        watts, _ = Run(read(job.journal)).gpu_power_w()
+    except (OSError, ValueError):
+        return None
+    return None if watts is None else round(watts, 2)
 
 
 def _other_load(job: Job) -> float | None:

@@ -1,5 +1,9 @@
 """Verdicts on pairs of rigs: what may be said, what may not, and what would settle it."""
 
+import csv
+import io
+import json
+
 import pytest
 from journals import make_run, write
 
@@ -26,24 +30,108 @@ def test_a_clear_difference_is_said_with_its_interval(tmp_path, capsys):
     save(tmp_path, "slow", 8, 9, 8, 9, train_s=190)
     save(tmp_path, "fast", 8, 9, 8, 9, train_s=90)
     status, shown, _ = compared(capsys, "slow", "fast", "--results", tmp_path)
-    # (30 + n * 100) / (30 + n * 200): 49.1% less time
-    assert status == 0 and "fast is faster than slow to WER 30: 49.1% less time (" in shown
-    assert "p = " in shown
+    # at the geometric mean of 8.49 epochs: (30 + 8.49 * 100.25) / (30 + 8.49 * 200.25) = .5094: 49.1% less time
+    assert status == 0 and "fast is a faster machine than slow to WER 30: at equal epochs 49.1% less time (" in shown
+    assert "As they were run fast took 49.1% less time (" in shown and "p = " in shown
 
 
-def test_what_chance_may_have_done_is_not_distinguishable_and_it_says_how_many_runs_would_do(tmp_path, capsys):
+def test_what_chance_may_have_done_is_not_distinguishable_and_a_plan_says_how_many_runs_would_do(tmp_path, capsys):
     save(tmp_path, "a", 6, 9, 12)
     save(tmp_path, "b", 7, 9, 11)
     _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
-    assert "a and b are not distinguishable at WER 30: ratio" in shown
-    assert "more runs each would resolve 5%" in shown and "faster" not in shown
+    assert "a and b are the same machine within 5% to WER 30: at equal epochs ratio 1.000" in shown
+    assert "As they were run: not distinguishable: ratio" in shown and "faster" not in shown
+    assert "to find 5% four times in five takes" in shown and "fix their number before you look" in shown
+
+
+def test_the_machine_is_told_apart_where_the_luck_of_epochs_hides_it(tmp_path, capsys):
+    """Seconds an epoch are 5% apart, steady to .1%; the epochs, 6 to 12, say the opposite and nothing certain."""
+    save(tmp_path, "fast", 9, 12, 9, 12, train_s=95)
+    save(tmp_path, "slow", 6, 12, 9, 12, train_s=100)
+    _, shown, _ = compared(capsys, "fast", "slow", "--results", tmp_path, "--margin", "2")
+    assert "fast is a faster machine than slow" in shown
+    assert "As they were run: not distinguishable: ratio 1.0" in shown
+
+
+def test_machines_whose_epochs_differ_are_compared_as_they_were_run(tmp_path, capsys):
+    save(tmp_path, "a", 6, 6, 7, 6)
+    save(tmp_path, "b", 16, 17, 16, 16)
+    _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
+    assert "a is faster than b to WER 30" in shown and "their epochs differ (F test, p = " in shown
+    save(tmp_path, "c", 6, 7, 6, 6, batch=192)
+    _, shown, _ = compared(capsys, "a", "c", "--results", tmp_path)
+    assert "Machines are not compared at equal epochs: they differ in batch" in shown
 
 
 def test_single_runs_tell_nothing_of_chance(tmp_path, capsys):
     save(tmp_path, "a", 6)
     save(tmp_path, "b", 12)
     _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
-    assert "single runs, or runs all alike, tell nothing of chance" in shown and "faster" not in shown
+    assert "n = 1 and 1 error curves), tell nothing of chance" in shown and "faster" not in shown
+
+
+def test_runs_of_one_error_curve_are_one_run(tmp_path, capsys):
+    """Five timings of one training beside five of another: n = 1 and 1, whatever the epochs."""
+    for name, epochs in {"a": 6, "b": 9}.items():
+        for n in range(5):
+            record = make_run([90] * (epochs - 2) + [30, 30], platform=name, run="once", seed=n, train_s=100 + n / 9)
+            write(tmp_path / f"{name}-{n}.csv", record)
+    _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
+    assert "n = 1 and 1 error curves), tell nothing of chance" in shown and "a faster machine" not in shown
+    assert "5 runs, but n = 1" in shown
+
+
+def test_misses_are_compared_by_the_times_that_they_lasted(tmp_path, capsys):
+    save(tmp_path, "a", 6, 7, 8)
+    save(tmp_path, "b", 12, 13)
+    write(tmp_path / "b-3.csv", make_run([90] * 20, platform="b", run="b3", seed=3))
+    _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
+    assert "b reached it in 2 of 3 runs; log-rank p = 0.1" in shown  # 2 of 20 ways to permute are as far apart
+    # budget: the latest that was reached, 30 + 13 * 110.2 s; b: 1351, and twice that; a: 691, 801, 912 s
+    assert "mean time of runs stopped at 24.4 min: 13.4 and 23.8 min" in shown
+
+
+def test_who_looks_after_every_run_gets_a_verdict_that_holds_at_any_time(tmp_path, capsys):
+    save(tmp_path, "a", 6, 7, 6)
+    save(tmp_path, "b", 16, 17, 18)
+    _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path, "--every-run")
+    assert "e = " in shown and "of 40" in shown and "Holm" not in shown
+
+
+def test_csv_and_json_have_every_ratio_in_full(tmp_path, capsys):
+    save(tmp_path, "a", 6, 7, 6)
+    save(tmp_path, "b", 7, 8, 7)
+    for style in ("csv", "json"):
+        assert main(["a", "b", "--results", str(tmp_path), "--level", "30", "--format", style]) == 0
+        shown = capsys.readouterr()
+        rows = json.loads(shown.out) if style == "json" else list(csv.DictReader(io.StringIO(shown.out)))
+        assert float(rows[0]["machine_ratio"]) == pytest.approx(1.0, abs=1e-3) and rows[0]["verdict"]
+        assert "benchmark.compare: warning: " in shown.err
+
+
+def test_one_platform_is_compared_by_a_field_that_keeps_its_runs_apart(tmp_path, capsys):
+    save(tmp_path, "a", 6, 7, 6)
+    for n in range(3):
+        write(tmp_path / f"large-{n}.csv", make_run([90] * (7 + n) + [30, 30], platform="a", run=f"l{n}", batch=192))
+    assert main(["a", "--results", str(tmp_path), "--level", "30"]) == 2
+    assert "--aa, or one with --by FIELD" in capsys.readouterr().err
+    _, shown, _ = compared(capsys, "a", "--by", "batch", "--results", tmp_path)
+    assert "a batch=96 is faster than a batch=192 to WER 30" in shown
+    assert main(["a", "--by", "seed", "--results", str(tmp_path), "--level", "30", "--by", "batch"]) == 0
+
+
+def test_a_profile_says_whether_the_order_hangs_on_the_level(tmp_path, capsys):
+    """Down to 60 a is first, from 50 on b: every level of the two is asked for."""
+    write(tmp_path / "a.csv", make_run([60, 60, 60, 60, 60, 60, 40, 40], platform="a", run="a"))
+    write(tmp_path / "b.csv", make_run([90, 90, 60, 60, 40, 40, 40, 40], platform="b", run="b"))
+    levels = [part for level in (90, 60, 50, 40) for part in ("--level", str(level))]
+    assert main(["a", "b", "--results", str(tmp_path), *levels]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert (
+        "first at x 1 x 1.02" in shown
+        and "The order hangs on the level: " in shown
+        and "it changes at WER 50 (b)" in shown
+    )
 
 
 def test_p_is_adjusted_over_all_pairs(tmp_path, capsys):
@@ -56,15 +144,17 @@ def test_p_is_adjusted_over_all_pairs(tmp_path, capsys):
     pairs = compare(groups)
     raw = [pair.ratios["time"].p for pair in pairs]
     smallest = min(raw)
-    assert len(pairs) == 3 and [p for p, own in zip(pairs, raw, strict=True) if own == smallest][0].p == 3 * smallest
-    assert all(pair.p >= own for pair, own in zip(pairs, raw, strict=True))
+    # three pairs, each with a machine and a training: six tests; the machines do not differ
+    found = next(pair.training.p for pair, own in zip(pairs, raw, strict=True) if own == smallest)
+    assert len(pairs) == 3 and found == pytest.approx(6 * smallest)
+    assert all(pair.training.p >= own for pair, own in zip(pairs, raw, strict=True))
 
 
 def test_emulated_rigs_are_called_so_and_warned_of(tmp_path, capsys):
     save(tmp_path, "slow", 8, 9, 8, 9, train_s=190, emulated=True)
     save(tmp_path, "fast", 8, 9, 8, 9, train_s=90, emulated=True)
     _, shown, _ = compared(capsys, "slow", "fast", "--results", tmp_path)
-    assert "fast (emulated) is faster than slow (emulated)" in shown and "say nothing about the rig" in shown
+    assert "fast (emulated) is a faster machine than slow (emulated)" in shown and "say nothing about the rig" in shown
 
 
 def test_a_run_is_not_compared_with_itself(tmp_path, capsys):
@@ -94,7 +184,7 @@ def test_groups_may_be_files_with_names_of_their_own(tmp_path, capsys):
     save(tmp_path, "old", 6, 7, 6)
     save(tmp_path, "new", 6, 7, 6, code="other")
     _, shown, _ = compared(capsys, f"before={tmp_path}/old-*.csv", f"after={tmp_path}/new-*.csv")
-    assert "before and after are not distinguishable" in shown
+    assert "before and after at WER 30: not distinguishable" in shown and "they differ in code" in shown
 
 
 def test_by_default_the_hardest_level_that_all_reached_is_compared(tmp_path, capsys):

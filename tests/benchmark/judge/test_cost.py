@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ import platforms
 from benchmark import price
 from benchmark.judge import Question, judge
 from benchmark.judge.cost import PriceError, Terms, rig_costs, training_cost
+from benchmark.record import read_run
 from benchmark.record.journal import read
 from platforms import Price
 
@@ -38,6 +40,7 @@ def run_of(tmp_path, name, *, wers=(30, 30, 30), price_table=None, power_w=None,
             }
         )
     )
+    (tmp_path / name / "end.json").write_text('{"status": "finished"}')
     if power_w is not None:
         rows = "".join(f"{n},1,1,1,50,{watts}\n" for n, watts in enumerate(power_w))
         (tmp_path / name / "utilisation.csv").write_text(f"seconds,a,b,c,gpu0_util_percent,gpu0_power_w\n{rows}")
@@ -127,9 +130,109 @@ def test_energy_is_of_the_measured_power_and_said_to_be_left_out_otherwise(tmp_p
     found = costs(measured, other, terms=Terms(kwh_price=0.4))
     hours = 360 / 3600
     assert found["measured"].cost == pytest.approx(hours * (1 + 0.5 * 0.4))  # 500 W on the average
-    assert found["other"].cost == pytest.approx(hours) and "no power was measured" in found["other"].notes[0]
+    assert found["other"].cost is None and not found["other"].on_front  # its energy is not free
+    assert "what it costs if bought is not known: no power was measured" in found["other"].reason
     (unpriced,) = costs(measured).values()
     assert "no --kwh-price is given" in " ".join(unpriced.notes)
+
+
+def test_a_rig_whose_energy_is_not_known_does_not_win_by_having_it_for_nothing(tmp_path):
+    """The same rig twice: measured it costs 1.2 USD an hour, unmeasured it would cost 1."""
+    found = costs(
+        run_of(tmp_path, "measured", price_table=BOUGHT, power_w=[500, 500]),
+        run_of(tmp_path, "unmeasured", price_table=BOUGHT, train_s=99),
+        terms=Terms(kwh_price=0.4),
+    )
+    assert found["unmeasured"].cost is None and not found["unmeasured"].on_front
+    rented = run_of(tmp_path, "rented", price_table=replace(BOUGHT, rent_per_hour=3.0))
+    assert costs(rented, terms=Terms(kwh_price=0.4))["rented"].cost == pytest.approx(
+        0.3
+    )  # a rent has its energy inside
+
+
+def test_the_power_that_the_end_of_a_run_wrote_down_is_taken_without_reading_samples(tmp_path):
+    record = run_of(tmp_path, "rig", price_table=BOUGHT)
+    (tmp_path / "rig" / "end.json").write_text('{"status": "finished", "gpu_power_w": 250.0}')
+    assert costs(record, terms=Terms(kwh_price=0.4))["rig"].power_w == 250.0
+    assert costs(record)["rig"].energy_kwh == pytest.approx(0.25 * 0.1)  # 360 s
+
+
+def test_rent_is_for_every_started_unit_and_for_set_up_down_time_and_failures(tmp_path):
+    """360 s of training at 3 USD an hour."""
+    rented = replace(BOUGHT, rent_per_hour=3.0)
+    one, usual = run_of(tmp_path, "rig", price_table=rented), Terms(tenure="rented")
+    assert costs(one)["rig"].cost == pytest.approx(0.1) and costs(one, terms=usual)["rig"].cost == pytest.approx(0.3)
+    assert costs(one, terms=replace(usual, billing_minutes=60))["rig"].cost == 3.0
+    # 20 minutes for 6 + 14
+    assert costs(one, terms=replace(usual, setup_minutes=14, billing_minutes=10))["rig"].cost == pytest.approx(1.0)
+    run_of(tmp_path, "rig2", price_table=rented, wers=(90,) * 6)
+    both = [replace_platform(tmp_path / f"{name}.csv") for name in ("rig", "rig2")]
+    found = costs(*both, terms=replace(usual, failures=True))["sys1"]  # 6 minutes reached, 30 + 6 * 110 s were lost
+    assert found.minutes is None  # one of two
+    third = run_of(tmp_path, "rig3", price_table=rented)
+    both.append(replace_platform(Path(third.source)))
+    found = costs(*both, terms=replace(usual, failures=True))["sys1"]
+    assert found.cost == pytest.approx(3 * (6 + 11.5 / 2) / 60)  # two got there, and pay for the 690 s
+    assert "paying for the runs that missed it adds 5.75 min" in found.notes
+
+
+def replace_platform(path: Path):
+    """The run anew, as one of platform sys1."""
+    path.write_text(re.sub(r",rig\d?,mini", ",sys1,mini", path.read_text()))
+    return read_run(path)
+
+
+def test_a_bought_rig_takes_power_while_it_is_not_used():
+    # at a duty of .5 an idle hour for every one of use: 100 W at .4 USD a kWh
+    terms = Terms(kwh_price=0.4, idle_w=100)
+    assert training_cost(BOUGHT, 10.0, terms, power_w=500)["owned"] == pytest.approx(12.0 + 10 * 0.1 * 0.4)
+
+
+def test_a_cost_has_the_interval_of_its_time(tmp_path):
+    runs = [run_of(tmp_path, f"rig{n}", price_table=BOUGHT, train_s=s, seed=n) for n, s in ((1, 90), (2, 110))]
+    (found,) = costs(*(replace_platform(Path(run.source)) for run in runs)).values()
+    # 330 and 390 s at 1 USD an hour: the interval is about their geometric mean, sqrt(330 * 390)
+    assert found.low * found.high == pytest.approx(330 * 390 / 3600**2) and found.low < found.cost < found.high
+
+
+def test_one_price_of_energy_is_refused_for_two_currencies(tmp_path, capsys):
+    euros = replace(BOUGHT, currency="EUR")
+    paths = [run_of(tmp_path, name, price_table=table).source for name, table in (("a", BOUGHT), ("b", euros))]
+    assert price.main([*paths, "--metric", "wer", "--kwh-price", "0.3"]) == 2
+    assert "in one currency, but the rigs' prices are in EUR and USD" in capsys.readouterr().err
+
+
+def test_a_rig_alone_in_its_currency_is_on_no_front(tmp_path):
+    euros = replace(BOUGHT, currency="EUR")
+    assert not any(cost.on_front for cost in costs(
+        run_of(tmp_path, "a", price_table=BOUGHT), run_of(tmp_path, "b", price_table=euros)).values())  # fmt: skip
+
+
+def test_prices_of_long_ago_beside_others_are_said(tmp_path, capsys):
+    old = replace(BOUGHT, date="2019-10")
+    paths = [run_of(tmp_path, name, price_table=table).source for name, table in (("new", BOUGHT), ("old", old))]
+    assert price.main([*paths, "--metric", "wer"]) == 0
+    assert "Prices of 2019-10-01 (old) and of 2026-01-01 (new) stand side by side" in capsys.readouterr().out
+
+
+def test_price_takes_epochs_clock_and_formats(tmp_path, capsys):
+    path = run_of(tmp_path, "rig", price_table=BOUGHT, wers=(90, 30)).source
+    assert price.main([path, "--metric", "wer", "--epochs", "1", "--clock", "train", "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["minutes"] == 200 / 60 and row["cost"] == pytest.approx(200 / 3600) and row["level_percent"] == 30
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"idle_w": 5.0}, "idle-w without a kwh-price"),
+        ({"billing_minutes": -1.0}, "billing-minutes is -1.0"),
+        ({"tenure": "stolen"}, "tenure is 'stolen'; expected cheaper or owned or rented"),
+    ],
+)
+def test_terms_of_rent_and_idleness_that_make_no_sense_are_refused(change, said):
+    with pytest.raises(PriceError, match=said):
+        Terms(**change)
 
 
 def test_two_currencies_are_said_and_not_converted(tmp_path, capsys):
@@ -163,7 +266,7 @@ def test_power_of_boards_that_are_not_known_or_shared_is_none_with_the_reason(tm
     record = run_of(tmp_path, "rig", price_table=BOUGHT, power_w=[1], used=devices, replicas=1)
     (tmp_path / "rig" / "utilisation.csv").write_text(FOUR_BOARDS)
     found = costs(record, terms=Terms(kwh_price=0.4))["rig"]
-    assert found.power_w is None and found.notes[0].startswith(f"energy is left out: {why}")
+    assert found.power_w is None and f"is not known: {why}" in found.reason
 
 
 @pytest.mark.parametrize("watts", ["nan", "inf", "1e308", "-5", "4294967.295"])
@@ -177,7 +280,7 @@ def test_samples_that_cannot_be_read_are_no_power_measured(tmp_path, text):
     record = run_of(tmp_path, "rig", price_table=BOUGHT)
     (tmp_path / "rig" / "utilisation.csv").write_bytes(text)
     found = costs(record, terms=Terms(kwh_price=0.4))["rig"]
-    assert found.power_w is None and "no power was measured" in found.notes[0]
+    assert found.power_w is None and "no power was measured" in found.reason
 
 
 def test_a_pipe_that_closes_early_is_no_error(tmp_path):

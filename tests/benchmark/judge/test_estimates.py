@@ -8,13 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.judge.estimates import (
+    Mean,
     coefficient_of_variation,
-    factored,
     holm,
-    homogeneity,
     log_interval,
     olympic_mean,
-    runs_to_resolve,
+    product,
     welch,
 )
 
@@ -27,6 +26,12 @@ def test_the_coefficient_of_variation_is_the_sample_deviation_over_the_mean():
 def test_the_olympic_mean_leaves_out_the_fastest_and_the_slowest_from_five_runs_on():
     assert olympic_mean([9, 1, 2, 3, 4]) == 3  # (2 + 3 + 4) / 3
     assert olympic_mean([1, 2, 3, 4]) is None
+
+
+def test_in_an_olympic_mean_one_run_that_missed_is_the_slowest():
+    assert olympic_mean([9, 1, 2, 3], missed=1) == pytest.approx((2 + 3 + 9) / 3)  # without 1, and without the miss
+    assert olympic_mean([9, 1, 2, 3], missed=2) is None
+    assert olympic_mean([1, 2, 3], missed=1) is None  # four runs
 
 
 def test_an_interval_is_a_factor_up_and_down_from_the_geometric_mean():
@@ -77,35 +82,21 @@ def test_holm_multiplies_the_smallest_by_most_and_never_falls():
     assert holm([]) == []
 
 
-def test_runs_to_resolve_a_difference():
-    # s of both logs = .05: spread .005; n = 17: (t(.975, 32) 2.0369 + t(.8, 32) .8530) sqrt(.005 / 17) = .0496 > .0488
-    #                                    n = 18: (2.0322 + .8523) sqrt(.005 / 18) = .0481 <= log 1.05 = .0488
-    values = [math.exp(x) for x in (-0.05, 0.0, 0.05)]
-    assert runs_to_resolve(values, values) == 18
-    assert runs_to_resolve([1.0], values) is None
-    assert runs_to_resolve([1.0, 1.0], [2.0, 2.0]) == 2
-
-
-def test_pools_are_homogeneous_unless_kruskal_and_wallis_object():
-    from scipy.stats import kruskal
-
-    alike, other = [5, 6, 7, 6, 5], [15, 16, 17, 16, 15]
-    assert homogeneity([alike, alike]).holds
-    assert not homogeneity([alike, other]).holds
-    assert homogeneity([alike, other, []]).p == pytest.approx(kruskal(alike, other).pvalue)
-    assert homogeneity([alike]).p is None and homogeneity([alike]).holds
-    assert homogeneity([[4, 4], [4]]).p == 1.0  # SciPy refuses values that are all alike
-
-
-def test_a_factored_time_is_epochs_times_seconds_and_its_variances_add():
-    found = factored([8, 2], [10.0, 10.0], startup_s=5.0)
+def test_a_product_multiplies_means_and_adds_their_variances():
+    epochs, alike = Mean.of([8, 2]), Mean.of([10.0, 10.0])
+    found = product([epochs, alike], plus=5.0)
     assert found.value == pytest.approx(5 + 4 * 10)
     # of the epochs' logs: s / sqrt(2) = log(2); the seconds add nothing: t(.975, 1) = 12.7062
     assert found.high == pytest.approx(5 + 40 * 2**12.7062, rel=1e-4)
-    assert factored([4], [10.0]).low is None
+    assert product([Mean.of([4]), Mean.of([10.0])]).low is None
     # both vary alike: variance twice, degrees of freedom (2v)^2 / (v^2 / 1 + v^2 / 1) = 2, t(.975, 2) = 4.30265
-    both = factored([8, 2], [20.0, 5.0])
+    both = product([epochs, Mean.of([20.0, 5.0])])
     assert both.high / both.value == pytest.approx(2 ** (4.30265 * math.sqrt(2)), rel=1e-4)
+
+
+def test_the_mean_of_a_single_value_takes_a_runs_variance_that_is_known_from_elsewhere():
+    found = Mean.of([10.0], variance=0.04, freedom=6)
+    assert (found.log, found.variance, found.freedom) == (math.log(10.0), 0.04, 6)
 
 
 def simulated_runs(rng: np.random.Generator, runs: int, *, seconds: float) -> np.ndarray:

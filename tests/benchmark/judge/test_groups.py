@@ -1,13 +1,17 @@
 """The statistics of a group of runs, worked by hand on small journals."""
 
+import math
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from journals import make_row, make_run, make_runs
+from journals import make_row, make_run, make_runs, write
 
 from benchmark.judge import Question, judge
 from benchmark.judge.checks import warnings
 from benchmark.judge.summary import report_parts
+from benchmark.record import read_run
 from benchmark.record.columns import READABLE
 from benchmark.record.history import RunRecord
 from benchmark.record.journal import read
@@ -22,12 +26,75 @@ def level(records, question=AT_30):
     return group.levels[0]
 
 
-def test_one_run_that_missed_counts_as_slower_than_all_and_two_make_it_not_reached():
+def test_runs_that_missed_count_as_slower_than_all_and_the_median_is_theirs_too():
     fast, slow, missed = [30, 30, 30], [40, 30, 30, 30], [90, 90, 90]
     # Epochs 3 and 3 (medians 30, 30): 30 + 3 * 110 s = 6 minutes each; one of 4 missed: the median is 6.
     assert level(make_runs(fast, slow, fast, missed)).minutes == 6.0
-    assert level(make_runs(fast, slow, fast, missed, missed)).minutes is None
-    assert level(make_runs(fast, fast, fast, fast, missed, missed)).epoch is None
+    assert level(make_runs(fast, slow, fast, missed, missed)).minutes == 6.0  # the third of five
+    found = level(
+        make_runs(fast, slow, missed, missed)
+    )  # the second, and one that never comes: the median is not known
+    assert found.minutes is None and found.epoch is None and (found.reached, found.missed) == (2, 2)
+
+
+def test_one_miss_is_the_slowest_of_an_olympic_mean():
+    runs = make_runs([30, 30, 30], [90, 30, 30], [90, 90, 30, 30], [90, 90, 90, 30, 30], [90] * 9)
+    # epochs 3, 3, 4, 5 and none: without the fastest and the miss (360 + 470 + 580) / 3 s
+    assert level(runs).olympic_minutes == pytest.approx((360 + 470 + 580) / 3 / 60)
+    assert level([*runs, make_run([90] * 9, run="r6", seed=6)]).olympic_minutes is None
+
+
+def test_a_run_that_goes_on_or_was_interrupted_is_no_miss_and_is_named(tmp_path):
+    """Of three runs one is censored at epoch 2, before any got there: the others make the median."""
+    runs = make_runs([30, 30, 30], [90, 30, 30, 30], [90, 90])
+    sources = [write(tmp_path / f"r{n}.csv", run) for n, run in enumerate(runs, start=1)]
+    for source in sources:
+        folder = Path(source).with_suffix("")
+        folder.mkdir()
+        (folder / "run.json").write_text('{"schema": 3, "plan": {"targets": {"wer": [30]}}}')
+    for name in ("r1", "r2"):
+        (tmp_path / name / "end.json").write_text('{"status": "finished"}')
+    judgement = judge([read_run(source) for source in sources], AT_30)
+    found = judgement[0].levels[0]
+    assert (found.reached, found.missed, found.unfinished) == (2, 0, 1)
+    assert found.minutes == 6.0  # 360 and 360 s
+    assert "r3 is still going or interrupted, and no miss" in "\n".join(judgement.warnings)
+    (tmp_path / "r3" / "end.json").write_text('{"status": "diverged"}')
+    found = judge([read_run(source) for source in sources], AT_30)[0].levels[0]
+    assert (found.missed, found.unfinished, found.times.seen[-1]) == (1, 0, math.inf)
+    (tmp_path / "r3" / "end.json").write_text('{"status": "finished"}')
+    assert judge([read_run(source) for source in sources], AT_30)[0].levels[0].times.seen[0] == 250.0  # 30 + 2 * 110
+
+
+def test_n_is_the_number_of_different_error_curves():
+    """Three seeds, and errors and losses alike in all: one training, timed three times."""
+    alike = [make_run([90, 30, 30], run="one", seed=n, train_s=100 + n, source=f"{n}.csv") for n in range(3)]
+    (group,) = judge(alike, AT_30)
+    assert (len(group.runs), group.n, group.levels[0].n) == (3, 1, 1)
+    # 30 + 3 * (110 + n) s: the geometric mean of 360, 363 and 366
+    assert group.levels[0].minutes == pytest.approx((360 * 363 * 366) ** (1 / 3) / 60)
+    assert group.levels[0].interval_minutes is None
+    assert "3 runs, but n = 1" in "\n".join(judge(alike, AT_30).warnings)
+    other = make_run([90, 30, 30], run="two", seed=9, source="9.csv")  # equal errors, another loss
+    assert judge([*alike, other], AT_30)[0].n == 2
+
+
+def test_what_varies_is_named():
+    epochs = make_runs([90] * 4 + [30, 30], [90] * 8 + [30, 30], [90] * 6 + [30, 30])
+    assert "what varies are the epochs to the level" in "\n".join(judge(epochs, AT_30).warnings)
+    machine = [make_run([90, 30, 30], run=f"r{n}", seed=n, train_s=s) for n, s in enumerate((60, 100, 150))]
+    found = "\n".join(judge(machine, AT_30).warnings)
+    assert "what varies are the seconds an epoch" in found and "which is the machine" in found
+    little = [make_run([90, 30, 30], run=f"r{n}", seed=n, train_s=s) for n, s in enumerate((97, 100, 104))]
+    assert "the machine varies: seconds an epoch have a coefficient" in "\n".join(judge(little, AT_30).warnings)
+
+
+def test_the_crossing_is_interpolated_in_the_logarithm_of_the_error():
+    """Medians 40 at epoch 3 and 10 at epoch 4: 20 is half-way in logarithms, 30 + 3.5 * 110 s."""
+    found = level(make_runs([90, 40, 40, 10, 10]), replace(AT_30, levels=(20.0,)))
+    assert found.minutes == (30 + 5 * 110) / 60  # medians: 40, 40 (90 40 40; 40 40 10), 10 at epoch 5
+    assert found.crossing_minutes == pytest.approx((30 + 4.5 * 110) / 60)
+    assert level(make_runs([10, 10, 10])).crossing_minutes == 6.0  # no median before: the time itself
 
 
 def test_spread_and_interval_of_times():

@@ -1,0 +1,267 @@
+"""The answer first: which rig is soonest, which cheapest, by how much, how certain, which are tied, what would tell.
+
+    ranking = answer(block, question)   # or a sentence that says why not
+    ranking.sentences                   # for a buyer
+    ranking.table()                     # each rig beside the soonest: time, cost, energy, throughput, verdict
+
+Rigs are ranked at the hardest level that all runs reached, else the hardest that most rigs' medians did. What stands
+between the soonest rig and another is `benchmark.judge.comparison`'s verdict, with Holm's adjustment over the others:
+where it does not tell two apart they are tied, whatever their medians are. Emulated rigs are not ranked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from benchmark.judge.comparison import Answer, Asked, Pair, compare, hardest_common_level
+from benchmark.judge.cost import RigCost, Terms, cost_interval, rig_costs
+from benchmark.judge.groups import Group, Level
+from benchmark.judge.question import COMPARED, Question, level_name
+from benchmark.tables import Table, interval, money, number
+
+FEW = 3  # rigs that a sentence names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A rig's place: its group at the one level, its cost, and its comparison with the soonest, None for that one."""
+
+    group: Group
+    cost: RigCost
+    pair: Pair | None = None
+
+    @property
+    def level(self) -> Level:
+        return self.group.levels[0]
+
+    @property
+    def label(self) -> str:
+        return self.group.label
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether nothing tells it from the soonest: neither a difference, nor a machine that differs by enough."""
+        return self.pair is not None and (
+            not self.pair.differs or (self.pair.is_same and not _training_differs(self.pair))
+        )
+
+
+def _training_differs(pair: Pair) -> bool:
+    return pair.training is not None and pair.training.differs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Rigs in the order of their time to one level: those that reached it, then those that did not."""
+
+    workload: str
+    metric: str
+    percent: float
+    places: tuple[Place, ...]
+
+    @property
+    def level(self) -> str:
+        return level_name(self.metric, self.percent)
+
+    @property
+    def ranked(self) -> list[Place]:
+        return [place for place in self.places if place.level.minutes is not None]
+
+    @cached_property
+    def tied(self) -> list[Place]:
+        """The rigs that nothing tells from the soonest."""
+        return [place for place in self.ranked if place.is_tied]
+
+    @property
+    def sentences(self) -> list[str]:
+        """Return the answer in sentences."""
+        if not self.ranked:
+            return [
+                f"No level has been reached yet, not even {self.level}: train longer, or name an easier one with --level."
+            ]
+        found = [self._soonest(), *self._tied(), self._behind(), self._cheapest(), *self._unranked(), self._way_out()]
+        return [sentence for sentence in found if sentence]
+
+    def _soonest(self) -> str:
+        first = self.ranked[0]
+        bounds = first.level.interval_minutes
+        about = f" (95%: {interval(*bounds)})" if bounds else ""
+        start = f"{first.label} takes {number(first.level.minutes)} minutes to {self.level}{about}"
+        if len(self.ranked) == 1:
+            return f"{start}; n = {first.level.n}."
+        if len(self.tied) == len(self.ranked) - 1:
+            return f"No rig is certain to be the soonest to {self.level}: {start}, the least of {len(self.ranked)}."
+        return f"Soonest: {start}; n = {first.level.n}."
+
+    def _tied(self) -> list[str]:
+        same = [place.label for place in self.tied if place.pair.is_same]
+        open_ = [place.label for place in self.tied if not place.pair.is_same]
+        margin = f"{100 * (self.tied[0].pair.margin - 1):.3g}%" if self.tied else ""
+        found = []
+        if same:
+            found.append(f"Tied with it: {_some(same)}, the same within {margin}.")
+        if open_:
+            found.append(f"Not told from it by these runs: {_some(open_)}.")
+        return found
+
+    def _behind(self) -> str:
+        behind = [place for place in self.ranked[1:] if not place.is_tied]
+        if not behind:
+            return ""
+        place, best = behind[0], self.ranked[0]
+        answer = place.pair.deciding if place.pair.deciding.differs else place.pair.training
+        how = " at equal epochs" if answer is place.pair.hardware else ""
+        slower = f"{best.label} takes {answer.less}{how} than {place.label}" if _first_is_faster(answer) else (
+            f"{place.label} would take {answer.less}{how} than {best.label}, whose runs were lucky in their epochs"
+        )  # fmt: skip
+        others = [p.label for p in behind[1:]]
+        return f"{slower}." + (f" Further behind: {_some(others)}." if others else "")
+
+    def _cheapest(self) -> str:
+        priced = sorted((p for p in self.ranked if p.cost.cost is not None), key=lambda p: p.cost.cost)
+        currencies = {place.cost.currency for place in priced}
+        if len(priced) < 2 or len(currencies) != 1:
+            return ""
+        first, second = priced[:2]
+        cost = first.cost
+        between = cost_interval(cost)
+        about = f" ({between})" if between != "NA" else ""
+        overlap = cost.high is None or second.cost.low is None or cost.high >= second.cost.low
+        certainty = f"; {second.label} follows with {money(second.cost.cost, cost.currency)}"
+        certainty += ", and the intervals overlap" if overlap else ""
+        energy = "" if any("energy is the" in note for note in cost.notes) else ", without energy"
+        return f"Cheapest: {first.label} with {money(cost.cost, cost.currency)} a training{about}{energy}{certainty}."
+
+    def _unranked(self) -> list[str]:
+        missing = [p for p in self.places if p.level.minutes is None]
+        if not missing:
+            return []
+        return [f"Not ranked, as under half of their runs reached {self.level}: {_some([p.label for p in missing])}."]
+
+    def _way_out(self) -> str:
+        few = [place.label for place in self.ranked if place.level.n < 2]
+        if few and len(self.ranked) > 1:
+            return f"What would tell: a second run at least of {_some(few)}, each with a seed of its own."
+        open_ = [place for place in self.tied if not place.pair.is_same and place.pair.needed]
+        if not open_:
+            return ""
+        pair = open_[0].pair
+        margin = f"{100 * (pair.margin - 1):.3g}%"
+        if not pair.more_runs:
+            return f"These runs would have found a difference of {margin} four times in five."
+        return (
+            f"What would tell {pair.first} from {pair.second} at {margin}: {pair.needed.runs} runs of each "
+            f"({pair.needed.low} to {pair.needed.high}), {pair.more_runs} more{pair.effort}."
+        )
+
+    def table(self) -> Table:
+        """Return a row for each rig, with its verdict against the soonest."""
+        header = (
+            "platform", "n", "minutes", "95% interval", "against the first", "cost", "energy kWh", "utterances/s",
+            "verdict"
+        )  # fmt: skip
+        rows: list[tuple[str, ...]] = [
+            (
+                place.label,
+                str(place.level.n),
+                number(place.level.minutes),
+                interval(*(place.level.interval_minutes or (None, None))),
+                _against(place),
+                money(place.cost.cost, place.cost.currency),
+                "NA" if place.cost.energy_kwh is None else f"{place.cost.energy_kwh:.3g}",
+                number(place.group.utterances_per_s),
+                self._verdict(place),
+            )
+            for place in self.places
+        ]
+        kept = [n for n, name in enumerate(header) if name not in OPTIONAL or any(row[n] != "NA" for row in rows)]
+        title = f"{self.workload}: the rigs at {self.level}"
+        return Table(title, tuple(header[n] for n in kept), tuple(tuple(row[n] for n in kept) for row in rows))
+
+    def _verdict(self, place: Place) -> str:
+        if place.level.minutes is None:
+            return "not reached"
+        if place.pair is None:
+            return "first" if len(self.ranked) > 1 else ""
+        if place.is_tied:
+            return "tied" if place.pair.is_same else "not told apart"
+        return "slower" if _first_is_faster(_answer(place.pair)) else "faster machine"
+
+
+OPTIONAL = ("cost", "energy kWh", "95% interval", "against the first")
+
+
+def _answer(pair: Pair) -> Answer:
+    return pair.deciding if pair.deciding.differs else pair.training
+
+
+def _first_is_faster(answer: Answer) -> bool:
+    """Tell whether the rig that is soonest, the second of the pair, is the faster."""
+    return answer.ratio.value > 1
+
+
+def _against(place: Place) -> str:
+    """Return the ratio to the soonest: at equal epochs where rigs may be compared so, else as they were run."""
+    answer = place.pair.deciding if place.pair else None
+    if answer is None:
+        return "1" if place.pair is None and place.level.minutes is not None else "NA"
+    ratio = answer.ratio
+    return f"{ratio.value:.3f}" + (f" ({ratio.low:.3f} to {ratio.high:.3f})" if ratio.low is not None else "")
+
+
+def _some(labels: Sequence[str]) -> str:
+    if len(labels) <= FEW + 1:
+        return ", ".join(labels)
+    return f"{', '.join(labels[:FEW])} and {len(labels) - FEW} more"
+
+
+def answer(block: Sequence[Group], question: Question, *, terms: Terms | None = None) -> Ranking | str:
+    """Rank the measured rigs of one workload, or say in a sentence why they are not ranked.
+
+    Raises:
+        PriceError: energy has one price, and the rigs have several currencies.
+    """
+    measured = [group for group in block if group.runs]
+    if not measured:
+        return "No runs to be ranked."
+    if measured[0].emulated:
+        return "Emulated: CPUs stood in for GPUs. These times say nothing about the rig and are not ranked."
+    if differ := [name for name in COMPARED if _differ(measured, name)]:
+        return f"Not ranked: these rigs do not learn the same, they differ in {', '.join(differ)}."
+    return rank(measured, question, terms=terms) or "Not ranked: no level is common to these rigs."
+
+
+def rank(
+    measured: Sequence[Group], question: Question, *, terms: Terms | None = None, asked: Asked | None = None
+) -> Ranking | None:
+    """Rank measured rigs that learn the same; None if they have no level in common."""
+    metric = question.metrics[0]
+    percent = hardest_common_level(measured, metric)
+    if percent is None:
+        return None
+    levels = [
+        next(level for level in group.levels if (level.metric, level.percent) == (metric, percent))
+        for group in measured
+    ]
+    groups = [replace(group, levels=(level,)) for group, level in zip(measured, levels, strict=True)]
+    groups.sort(key=lambda group: (group.levels[0].minutes is None, group.levels[0].minutes or 0.0))
+    costs = rig_costs(groups, terms)
+    best = groups[0]
+    rivals = [group for group in groups[1:] if group.levels[0].minutes is not None]
+    pairs = compare(groups, terms=terms, asked=asked, couples=[(group, best) for group in rivals]) if rivals else ()
+    by_group = {id(group): pair for group, pair in zip(rivals, pairs, strict=True)}
+    return Ranking(
+        workload=measured[0].workload,
+        metric=metric,
+        percent=percent,
+        places=tuple(
+            Place(group=group, cost=cost, pair=by_group.get(id(group)))
+            for group, cost in zip(groups, costs, strict=True)
+        ),
+    )
+
+
+def _differ(groups: Sequence[Group], name: str) -> bool:
+    return len({getattr(run.identity, name) for group in groups for run in group.runs}) > 1

@@ -1,0 +1,90 @@
+"""The answer first: what a buyer reads, and what it may not claim."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from journals import make_run, write
+
+import platforms
+from benchmark.judge import Question, judge, read_runs
+from benchmark.judge.ranking import answer
+from platforms import Price
+
+AT_30 = Question(metrics=("wer",), levels=(30.0,))
+
+
+def runs(platform: str, *epochs: int, train_s: float = 100.0, **identity):
+    return [
+        make_run(
+            [90] * (count - 2) + [30, 30], train_s=train_s + n / 20, platform=platform, run=f"{platform}{n}", seed=n,
+            source=f"{platform}{n}.csv", **identity,
+        )
+        for n, count in enumerate(epochs, start=1)
+    ]  # fmt: skip
+
+
+def said(*groups) -> str:
+    return " ".join(answer(judge([run for group in groups for run in group], AT_30).groups, AT_30).sentences)
+
+
+def test_the_soonest_is_named_with_the_gap_to_the_next_and_how_certain_it_is():
+    text = said(runs("slow", 8, 9, 8, 9, train_s=190), runs("fast", 8, 9, 8, 9, train_s=90))
+    assert "Soonest: fast takes 14.7 minutes to WER 30 (95%: " in text  # 30 + 8.5 * 100.1 s: the middle of 8 and 9
+    assert "fast takes 49.1% less time (" in text and "at equal epochs than slow." in text
+
+
+def test_rigs_that_nothing_tells_apart_are_tied_whatever_their_medians():
+    text = said(runs("a", 8, 9, 10, 11), runs("b", 9, 10, 11, 12))
+    assert "No rig is certain to be the soonest to WER 30: a takes" in text and "the least of 2" in text
+    assert "Tied with it: b, the same within 5%." in text and "faster" not in text
+
+
+def test_a_rig_whose_runs_were_lucky_is_not_called_the_faster_machine():
+    text = said(runs("lucky", 6, 6, 7, 12, train_s=100), runs("fast", 6, 9, 12, 10, train_s=90))
+    assert "Soonest: lucky takes" in text
+    assert "fast would take" in text and "than lucky, whose runs were lucky in their epochs" in text
+
+
+def test_single_runs_are_ranked_by_nothing_and_the_way_out_is_a_second_run():
+    text = said(runs("a", 8), runs("b", 12))
+    assert "No rig is certain to be the soonest" in text and "Not told from it by these runs: b." in text
+    assert "What would tell: a second run at least of a, b, each with a seed of its own." in text
+
+
+def test_rigs_that_did_not_reach_the_level_are_named_and_not_ranked():
+    missed = [make_run([90] * 9, platform="b", run="b1", source="b.csv")]
+    text = said(runs("a", 8, 9), missed)
+    assert "Not ranked, as under half of their runs reached WER 30: b." in text
+
+
+def test_emulated_rigs_and_rigs_that_learn_otherwise_are_not_ranked():
+    emulated = judge(runs("a", 8, emulated=True), AT_30).groups
+    assert "not ranked" in answer(emulated, AT_30)
+    other = judge(runs("a", 8) + runs("b", 8, recipe="authors"), AT_30).groups
+    assert answer(other, AT_30) == "Not ranked: these rigs do not learn the same, they differ in recipe."
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_the_cheapest_is_named_in_one_currency_and_says_whether_energy_is_in_it(tmp_path, measured):
+    for name, total, train_s in (("dear", 90_000.0, 40), ("cheap", 9_000.0, 100)):
+        for run in runs(name, 8, 9, train_s=train_s):
+            path = Path(write(tmp_path / run.source, run))
+            folder = path.with_suffix("")
+            folder.mkdir()
+            price = Price(
+                total=total, gpus=1.0, cpu=1.0, currency="USD", date="2026-01", source="a shop", storage_included=True
+            )
+            platform = replace(platforms.load("sys1"), price=price).to_dict()
+            facts = {"schema": 3, "platform": platform, "plan": {"targets": {"wer": [30]}}}
+            (folder / "run.json").write_text(json.dumps(facts))
+            power = {"gpu_power_w": 300.0} if measured else {}
+            (folder / "end.json").write_text(json.dumps({"status": "finished", **power}))
+    groups = judge(read_runs(f"{tmp_path}/*.csv"), AT_30).groups
+    ranking = answer(groups, AT_30)
+    text = " ".join(ranking.sentences)
+    assert (
+        "Soonest: dear takes" in text and "Cheapest: cheap with " in text and ", without energy; dear follows" in text
+    )
+    assert ("energy kWh" in ranking.table().header) == measured
