@@ -19,6 +19,7 @@ WITHOUT_TENSORFLOW = (
     "benchmark.judge",
     "benchmark.report",
     "benchmark.export.__main__",
+    "benchmark.ingest.__main__",
     "benchmark.speed.__main__",
     "benchmark.tta",
     "benchmark.compare",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmark.export.runs import NOTICES, Ask, ExportError, created_ms, hardest_wer
-from benchmark.record import Row, Run, RunRecord
+from benchmark.record import METRICS, Row, Run, RunRecord
 from benchmark.record.phases import Phase
 from models.recipes import RECIPES, AdaDelta
 
@@ -30,7 +30,7 @@ class Event:
             "event_type": self.kind,
             "key": self.key,
             "value": self.value,
-            "metadata": {"file": "journal", "lineno": self.line, **self.metadata},
+            "metadata": {"file": "journal", "lineno": self.line, "at_s": self.at_s, **self.metadata},
         }
         return f":::MLLOG {json.dumps(parts, allow_nan=False)}\n"
 
@@ -80,11 +80,16 @@ def mllog(run: Run, ask: Ask) -> str:
             metadata={"status": aim.status, "epoch_num": last.epoch, **aim.metadata, "notice": NOTICES["mllog"]},
         ),
     ]
-    return "".join(event.text(began_ms) for event in sorted(events, key=lambda event: event.at_s))
+    # Sorted by what is written: a row that begins where another ends, to the millisecond, stays behind it.
+    return "".join(event.text(began_ms) for event in sorted(events, key=lambda event: round(event.at_s * 1000)))
 
 
 def _check_quality(run: Run, evaluations: Sequence[Row]) -> None:
     """The open rules ask for one evaluation under 100%, of a model that was trained."""
+    if unknown := [row.epoch for row in evaluations if row.wer is None]:
+        raise ExportError(
+            f"{run.record.source}: no WER in the evaluation of epoch {unknown[0]}; mllog's error is the WER"
+        )
     best = min((row.wer for row in evaluations), default=None)
     if best is None or best >= 100 or not any(row.phase is Phase.TRAIN for row in run.record.rows):
         found = "no evaluation" if best is None else f"no WER under 100% (best {best:.2f}%)"
@@ -109,18 +114,32 @@ def _preamble(run: Run, aim: Goal) -> Iterator[Event]:
     }
     for key, value in submission.items():
         yield Event(key=key, value=value, at_s=begun_s, metadata=notice)
-    yield Event(key="speech_tta_run", value=vars(run.identity), at_s=begun_s)
+    created = {"created_ms": created_ms(run)}
+    yield Event(key="speech_tta_run", value=vars(run.identity), at_s=begun_s, metadata=created)
     yield Event(key="quality_target", value=_fraction(aim.percent), at_s=begun_s, metadata=aim.metadata)
     not_done = {"reason": "speech-tta does not clear the system's caches"}
     yield Event(key="cache_clear", value=False, at_s=begun_s, metadata=not_done)
     yield Event(key="init_start", at_s=begun_s, kind="INTERVAL_START")
-    numbers = {**_samples(record), "seed": row.seed, "global_batch_size": row.batch, **_optimiser(row.recipe)}
+    taken_in = _taken_in(run)
+    numbers: dict[str, object] = {**_samples(record), "seed": row.seed, "global_batch_size": row.batch}
+    numbers |= taken_in or _optimiser(row.recipe)
     for key, number in numbers.items():
         yield Event(key=key, value=number, at_s=begun_s)
     training = next(place for place, row in enumerate(record.rows) if row.phase is Phase.TRAIN)
     start_s = record.rows[training].started_s
     yield Event(key="init_stop", at_s=min(record.rows[0].ended_s, start_s), kind="INTERVAL_END")
     yield Event(key="run_start", at_s=start_s, kind="INTERVAL_START", line=training + 2)
+
+
+def _taken_in(run: Run) -> dict[str, object]:
+    """Return the settings of a run that came from another suite's log, as the log had them; {} for a run of ours."""
+    log = run.facts.content.get("log") if run.facts else None
+    values = log.get("values") if isinstance(log, dict) else None
+    kept = values.items() if isinstance(values, dict) else ()
+    return {key: value for key, value in kept if not key.startswith("submission_") and key not in OWN_KEYS}
+
+
+OWN_KEYS = ("cache_clear", "quality_target", "seed", "global_batch_size", "notice", "train_samples", "eval_samples")
 
 
 def _optimiser(recipe: str) -> dict[str, object]:
@@ -158,7 +177,7 @@ def _epochs(record: RunRecord, evaluations: Sequence[Row], lines: dict[Row, int]
         if row := evaluated.get(epoch):
             of_epoch["step_num"] = row.step
             yield _edge("eval_start", row.started_s, lines[row], of_epoch)
-            error = {**of_epoch, "metric": "wer"}
+            error = {**of_epoch, "metric": "wer", "percent": {name: getattr(row, name) for name in METRICS}}
             yield Event(
                 key="eval_accuracy", value=_fraction(row.wer), at_s=row.ended_s, line=lines[row], metadata=error
             )

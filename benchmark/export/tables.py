@@ -19,6 +19,8 @@ def dawnbench(run: Run, ask: Ask) -> str:
             f"{record.source}: no evaluation; DAWNBench's table expects a row an epoch: train longer, "
             f"or export --to json"
         )
+    if unknown := [row.epoch for row in record.evaluations if row.wer is None]:
+        raise ExportError(f"{record.source}: no WER in the evaluation of epoch {unknown[0]}; accuracy is 100 - WER")
     lines = ["epoch\thours\ttop1Accuracy"]
     for row in record.evaluations:
         hours, accuracy = record.read_s(row, ask.clock) / 3600, max(0.0, 100 - row.wer)

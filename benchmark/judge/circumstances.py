@@ -224,7 +224,10 @@ def between(groups: Mapping[str, Sequence[Run]]) -> Iterator[str]:
     for name, values in {**columns, **software}.items():
         known = {label: value for label, value in values.items() if value}
         if len(set(known.values())) > 1:
-            what = ", ".join(f"{label} {value}" for label, value in known.items())
+            what = "; ".join(
+                f"{value}: {_some([label for label, other in known.items() if other == value])}"
+                for value in dict.fromkeys(known.values())
+            )
             yield f"the rigs differ in {name} too ({what}): a difference in time may be of that, not of the hardware"
 
 

@@ -14,6 +14,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from benchmark.record import CLOCKS, METRICS, POOLED, FactsError, Run
 
 PAPER_WORKLOAD = "librispeech"
@@ -72,13 +74,20 @@ def _columns(workload: str, runs: Sequence[Run], question: Question) -> list[tup
         for metric, aimed_at in _targets(run).items():
             targets.setdefault(metric, set()).update(aimed_at)
     columns = []
-    for metric in question.metrics:
+    for metric in _measured(runs, question):
         family = CORPUS_SUM.get(metric, metric)
         levels = set(question.levels or targets.get(metric) or targets.get(family) or ())
         if question.published and workload == PAPER_WORKLOAD and not question.levels:
             levels.update(PAPER_LEVELS[family])
         columns += [(metric, percent) for percent in sorted(levels or {_reached(metric, runs, question)}, reverse=True)]
     return columns
+
+
+def _measured(runs: Sequence[Run], question: Question) -> tuple[str, ...]:
+    """Return the metrics that are asked for and were measured in some run; all of them before the first evaluation."""
+    evaluated = [run.record for run in runs if run.record.evaluations]
+    measured = tuple(m for m in question.metrics if any(not np.isnan(r.medians(m, window=1)).all() for r in evaluated))
+    return measured or question.metrics
 
 
 def _targets(run: Run) -> dict[str, tuple[float, ...]]:

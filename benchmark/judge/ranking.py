@@ -78,9 +78,8 @@ class Ranking:
     def sentences(self) -> list[str]:
         """Return the answer in sentences."""
         if not self.ranked:
-            return [
-                f"No level has been reached yet, not even {self.level}: train longer, or name an easier one with --level."
-            ]
+            start = f"No level has been reached yet, not even {self.level}"
+            return [f"{start}: train longer, or name an easier one with --level."]
         found = [self._soonest(), *self._tied(), self._behind(), self._cheapest(), *self._unranked(), self._way_out()]
         return [sentence for sentence in found if sentence]
 

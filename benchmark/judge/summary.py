@@ -85,7 +85,8 @@ def _heading(question: Question) -> str:
 def _tables(block: Sequence[Group], question: Question) -> list[Table]:
     workload, measured = block[0].workload, [group for group in block if group.runs]
     levels = tuple(level.name for level in block[0].levels)
-    best = tuple(f"best {metric_name(metric)}" for metric in question.metrics)
+    metrics = tuple(dict.fromkeys(level.metric for level in block[0].levels))
+    best = tuple(f"best {metric_name(metric)}" for metric in metrics)
     speed = ("TFLOP/s", "input") if any(group.tflop_per_s is not None for group in measured) else ()
     settings = tuple(name for name in SETTINGS if len({_values(group, name) for group in measured}) > 1)
     minutes = tuple((g.label, *_run_cells(g), *map(_minutes_cell, g.levels)) for g in block)
@@ -97,7 +98,7 @@ def _tables(block: Sequence[Group], question: Question) -> list[Table]:
             f"{workload}: the runs",
             ("platform", *settings, "utterances/s", *speed, *best, "epochs", "minutes", "evaluating"),
             tuple(
-                (group.label, *(_values(group, name) for name in settings), *_speed_cells(group, bool(speed)))
+                (group.label, *(_values(group, name) for name in settings), *_speed_cells(group, metrics, bool(speed)))
                 for group in measured
             ),
         ),
@@ -253,8 +254,8 @@ def _values(group: Group, name: str) -> str:
     return ", ".join(map(str, group.values(name)))
 
 
-def _speed_cells(group: Group, with_flops: bool) -> tuple[str, ...]:
-    best = [cell(error, ".2f") for error in group.best.values()]
+def _speed_cells(group: Group, metrics: Sequence[str], with_flops: bool) -> tuple[str, ...]:
+    best = [cell(group.best.get(metric), ".2f") for metric in metrics]
     share = cell(group.evaluation_share, ".0%")
     speed = (cell(group.tflop_per_s, ".3g"), cell(group.input_share, ".1%")) if with_flops else ()
     return (

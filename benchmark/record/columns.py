@@ -125,7 +125,7 @@ class Row(Identity, Outcome):
                 raise ValueError(f"{name} is {problem}")
         if self.phase is Phase.DONE:
             raise ValueError(NO_ROW_FOR_DONE)
-        if self.phase is Phase.EVALUATE and None in (self.wer, self.cer):
+        if self.phase is Phase.EVALUATE and self.wer is None and self.cer is None:
             raise ValueError(NO_ERROR_RATES)
 
     @property
@@ -138,7 +138,7 @@ class Row(Identity, Outcome):
 
 
 NO_ROW_FOR_DONE = "phase is 'done'; expected a phase that takes time"
-NO_ERROR_RATES = "an evaluate row without wer or cer; expected both"
+NO_ERROR_RATES = "an evaluate row without wer and cer; expected one of them at least"
 
 
 class Kind(NamedTuple):
@@ -528,7 +528,7 @@ def _attempts_out_of_order(columns: dict[str, np.ndarray]) -> Problem:
 
 
 def _without_error_rates(columns: dict[str, np.ndarray]) -> Problem:
-    no_rates = np.isnan(columns["wer"]) | np.isnan(columns["cer"])
+    no_rates = np.isnan(columns["wer"]) & np.isnan(columns["cer"])
     wrong = np.flatnonzero((columns["phase"] == Phase.EVALUATE.value) & no_rates)
     return (int(wrong[0]), NO_ERROR_RATES) if len(wrong) else None
 

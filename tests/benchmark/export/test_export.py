@@ -5,9 +5,12 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import journals
 import pytest
+from journals import write
 
 from benchmark.export.__main__ import FORMATS, main
 from benchmark.export.mllog import mllog
@@ -16,6 +19,7 @@ from benchmark.export.tables import dawnbench, document
 from benchmark.judge import Question, judge
 from benchmark.record.clocks import Span
 from benchmark.record.columns import COLUMNS, Identity, Outcome
+from benchmark.record.history import RunRecord
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase
 from models.recipes import RECIPES, AdaDelta
@@ -109,6 +113,26 @@ def fails(capsys, *argv: str) -> str:
 def test_the_golden_log_is_what_the_export_gives_line_by_line(tmp_path):
     text = mllog(load(make_run(tmp_path)), Ask())
     assert text.splitlines() == GOLDEN.read_text(encoding="utf-8").splitlines()
+
+
+def test_what_ends_and_what_begins_in_one_millisecond_stay_in_order(tmp_path):
+    """Rows that touch, in floating point: 0.1 + 0.2 is after 0.3, and both are 300 ms."""
+    rows, at_s = [], 0.0
+    for row in journal_rows([90, 80, 50, 50, 50], train_s=33.333333333):
+        rows.append(replace(row, started_s=at_s))
+        at_s += row.seconds
+    source = Path(write(tmp_path / "r.csv", RunRecord(rows)))
+    source.with_suffix("").mkdir()
+    facts = {"schema": 3, "created": CREATED, "plan": {"targets": {"wer": [50]}}}
+    (source.with_suffix("") / "run.json").write_text(json.dumps(facts))
+    order = ["epoch_start", "epoch_stop", "eval_start", "eval_stop"]
+    assert [
+        e["key"] for e in events(mllog(load(source), Ask())) if e["key"] in order
+    ] == order * 4  # WER 50 by the median of three
+
+
+def journal_rows(wers, **how):
+    return journals.make_run(wers, **how).rows
 
 
 def test_the_golden_log_passes_mlperfs_compliance_checker(tmp_path):

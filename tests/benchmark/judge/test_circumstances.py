@@ -127,7 +127,7 @@ def test_rigs_that_differ_in_batch_precision_or_software_are_said_to(tmp_path):
     run_of(tmp_path, "a", platform="one", batch=16)
     run_of(tmp_path, "b", platform="two", batch=96, precision="mixed_float16", versions={"tensorflow": "2.20.0"})
     found = " ".join(warnings_of(tmp_path))
-    assert "the rigs differ in batch too (one 16, two 96)" in found or "(two 96, one 16)" in found
+    assert "the rigs differ in batch too (16: one; 96: two)" in found or "(96: two; 16: one)" in found
     assert "differ in precision too" in found and "differ in tensorflow too" in found
     assert "differ in replicas" not in found
     (table,) = [part for part in report_parts(judge(read_runs(f"{tmp_path}/*.csv"))) if title_of(part).endswith("runs")]
