@@ -6,24 +6,24 @@
     judgement.to_frame(), judgement.warnings
     factor(judgement).to_frame(), rig_costs(judgement).to_frame(), compare(judgement.groups).to_frame()
 
-    question.py    what is asked, and at which levels
-    groups.py      which runs may be pooled; what each group took to every level
-    repetitions.py which runs are repetitions: n, the number of different error curves
-    estimates.py   intervals and tests of a few values
-    censored.py    the same where some runs did not get there: Kaplan-Meier, log-rank, intervals
-    pooling.py     whether rigs' epochs may be pooled, and how many one rig takes by the pool
-    factoring.py   epochs of all comparable rigs times seconds per epoch of one
-    stopping.py    how many runs are enough: a plan, sameness, a rule for who looks after every run
-    checks.py      what to doubt about a judgement
+    question.py       what is asked, and at which levels
+    groups.py         which runs may be pooled; what each group took to every level
+    repetitions.py    which runs are repetitions: n, the number of different error curves
+    estimates.py      intervals and tests of a few values
+    censored.py       the same where some runs did not get there: Kaplan-Meier, log-rank, intervals
+    pooling.py        whether rigs' epochs may be pooled, and how many one rig takes by the pool
+    factoring.py      epochs of all comparable rigs times seconds per epoch of one
+    stopping.py       how many runs are enough: a plan, sameness, a rule for who looks after every run
+    checks.py         what to doubt about a judgement
     circumstances.py  how runs were made: machine, software, data, other load; what differs
-    judgement.py   the judge, and its result as a table for machines
-    comparison.py  pairs of rigs: the machine, and the training as it was run
-    ranking.py     the answer first: soonest, cheapest, tied, and what would tell
-    profiles.py    rigs over many levels at once
-    cost.py        prices
-    published.py   the paper's tables
-    summary.py     tables for people
-    frames.py      results as pandas frames
+    judgement.py      the judge, and its result as a table for machines
+    comparison.py     pairs of rigs: the machine, and the training as it was run
+    ranking.py        the answer first: soonest, cheapest, tied, and what would tell
+    profiles.py       rigs over many levels at once
+    cost.py           prices
+    published.py      the paper's tables
+    summary.py        tables for people
+    frames.py         results as pandas frames
 
 It reads records, and neither trains nor needs TensorFlow.
 """

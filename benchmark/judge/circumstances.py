@@ -95,7 +95,7 @@ def _of_machines(runs: Sequence[Run]) -> Iterator[str]:
     if 0 < len(known) < len(runs):
         silent = [source for source, machine in machines.items() if not machine]
         yield (
-            f"{_some(silent)}: no run.json says on which machine; expected the run's folder beside its journal: that "
+            f"{some(silent)}: no run.json says on which machine; expected the run's folder beside its journal: that "
             f"these runs are of one machine is not known"
         )
     differing = _differing(known)
@@ -225,7 +225,7 @@ def between(groups: Mapping[str, Sequence[Run]]) -> Iterator[str]:
         known = {label: value for label, value in values.items() if value}
         if len(set(known.values())) > 1:
             what = "; ".join(
-                f"{value}: {_some([label for label, other in known.items() if other == value])}"
+                f"{value}: {some([label for label, other in known.items() if other == value])}"
                 for value in dict.fromkeys(known.values())
             )
             yield f"the rigs differ in {name} too ({what}): a difference in time may be of that, not of the hardware"
@@ -254,5 +254,5 @@ def data_table(workload: str, runs: Sequence[Run]) -> Table | None:
     return Table(f"{workload}: the data", header, tuple(rows)) if rows else None
 
 
-def _some(sources: Sequence[str]) -> str:
+def some(sources: Sequence[str]) -> str:
     return ", ".join(sources) if len(sources) <= 3 else f"{', '.join(sources[:2])} and {len(sources) - 2} more"

@@ -253,6 +253,7 @@ def _costs(
     return {**owned, "rented": rented["rented"], **({"owned": None, "break_even_hours": None} if unpaid else {})}
 
 
+TAKEN_IN = "a log that was taken in, which has no price"
 FAILED, DOWN = "paying for the runs that missed it", "paying while interrupted runs stood still"
 
 
@@ -308,11 +309,13 @@ def price_of(group: Group) -> Price:
     found: dict[Price, str] = {}
     for run in group.runs:
         try:
-            platform = run.facts.platform if run.facts else None
+            known = run.facts is not None and not ("log" in run.facts.content and "platform" not in run.facts.content)
+            platform = run.facts.platform if known else None
         except FactsError as error:
             raise PriceError(str(error)) from None
         if platform is None:
-            raise PriceError(f"{run.source}: no run.json beside it, which would have the price")
+            without = "no run.json beside it, which would have the price"
+            raise PriceError(TAKEN_IN if run.facts else f"{run.source}: {without}")
         if platform.price is None:
             raise PriceError(f"platform {group.platform} has no [price]")
         devices = run.identity.devices

@@ -15,13 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from benchmark.judge.circumstances import some
 from benchmark.judge.comparison import Answer, Asked, Pair, compare, hardest_common_level
 from benchmark.judge.cost import RigCost, Terms, cost_interval, rig_costs
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.question import COMPARED, Question, level_name
 from benchmark.tables import Table, interval, money, number
-
-FEW = 3  # rigs that a sentence names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +99,9 @@ class Ranking:
         margin = f"{100 * (self.tied[0].pair.margin - 1):.3g}%" if self.tied else ""
         found = []
         if same:
-            found.append(f"Tied with it: {_some(same)}, the same within {margin}.")
+            found.append(f"Tied with it: {some(same)}, the same within {margin}.")
         if open_:
-            found.append(f"Not told from it by these runs: {_some(open_)}.")
+            found.append(f"Not told from it by these runs: {some(open_)}.")
         return found
 
     def _behind(self) -> str:
@@ -116,7 +115,7 @@ class Ranking:
             f"{place.label} would take {answer.less}{how} than {best.label}, whose runs were lucky in their epochs"
         )  # fmt: skip
         others = [p.label for p in behind[1:]]
-        return f"{slower}." + (f" Further behind: {_some(others)}." if others else "")
+        return f"{slower}." + (f" Further behind: {some(others)}." if others else "")
 
     def _cheapest(self) -> str:
         priced = sorted((p for p in self.ranked if p.cost.cost is not None), key=lambda p: p.cost.cost)
@@ -137,12 +136,12 @@ class Ranking:
         missing = [p for p in self.places if p.level.minutes is None]
         if not missing:
             return []
-        return [f"Not ranked, as under half of their runs reached {self.level}: {_some([p.label for p in missing])}."]
+        return [f"Not ranked, as under half of their runs reached {self.level}: {some([p.label for p in missing])}."]
 
     def _way_out(self) -> str:
         few = [place.label for place in self.ranked if place.level.n < 2]
         if few and len(self.ranked) > 1:
-            return f"What would tell: a second run at least of {_some(few)}, each with a seed of its own."
+            return f"What would tell: a second run at least of {some(few)}, each with a seed of its own."
         open_ = [place for place in self.tied if not place.pair.is_same and place.pair.needed]
         if not open_:
             return ""
@@ -158,20 +157,20 @@ class Ranking:
     def table(self) -> Table:
         """Return a row for each rig, with its verdict against the soonest."""
         header = (
-            "platform", "n", "minutes", "95% interval", "against the first", "cost", "energy kWh", "utterances/s",
-            "verdict"
+            "platform", "n", "minutes", "verdict", "95% interval", "against the first", "cost", "energy kWh",
+            "utterances/s",
         )  # fmt: skip
         rows: list[tuple[str, ...]] = [
             (
                 place.label,
                 str(place.level.n),
                 number(place.level.minutes),
+                self._verdict(place),
                 interval(*(place.level.interval_minutes or (None, None))),
                 _against(place),
                 money(place.cost.cost, place.cost.currency),
                 "NA" if place.cost.energy_kwh is None else f"{place.cost.energy_kwh:.3g}",
                 number(place.group.utterances_per_s),
-                self._verdict(place),
             )
             for place in self.places
         ]
@@ -208,12 +207,6 @@ def _against(place: Place) -> str:
         return "1" if place.pair is None and place.level.minutes is not None else "NA"
     ratio = answer.ratio
     return f"{ratio.value:.3f}" + (f" ({ratio.low:.3f} to {ratio.high:.3f})" if ratio.low is not None else "")
-
-
-def _some(labels: Sequence[str]) -> str:
-    if len(labels) <= FEW + 1:
-        return ", ".join(labels)
-    return f"{', '.join(labels[:FEW])} and {len(labels) - FEW} more"
 
 
 def answer(block: Sequence[Group], question: Question, *, terms: Terms | None = None) -> Ranking | str:

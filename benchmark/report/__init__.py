@@ -4,14 +4,16 @@
 
     write_report([read_run(path) for path in paths], Path("report.html"))
 
-    document.py   the whole page: sections, answers, warnings
-    figures.py    what a figure is, and time to accuracy
-    curves.py     loss and errors over time
-    panels.py     throughput and phases over time
-    usage.py      how busy the machine was
-    tradeoffs.py  cost against time, batch size against epochs
-    appendix.py   published tables, sentences, how each run was made
-    page.py       the HTML, from page.html by Jinja2
+    document.py     the whole page: sections, answers, warnings
+    figures.py      what a figure is, and time to accuracy
+    curves.py       loss and errors over time
+    by_platform.py  of many runs: a row, or a median and a band, for every platform
+    profiles.py     how near each platform is to the best over many levels
+    panels.py       throughput and phases over time
+    usage.py        how busy the machine was
+    tradeoffs.py    cost against time, batch size against epochs
+    appendix.py     published tables, sentences, how each run was made
+    page.py         the HTML, from page.html by Jinja2
 
 Nothing is measured or judged here: `benchmark.judge` groups the runs, and the figures are plain data. Runs of
 different workloads, and emulated and real ones, stand in sections of their own and are never ranked together. Runs of

@@ -157,6 +157,7 @@ class Made:
     """How a run was made: a remark if its run.json is missing, and a table of what is known."""
 
     name: str
+    label: str  # of its group
     remark: str
     table: Table
 
@@ -176,7 +177,7 @@ def made_how(run: Shown) -> Made:
     except FactsError as error:
         remark = f"{error}; this is what the journal says."
     table = Table(f"{run.name}: how it was made", ("what", "value"), tuple(rows))
-    return Made(name=run.name, remark=remark, table=table)
+    return Made(name=run.name, label=run.label, remark=remark, table=table)
 
 
 def flat(value: object, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -82,7 +82,7 @@ def smoothed(values: Sequence[float]) -> tuple[list[float], float]:
 
 def errors(block: Block) -> Figure:
     """One panel a metric; lines at the levels, rings where a level counts as reached."""
-    metrics, table = block.question.metrics, []
+    metrics, table = block.metrics, []
     traces: list[dict] = []
     for run in block.runs:
         for number, metric in enumerate(metrics):
@@ -95,26 +95,50 @@ def errors(block: Block) -> Figure:
     if not traces:
         caption = "No run has been evaluated yet: an evaluation follows every epoch."
         return Figure(id=figure_id, title=title, caption=caption)
+    caption = (
+        f"Errors on the dev set after every epoch, on logarithmic axes{cut_words(block)}. Dashed lines are the levels; "
+        f"a ring marks the epoch at which a level counts as reached, by {error_words(block)}. Lower is "
+        f"better."
+    )
+    header = ("run", "epoch", "minutes", *(metric_name(metric) for metric in metrics))
+    return Figure(
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=errors_layout(block),
+        height=max(420, 180 * len(metrics) + 60),
+        table=Table(f"{block.workload}: errors in percent", header, tuple(table)),
+    )  # fmt: skip
+
+
+def errors_layout(block: Block) -> dict:
+    """Return the axes of errors: a panel a metric, which ends at 100%, and lines at the levels."""
+    metrics = block.metrics
     share = 1 / len(metrics)
     layout: dict = {"xaxis": axis(MINUTES, rangemode="tozero", anchor="free", position=0)}
     for number, metric in enumerate(metrics):
         last = number + 1 == len(metrics)
         domain = [0 if last else 1 - (number + 1) * share + 0.06, 1 - number * share]
+        values = _errors_of(block, metric)
+        ends = [math.log10(0.9 * min(values)), math.log10(1.1 * min(100.0, max(values)))]
+        fixed = {"range": ends} if max(values) > 100 and ends[0] < ends[1] else {}
+        shown = [min(100.0, value) for value in values]
         layout[f"yaxis{number + 1 if number else ''}"] = log_axis(
-            f"{metric_name(metric)}, %", _errors_of(block, metric), domain=domain
+            f"{metric_name(metric)}, %", shown, domain=domain, **fixed
         )
     levels = block.groups[0].levels
     layout["shapes"] = [_level_line(level, metrics.index(level.metric)) for level in levels]
     layout["annotations"] = [_level_label(levels, number, metrics) for number in range(len(levels))]
-    caption = (
-        f"Errors on the dev set after every epoch, on logarithmic axes. Dashed lines are the levels; a ring marks the "
-        f"epoch at which a level counts as reached, by the median of {block.question.window} epochs. Lower is better."
-    )
-    header = ("run", "epoch", "minutes", *(metric_name(metric) for metric in metrics))
-    return Figure(
-        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout, height=180 * len(metrics) + 60,
-        table=Table(f"{block.workload}: errors in percent", header, tuple(table)),
-    )  # fmt: skip
+    return layout
+
+
+def cut_words(block: Block) -> str:
+    """Say that errors above 100% are off the axis, where some are."""
+    high = max((max(_errors_of(block, metric)) for metric in block.metrics), default=0.0)
+    return f", which end at 100% (the highest error is {high:.0f}%)" if high > 100 else ""
+
+
+def error_words(block: Block) -> str:
+    """Name the error that counts: "the median error of 3 epochs"."""
+    window = block.question.window
+    return "the error of an epoch" if window == 1 else f"the median error of {window} epochs"
 
 
 def _errors_of(block: Block, metric: str) -> list[float]:

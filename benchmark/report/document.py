@@ -15,10 +15,11 @@ from benchmark.judge.ranking import answer
 from benchmark.judge.summary import CLOCK_WORDS, block_tables
 from benchmark.record import POOLED, Run, RunRecord
 from benchmark.record.history import differing
-from benchmark.report import appendix, page
+from benchmark.report import appendix, by_platform, page
 from benchmark.report.curves import errors, loss
 from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Shown, level_name, time_to_accuracy
 from benchmark.report.panels import throughput, timeline
+from benchmark.report.profiles import profile
 from benchmark.report.tradeoffs import batch_sizes, cost
 from benchmark.report.usage import utilisation
 from benchmark.tables import number as digits
@@ -127,30 +128,58 @@ def _name(run: Run, groups: Sequence[Group]) -> str:
 
 def styled(blocks: Sequence[Block]) -> list[Block]:
     """A colour for every platform, dashes for its runs; where there is one platform only, a colour for every run."""
-    found = []
+    found, turn = [], len(COLOURS)
     for block in blocks:
         runs = []
         for place, group in enumerate(block.groups):
             for number, run in enumerate(block.runs_of(group)):
-                first, second = (place, number) if len(block.groups) > 1 else (number, number)
+                first, second = (
+                    (place, 0 if block.is_crowded else number) if len(block.groups) > 1 else (number, number)
+                )
                 look: dict = {
-                    "colour": COLOURS[first % len(COLOURS)],
-                    "dash": DASHES[(second + first // 7) % len(DASHES)],
+                    "colour": COLOURS[first % turn],
+                    "dash": DASHES[(second + first // turn) % len(DASHES)],
                 }
-                runs.append(replace(run, **look, marker=MARKERS[(first + first // 7 + second // 5) % len(MARKERS)]))
+                runs.append(replace(run, **look, marker=MARKERS[(first + first // turn + second // 5) % len(MARKERS)]))
         found.append(replace(block, runs=tuple(runs)))
     return found
 
 
 def _figures(block: Block) -> Iterator[Figure]:
-    yield time_to_accuracy(block)
-    yield cost(block)
+    if block.is_crowded:
+        yield by_platform.ladder(block)
+        yield cost(block)
+        yield by_platform.errors(block)
+        yield by_platform.loss(block)
+        yield by_platform.throughput(block)
+        yield by_platform.phases(block)
+    else:
+        yield time_to_accuracy(block)
+        yield cost(block)
+        yield from _of_runs(block)
+    yield profile(block)
+    yield batch_sizes(block)
+
+
+def _of_runs(block: Block) -> Iterator[Figure]:
+    """Yield the figures with a line or a panel for every run."""
     yield loss(block)
     yield errors(block)
     yield throughput(block)
     yield from utilisation(block)
     yield timeline(block)
-    yield batch_sizes(block)
+
+
+def _singles(block: Block) -> Iterator[page.Singles]:
+    """Yield the figures of each platform's single runs, which are drawn when they are asked for."""
+    if not block.is_crowded:
+        return
+    for number, group in enumerate(block.groups):
+        mine = replace(
+            block, id=f"{block.id}g{number}", groups=(group,), runs=tuple(block.runs_of(group)), published=()
+        )
+        (mine,) = styled([mine])
+        yield page.Singles(title=f"{group.label}: {len(mine.runs)} runs", figures=list(_of_runs(mine)))
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -166,18 +195,22 @@ def _made(runs: Sequence[Run]) -> str:
 
 
 def _definition(question: Question) -> str:
+    error = f"median error over {question.window} epochs in a row" if question.window > 1 else "error"
     return (
-        f"Time to accuracy is the time until the end of the first epoch whose median error over {question.window} "
-        f"epochs in a row is at most a level, {CLOCK_WORDS[question.clock]}."
+        f"Time to accuracy is the time until the end of the first epoch whose {error} is at most a level, "
+        f"{CLOCK_WORDS[question.clock]}."
     )
 
 
-def _switches(blocks: Sequence[Block]) -> list[tuple[str, list[Shown]]]:
+def _switches(blocks: Sequence[Block]) -> list[page.Switches]:
     """Runs under what stands over them and their like."""
     together: dict[str, list[Shown]] = {}
     for block in blocks:
-        together.setdefault(_title(block), []).extend(block.runs)
-    return list(together.items())
+        for run in block.runs:
+            title = f"{_title(block)}: {run.label}" if block.is_crowded else _title(block)
+            together.setdefault(title, []).append(run)
+    crowded = {f"{_title(block)}: {group.label}" for block in blocks if block.is_crowded for group in block.groups}
+    return [page.Switches(title=title, runs=runs, folded=title in crowded) for title, runs in together.items()]
 
 
 def _warnings(judgement: Judgement, question: Question, asked: Question) -> list[str]:
@@ -202,6 +235,7 @@ def _section(block: Block) -> page.BlockSection:
         ranking=ranking,
         tiles=list(_bests(block)),
         figures=list(_figures(block)),
+        singles=list(_singles(block)),
         tables=[*block_tables(block.groups, block.question), *([data] if data else [])],
     )
 

@@ -28,9 +28,15 @@ from benchmark.tables import Table
 from benchmark.tables import cell as styled
 from benchmark.tables import number as digits
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808080")  # no yellow: pale on white
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808080",  # Okabe and Ito's; yellow is too pale
+    "#8F5BD6", "#8A6A2F", "#B22A4C",  # and three that stay apart from them on white and on dark
+)  # fmt: skip
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "star")
+MARKERS = (
+    "circle", "square", "diamond", "triangle-up", "x", "triangle-down", "star", "cross", "pentagon", "hexagram",
+)  # fmt: skip
+MANY_RUNS = 12  # of a block: from more on platforms are drawn, and runs where they are asked for
 POINTS = 1500  # of one curve at most; of all curves of a figure, MANY
 MANY = 12_000
 PLAIN = {"zeroline": False, "showgrid": False}
@@ -84,6 +90,16 @@ class Block:
     def runs_of(self, group: Group) -> list[Shown]:
         members = {id(run) for run in group.runs}
         return [shown for shown in self.runs if id(shown.run) in members]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that were measured, in the order of the question."""
+        return tuple(dict.fromkeys(level.metric for level in self.groups[0].levels))
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there are so many runs that platforms are drawn."""
+        return len(self.runs) > MANY_RUNS and len(self.groups) > 1
 
     @property
     def points(self) -> int:
@@ -188,15 +204,16 @@ def time_to_accuracy(block: Block) -> Figure:
         "yaxis": minutes_axis,
         "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
     }
+    window = f"{block.question.window} epochs in a row" if block.question.window > 1 else "an epoch"
     caption = (
-        f"Minutes until the median error of {block.question.window} epochs in a row was at most the level. Small "
+        f"Minutes until the median error of {window} was at most the level. Small "
         f"points are runs; where a platform has several, the large point is their median and the bar the 95% interval. "
         f"NA, or a cross at the foot: not reached. "
         + ("These are not the rigs' own times." if block.emulated else "Lower is better.")
     )
     return Figure(
         id=f"{block.id}-tta", title="Time to accuracy", caption=caption, traces=tuple(traces), layout=layout,
-        wide=_crowded(block), keys=group_keys(block), table=_interval_table(block),
+        wide=_crowded(block), keys=group_keys(block), table=interval_table(block),
     )  # fmt: skip
 
 
@@ -276,7 +293,7 @@ def _summary_traces(group: Group, runs: list[Shown], xs: list[float], names: lis
     )  # fmt: skip
 
 
-def _interval_table(block: Block) -> Table:
+def interval_table(block: Block) -> Table:
     header = ("platform", "level", "minutes", "95% interval", "reached", "epochs")
     rows = []
     for group in (*block.groups, *block.published):

@@ -5,6 +5,7 @@
   "use strict";
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const boxes = [...document.querySelectorAll("input[name=run]")];
+  const platforms = [...document.querySelectorAll("details.platform")];
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const TITLE = 20, BOTTOM = 46, TOP = 30, PRINTED = 680; // pixels
   const config = { displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
@@ -74,10 +75,20 @@
     return Plotly.newPlot(place(figure.id), traces, layout, config);
   }
 
+  // Figures inside a fold are drawn when it is opened for the first time.
+  const isDrawn = ({ id }) => place(id).data !== undefined;
+  const isFolded = ({ id }) => place(id).closest("details.singles:not([open])") !== null;
+
   function switched() {
     const on = isOn();
     place("count").textContent = `${on.size} of ${boxes.length}`;
-    for (const figure of figures) {
+    for (const each of platforms) {
+      const box = each.querySelector("input[name=platform]");
+      const own = [...each.querySelectorAll("input[name=run]")].map((run) => run.checked);
+      box.checked = own.every(Boolean);
+      box.indeterminate = !box.checked && own.some(Boolean);
+    }
+    for (const figure of figures.filter(isDrawn)) {
       const visible = figure.traces.map((trace) => shows(trace.meta.runs, on));
       if (visible.some((shown, number) => shown !== place(figure.id).data[number].visible)) {
         Plotly.update(place(figure.id), { visible }, packed(figure, on));
@@ -85,12 +96,12 @@
     }
   }
 
-  const recolour = (more = {}) => figures.forEach((figure) =>
+  const recolour = (more = {}) => figures.filter(isDrawn).forEach((figure) =>
     Plotly.relayout(place(figure.id), { ...colours(place(figure.id).layout), ...more }));
 
   // Not Plotly's own "responsive": it stops once a height has been set, and packing sets one.
   function resized() {
-    for (const { id } of figures) {
+    for (const { id } of figures.filter(isDrawn)) {
       const plot = place(id);
       if (plot.clientWidth && plot.clientWidth !== plot.layout.width && !printing()) {
         Plotly.relayout(plot, { width: plot.clientWidth });
@@ -118,9 +129,23 @@
   for (const [id, checked] of [["all", true], ["none", false]]) {
     place(id)?.addEventListener("click", () => { boxes.forEach((box) => { box.checked = checked; }); switched(); });
   }
-  Promise.all(figures.map(draw)).then(() => {
+  for (const each of platforms) {
+    const box = each.querySelector("input[name=platform]");
+    box.addEventListener("change", () => {
+      each.querySelectorAll("input[name=run]").forEach((run) => { run.checked = box.checked; });
+      switched();
+    });
+  }
+  for (const fold of document.querySelectorAll("details.singles")) {
+    fold.addEventListener("toggle", () => {
+      const asked = figures.filter((figure) => fold.contains(place(figure.id)) && !isDrawn(figure));
+      if (fold.open) { asked.forEach(draw); }
+    });
+  }
+  const shown = figures.filter((figure) => !isFolded(figure));
+  Promise.all(shown.map(draw)).then(() => {
     const observer = new ResizeObserver(() => requestAnimationFrame(resized));
     figures.forEach(({ id }) => observer.observe(place(id)));
-    document.documentElement.setAttribute("data-drawn", figures.length);
+    document.documentElement.setAttribute("data-drawn", shown.length);
   });
 })();

@@ -17,7 +17,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader
 
 from benchmark.report.appendix import Made, Understood
-from benchmark.report.figures import Figure, Shown
+from benchmark.report.figures import MANY_RUNS, Figure, Shown
 from benchmark.tables import Table
 
 SHORT = 4  # warnings: more are folded, so that the answer is on the first screen
@@ -30,7 +30,41 @@ SVG_MARKERS = {  # centred on 0, as Plotly draws them
     "x": '<path d="M-4-4 4 4M4-4-4 4" stroke-width="2.5"/>',
     "triangle-down": '<path d="M0 5 5-4H-5Z"/>',
     "star": '<path d="M0-6 1.5-2H6L2.5 1 4 6 0 3-4 6-2.5 1-6-2H-1.5Z"/>',
+    "cross": '<path d="M-1.6-5H1.6V-1.6H5V1.6H1.6V5H-1.6V1.6H-5V-1.6H-1.6Z"/>',
+    "pentagon": '<path d="M0-5.5 5.2-1.7 3.2 4.5H-3.2L-5.2-1.7Z"/>',
+    "hexagram": '<path d="M0-6 1.7-3H5.2L3.5 0 5.2 3H1.7L0 6-1.7 3H-5.2L-3.5 0-5.2-3H-1.7Z"/>',
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switches:
+    """Boxes of runs under a title; `folded` ones have a box for all of them, and the others inside."""
+
+    title: str
+    runs: Sequence[Shown]
+    folded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Singles:
+    """The figures of one platform's single runs, drawn when the reader opens them."""
+
+    title: str
+    figures: Sequence[Figure]
+
+    @property
+    def drawn(self) -> list[Figure]:
+        return [figure for figure in self.figures if figure.traces]
+
+    @property
+    def absent(self) -> list[str]:
+        return absent_from(self.figures)
+
+
+def absent_from(figures: Sequence[Figure]) -> list[str]:
+    """Return why figures are not there, a sentence each."""
+    empty = [figure for figure in figures if not figure.traces]
+    return [f"{figure.title}: {figure.caption} {'; '.join(figure.notes)}".strip() for figure in empty]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +79,7 @@ class BlockSection:
     ranking: Table | None
     tiles: Sequence[tuple[str, str, str]]
     figures: Sequence[Figure]
+    singles: Sequence[Singles]
     tables: Sequence[Table]
 
     @property
@@ -54,19 +89,18 @@ class BlockSection:
     @property
     def absent(self) -> list[str]:
         """Why a figure is not there, a sentence each."""
-        empty = [figure for figure in self.figures if not figure.traces]
-        return [f"{figure.title}: {figure.caption} {'; '.join(figure.notes)}".strip() for figure in empty]
+        return absent_from(self.figures)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Everything on the page. `links` are (id, title) of sections, `switches` (title, runs)."""
+    """Everything on the page. `links` are (id, title) of sections."""
 
     title: str
     made: str
     definition: str
     links: Sequence[tuple[str, str]]
-    switches: Sequence[tuple[str, Sequence[Shown]]]
+    switches: Sequence[Switches]
     warnings: Sequence[str]
     blocks: Sequence[BlockSection]
     published_remark: str
@@ -76,7 +110,27 @@ class Page:
 
     @property
     def runs(self) -> int:
-        return sum(len(members) for _, members in self.switches)
+        return sum(len(switches.runs) for switches in self.switches)
+
+    @property
+    def switches_opened(self) -> bool:
+        """Whether the list of runs is short enough to stand open."""
+        return self.runs <= MANY_RUNS
+
+    @property
+    def silent(self) -> list[str]:
+        """What is said of the runs that have no sentences."""
+        return [each.summary for each in self.sentences if not (each.ranks or each.text)]
+
+    @property
+    def provenances(self) -> list[tuple[str, list[Made]]]:
+        """How runs were made, by platform where there are many; else all together, without a title."""
+        if self.runs <= MANY_RUNS:
+            return [("", list(self.provenance))]
+        found: dict[str, list[Made]] = {}
+        for each in self.provenance:
+            found.setdefault(each.label, []).append(each)
+        return [(f"{label}: {len(members)} runs", members) for label, members in found.items()]
 
     @property
     def warnings_summary(self) -> str:
@@ -93,7 +147,8 @@ def whole(page: Page) -> str:
     from plotly.offline import get_plotlyjs  # here: no other part of the suite needs it
 
     environment = Environment(loader=PackageLoader("benchmark.report", "."), autoescape=True)
-    figures = [figure_data(figure) for block in page.blocks for figure in block.drawn]
+    shown = [figure for block in page.blocks for figure in block.drawn]
+    later = [figure for block in page.blocks for each in block.singles for figure in each.drawn]
     text = environment.get_template("page.html").render(
         page=page,
         dashes=SVG_DASHES,
@@ -101,7 +156,7 @@ def whole(page: Page) -> str:
         style=_file("page.css"),
         plotly=get_plotlyjs().replace("</script", "<\\/script"),
         script=_file("page.js"),
-        figures=script_json(figures),
+        figures=script_json([figure_data(figure) for figure in (*shown, *later)]),
     )
     return text.encode("utf-8", "replace").decode("utf-8")  # JSON and file names may hold halves of characters
 

@@ -81,12 +81,12 @@ def throughput(block: Block) -> Figure:
     return Figure(
         id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=panels(runs, MINUTES, y_axes),
         height=110, panels=tuple(run.key for run in runs), wide=True,
-        keys=tuple(_phase_key(phase) for phase in BANDS if phase in there),
+        keys=tuple(phase_key(phase) for phase in BANDS if phase in there),
         table=Table(f"{block.workload}: throughput", header, tuple(table)),
     )  # fmt: skip
 
 
-def _phase_key(phase: Phase) -> Key:
+def phase_key(phase: Phase) -> Key:
     return Key(name=phase.value, colour=PHASES[phase][0], phase=phase.value)
 
 
@@ -164,7 +164,7 @@ def timeline(block: Block) -> Figure:
     return Figure(
         id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=panels(runs, MINUTES, y_axes),
         height=44 if beside else 30, panels=tuple(run.key for run in runs), wide=True,
-        keys=tuple(map(_phase_key, there)),
+        keys=tuple(map(phase_key, there)),
         table=Table(f"{block.workload}: seconds in each phase", ("run", *(p.value for p in there)), tuple(rows)),
     )  # fmt: skip
 

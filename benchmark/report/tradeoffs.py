@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from benchmark.judge.circumstances import some
 from benchmark.judge.cost import RigCost, Terms, rig_costs
 from benchmark.judge.groups import Group
 from benchmark.report.figures import (
@@ -42,7 +43,8 @@ def cost(block: Block) -> Figure:
     level, table = level_name(block.groups[0].levels[number]), _cost_table(block, number, costs)
     currencies = Counter(each.currency for each in costs if each.cost is not None)
     if not currencies:
-        reasons = "; ".join(dict.fromkeys(f"{each.label}: {each.reason}" for each in costs))
+        why = {each.reason: [other.label for other in costs if other.reason == each.reason] for each in costs}
+        reasons = "; ".join(f"{some(labels)}: {reason}" for reason, labels in why.items())
         caption = f"No platform here has both a price and a time to {level}. {reasons}"
         return Figure(id=figure_id, title=title, caption=caption, table=table)
     currency, keys = currencies.most_common(1)[0][0], group_keys(block)

@@ -349,13 +349,19 @@ def test_batch_sizes_are_compared_where_there_are_several_and_else_there_is_a_co
 
 
 @pytest.mark.parametrize("platform_count", [1, 3, 10])
-def test_twenty_runs_all_look_different(platform_count):
-    runs = [
-        make_run(WERS, run=f"r{n}", seed=n, platform=f"rig{n % platform_count}", source=f"nowhere/{n}.csv")
-        for n in range(20)
-    ]
-    looks = {(run.colour, run.dash, run.marker) for run in block_of(*runs).runs}
-    assert len(looks) == 20
+def test_twelve_runs_all_look_different_and_so_do_ten_platforms_of_many(platform_count):
+    def runs(count):
+        return [
+            make_run(WERS, run=f"r{n}", seed=n, platform=f"rig{n % platform_count}", source=f"nowhere/{n}.csv")
+            for n in range(count)
+        ]
+
+    assert len({(run.colour, run.dash, run.marker) for run in block_of(*runs(12)).runs}) == 12
+    many = block_of(*runs(20))
+    assert many.is_crowded == (platform_count > 1)
+    looks = {(run.label, run.colour, run.marker) for run in many.runs}
+    assert len(looks) == (20 if platform_count == 1 else platform_count)
+    assert len({colour for _, colour, _ in looks}) == 10 or platform_count == 3
 
 
 def test_a_colour_is_a_platforms_and_a_dash_a_runs(records):
@@ -869,3 +875,66 @@ def test_a_printed_page_is_light_with_tables_open_and_afterwards_as_before(brows
     browser.pdf(tmp_path / "page.pdf")
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
     assert browser.problems() == []
+
+
+# --- many runs in a browser -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """The page of ten platforms with three runs each, open in Chromium."""
+    if program() is None:
+        pytest.skip("no chromium here")
+    pytest.importorskip("websocket", reason="websocket-client, of the extra dev, is not here")
+    folder = tmp_path_factory.mktemp("crowd")
+    (folder / "results").mkdir()
+    first = [1245.0, *WERS[1:]]
+    runs = [
+        save(folder / "results", with_loss(make_run(first, run=f"p{p}r{s}", platform=f"p{p}", seed=s, train_s=60 + p)))
+        for p in range(10)
+        for s in range(3)
+    ]
+    path = folder / "report.html"
+    path.write_text(report.report(runs), encoding="utf-8")
+    with open_page(path, folder=folder) as opened:
+        yield opened
+
+
+def drawn(page) -> list[str]:
+    return page.evaluate(f"{PLOTS}.map(plot => plot.id)")
+
+
+def test_of_many_runs_platforms_are_drawn_and_runs_when_their_fold_is_opened(crowd):
+    crowd.size(1300)
+    assert "b0-errors" in drawn(crowd) and "b0g0-errors" not in drawn(crowd)
+    crowd.evaluate("document.querySelector('details.singles').open = true")
+    crowd.wait("document.getElementById('b0g0-errors').data !== undefined")
+    assert "b0g1-errors" not in drawn(crowd) and not crowd.problems()
+    names = crowd.evaluate("document.getElementById('b0g0-errors').data.map(trace => trace.name)")
+    assert set(names) == {"p0r0", "p0r1", "p0r2"}
+
+
+def test_the_list_of_many_runs_is_folded_and_a_platforms_box_switches_its_runs(crowd):
+    assert not crowd.evaluate("document.querySelector('.switches').open")
+    crowd.evaluate("document.querySelectorAll('input[name=platform]')[1].click()")
+    assert crowd.evaluate("document.getElementById('count').textContent") == "27 of 30"
+    visible = "document.getElementById('b0-errors').data.filter(t => t.name === 'p1').map(t => t.visible)"
+    assert not any(crowd.evaluate(visible))
+    crowd.evaluate("document.querySelectorAll('details.platform')[1].querySelector('input[name=run]').click()")
+    assert crowd.evaluate("document.querySelectorAll('input[name=platform]')[1].indeterminate")
+    assert all(crowd.evaluate(visible))
+    crowd.evaluate("document.getElementById('all').click()")
+
+
+@pytest.mark.parametrize("width", [390, 1300])
+def test_the_answer_to_many_runs_is_on_the_first_screen_and_nothing_is_wider(crowd, width):
+    crowd.size(width, 780)
+    top = crowd.evaluate("document.querySelector('.headline').getBoundingClientRect().top + scrollY")
+    assert top < 600
+    crowd.wait(f"document.documentElement.scrollWidth <= {width}")
+
+
+def test_errors_above_100_percent_do_not_stretch_the_axis(crowd):
+    low, high = crowd.evaluate("document.getElementById('b0-errors')._fullLayout.yaxis.range")
+    assert 10**high < 120 and 10**low > 10
+    assert "the highest error is 1245%" in crowd.evaluate("document.body.textContent")
