@@ -36,6 +36,7 @@ WORKLOAD_OPTIONS = (
     "decoder",
     "beam_width",
     "evaluation",
+    "evaluate_every",
     "augment",
     "padding",
     "sentences",
@@ -214,6 +215,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=workloads.EVALUATIONS,
         help="resident: evaluate the training model where it is (default); swap: as in the paper, load an evaluation "
         "model in its place; overlap: decode in the background while training continues",
+    )
+    group.add_argument(
+        "--evaluate-every",
+        type=int,
+        metavar="N",
+        help="evaluate within epochs too, every N batches; time to accuracy still counts whole epochs, unless "
+        "benchmark.tta is asked for --every-evaluation",
     )
     group.add_argument("--augment", choices=workloads.AUGMENTATIONS)
     group.add_argument("--padding", choices=workloads.PADDINGS)

@@ -108,6 +108,11 @@ def add_epochs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_every_evaluation(parser: argparse.ArgumentParser) -> None:
+    words = "count evaluations within epochs too (runs with --evaluate-every), not only those at their ends"
+    parser.add_argument("--every-evaluation", action="store_true", help=words)
+
+
 def add_clock(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall", help="how time is counted; default: wall")
 

@@ -68,6 +68,7 @@ def _question(options: argparse.Namespace, levels: Sequence[float] = ()) -> Ques
         levels=tuple(levels),
         window=options.epochs,
         clock=options.clock,
+        every_evaluation=options.every_evaluation,
         by=tuple(dict.fromkeys(options.by)),
     )
 
@@ -133,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_metric(parser, default="wer")
     cli.add_levels(parser, default="the hardest level that all runs reached")
     cli.add_epochs(parser)
+    cli.add_every_evaluation(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
     words = "differences under this percentage do not matter; default: %(default)g"

@@ -43,6 +43,7 @@ def _price(options: argparse.Namespace) -> None:
         levels=tuple(options.level),
         window=options.epochs,
         clock=options.clock,
+        every_evaluation=options.every_evaluation,
         by=tuple(dict.fromkeys(options.by)),
         published=options.published,
     )
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_metric(parser)
     cli.add_levels(parser)
     cli.add_epochs(parser)
+    cli.add_every_evaluation(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
     parser.add_argument("--published", action="store_true", help="add the paper's rigs and times")

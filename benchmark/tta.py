@@ -46,6 +46,7 @@ def _question(options: argparse.Namespace) -> Question:
         levels=tuple(options.level),
         window=options.epochs,
         clock=options.clock,
+        every_evaluation=options.every_evaluation,
         by=tuple(dict.fromkeys(options.by)),
         published=options.published,
     )
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--paper", action="store_true", help="use wer_mean and cer_paper in place of wer and cer")
     cli.add_levels(parser)
     cli.add_epochs(parser)
+    cli.add_every_evaluation(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
     add("--leave-one-out", action="store_true", help="show how well factored times predict the runs at hand")

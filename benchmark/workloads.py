@@ -32,7 +32,8 @@ class Workload:
     `targets` maps a metric to levels in percent. The run ends when the median error over `window` epochs has reached
     every level, or after `max_epochs` or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`,
     as in the paper) or "bucket" (padded to at most `buckets` lengths). `sentences` is the size of the embedded corpus.
-    `validation` is the subset evaluated every epoch; a corpus without it is evaluated on all its dev subsets.
+    `validation` is the subset evaluated every epoch; a corpus without it is evaluated on all its dev subsets. With
+    `evaluate_every` it is also evaluated within epochs, every so many batches: 0 is never.
     `variant` names what differs from the named workload ("specaugment", "synthetic"); such runs are not pooled with
     others.
     """
@@ -61,6 +62,7 @@ class Workload:
     sentences: int = 2500
     validation: str = "dev"
     evaluation: str = "resident"
+    evaluate_every: int = 0
 
     def __post_init__(self) -> None:
         choices = (
@@ -80,6 +82,13 @@ class Workload:
         for name in ("max_epochs", "max_minutes", "window", "buckets", "beam_width", "sentences"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
+        if self.evaluate_every < 0:
+            raise ValueError(f"evaluate_every is {self.evaluate_every}; expected a number of batches, or 0 for never")
+
+    @property
+    def evaluation_label(self) -> str:
+        """How and how often it is evaluated, in a few words: "resident", "swap every 50 batches"."""
+        return self.evaluation + (f" every {self.evaluate_every} batches" if self.evaluate_every else "")
 
     @property
     def label(self) -> str:

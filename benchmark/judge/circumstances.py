@@ -25,7 +25,13 @@ LARGE_OTHER_LOAD = 0.10
 Part = TypeVar("Part")
 NOT_KNOWN = "not known"
 SOFTWARE = ("tensorflow", "keras", "CUDA", "cuDNN")
-RIG_COLUMNS = {"batch": "batch", "precision": "precision", "replicas": "replicas", "code": "code"}
+RIG_COLUMNS = {
+    "batch": "batch",
+    "precision": "precision",
+    "replicas": "replicas",
+    "evaluation": "evaluation",
+    "code": "code",
+}
 """The columns of a journal that belong to a rig, and in which rigs that are compared may differ: said, not refused."""
 
 

@@ -230,7 +230,7 @@ def _epochs(group: Group, number: int) -> list[float | None]:
     """
     together: dict[int, int] = {}  # a curve to the training that it is of
     by_seed: dict[int, int] = {}
-    found: dict[int, list[int | None]] = {}
+    found: dict[int, list[float | None]] = {}
     for run, curve, epochs in zip(group.runs, group.curves, group.levels[number].epochs, strict=True):
         training = together.setdefault(curve, by_seed.setdefault(run.identity.seed, curve))
         found.setdefault(training, []).append(epochs)

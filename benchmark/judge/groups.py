@@ -31,7 +31,7 @@ from benchmark.judge.repetitions import curves_of
 from benchmark.record import CLOCKS, POOLED, Row, Run, RunRecord
 from benchmark.record.columns import Identity, Table
 from benchmark.record.history import differing
-from benchmark.record.phases import Phase
+from benchmark.record.phases import EVALUATED, Phase
 
 SAVED_ROUNDING_S = 0.06
 """Times of one row that differ by less are one time: a spreadsheet program may have saved a single decimal."""
@@ -44,7 +44,7 @@ class Level:
     metric: str
     percent: float
     seconds: tuple[float | None, ...]  # by the clock asked for
-    epochs: tuple[int | None, ...]
+    epochs: tuple[float | None, ...]
     going: tuple[bool, ...] = ()  # whether a run is under way or was interrupted, and so is no miss
     curves: tuple[int, ...] = ()  # each run's number of its error curve
     times: Times = field(default_factory=Times.none)  # of each curve, in seconds by the clock asked for
@@ -185,7 +185,7 @@ class Group:
     @cached_property
     def evaluation_share(self) -> float | None:
         """Return the part (0 to 1) of a run's time in which evaluation or its swaps ran and nothing else."""
-        phases = {Phase.EVALUATE, Phase.SWAP}
+        phases = {*EVALUATED, Phase.SWAP}
         return middle([record.alone_s(phases) / record.ended_s for record in self.records if record.ended_s])
 
     @cached_property
@@ -262,8 +262,7 @@ def _order(group: Group, question: Question) -> tuple:
 
 def _group(key: tuple, runs: tuple[Run, ...], question: Question, levels: list[tuple[str, float]]) -> Group:
     emulated, platform, workload, split = key
-    records = tuple(run.record for run in runs)
-    curves = curves_of(records)
+    curves = curves_of([run.record for run in runs])
     group = Group(
         platform=platform,
         workload=workload,
@@ -271,54 +270,56 @@ def _group(key: tuple, runs: tuple[Run, ...], question: Question, levels: list[t
         split=split,
         runs=runs,
         levels=tuple(_level(runs, curves, *column, question) for column in levels),
-        best={m: middle([r.best_median(m, window=question.window) for r in records]) for m in question.metrics},
+        best={
+            m: middle([record_of(run, question).best_median(m, window=question.window) for run in runs])
+            for m in question.metrics
+        },
     )
     _check_pooled(group, question)
     return group
 
 
 def _level(runs: tuple[Run, ...], curves: tuple[int, ...], metric: str, percent: float, question: Question) -> Level:
-    rows = [run.record.reached(metric, percent, window=question.window) for run in runs]
-    firsts = [run.record.reached(metric, percent, window=1) for run in runs]
+    records = [record_of(run, question) for run in runs]
+    rows = [record.reached(metric, percent, window=question.window) for record in records]
+    firsts = [record.reached(metric, percent, window=1) for record in records]
 
-    def times(reached: Sequence[Row | None], clock: str) -> Times:
-        read = [None if row is None else run.record.read_s(row, clock) for run, row in zip(runs, reached, strict=True)]
-        return _merged(read, [_seen_s(run, clock) for run in runs], curves)
+    def read(reached: Sequence[Row | None], clock: str) -> tuple[float | None, ...]:
+        return tuple(None if row is None else r.read_s(row, clock) for r, row in zip(records, reached, strict=True))
 
-    def crossings() -> Times:
-        found = [r.record.crossing_s(metric, percent, window=question.window, clock=question.clock) for r in runs]
-        return _merged(found, [_seen_s(run, question.clock) for run in runs], curves)
+    def times(seconds: Sequence[float | None], clock: str) -> Times:
+        return _merged(seconds, [_seen_s(run, clock) for run in runs], curves)
 
-    def seconds(clock: str) -> tuple[float | None, ...]:
-        return tuple(
-            None if row is None else run.record.read_s(row, clock) for run, row in zip(runs, rows, strict=True)
-        )
-
-    epochs = tuple(None if row is None else row.epoch for row in rows)
+    crossings = [r.crossing_s(metric, percent, window=question.window, clock=question.clock) for r in records]
+    epochs = tuple(None if row is None else r.epochs_at(row) for r, row in zip(records, rows, strict=True))
     return Level(
         metric=metric,
         percent=percent,
-        seconds=seconds(question.clock),
+        seconds=read(rows, question.clock),
         epochs=epochs,
         going=tuple(run.is_going for run in runs),
         curves=curves,
-        times=times(rows, question.clock),
+        times=times(read(rows, question.clock), question.clock),
         epoch_times=_merged(epochs, [_seen_epochs(run) for run in runs], curves),
-        crossing=crossings(),
-        first=times(firsts, question.clock),
-        by_clock={clock: times(rows, clock) for clock in CLOCKS},
-        wall_seconds=seconds("wall"),
+        crossing=times(crossings, question.clock),
+        first=times(read(firsts, question.clock), question.clock),
+        by_clock={clock: times(read(rows, clock), clock) for clock in CLOCKS},
+        wall_seconds=read(rows, "wall"),
     )
+
+
+def record_of(run: Run, question: Question) -> RunRecord:
+    """Return a run's record with the evaluations that count: those of whole epochs, or all."""
+    return run.record.finely if question.every_evaluation else run.record
 
 
 def minutes_to(group: Group, question: Question) -> tuple[float | None, ...]:
     """Return the median minutes of a group to each level of a question's first metric, as `Level.minutes` has it."""
+    records, metric = [record_of(run, question) for run in group.runs], question.metrics[0]
     found = []
     for percent in question.levels:
-        rows = [record.reached(question.metrics[0], percent, window=question.window) for record in group.records]
-        read = [
-            None if row is None else r.read_s(row, question.clock) for r, row in zip(group.records, rows, strict=True)
-        ]
+        rows = [record.reached(metric, percent, window=question.window) for record in records]
+        read = [None if row is None else r.read_s(row, question.clock) for r, row in zip(records, rows, strict=True)]
         found.append(_minutes(_merged(read, [_seen_s(run, question.clock) for run in group.runs], group.curves)))
     return tuple(found)
 

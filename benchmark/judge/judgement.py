@@ -89,6 +89,7 @@ def _long_row(group: Group, level: Level, question: Question) -> dict[str, objec
         "level_percent": level.percent,
         "window_epochs": question.window,
         "clock": question.clock,
+        "every_evaluation": question.every_evaluation,
         "runs": len(group.runs),
         "n": level.n,
         "reached": level.reached,

@@ -47,6 +47,7 @@ class Question:
     clock: str = "wall"
     by: tuple[str, ...] = ()
     published: bool = False
+    every_evaluation: bool = False  # whether evaluations within epochs count
 
     def __post_init__(self) -> None:
         if self.window < 1 or self.clock not in CLOCKS or not {*self.metrics} <= {*METRICS} or {*self.by} - {*SPLITS}:

@@ -75,10 +75,11 @@ def block_tables(block: Sequence[Group], question: Question, *, brief: bool = Fa
 
 
 def _heading(question: Question) -> str:
+    finely = " Evaluations within epochs count too." if question.every_evaluation else ""
     return (
         f"Time to accuracy: until the end of the first epoch whose median error over e = {question.window} epochs is "
         f"at most the level; minutes {CLOCK_WORDS[question.clock]}. Median of the n different error curves; (2/3): 2 "
-        f"of 3 runs reached it."
+        f"of 3 runs reached it.{finely}"
     )
 
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.record.phases import Phase
+from benchmark.record.phases import EVALUATED, Phase
 
 SCHEMA = 3
 """The version of the format.
@@ -125,7 +125,7 @@ class Row(Identity, Outcome):
                 raise ValueError(f"{name} is {problem}")
         if self.phase is Phase.DONE:
             raise ValueError(NO_ROW_FOR_DONE)
-        if self.phase is Phase.EVALUATE and self.wer is None and self.cer is None:
+        if self.phase in EVALUATED and self.wer is None and self.cer is None:
             raise ValueError(NO_ERROR_RATES)
 
     @property
@@ -513,10 +513,14 @@ def _untrained(columns: dict[str, np.ndarray]) -> Problem:
     """Return the first evaluation of an epoch that no row above trained."""
     phases, epochs = columns["phase"], columns["epoch"]
     trained = np.maximum.accumulate(np.where(phases == Phase.TRAIN.value, epochs, 0)) if len(epochs) else epochs
-    for number in np.flatnonzero((phases == Phase.EVALUATE.value) & (epochs > trained))[:1]:
+    for number in np.flatnonzero(_are_evaluations(phases) & (epochs > trained))[:1]:
         sentence = f"an evaluation of epoch {epochs[number]}, which no row above trains; expected whole files"
         return int(number), f"{sentence}: rows are missing; take the original"
     return None
+
+
+def _are_evaluations(phases: np.ndarray) -> np.ndarray:
+    return np.isin(phases, [phase.value for phase in EVALUATED])
 
 
 def _attempts_out_of_order(columns: dict[str, np.ndarray]) -> Problem:
@@ -529,7 +533,7 @@ def _attempts_out_of_order(columns: dict[str, np.ndarray]) -> Problem:
 
 def _without_error_rates(columns: dict[str, np.ndarray]) -> Problem:
     no_rates = np.isnan(columns["wer"]) & np.isnan(columns["cer"])
-    wrong = np.flatnonzero((columns["phase"] == Phase.EVALUATE.value) & no_rates)
+    wrong = np.flatnonzero(_are_evaluations(columns["phase"]) & no_rates)
     return (int(wrong[0]), NO_ERROR_RATES) if len(wrong) else None
 
 
@@ -539,7 +543,7 @@ def _back_in_time(columns: dict[str, np.ndarray]) -> Problem:
     if not len(started_s):
         return None
     ended_s = np.concatenate([[0.0], np.maximum.accumulate(started_s + columns["seconds"])[:-1]])
-    early = (started_s < ended_s - CLOCK_TOLERANCE_S) & (columns["phase"] != Phase.EVALUATE.value)
+    early = (started_s < ended_s - CLOCK_TOLERANCE_S) & ~_are_evaluations(columns["phase"])
     for number in np.flatnonzero(early)[:1]:
         sentence = (
             f"started_s is {started_s[number]}, before the row above ended ({ended_s[number]:.6f}); expected time to "

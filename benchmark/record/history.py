@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from benchmark.record.columns import COLUMNS, POOLED, Identity, Row, Table
-from benchmark.record.phases import Phase
+from benchmark.record.phases import EVALUATED, Phase
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -138,6 +138,15 @@ class RunRecord:
         """The evaluate rows that still hold, one per epoch, in order of epochs."""
         return tuple(map(self.table.row, self._evaluated))
 
+    @cached_property
+    def finely(self) -> RunRecord:
+        """The same run, with its evaluations within epochs among the others: itself if it has none."""
+        return FineRecord(source=self.source, table=self.table) if self._are(Phase.PROBE).any() else self
+
+    def epochs_at(self, evaluation: Row) -> float:
+        """Return how many epochs had been trained at an evaluation."""
+        return evaluation.epoch
+
     @property
     def evaluated_epoch(self) -> int:
         """The last epoch that has an evaluation; 0 if there is none."""
@@ -242,7 +251,8 @@ class RunRecord:
         """The share of the wall clock of each phase, 0 to 1; evaluation counts only while no other phase ran."""
         total_s = self.ended_s - self.created_s
         seconds = {p: float(self.table.columns["seconds"][self._are(p)].sum()) for p in Phase if p is not Phase.DONE}
-        seconds[Phase.EVALUATE] = self.alone_s({Phase.EVALUATE})
+        for phase in EVALUATED:
+            seconds[phase] = self.alone_s({phase})  # type: ignore[index]
         return {phase: value / total_s if total_s else 0.0 for phase, value in seconds.items()}
 
     # --- speed ---------------------------------------------------------------------------------------------------
@@ -300,6 +310,42 @@ class RunRecord:
             return None
         first = self.evaluations[0]
         return max(0.0, first.ended_s - self.created_s - first.epoch * self.seconds_per_epoch)
+
+
+class FineRecord(RunRecord):
+    """A run whose evaluations within epochs count as well, in order of batches.
+
+    A median error is then that of all evaluations within the last `window` epochs of batches.
+    """
+
+    @property
+    def finely(self) -> RunRecord:  # type: ignore[override]
+        return self
+
+    @cached_property
+    def _evaluated(self) -> np.ndarray:  # type: ignore[override]
+        numbers = np.flatnonzero(self._stands & self._are(*EVALUATED))
+        latest = {int(self.table.columns["step"][n]): n for n in numbers}
+        return np.array([latest[step] for step in sorted(latest)], dtype=np.int64)
+
+    @cached_property
+    def _batches_per_epoch(self) -> float:
+        """The batches of an epoch, by the first evaluation at the end of one; NaN without one."""
+        whole = np.flatnonzero(self._are(Phase.EVALUATE))
+        steps, epochs = (self.table.columns[name][whole] for name in ("step", "epoch"))
+        return float(steps[0] / epochs[0]) if len(whole) and epochs[0] else math.nan
+
+    def epochs_at(self, evaluation: Row) -> float:
+        return evaluation.step / self._batches_per_epoch
+
+    def _medians_of(self, metric: str, window: int) -> np.ndarray:
+        errors, steps = (self.table.columns[name][self._evaluated] for name in (metric, "step"))
+        medians = np.full(len(errors), math.nan)
+        reach = window * self._batches_per_epoch
+        for place, step in enumerate(steps):
+            if step >= reach:
+                medians[place] = np.median(errors[(steps > step - reach) & (steps <= step)])
+        return medians
 
 
 _NOBODY = Identity(

@@ -3,7 +3,7 @@
                  every 50 batches        every 250 batches and every epoch
     create --> train <--> generate       train <--> checkpoint
                  |
-                 | every epoch, after its checkpoint
+                 | every epoch, after its checkpoint; with `evaluate_every` also within an epoch, as a probe
                  v
             [swap -->] evaluate [--> swap]  --> train, or done
 
@@ -27,7 +27,10 @@ from benchmark.workloads import EVALUATIONS
 
 
 class Phase(str, Enum):
-    """A phase: what the machine was doing during one row of the journal. DONE is never a row."""
+    """A phase: what the machine was doing during one row of the journal. DONE is never a row.
+
+    A PROBE is an evaluation within an epoch: time to accuracy counts whole epochs, unless it is asked otherwise.
+    """
 
     CREATE = "create"
     TRAIN = "train"
@@ -35,17 +38,22 @@ class Phase(str, Enum):
     CHECKPOINT = "checkpoint"
     SWAP = "swap"
     EVALUATE = "evaluate"
+    PROBE = "probe"
     DONE = "done"
 
+
+EVALUATED = (Phase.EVALUATE, Phase.PROBE)
+"""The phases that end in error rates, and that may overlap training."""
 
 AFTER: dict[Phase | None, frozenset[Phase]] = {
     None: frozenset({Phase.CREATE}),
     Phase.CREATE: frozenset(Phase) - {Phase.CREATE},
     Phase.TRAIN: frozenset(Phase) - {Phase.CREATE},
-    Phase.GENERATE: frozenset({Phase.TRAIN, Phase.CHECKPOINT, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
-    Phase.CHECKPOINT: frozenset({Phase.TRAIN, Phase.SWAP, Phase.EVALUATE, Phase.DONE}),
-    Phase.SWAP: frozenset({Phase.EVALUATE, Phase.TRAIN, Phase.CHECKPOINT, Phase.DONE}),
+    Phase.GENERATE: frozenset({Phase.TRAIN, Phase.CHECKPOINT, Phase.SWAP, *EVALUATED, Phase.DONE}),
+    Phase.CHECKPOINT: frozenset({Phase.TRAIN, Phase.SWAP, *EVALUATED, Phase.DONE}),
+    Phase.SWAP: frozenset({*EVALUATED, Phase.TRAIN, Phase.CHECKPOINT, Phase.DONE}),
     Phase.EVALUATE: frozenset(Phase) - {Phase.CREATE},
+    Phase.PROBE: frozenset(Phase) - {Phase.CREATE},
 }
 """Maps each phase to the phases whose rows may follow it within an attempt; None stands for the attempt's start.
 
@@ -61,7 +69,8 @@ class Plan:
     `targets` maps a metric ("wer", "cer") to levels in percent. A run ends when the median error over `window` epochs
     has reached every level, or at `max_epochs` or `max_seconds` (since model creation), whichever is first. The other
     counts are in batches: `segment` is the most that one train row covers; `generate_every` and `checkpoint_every`
-    are the intervals between generations and between checkpoints.
+    are the intervals between generations and between checkpoints; `evaluate_every` is that of evaluations within an
+    epoch, 0 for none.
     """
 
     batches_per_epoch: int
@@ -73,6 +82,7 @@ class Plan:
     generate_every: int = 50
     checkpoint_every: int = 250
     evaluation: str = "resident"
+    evaluate_every: int = 0
 
     def __post_init__(self) -> None:
         if self.evaluation not in EVALUATIONS:
@@ -85,5 +95,5 @@ class Plan:
             self.generate_every,
             self.checkpoint_every,
         )
-        if min(counts) < 1 or not self.max_seconds > 0:
+        if min(counts) < 1 or not self.max_seconds > 0 or self.evaluate_every < 0:
             raise ValueError(f"{self}: expected counts of at least 1 and a positive time limit")

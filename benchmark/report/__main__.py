@@ -29,6 +29,7 @@ def _question(options: argparse.Namespace) -> Question:
         levels=tuple(options.level),
         window=options.epochs,
         clock=options.clock,
+        every_evaluation=options.every_evaluation,
         by=tuple(dict.fromkeys(options.by)),
     )
 
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--paper", action="store_true", help="errors averaged over utterances, as the paper's authors did")
     cli.add_levels(parser)
     cli.add_epochs(parser)
+    cli.add_every_evaluation(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
     return parser

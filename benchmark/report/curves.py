@@ -170,7 +170,7 @@ def _level_label(levels: Sequence[Level], number: int, metrics: Sequence[str]) -
 
 
 def _error_traces(block: Block, run: Shown, metric: str, *, axis: str) -> Iterator[dict]:
-    rows = [row for row in run.record.evaluations if getattr(row, metric) is not None]
+    rows = [row for row in run.record.finely.evaluations if getattr(row, metric) is not None]
     if not rows:
         return
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.record import Row
-from benchmark.record.phases import Phase
+from benchmark.record.phases import EVALUATED, Phase
 from benchmark.report.figures import MINUTES, Block, Figure, Key, Shown, axis, neutral, rounded, thinned, trace
 from benchmark.tables import Table
 
@@ -25,8 +25,9 @@ PHASES = {  # colour, and the pattern of Plotly that tells it apart without colo
     Phase.CHECKPOINT: ("#E69F00", "|"),
     Phase.SWAP: ("#808080", "x"),
     Phase.EVALUATE: ("#D55E00", "/"),
+    Phase.PROBE: ("#B22A4C", "\\"),
 }
-BANDS = (Phase.EVALUATE, Phase.SWAP)
+BANDS = (*EVALUATED, Phase.SWAP)
 BAND_GAP = 2e-4  # of the run: bands closer than that are drawn as one
 CLOCK_STEP_S = 1e-6  # of a journal's times
 MANY_BANDS = 100  # have no rim, which is to show a thin one: rims would cover everything
@@ -185,13 +186,11 @@ class Span:
 
 def lanes(rows: Sequence[Row], *, limit: int) -> tuple[list[Span], float]:
     """(what to draw, the resolution in seconds if there are more than `limit` rows, else 0)."""
-    others = [row for row in rows if row.phase is not Phase.EVALUATE]
+    others = [row for row in rows if row.phase not in EVALUATED]
     starts, ends = (np.array([getattr(row, name) for row in others]) for name in ("started_s", "ended_s"))
     spans = []
     for row in rows:
-        overlap = row.phase is Phase.EVALUATE and bool(
-            np.any((starts < row.ended_s - 1e-3) & (ends > row.started_s + 1e-3))
-        )
+        overlap = row.phase in EVALUATED and bool(np.any((starts < row.ended_s - 1e-3) & (ends > row.started_s + 1e-3)))
         spans.append(Span(row.phase, row.started_s, row.ended_s, int(overlap)))
     if len(spans) <= limit:
         return spans, 0.0

@@ -158,7 +158,7 @@ def _median(values: Sequence[float]) -> float | None:
     return float(np.median(values)) if values else None
 
 
-def _epoch_points(block: Block, number: int) -> Iterator[tuple[Shown, int, int]]:
+def _epoch_points(block: Block, number: int) -> Iterator[tuple[Shown, int, float]]:
     """(run, its batch, epochs to the number-th level) of the runs that reached it."""
     for group in block.groups:
         for run, epoch in zip(block.runs_of(group), group.levels[number].epochs, strict=True):

@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmark.record.folder import journal_of
 from benchmark.record.phases import Plan
 from benchmark.run.devices import tf
-from benchmark.run.progress import Progress
+from benchmark.run.progress import Progress, next_evaluation
 
 KEPT_LAST = 3
 BESIDE = "unfinished"  # the subfolder in which checkpoints are written
@@ -119,7 +119,7 @@ def restore_newest(
 ) -> int:
     """Restore the newest checkpoint that can be read; return its number of batches, 0 if there is none.
 
-    Checkpoints past the first epoch without an evaluation are skipped: that evaluation was lost and must be redone.
+    Checkpoints past the first evaluation that is due and not there are skipped: it was lost and must be redone.
 
     Raises:
         CheckpointError: a checkpoint has more batches than the run's journal.
@@ -132,7 +132,7 @@ def restore_newest(
             f"you copied or restored one of them, do the same with the other"
         )
     for step in reversed(steps):
-        if step > (progress.evaluated_epoch + 1) * plan.batches_per_epoch:
+        if step > next_evaluation(progress, plan):
             continue
         try:
             restore(step)

@@ -108,4 +108,5 @@ def plan_of(workload: Workload, batches_per_epoch: int) -> Plan:
         max_seconds=60 * workload.max_minutes,
         window=workload.window,
         evaluation=workload.evaluation,
+        evaluate_every=workload.evaluate_every,
     )

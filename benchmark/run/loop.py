@@ -19,7 +19,7 @@ from typing import Protocol
 from benchmark.record.clocks import Clock, Span
 from benchmark.record.columns import Outcome
 from benchmark.record.journal import Journal
-from benchmark.record.phases import Phase, Plan
+from benchmark.record.phases import EVALUATED, Phase, Plan
 from benchmark.run.interrupts import Interrupted, Interrupts, Uninterrupted
 from benchmark.run.progress import Progress, next_phase
 from benchmark.run.view import PlainView
@@ -30,7 +30,7 @@ class Performs(Protocol):
 
     def perform(self, phase: Phase, progress: Progress, plan: Plan) -> Outcome: ...
 
-    def begin_evaluation(self, progress: Progress) -> Callable[[], Outcome]: ...
+    def begin_evaluation(self, progress: Progress, phase: Phase) -> Callable[[], Outcome]: ...
 
 
 class Loop:
@@ -66,19 +66,19 @@ class Loop:
             try:
                 while (phase := self._next_phase()) is not Phase.DONE:
                     self.shown.phase(phase, self.progress)
-                    if phase is Phase.EVALUATE and self.plan.evaluation == "overlap":
-                        self._evaluate_beside_training()
+                    if phase in EVALUATED and self.plan.evaluation == "overlap":
+                        self._evaluate_beside_training(phase)
                     else:
                         self._perform(phase)
             except ArithmeticError:  # diverged: the evaluation of earlier weights still counts
-                if self.evaluation.epoch:
+                if self.evaluation.step:
                     self._write_evaluation()
                 raise
 
     def _next_phase(self) -> Phase:
         if self.evaluation.is_known:
             self._write_evaluation()
-        phase = next_phase(self.progress, self.plan, evaluating=self.evaluation.epoch)
+        phase = next_phase(self.progress, self.plan, evaluating=self.evaluation.step)
         if signal := self.interrupts.signal:
             if self.progress.saved_step >= self.progress.step or self.progress.swapped:
                 raise Interrupted(signal)
@@ -93,17 +93,17 @@ class Loop:
                 outcome = replace(outcome, down_s=round(self.down_s, 3))
             self._write(phase, span, outcome)
 
-    def _evaluate_beside_training(self) -> None:
+    def _evaluate_beside_training(self, phase: Phase) -> None:
         """Begin an evaluation in the background; wait first for the one under way, if there is one."""
-        if self.evaluation.epoch:
+        if self.evaluation.step:
             self._write_evaluation()
             return
         with self.clock.span() as span:
-            known = self.trainer.begin_evaluation(self.progress)
-        self.evaluation.begin(self.progress.epoch, span.started_s, known, self.clock)
+            known = self.trainer.begin_evaluation(self.progress, phase)
+        self.evaluation.begin(phase, self.progress.step, span.started_s, known, self.clock)
 
     def _write_evaluation(self) -> None:
-        self._write(Phase.EVALUATE, *self.evaluation.result())
+        self._write(self.evaluation.phase, *self.evaluation.result())
 
     def _write(self, phase: Phase, span: Span, outcome: Outcome) -> None:
         row = self.journal.append(phase, span, outcome)
@@ -112,17 +112,17 @@ class Loop:
 
 
 class Background(AbstractContextManager["Background"]):
-    """At most one evaluation that is decoded in the background; `epoch` is 0 while there is none."""
+    """At most one evaluation that is decoded in the background; `step` is 0 while there is none."""
 
     def __init__(self) -> None:
-        self.epoch = 0
+        self.phase, self.step = Phase.EVALUATE, 0
         self._thread = ThreadPoolExecutor(1)
         self._started_s = 0.0
         self._known: Future[tuple[Outcome, float]] | None = None
 
-    def begin(self, epoch: int, started_s: float, known: Callable[[], Outcome], clock: Clock) -> None:
+    def begin(self, phase: Phase, step: int, started_s: float, known: Callable[[], Outcome], clock: Clock) -> None:
         """Call `known` in a thread to wait for the outcome, and note the time at which it returns."""
-        self.epoch, self._started_s = epoch, started_s
+        self.phase, self.step, self._started_s = phase, step, started_s
         self._known = self._thread.submit(lambda: (known(), clock.elapsed()))
 
     @property
@@ -132,7 +132,7 @@ class Background(AbstractContextManager["Background"]):
     def result(self) -> tuple[Span, Outcome]:
         """Wait for the evaluation under way and return it; none is under way then."""
         outcome, ended_s = self._known.result()
-        self.epoch, self._known = 0, None
+        self.step, self._known = 0, None
         return Span(self._started_s, ended_s - self._started_s), outcome
 
     def __exit__(self, *_: object) -> None:

@@ -24,7 +24,8 @@ class Progress:
     """The state of a run under way.
 
     `step` counts the batches trained, and `epoch` is the epoch of the last one. `generated_step` and `saved_step` are
-    the steps at which sentences were last generated and a checkpoint was last saved. `swapped` says that the
+    the steps at which sentences were last generated and a checkpoint was last saved, `probed_step` that of the last
+    evaluation within an epoch. `swapped` says that the
     evaluation model is in memory in place of the training model. `recent` has the last `window` evaluations, one per
     epoch, and `lowest` the lowest median over `window` epochs of each metric, in percent. `earlier` has the rows of
     previous attempts until this attempt has a row, which says at which step it resumes: later work is then undone.
@@ -39,6 +40,7 @@ class Progress:
     ended_s: float = 0.0
     generated_step: int = 0
     saved_step: int = 0
+    probed_step: int = 0
     recent: tuple[Row, ...] = ()
     lowest: Mapping[str, float] = field(default_factory=dict)
     best_evaluation: Row | None = None  # with the lowest word error rate, the first of equals
@@ -76,6 +78,8 @@ class Progress:
         changes: dict[str, object] = {"ended_s": max(self.ended_s, row.ended_s)}
         if row.phase is Phase.EVALUATE:
             changes |= self._evaluated(row)
+        elif row.phase is Phase.PROBE:
+            changes["probed_step"] = max(self.probed_step, row.step)
         else:  # not after an evaluation: if it overlaps training, its step is an earlier one
             changes |= {"step": row.step, "epoch": row.epoch}
         if row.phase is Phase.CREATE:
@@ -129,8 +133,8 @@ def median_error(evaluations: tuple[Row, ...], metric: str, window: int) -> floa
 def next_phase(progress: Progress, plan: Plan, *, evaluating: int = 0) -> Phase:
     """Return the next phase. At the end of an epoch, generation and the checkpoint come before the evaluation.
 
-    `evaluating` is the epoch whose evaluation is under way in the background, 0 if none is. EVALUATE then means to
-    wait for it: at the end of the run, or when the next epoch is to be evaluated.
+    `evaluating` is the step whose evaluation is under way in the background, 0 if none is. EVALUATE and PROBE then mean
+    to wait for it: at the end of the run, or when the next one is due.
     """
     if not progress.created:
         return Phase.CREATE
@@ -140,14 +144,31 @@ def next_phase(progress: Progress, plan: Plan, *, evaluating: int = 0) -> Phase:
     epoch_is_over = progress.step > 0 and progress.step % plan.batches_per_epoch == 0
     if _due(progress.step, progress.saved_step, plan.batches_per_epoch if epoch_is_over else plan.checkpoint_every):
         return Phase.CHECKPOINT
-    if epoch_is_over and epochs > max(progress.evaluated_epoch, evaluating):
-        return Phase.SWAP if plan.evaluation == "swap" and not progress.swapped else Phase.EVALUATE
+    if due := _evaluation_due(progress, plan, evaluating):
+        if plan.evaluation == "swap" and not progress.swapped:  # the evaluation model is loaded from a checkpoint
+            return Phase.SWAP if progress.saved_step >= progress.step else Phase.CHECKPOINT
+        return due
     over = is_over(progress, plan)
     if evaluating and (epochs >= plan.max_epochs or over):
         return Phase.EVALUATE
     if over:
         return Phase.CHECKPOINT if progress.saved_step < progress.step else Phase.DONE
     return Phase.SWAP if plan.evaluation == "swap" and progress.swapped else Phase.TRAIN
+
+
+def _evaluation_due(progress: Progress, plan: Plan, evaluating: int) -> Phase | None:
+    """Return the evaluation that is due at this step: that of an epoch, one within it, or none."""
+    if progress.step > 0 and progress.step % plan.batches_per_epoch == 0:
+        evaluated = max(progress.evaluated_epoch * plan.batches_per_epoch, evaluating)
+        return Phase.EVALUATE if progress.step > evaluated else None
+    probe = plan.evaluate_every and _due(progress.step, max(progress.probed_step, evaluating), plan.evaluate_every)
+    return Phase.PROBE if probe else None
+
+
+def next_evaluation(progress: Progress, plan: Plan) -> int:
+    """Return the step at which the next evaluation is due, after those that are known."""
+    last = max(progress.evaluated_epoch * plan.batches_per_epoch, progress.probed_step)
+    return min((last // every + 1) * every for every in (plan.batches_per_epoch, plan.evaluate_every) if every)
 
 
 def is_over(progress: Progress, plan: Plan) -> bool:
@@ -159,10 +180,8 @@ def is_over(progress: Progress, plan: Plan) -> bool:
 
 def segment_batches(progress: Progress, plan: Plan) -> int:
     """Return how many batches the next train row covers: up to the next event, at most `plan.segment`."""
-    to_event = min(
-        every - progress.step % every for every in (plan.generate_every, plan.checkpoint_every, plan.batches_per_epoch)
-    )
-    return min(plan.segment, to_event)
+    events = (plan.generate_every, plan.checkpoint_every, plan.batches_per_epoch, plan.evaluate_every)
+    return min(plan.segment, *(every - progress.step % every for every in events if every))
 
 
 def _due(step: int, last: int, every: int) -> bool:

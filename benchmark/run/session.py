@@ -154,7 +154,7 @@ def _identity(job: Job, data: Data, machine: Devices, decoder: Decoder) -> Ident
         precision=job.platform.training.precision,
         features=data.manifest.digest[:12],
         decoder=decoder.label,
-        evaluation=job.workload.evaluation,
+        evaluation=job.workload.evaluation_label,
         code=provenance.short_code(),
     )
 

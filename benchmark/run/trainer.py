@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -67,7 +68,8 @@ class Trainer:
             Phase.GENERATE: self.generate,
             Phase.CHECKPOINT: self.checkpoint,
             Phase.SWAP: self.swap,
-            Phase.EVALUATE: self.evaluate,
+            Phase.EVALUATE: partial(self.evaluate, phase=Phase.EVALUATE),
+            Phase.PROBE: partial(self.evaluate, phase=Phase.PROBE),
         }
 
     @property
@@ -139,7 +141,7 @@ class Trainer:
         self.models.swap(self.checkpoints, progress.step)
         return Outcome(step=progress.step, epoch=progress.epoch)
 
-    def evaluate(self, progress: Progress, plan: Plan) -> Outcome:
+    def evaluate(self, progress: Progress, plan: Plan, *, phase: Phase = Phase.EVALUATE) -> Outcome:
         """Transcribe the whole validation set, each utterance once, and count its errors."""
         total, done = self.task.data.manifest.utterances(self.task.validation), 0
 
@@ -148,16 +150,16 @@ class Trainer:
             done += utterances
             self.listener.decoded(done, total)
 
-        return self.begin_evaluation(progress)(advance)
+        return self.begin_evaluation(progress, phase)(advance)
 
-    def begin_evaluation(self, progress: Progress) -> Callable[..., Outcome]:
+    def begin_evaluation(self, progress: Progress, phase: Phase = Phase.EVALUATE) -> Callable[..., Outcome]:
         """Run the forward pass of the validation set; return a function that waits for decoding and counts errors."""
         step, epoch = progress.step, progress.epoch
         transcription = self.models.transcriber.transcribe(self.task.validation, self.pool)
 
         def known(advance: Callable[[int], None] = lambda utterances: None) -> Outcome:
             evaluated = transcription.result(advance)
-            self.listener.heard(evaluated.heard("evaluate", epoch, step))
+            self.listener.heard(evaluated.heard(phase.value, epoch, step))
             return Outcome(
                 step=step,
                 epoch=epoch,

@@ -107,6 +107,32 @@ def test_spread_and_interval_of_times():
     assert level(make_runs([90, 30, 30])).interval_minutes is None
 
 
+def probed_run() -> RunRecord:
+    """Epochs of 4 batches; the errors after 2 and 4 of them, in turn: 80 60, 40 20, 20 20, in steps of 110 s a pair."""
+    rows = [make_row(Phase.CREATE, 0.0, 30.0)]
+    for n, wer in enumerate((80, 60, 40, 20, 20, 20), start=1):
+        rows.append(make_row(Phase.TRAIN, rows[-1].ended_s, 50.0, step=2 * n, epoch=(n + 1) // 2, utterances=9))
+        phase = Phase.EVALUATE if n % 2 == 0 else Phase.PROBE
+        rows.append(make_row(phase, rows[-1].ended_s, 5.0, step=2 * n, epoch=(n + 1) // 2, wer=wer, cer=wer / 2))
+    return RunRecord(rows)
+
+
+def test_evaluations_within_epochs_count_only_where_they_are_asked_for():
+    record = probed_run()
+    assert [row.wer for row in record.evaluations] == [60, 20, 20]
+    assert [row.wer for row in record.finely.evaluations] == [80, 60, 40, 20, 20, 20]
+    one = replace(AT_30, window=1)
+    whole, fine = level([record], one), level([record], replace(one, every_evaluation=True))
+    # e = 1, whole epochs: 20 after 2 epochs, 30 + 4 * 55 s. All evaluations: medians over the last 4 batches, that is
+    # two evaluations: (40 20) 30 after 8 batches too, but it was 50 before
+    assert (whole.minutes, whole.epoch) == (250 / 60, 2)
+    assert (fine.minutes, fine.epoch) == (250 / 60, 2)
+    assert level([record], replace(one, levels=(60.0,))).epoch == 1  # 60 at the end of the first
+    assert level([record], replace(one, levels=(60.0,), every_evaluation=True)).epoch == 1.5  # (80 60) 70, (60 40) 50
+    assert level([record], replace(one, levels=(60.0,), every_evaluation=True)).minutes == 195 / 60
+    assert record.shares[Phase.PROBE] == pytest.approx(15 / 360) and record.clock_s(360, "train") == 300
+
+
 def test_the_first_crossing_and_the_three_clocks():
     found = level(make_runs([90, 20, 40, 30, 30]))  # medians: (90 20 40) 40; (20 40 30) 30: epoch 4
     assert found.minutes == (30 + 4 * 110) / 60

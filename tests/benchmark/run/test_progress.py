@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmark.record.columns import Row
 from benchmark.record.history import RunRecord
-from benchmark.record.phases import AFTER, Phase, Plan
+from benchmark.record.phases import AFTER, EVALUATED, Phase, Plan
 from benchmark.run.progress import Progress, is_over, next_phase, segment_batches
 from benchmark.workloads import EVALUATIONS
 
@@ -22,6 +22,7 @@ SECONDS = {  # TRAIN: 1 a batch
     Phase.CHECKPOINT: 2.0,
     Phase.SWAP: 3.0,
     Phase.EVALUATE: 20.0,
+    Phase.PROBE: 20.0,
 }
 ENDLESS_S = 1e9
 ROOT = Path(__file__).parents[3]
@@ -38,7 +39,7 @@ def make_row(phase: Phase, **changes) -> Row:
         "devices": "CPU", "emulated": False, "batch": 16, "precision": "float32", "features": "f", "decoder": "greedy",
         "evaluation": "resident", "code": "c", "epoch": 0, "step": 0, "started_s": 0.0, "seconds": 1.0,
     }  # fmt: skip
-    errors = {"wer": 90.0, "cer": 90.0} if phase is Phase.EVALUATE else {}
+    errors = {"wer": 90.0, "cer": 90.0} if phase in EVALUATED else {}
     return Row(**{**usual, **errors, **changes}, phase=phase)
 
 
@@ -48,7 +49,7 @@ def perform(phase: Phase, progress: Progress, plan: Plan, wer: Callable[[int], f
     step = progress.step + batches
     epoch = -(-step // plan.batches_per_epoch)
     attempt = progress.attempt
-    errors = {"wer": wer(epoch), "cer": 50.0} if phase is Phase.EVALUATE else {}
+    errors = {"wer": wer(epoch), "cer": 50.0} if phase in EVALUATED else {}
     return make_row(
         phase, step=step, epoch=epoch, attempt=attempt, started_s=progress.ended_s,
         seconds=SECONDS.get(phase, 1.0 * batches), **errors
@@ -70,15 +71,15 @@ def simulate(
         if evaluating and wait <= 0:
             rows.append(evaluating)
             progress, evaluating = progress.after(evaluating), None
-        phase = next_phase(progress, plan, evaluating=evaluating.epoch if evaluating else 0)
+        phase = next_phase(progress, plan, evaluating=evaluating.step if evaluating else 0)
         if phase is Phase.DONE:
             assert evaluating is None, "an evaluation is lost"
             return RunRecord(rows)
         row = perform(phase, progress, plan, wer)
         wait -= 1
-        if phase is Phase.EVALUATE and evaluating:
+        if phase in EVALUATED and evaluating:
             wait = 0
-        elif phase is Phase.EVALUATE and plan.evaluation == "overlap":
+        elif phase in EVALUATED and plan.evaluation == "overlap":
             evaluating, wait = row, known_after
         else:
             rows.append(row)
@@ -131,6 +132,19 @@ def test_an_overlapping_evaluation_is_written_when_it_is_known_and_the_run_waits
     # An epoch's end waits for the evaluation of the epoch before.
     late = simulate(plan(batches_per_epoch=40, max_epochs=2, evaluation="overlap"), known_after=99)
     assert [row.phase for row in late.rows[-2:]] == [Phase.EVALUATE] * 2
+
+
+def test_evaluations_within_an_epoch_are_probes_and_its_end_is_an_evaluation():
+    record = simulate(plan(batches_per_epoch=40, max_epochs=2, evaluate_every=20, generate_every=99))
+    assert " ".join(row.phase.value for row in record.rows) == (
+        "create train probe train checkpoint evaluate train probe train checkpoint evaluate"
+    )
+    swapped = simulate(
+        plan(batches_per_epoch=40, max_epochs=1, evaluate_every=30, evaluation="swap", generate_every=99)
+    )
+    assert " ".join(row.phase.value for row in swapped.rows) == (
+        "create train checkpoint swap probe swap train checkpoint swap evaluate"
+    )
 
 
 def test_epochs_that_fit_no_other_interval_get_shorter_segments():
@@ -193,6 +207,7 @@ plans = st.builds(
     generate_every=st.integers(1, 60),
     checkpoint_every=st.integers(1, 200),
     evaluation=st.sampled_from(EVALUATIONS),
+    evaluate_every=st.sampled_from([0, 0, 1, 7, 40, 200]),
 )
 error_rates = st.lists(st.floats(0, 120), min_size=4, max_size=4)
 
@@ -206,12 +221,16 @@ def test_any_run_obeys_the_transition_table_and_skips_no_event(plan, errors, kno
     assert steps(record, Phase.GENERATE) == list(range(plan.generate_every, last + 1, plan.generate_every))
     epoch_ends = list(range(plan.batches_per_epoch, last + 1, plan.batches_per_epoch))
     every = range(plan.checkpoint_every, last + 1, plan.checkpoint_every)
-    assert steps(record, Phase.CHECKPOINT) == sorted({*every, *epoch_ends, last} - {0})
+    probes = range(plan.evaluate_every, last + 1, plan.evaluate_every) if plan.evaluate_every else ()
+    within = [step for step in probes if step not in epoch_ends]
+    saved = within if plan.evaluation == "swap" else ()  # the evaluation model is loaded from a checkpoint
+    assert steps(record, Phase.CHECKPOINT) == sorted({*every, *epoch_ends, *saved, last} - {0})
     assert steps(record, Phase.EVALUATE) == epoch_ends
-    swaps = steps(record, Phase.SWAP)
-    if plan.evaluation == "swap":  # there and back at every epoch's end, but not back after the last
-        assert swaps == [step for step in epoch_ends for _ in range(2)][: len(swaps)]
-        assert len(swaps) >= 2 * len(epoch_ends) - 1
+    assert steps(record, Phase.PROBE) == within
+    swaps, evaluated = steps(record, Phase.SWAP), sorted([*epoch_ends, *within])
+    if plan.evaluation == "swap":  # there and back at every evaluation, but not back after the last
+        assert swaps == [step for step in evaluated for _ in range(2)][: len(swaps)]
+        assert len(swaps) >= 2 * len(evaluated) - 1
     else:
         assert swaps == []
     assert all(b - a <= plan.segment for a, b in pairwise([0, *steps(record, Phase.TRAIN)]))

@@ -128,13 +128,15 @@ def fake_trainer(folder, plan, fate):
             self.checkpoints.save(progress.step, self.weight)
             return Outcome(step=progress.step, epoch=progress.epoch)
 
-        def begin_evaluation(self, progress):
+        def begin_evaluation(self, progress, phase=Phase.EVALUATE):
             rate = self.weight / 20
             outcome = Outcome(step=progress.step, epoch=progress.epoch, wer=rate, cer=rate / 2)
             return lambda *_: (time.sleep(0.0005), outcome)[1]
 
         def evaluate(self, progress, plan):
             return self.begin_evaluation(progress)()
+
+        probe = evaluate
 
     return Fake()
 
@@ -167,19 +169,22 @@ def attempt(tmp_path, plan, monkeypatch, moments=None):
 
 def figures(record):
     """Epoch by epoch: error rates, and the last loss."""
-    rates = [(row.epoch, row.step, row.wer, row.cer) for row in record.evaluations]
+    rates = [(row.phase, row.epoch, row.step, row.wer, row.cer) for row in record.finely.evaluations]
     losses = {row.step: row.loss for row in record.standing if row.phase is Phase.TRAIN}
     return rates, losses
 
 
+@pytest.mark.parametrize("evaluate_every", [0, 3])
 @pytest.mark.parametrize("evaluation", EVALUATIONS)
-def test_wherever_it_is_killed_and_however_often_a_run_ends_in_the_same_figures(tf, tmp_path, monkeypatch, evaluation):
+def test_wherever_it_is_killed_and_however_often_a_run_ends_in_the_same_figures(
+    tf, tmp_path, monkeypatch, evaluation, evaluate_every
+):
     """70 runs a mode, each killed at random moments until it ends, half-written rows and checkpoints included."""
-    plan = plan_of(evaluation)
+    plan = plan_of(evaluation, evaluate_every=evaluate_every)
     (tmp_path / "whole" / "r").mkdir(parents=True)
     assert attempt(tmp_path / "whole", plan, monkeypatch)
     expected = figures(read(tmp_path / "whole" / "r.csv"))
-    assert len(expected[0]) == 4
+    assert len(expected[0]) == (4 if not evaluate_every else 12)  # 28 batches: 7, 14, 21, 28 and every third but 21
     chance = random.Random(evaluation)
     for number in range(70):
         folder = tmp_path / str(number)
