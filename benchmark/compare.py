@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _compare(options: argparse.Namespace) -> int:
     if len(options.operands) == 1 and not (options.aa or options.by) or options.aa and len(options.operands) > 1:
         raise JudgeError("expected two platforms or more, or one with --aa, or one with --by FIELD")
-    terms, asked = cli.terms_of(options), Asked(margin=1 + options.margin / 100, every_run=options.every_run)
+    terms = cli.terms_of(options)
+    asked = Asked(margin=1 + options.margin / 100, clock=options.clock, every_run=options.every_run)
     groups, everything = groups_of(options)
     pairs = compare(groups, terms=terms, asked=asked)
     doubts = warnings([run for group in groups for run in group.runs], groups, _question(options, options.level))

@@ -37,7 +37,9 @@ from benchmark.judge.cost import PriceError, Terms, rig_costs
 from benchmark.judge.factoring import factor, leave_one_out
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
+from benchmark.judge.profiles import profile_of
 from benchmark.judge.question import JudgeError, Question
+from benchmark.judge.ranking import answer
 from benchmark.record import Run, read_run
 
 __all__ = (
@@ -48,11 +50,13 @@ __all__ = (
     "PriceError",
     "Question",
     "Terms",
+    "answer",
     "at_common_levels",
     "compare",
     "factor",
     "judge",
     "leave_one_out",
+    "profile_of",
     "read_runs",
     "rig_costs",
 )

@@ -51,9 +51,10 @@ WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """How pairs are judged: the ratio that matters, and whether one looks after every run."""
+    """How pairs are judged: the ratio that matters, the clock of machines, and whether one looks after every run."""
 
     margin: float = RESOLVED
+    clock: str = "wall"
     every_run: bool = False
 
 
@@ -283,7 +284,7 @@ def _pair(
     if len({cost.currency for g in (first, second) for cost in rig_costs([g], terms, level=place)}) > 1:
         ratios["cost"] = None
     why_no_machine = _why_no_machine(first, second, place, groups)
-    machine = None if why_no_machine else _at_equal_epochs(first, second, levels)
+    machine = None if why_no_machine else _at_equal_epochs(first, second, levels, asked.clock)
     ratios["machine"] = _ratio(*machine) if machine else None
     ratios["time"] = ratios["time"] or censored.ratio(*(level.times for level in levels))
     missed = [_missing(group.label, level) for group, level in zip((first, second), levels, strict=True)]
@@ -334,7 +335,7 @@ def _why_no_machine(first: Group, second: Group, place: int, groups: Sequence[Gr
 
 
 def _at_equal_epochs(
-    first: Group, second: Group, levels: Sequence[Level]
+    first: Group, second: Group, levels: Sequence[Level], clock: str
 ) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Return the minutes that each run would have taken for the epochs of both rigs' runs; None if nobody got there."""
     reached = [e for level in levels for e in level.epoch_times.reached_times]
@@ -343,8 +344,8 @@ def _at_equal_epochs(
     epochs = math.exp(statistics.fmean(map(math.log, reached)))
 
     def minutes(group: Group) -> tuple[float, ...]:
-        known = [r for r in group.records if r.seconds_per_epoch and r.startup_s is not None]
-        return tuple((r.startup_s + epochs * r.seconds_per_epoch) / 60 for r in known)
+        paces = [pace for record in group.records if (pace := record.pace(clock))]
+        return tuple((startup_s + epochs * per_epoch_s) / 60 for startup_s, per_epoch_s in paces if per_epoch_s > 0)
 
     found = minutes(first), minutes(second)
     return found if all(found) else None

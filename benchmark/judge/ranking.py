@@ -240,7 +240,7 @@ def rank(
     groups = [replace(group, levels=(level,)) for group, level in zip(measured, levels, strict=True)]
     groups.sort(key=lambda group: (group.levels[0].minutes is None, group.levels[0].minutes or 0.0))
     costs = rig_costs(groups, terms)
-    best = groups[0]
+    best, asked = groups[0], asked or Asked(clock=question.clock)
     rivals = [group for group in groups[1:] if group.levels[0].minutes is not None]
     pairs = compare(groups, terms=terms, asked=asked, couples=[(group, best) for group in rivals]) if rivals else ()
     by_group = {id(group): pair for group, pair in zip(rivals, pairs, strict=True)}

@@ -117,7 +117,8 @@ def _statistics(block: Sequence[Group], question: Question) -> list[Table]:
     spread = (
         "platform", "level", "reached", "n", "mean", "95% interval", "CV", "min", "max", "Olympic mean"
     )  # fmt: skip
-    clocks = ("platform", "level", f"e = {question.window}", "crossing", "e = 1", "train clock", "mlperf clock")
+    first = ("e = 1",) if question.window > 1 else ()
+    clocks = ("platform", "level", f"e = {question.window}", "crossing", *first, "train clock", "mlperf clock")
     phases = [phase for phase in measured[0].shares if any(group.shares[phase] >= 0.0005 for group in measured)]
     tables = [
         Table(
@@ -126,13 +127,14 @@ def _statistics(block: Sequence[Group], question: Question) -> list[Table]:
             tuple(_spread_cells(*pair) for pair in many),
         ),
         Table(
-            f"{workload}: minutes by the other clocks, to the interpolated crossing, and with e = 1",
+            f"{workload}: minutes to the interpolated crossing{', with e = 1' * bool(first)}, and by the other clocks",
             clocks,
             tuple(
                 (
                     group.label,
                     level.name,
-                    *map(number, (level.minutes, level.crossing_minutes, level.first_minutes)),
+                    *map(number, (level.minutes, level.crossing_minutes)),
+                    *(number(level.first_minutes) for _ in first),
                     *(number(level.clock_minutes(clock)) for clock in ("train", "mlperf")),
                 )
                 for group, level in cells

@@ -303,6 +303,20 @@ class RunRecord:
             return (first.ended_s - self.created_s) / first.epoch
         return (last.ended_s - first.ended_s) / (last.epoch - first.epoch)
 
+    def pace(self, clock: str = "wall") -> tuple[float, float] | None:
+        """Return (start-up, seconds per epoch) by a clock; None without evaluations.
+
+        By the wall clock they are `startup_s` and `seconds_per_epoch`.
+        """
+        if not self.evaluations:
+            return None
+        first, last = self.evaluations[0], self.evaluations[-1]
+        begun_s, ended_s = (self.read_s(row, clock) for row in (first, last))
+        if first is last:
+            return 0.0, begun_s / first.epoch
+        per_epoch_s = (ended_s - begun_s) / (last.epoch - first.epoch)
+        return max(0.0, begun_s - first.epoch * per_epoch_s), per_epoch_s
+
     @property
     def startup_s(self) -> float | None:
         """The extra seconds of the first epoch over the others: creation and compilation; None without evaluations."""

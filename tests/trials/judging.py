@@ -1,12 +1,13 @@
 """Does the judge say the truth about 1,170 training runs of others, and how often would it err?
 
     python -m tests.trials.judging [--data docs/data/mlperf_rnnt_runs.csv] [--quick]
+    python -m tests.trials.judging --journals 'results/v3.1/*.csv'      # made by benchmark.ingest: whole error curves
 
 Puts the judge to MLPerf's speech runs (117 result sets of 10 on 6 rounds' machines) and to simulated ones: its
 arithmetic against NumPy's and SciPy's; what factored times are worth; how often the gate of a pool objects, to alike
 rigs and to mixed ones; how often it calls two halves of one system different; what tells machines apart; how often
-intervals cover the truth, with misses and with three runs too; what looking after every run costs. The runs take half a
-minute; the figures stand in docs/judging.md.
+intervals cover the truth, with misses and with three runs too; what looking after every run costs. With journals it
+also asks what it costs to evaluate rarely. The runs take half a minute; the figures stand in docs/judging.md.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.judge import Judgement, Question, compare, factor, judge, leave_one_out
+from benchmark.judge import Judgement, Question, compare, factor, judge, leave_one_out, read_runs
 from benchmark.judge import censored as survival
 from benchmark.judge.censored import Times
-from benchmark.judge.estimates import log_interval, welch
+from benchmark.judge.estimates import coefficient_of_variation, log_interval, welch
 from benchmark.judge.factoring import POOLED_FROM
 from benchmark.judge.pooling import Pool
 from benchmark.judge.stopping import SETTLED, e_value, same
@@ -266,7 +267,47 @@ def stopping(rng: np.random.Generator, times: int) -> Iterator[str]:
         yield f"looked at after every run from 3 to 20, ratio {ratio:g}: {shares}"
 
 
+def quantised(runs: Sequence[Run], level: float) -> Iterator[str]:
+    """Say how times vary within rigs where only every so-many-th epoch was evaluated, as read and interpolated."""
+    rigs: dict[str, list[RunRecord]] = defaultdict(list)
+    for run in runs:
+        rigs[run.identity.platform].append(run.record)
+    for every in (1, 2, 4, 8, 10):
+        thinned = {rig: [_every(record, every) for record in records] for rig, records in rigs.items()}
+        ways = {
+            "as read": lambda record: record.time_to_accuracy_s("wer", level, window=1),
+            "crossing": lambda record: record.crossing_s("wer", level, window=1),
+        }
+        cells, epochs = [], []
+        for words, way in ways.items():
+            spreads = []
+            for records in thinned.values():
+                found = [(way(record), record.reached("wer", level, window=1)) for record in records]
+                times = [seconds for seconds, _ in found if seconds]
+                epochs += [row.epoch for _, row in found if row]
+                if len(times) == len(records) > 2:
+                    spreads.append(coefficient_of_variation(times))
+            spread = math.sqrt(statistics.fmean(spread**2 for spread in spreads))
+            cells.append(f"{words} {spread:.1%}")
+        count = statistics.median(epochs) / every
+        yield (
+            f"WER {level:g}, one of {every} epochs evaluated, {count:.0f} evaluations to target: CV of "
+            f"{len(rigs)} rigs (root of its mean square) {', '.join(cells)}"
+        )
+
+
+def _every(record: RunRecord, every: int) -> RunRecord:
+    """Return a record without the evaluations of other epochs than every so-many-th."""
+    columns = record.table.columns
+    kept = (columns["phase"] != "evaluate") | (columns["epoch"] % every == 0)
+    return RunRecord(table=Table(record.identity, {name: column[kept] for name, column in columns.items()}))
+
+
 def _trial(options: argparse.Namespace) -> None:
+    if options.journals:
+        for sentence in quantised(read_runs(options.journals), 6.5):
+            print(f"- {sentence}")
+        return
     rows = read_facts(options.data)
     judgement = judge(runs_of(rows), ASKED)
     rng, times = np.random.default_rng(58), 300 if options.quick else 2000
@@ -287,6 +328,7 @@ def _trial(options: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = common.parser_of("judging", __doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="default: docs/data/mlperf_rnnt_runs.csv")
+    parser.add_argument("--journals", metavar="PATTERN", help="runs that benchmark.ingest made of MLPerf's logs")
     parser.add_argument("--quick", action="store_true", help="simulate a seventh as much")
     return common.run("judging", parser, _trial, argv)
 

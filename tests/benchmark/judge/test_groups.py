@@ -145,6 +145,9 @@ def test_seconds_an_epoch_start_up_and_shares():
     record = make_run([90, 80, 70, 60])
     assert record.seconds_per_epoch == 110  # 10 * 10 s of training, 10 s of evaluation
     assert record.startup_s == 30
+    assert record.pace() == (30, 110) and record.pace("mlperf") == (0, 110)
+    assert record.pace("train") == (0, 100)  # without creation and evaluations
+    assert make_run([90]).pace() == (0, 140) and RunRecord().pace() is None
     total_s = 30 + 4 * 110
     assert record.shares[Phase.CREATE] == 30 / total_s and record.shares[Phase.TRAIN] == 400 / total_s
     assert record.shares[Phase.EVALUATE] == pytest.approx(40 / total_s)
