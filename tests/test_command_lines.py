@@ -25,6 +25,7 @@ COMMANDS = (
     "benchmark.price",
     "benchmark.report",
     "benchmark.export",
+    "benchmark.ingest",
     "benchmark.final",
     "benchmark.speed",
     "install",
@@ -50,6 +51,7 @@ FILES = {  # command -> the arguments with which it reads a file; OUT does not e
     "benchmark.price": [["FILE"]],
     "benchmark.report": [["FILE", "-o", "OUT.html"]],
     "benchmark.export": [["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json")],
+    "benchmark.ingest": [["FILE", "-o", "OUT"]],
     "benchmark.final": [["FILE"], ["FILE/checkpoints/ckpt-1"], ["FILE/ckpt-x"]],
 }
 ARGUMENTS = {
@@ -85,13 +87,23 @@ ARGUMENTS = {
         ["--decoder", "oracle"],
     ],
     "benchmark.tta": [[], ["none*.csv"], ["x.csv", "--level", "nan"], ["x.csv", "--epochs", "0"], ["--metric", "ser"]],
-    "benchmark.compare": [[], ["sys1"], ["a=none.csv", "b=none.csv"], ["a", "b", "--results", "nowhere"]],
+    "benchmark.compare": [
+        [],
+        ["sys1"],
+        ["a=none.csv", "b=none.csv"],
+        ["a", "b", "--results", "nowhere"],
+        *(["a", "b", "--margin", margin] for margin in ("0", "-1", "nan", "101", "x")),
+        ["a", "--by", "luck"],
+    ],
     "benchmark.price": [
         [],
         ["none.csv"],
         *(["--published", "--years", years] for years in ("0", "-1", "nan", "inf", "1e999", "5e-324", "x")),
         *(["--published", "--duty", duty] for duty in ("0", "2", "nan", "5e-324")),
         *(["--published", "--kwh-price", price] for price in ("-1", "nan", "inf", "x")),
+        *(["--published", "--billing-minutes", minutes] for minutes in ("-1", "nan", "inf", "x")),
+        ["--published", "--idle-w", "5"],
+        ["--published", "--tenure", "stolen"],
         ["--published", "--level", "-3"],
         ["--published", "--by", "luck"],
     ],
@@ -111,6 +123,7 @@ ARGUMENTS = {
         ["none*.csv", "--to", "json"],
         ["x.csv", "--to", "dawnbench", "--level", "5"],
     ],
+    "benchmark.ingest": [[], ["nowhere"], ["nowhere", "-o", "OUT"], ["-o", "OUT"]],
     "benchmark.final": [[], ["nowhere"], ["nowhere", "--decoder", "oracle"], ["nowhere", "--beam-width", "x"], [""]],
     "benchmark.speed": [
         ["everything"],

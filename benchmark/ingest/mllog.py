@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.record.clocks import Span
-from benchmark.record.columns import METRICS, Identity, Outcome
+from benchmark.record.columns import LARGEST, METRICS, Identity, Outcome, Row, Table, check_rows
 from benchmark.record.facts import SCHEMA
 from benchmark.record.folder import End
 from benchmark.record.phases import Phase
@@ -159,7 +159,20 @@ class Log:
         found = [(Phase.CREATE, Span(0.0, run_start), Outcome(step=0, epoch=0)), *_Epochs(self, run_start).rows()]
         if not any(phase is Phase.EVALUATE for phase, *_ in found):
             raise IngestError(f"{self.source}: no eval_accuracy; expected one for each epoch: nothing can be judged")
+        self._check(found)
         return tuple(found)
+
+    def _check(self, rows: Sequence[tuple[Phase, Span, Outcome]]) -> None:
+        """Raise IngestError for rows that no reader of a journal would take."""
+        try:
+            made = [
+                Row(**vars(self.identity("r")), **vars(outcome), phase=phase, started_s=s.started_s, seconds=s.seconds)
+                for phase, s, outcome in rows
+            ]
+            check_rows(self.source, Table.of(made))
+        except (ValueError, OverflowError) as error:
+            words = str(error).removeprefix(f"{self.source}:").partition(": ")[2] or str(error)
+            raise IngestError(f"{self.source}: its rows make no run: {words[:200]}") from None
 
     @property
     def end(self) -> End | None:
@@ -258,10 +271,15 @@ def _errors(source: str, event: Event) -> dict[str, float]:
         found = {name: own[name] for name in METRICS if own.get(name) is not None}
     else:
         found = {"wer": event.value}
-    bad = next((v for v in found.values() if isinstance(v, bool) or not isinstance(v, int | float)), None)
-    if bad is not None or not all(0 <= v < math.inf for v in found.values()):
-        raise IngestError(f"{source}:{event.line}: eval_accuracy is {event.value!r}; expected an error rate from 0")
+    if not found or not all(_is_rate(value) for value in found.values()):
+        shown = repr(event.value if own is None else dict(own))
+        raise IngestError(f"{source}:{event.line}: eval_accuracy is {shown[:80]}; expected an error rate from 0")
     return found if own is not None else {"wer": round(100 * found["wer"], 8)}
+
+
+def _is_rate(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value <= LARGEST  # type: ignore[operator]
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -299,7 +317,7 @@ def _event(source: str, number: int, line: str) -> Event:
         if not (math.isfinite(at_s) and isinstance(metadata, dict)):
             raise ValueError
         return Event(str(content["key"]), at_s, content.get("value"), metadata, number)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise IngestError(
             f"{source}:{number}: {line.strip()[:80]!r}; expected {MARK} and a JSON object with time_ms and key"
         ) from None

@@ -497,6 +497,18 @@ def check_complete(source: str, table: Table) -> None:
         raise JournalError(f"{source}:{number + 2}: {sentence}")
 
 
+def check_rows(source: str, table: Table) -> None:
+    """Check rows that were made by hand as those of a file are: what must hold between them, and that none is missing.
+
+    Raises:
+        JournalError: the message names the line that the row would have.
+    """
+    if found := [problem for check in CHECKS if (problem := check(table.columns))]:
+        number, sentence = min(found)
+        raise JournalError(f"{source}:{number + 2}: {sentence}")
+    check_complete(source, table)
+
+
 def _beginning_missing(columns: dict[str, np.ndarray]) -> Problem:
     """Return the first row of an attempt that is no creation: times would count from somewhere in the middle."""
     phases, attempts = columns["phase"], columns["attempt"]

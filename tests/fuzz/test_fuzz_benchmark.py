@@ -22,13 +22,14 @@ import platforms
 from benchmark.export.mllog import mllog
 from benchmark.export.runs import Ask, ExportError, load
 from benchmark.export.tables import as_json, dawnbench
+from benchmark.ingest import IngestError, read_log
 from benchmark.judge import JudgeError, Question, Terms, judge, rig_costs
 from benchmark.judge.cost import cost_parts as prices
 from benchmark.judge.summary import report as table
-from benchmark.record import FactsError, JournalError, Row, Run
+from benchmark.record import FactsError, JournalError, Row, Run, read_run
 from benchmark.record.columns import COLUMNS, to_text
 from benchmark.record.facts import SCHEMA
-from benchmark.record.journal import read
+from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase
 from benchmark.record.usage import summarise
 from benchmark.report.document import report
@@ -57,6 +58,74 @@ def folder(tmp_path_factory) -> Path:
 
 def one_line(error: Exception, path: Path) -> bool:
     return str(error).startswith(f"{path}") and "\n" not in str(error)
+
+
+# --- logs of others ---------------------------------------------------------------------------------------------------
+
+KEYS = ("init_start", "run_start", "epoch_start", "epoch_stop", "eval_start", "eval_accuracy", "eval_stop", "run_stop",
+        "seed", "global_batch_size", "train_samples", "submission_org", "quality_target", "speech_tta_run")  # fmt: skip
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | odd_texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(odd_texts, inner, max_size=3),
+    max_leaves=5,
+)
+log_events = st.fixed_dictionaries(
+    {"time_ms": st.integers(0, 10**12) | json_values, "key": st.sampled_from(KEYS) | odd_texts, "value": json_values},
+    optional={
+        "metadata": st.dictionaries(st.sampled_from(["epoch_num", "at_s", "status", "percent", "x"]), json_values)
+    },
+)
+log_lines = st.builds(lambda event: f":::MLLOG {json.dumps(event)}", log_events) | odd_texts
+WHOLE_LOG = [
+    {"time_ms": 1000 * at_s, "key": key, "value": value, "metadata": metadata}
+    for at_s, key, value, metadata in [
+        (0, "init_start", None, {}), (1, "seed", 4, {}), (1, "global_batch_size", 8, {}), (1, "train_samples", 90, {}),
+        (2, "run_start", None, {}),
+        (3, "epoch_start", None, {"epoch_num": 1}), (9, "epoch_stop", None, {"epoch_num": 1}),
+        (9, "eval_start", None, {"epoch_num": 1}), (11, "eval_accuracy", 0.5, {"epoch_num": 1}),
+        (11, "eval_stop", None, {"epoch_num": 1}), (12, "epoch_start", None, {"epoch_num": 2}),
+        (18, "epoch_stop", None, {"epoch_num": 2}), (18, "eval_start", None, {"epoch_num": 2}),
+        (19, "eval_stop", None, {"epoch_num": 2}), (19, "eval_accuracy", 0.05, {"epoch_num": 2}),
+        (19, "run_stop", None, {"status": "success"}),
+    ]
+]  # fmt: skip
+
+
+@st.composite
+def bent_logs(draw) -> bytes:
+    """A whole log in which up to three values, times or metadata are others, and lines are lost or come twice."""
+    events = [dict(event) for event in WHOLE_LOG]
+    for _ in range(draw(st.integers(0, 3))):
+        event = draw(st.sampled_from(events))
+        event[draw(st.sampled_from(["time_ms", "value", "metadata", "key"]))] = draw(json_values)
+    lines = [f":::MLLOG {json.dumps(event)}" for event in events]
+    chosen = draw(st.lists(st.integers(0, len(lines) - 1), max_size=4))
+    kept = [line for n, line in enumerate(lines) if n not in chosen[:2]] + [lines[n] for n in chosen[2:]]
+    return "\n".join(kept).encode("utf-8", "surrogatepass")
+
+
+logs = st.lists(log_lines, max_size=30).map("\n".join).map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+@fuzz
+@given(bent_logs() | logs | st.binary(max_size=300))
+def test_any_log_becomes_a_run_that_is_read_back_or_is_refused_by_name(folder, content):
+    path = folder / "result_0.txt"
+    path.write_bytes(content)
+    out = folder / "in"
+    try:
+        log = read_log(path)
+        rows, identity, facts = log.rows, log.identity("r"), json.loads(json.dumps(log.facts()))
+    except IngestError as error:
+        assert one_line(error, path)
+        return
+    journal_path = out / f"r{len(list(out.glob('*.csv')))}.csv"
+    out.mkdir(exist_ok=True)
+    journal = Journal.create(journal_path, identity)
+    for phase, span, outcome in rows:
+        journal.append(phase, span, outcome)
+    journal.close()
+    assert len(read_run(journal_path).record) == len(rows) and facts["schema"] and (log.end is None or log.end.status)
 
 
 # --- journals --------------------------------------------------------------------------------------------------------
