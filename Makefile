@@ -13,6 +13,7 @@ OUT =
 RUNS =
 ARGS =
 TRIAL =
+SIZES =
 
 # As many test processes as cores, at most 4: each loads TensorFlow.
 WORKERS = -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4))) --dist loadscope
@@ -33,12 +34,12 @@ export PLATFORM WORKLOAD CORPUS SEED BATCH NAME OUT RUNS
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 	[ -e "$$1" ] || set -- $(or $(RUNS),results/*.csv)
 
-.PHONY: help setup bench test test-all coverage fuzz trial speed features tta report final lint dead clean
+.PHONY: help setup bench test test-all coverage fuzz trial speed saturation features tta report final lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 10
-	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= SEED= BATCH= NAME= OUT= RUNS= ARGS= PYTHON='
+	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= SEED= BATCH= NAME= OUT= RUNS= SIZES= ARGS= PYTHON='
 
 setup: ## make .venv, once and after changes; three minutes or so and 3 GB, without root, nothing outside this folder
 	@$(SETUP)
@@ -68,6 +69,10 @@ trial: $(READY) ## a long experiment whose figures stand in docs/: [TRIAL=kill] 
 
 speed: $(READY) ## how fast each part is, beside what one would pick instead: [ARGS="step --size mini"]
 	@$(RUN) benchmark.speed $(ARGS)
+
+saturation: $(READY) ## how much data is enough: [WORKLOAD=mini] [CORPUS=dir] [SIZES="100 200 400"] [OUT=studies/mini] [ARGS=...]
+	@$(ASK) benchmark.saturation $(if $(WORKLOAD),--workload "$$WORKLOAD") $(if $(CORPUS),--corpus "$$CORPUS") \
+		$(if $(SIZES),--sizes $(SIZES)) $(if $(OUT),-o "$$OUT") $(ARGS)
 
 features: $(READY) ## extract features from a corpus: CORPUS=dir OUT=dir [ARGS=...]
 	@$(RUN) features $(if $(CORPUS),"$$CORPUS") $(if $(OUT),"$$OUT") $(ARGS)

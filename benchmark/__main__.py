@@ -37,6 +37,11 @@ WORKLOAD_OPTIONS = (
     "beam_width",
     "evaluation",
     "evaluate_every",
+    "samples",
+    "subset_seed",
+    "select",
+    "max_steps",
+    "patience",
     "augment",
     "padding",
     "sentences",
@@ -71,7 +76,8 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         platform = replace(platform, training=replace(platform.training, precision=options.precision))
     workload = changed_workload(
         workloads.load(options.workload or _default_workload(platform, options)),
-        {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None},
+        {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None}
+        | ({"targets": {}} if options.no_targets else {}),
         synthetic=options.synthetic,
         deterministic=options.deterministic,
     )
@@ -228,6 +234,12 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--sentences", type=int, metavar="N", help="sentences in the embedded corpus")
     group.add_argument("--max-epochs", type=int, metavar="N")
     group.add_argument("--max-minutes", type=float, metavar="M")
+    group.add_argument("--max-steps", type=int, metavar="N", help="end after N batches, with an evaluation")
+    group.add_argument("--patience", type=int, metavar="N", help="end after N epochs without a lower CER")
+    group.add_argument("--samples", type=int, metavar="N", help="train on N utterances: a larger part holds a smaller")
+    group.add_argument("--subset-seed", type=int, metavar="N", help="which utterances: another order; default: 0")
+    group.add_argument("--select", choices=workloads.SELECTIONS, help="take single utterances (default) or speakers")
+    group.add_argument("--no-targets", action="store_true", help="do not end at the workload's error rates")
     add(
         "--synthetic",
         action="store_true",

@@ -69,6 +69,8 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         features=options.features,
         batch=options.batch,
         decode_jobs=options.decode_jobs,
+        train_sample=options.train_sample,
+        train_seed=options.train_seed,
     )
 
 
@@ -152,6 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--decode-jobs", type=int, default=decoding.cores(), metavar="N", help="decoding workers; default: one per core"
     )
+    add("--train-sample", type=int, default=0, metavar="N", help="evaluate N training utterances too; default: none")
+    add("--train-seed", type=int, default=0, metavar="N", help="which ones: as --subset-seed; default: 0")
     return parser
 
 

@@ -22,6 +22,7 @@ CORPORA = ("embedded", "folder", "librispeech")
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 PADDINGS = ("fixed", "bucket")
 AUGMENTATIONS = ("none", "specaugment")
+SELECTIONS = ("utterances", "speakers")
 EVALUATIONS = ("resident", "swap", "overlap")  # explained in benchmark.record.phases
 
 
@@ -30,12 +31,14 @@ class Workload:
     """A training task: corpus, model size, recipe, decoder, targets and limits. Raises ValueError for unknown values.
 
     `targets` maps a metric to levels in percent. The run ends when the median error over `window` epochs has reached
-    every level, or after `max_epochs` or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`,
-    as in the paper) or "bucket" (padded to at most `buckets` lengths). `sentences` is the size of the embedded corpus.
+    every level, or after `max_epochs` or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`, as
+    in the paper) or "bucket" (padded to at most `buckets` lengths). `sentences` is the size of the embedded corpus.
     `validation` is the subset evaluated every epoch; a corpus without it is evaluated on all its dev subsets. With
-    `evaluate_every` it is also evaluated within epochs, every so many batches: 0 is never.
-    `variant` names what differs from the named workload ("specaugment", "synthetic"); such runs are not pooled with
-    others.
+    `evaluate_every` it is also evaluated within epochs, every so many batches: 0 is never. `samples` is how many
+    utterances are trained on, 0 for all: a nested part, in the order of `subset_seed`, by utterances or whole speakers
+    (`select`). A run also ends after `max_steps` batches, or once `patience` epochs brought no lower character error
+    rate; 0 of either is no such end. `variant` names what differs from the named workload ("specaugment", "synthetic");
+    such runs are not pooled with others.
     """
 
     name: str
@@ -63,6 +66,11 @@ class Workload:
     validation: str = "dev"
     evaluation: str = "resident"
     evaluate_every: int = 0
+    samples: int = 0
+    subset_seed: int = 0
+    select: str = "utterances"
+    max_steps: int = 0
+    patience: int = 0
 
     def __post_init__(self) -> None:
         choices = (
@@ -73,6 +81,7 @@ class Workload:
             ("augment", AUGMENTATIONS),
             ("decoder", DECODERS),
             ("evaluation", EVALUATIONS),
+            ("select", SELECTIONS),
         )
         for name, known in choices:
             if getattr(self, name) not in known:
@@ -82,8 +91,9 @@ class Workload:
         for name in ("max_epochs", "max_minutes", "window", "buckets", "beam_width", "sentences"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
-        if self.evaluate_every < 0:
-            raise ValueError(f"evaluate_every is {self.evaluate_every}; expected a number of batches, or 0 for never")
+        for name in ("evaluate_every", "samples", "max_steps", "patience"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a count, or 0 for none")
 
     @property
     def evaluation_label(self) -> str:

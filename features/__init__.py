@@ -10,6 +10,7 @@
     tfrecord.py    the file format of a shard
     manifest.py    what a folder of shards holds
     account.py     how much of a corpus that is, and what was left out, in sentences
+    subsets.py     parts of the training set: nested, and the same on every machine
     batches.py     batches for training and evaluation, masked by augment.py if asked
     files.py       whole writes, digests, locks
     process.py     TensorFlow without its chatter, memory that is kept

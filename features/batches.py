@@ -131,8 +131,9 @@ def read_batches(
     normalisation: str = "utterance",
     augment: str = "none",
     order: EpochOrder | None = None,
+    chosen: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """One epoch. Without `order`: in the order of the shards, for evaluation.
+    """One epoch. Without `order`: in the order of the shards, for evaluation. `chosen`: a part of the utterances, bool.
 
     Args:
         readers: parallel reads and parses; `buffer`: batches made ahead.
@@ -157,9 +158,12 @@ def read_batches(
         num_parallel_calls=min(readers, INTERLEAVED_SHARDS),
         deterministic=True,
     )
+    if chosen is not None:
+        is_chosen = tf.constant(chosen)
+        dataset = dataset.filter(lambda number, record: is_chosen[number])
     if rng is not None and not order.files_only:
         dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
-    buckets = tf.constant(layout.assign(manifest.lengths(role_or_subset), rng))
+    buckets = tf.constant(_buckets_of(layout, np.asarray(manifest.lengths(role_or_subset)), chosen, rng))
     dataset = dataset.map(
         lambda number, record: _utterance(record, manifest, normalisation) | {"bucket": buckets[number]},
         num_parallel_calls=readers,
@@ -171,6 +175,17 @@ def read_batches(
         raise ValueError(f"augment is {augment!r}; expected none or specaugment")
     batches = _in_buckets(dataset, layout).map(lambda batch: _filled_up(batch, layout.batch))
     return batches.prefetch(buffer).with_options(dataset_options())
+
+
+def _buckets_of(
+    layout: Buckets, lengths: np.ndarray, chosen: np.ndarray | None, rng: np.random.Generator | None
+) -> np.ndarray:
+    """Return the bucket of every utterance, int64; -1 of those that are not chosen."""
+    if chosen is None:
+        return layout.assign(lengths, rng)
+    buckets = np.full(len(lengths), -1, np.int64)
+    buckets[chosen] = layout.assign(lengths[chosen], rng)
+    return buckets
 
 
 def dataset_options() -> tf.data.Options:

@@ -26,6 +26,7 @@ COMMANDS = (
     "benchmark.report",
     "benchmark.export",
     "benchmark.ingest",
+    "benchmark.saturation",
     "benchmark.final",
     "benchmark.speed",
     "install",
@@ -124,6 +125,13 @@ ARGUMENTS = {
         ["x.csv", "--to", "dawnbench", "--level", "5"],
     ],
     "benchmark.ingest": [[], ["nowhere"], ["nowhere", "-o", "OUT"], ["-o", "OUT"]],
+    "benchmark.saturation": [
+        ["--workload", "maxi", "--data", "OUT", "-o", "OUT"],
+        ["--corpus", "nowhere", "--data", "OUT", "-o", "OUT"],
+        ["--part", "2/1"],
+        ["--sizes", "x"],
+        ["--seeds", "0"],
+    ],
     "benchmark.final": [[], ["nowhere"], ["nowhere", "--decoder", "oracle"], ["nowhere", "--beam-width", "x"], [""]],
     "benchmark.speed": [
         ["everything"],

@@ -24,6 +24,8 @@ WITHOUT_TENSORFLOW = (
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",
+    "benchmark.saturation",
+    "benchmark.study",
     "benchmark.final",
     "benchmark.__main__",
     "benchmark.workloads",
@@ -92,7 +94,7 @@ def table() -> dict[str, set[str]]:
 
 def is_door(name: str) -> bool:
     return name in ("benchmark.cli", "benchmark.console") or name.endswith("__main__") or name in (
-        "benchmark.tta", "benchmark.compare", "benchmark.price", "benchmark.final",
+        "benchmark.tta", "benchmark.compare", "benchmark.price", "benchmark.final", "benchmark.saturation",
     )  # fmt: skip
 
 

@@ -70,7 +70,8 @@ class Plan:
     has reached every level, or at `max_epochs` or `max_seconds` (since model creation), whichever is first. The other
     counts are in batches: `segment` is the most that one train row covers; `generate_every` and `checkpoint_every`
     are the intervals between generations and between checkpoints; `evaluate_every` is that of evaluations within an
-    epoch, 0 for none.
+    epoch, 0 for none. A run also ends after `max_steps` batches, and after `patience` epochs without a lower character
+    error rate than before; 0 is no such end.
     """
 
     batches_per_epoch: int
@@ -83,6 +84,8 @@ class Plan:
     checkpoint_every: int = 250
     evaluation: str = "resident"
     evaluate_every: int = 0
+    max_steps: int = 0
+    patience: int = 0
 
     def __post_init__(self) -> None:
         if self.evaluation not in EVALUATIONS:
@@ -95,5 +98,5 @@ class Plan:
             self.generate_every,
             self.checkpoint_every,
         )
-        if min(counts) < 1 or not self.max_seconds > 0 or self.evaluate_every < 0:
+        if min(counts) < 1 or not self.max_seconds > 0 or min(self.evaluate_every, self.max_steps, self.patience) < 0:
             raise ValueError(f"{self}: expected counts of at least 1 and a positive time limit")

@@ -13,11 +13,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from benchmark.workloads import Workload
-from features import account, manifest, synthesis
+from features import account, manifest, subsets, synthesis
 from features.batches import Buckets
 from features.corpus import one_line
 from features.extraction import extract_corpus
@@ -29,11 +31,30 @@ LIBRISPEECH_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500", 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Features that are ready to train on, and the seconds that it took to prepare them."""
+    """Features that are ready to train on, and the seconds that it took to prepare them.
+
+    `chosen` says which utterances are trained on, bool [utterances] in the order of the shards; None is all of them.
+    """
 
     folder: Path
     manifest: Manifest
     seconds: float
+    chosen: np.ndarray | None = None
+
+    def part(self, workload: Workload) -> Data:
+        """Return the data with the part of the training set that the workload asks for. Raises ValueError."""
+        if not workload.samples:
+            return self
+        chosen = subsets.choose(
+            self.folder, self.manifest, utterances=workload.samples, seed=workload.subset_seed, by=workload.select
+        )
+        return replace(self, chosen=chosen)
+
+    @property
+    def lengths(self) -> list[int]:
+        """The frames of every utterance that is trained on."""
+        lengths = self.manifest.lengths("train")
+        return lengths if self.chosen is None else np.asarray(lengths)[self.chosen].tolist()
 
     def validation(self, workload: Workload) -> str:
         """Return the subset to evaluate every epoch, or "dev" for all dev subsets."""
@@ -41,7 +62,7 @@ class Data:
 
     def layout(self, workload: Workload, batch: int) -> Buckets:
         """Return how the training set is put into global batches of `batch` utterances."""
-        lengths = self.manifest.lengths("train")
+        lengths = self.lengths
         if workload.padding == "fixed":
             return Buckets.fixed(max(workload.max_frames, *lengths), batch=batch)
         return Buckets.bucketed(lengths, batch=batch, buckets=workload.buckets)

@@ -178,6 +178,7 @@ class Transcriber:
             readers=self.task.platform.input.readers,
             buffer=self.task.platform.input.buffer,
             normalisation=self.task.workload.normalisation,
+            chosen=self.task.data.chosen if role_or_subset == "train" else None,
         )
 
     def _logits(self, batch: dict[str, tf.Tensor]) -> np.ndarray:

@@ -31,13 +31,17 @@ from benchmark.run.accuracy import ErrorRates
 from benchmark.run.decoding import DecodingPool
 from benchmark.workloads import Workload
 from features import manifest
+from features import subsets as subsets_of
 from features.corpus import role
+from features.extract import FRAME_STEP_S
 from features.files import write_whole
 from features.progress import progress
 from models.decoders import Decoder
 
 if TYPE_CHECKING:
+    from benchmark.run.data import Data
     from benchmark.run.evaluation import Evaluated, Transcriber
+    from benchmark.run.task import Task
 
 NAME, NAME_OF_SENTENCES = "final.csv", "final-sentences.txt"
 WHICH = ("best", "last")
@@ -70,7 +74,8 @@ class Wanted:
 
     `checkpoints` are of WHICH. `subsets` are names or roles (dev, test); empty means all of both roles. Empty or None
     `decoders`, `features` and `batch` mean the run's own. `language_model`, which the decoder "language-model" needs,
-    is a file, or the name of a LibriSpeech model in `data`.
+    is a file, or the name of a LibriSpeech model in `data`. With `train_sample` so many training utterances are
+    evaluated too, the first in the order of `train_seed`: they lie in every part of the training set that is as large.
     """
 
     checkpoints: tuple[str, ...] = WHICH
@@ -84,6 +89,8 @@ class Wanted:
     features: Path | None = None
     batch: int | None = None
     decode_jobs: int = 1
+    train_sample: int = 0
+    train_seed: int = 0
 
     def __post_init__(self) -> None:
         if self.decode_jobs < 1:
@@ -191,7 +198,6 @@ def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
     """
     from benchmark.run import devices
     from benchmark.run.checkpoints import Checkpoints
-    from benchmark.run.data import Data
     from benchmark.run.evaluation import Transcriber
     from benchmark.run.task import Task
 
@@ -204,7 +210,7 @@ def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
     task = Task(
         workload=run.workload,
         platform=platforms.load("cpu").with_input(batch=wanted.batch or run.batch),
-        data=Data(folder=features, manifest=found, seconds=0.0),
+        data=_data(features, found, wanted),
         devices=devices.single_device(run.precision),
     )
     transcriber = Transcriber(task.new_model(), task)
@@ -212,7 +218,7 @@ def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
     for name, step in steps.items():
         checkpoints.restore(step, transcriber.model)
         epoch = max((row.epoch for row in run.record.standing if row.step <= step), default=0)
-        for subset in subsets:
+        for subset in [*subsets, *["train"] * bool(wanted.train_sample)]:
             started = time.monotonic()
             logits = forward(transcriber, subset)
             forward_s = time.monotonic() - started
@@ -225,7 +231,7 @@ def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
                     subset=subset,
                     decoder=decoder.label,
                     utterances=len(evaluated.sentences),
-                    audio_s=round(found.seconds(subset), 2),
+                    audio_s=round(_seconds(task, subset), 2),
                     forward_s=forward_s,
                     decoding_s=decoding_s,
                     rates=evaluated.rates,
@@ -234,6 +240,20 @@ def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
                 heading = f"{name} epoch {epoch} batch {step} {subset} {decoder.label}"
                 examples.append(f"{heading} WER {result.rates.wer:.2f}%\n{describe(evaluated.examples())}")
     return results, "".join(examples)
+
+
+def _data(features: Path, found: manifest.Manifest, wanted: Wanted) -> Data:
+    """Return the features, with the sample of training utterances that is wanted."""
+    from benchmark.run.data import Data
+
+    sample = wanted.train_sample
+    chosen = subsets_of.choose(features, found, utterances=sample, seed=wanted.train_seed) if sample else None
+    return Data(folder=features, manifest=found, seconds=0.0, chosen=chosen)
+
+
+def _seconds(task: Task, subset: str) -> float:
+    manifest_of = task.data.manifest
+    return sum(task.data.lengths) * FRAME_STEP_S if subset == "train" else manifest_of.seconds(subset)
 
 
 def _decoders(run: Trained, wanted: Wanted, words: tuple[str, ...]) -> Iterator[Decoder]:
@@ -254,7 +274,8 @@ def _decoders(run: Trained, wanted: Wanted, words: tuple[str, ...]) -> Iterator[
 
 def forward(transcriber: Transcriber, subset: str) -> Logits:
     """Compute the logits of every utterance of a subset."""
-    total = transcriber.task.data.manifest.utterances(subset)
+    data = transcriber.task.data
+    total = len(data.lengths) if subset == "train" else data.manifest.utterances(subset)
     found: Logits = []
     with progress(f"forward pass of {subset}", total=total, unit="utterances") as advance:
         for utterances, logits, frames in transcriber.logits(transcriber.batches(subset)):

@@ -35,7 +35,7 @@ class Source:
 
     @property
     def batches_per_epoch(self) -> int:
-        return self.layout.batches(self.task.data.manifest.lengths("train"))
+        return self.layout.batches(self.task.data.lengths)
 
     def epoch(self, number: int, *, skip: int = 0) -> tf.distribute.DistributedDataset:
         """Return one epoch without its first `skip` batches, in the form that `TrainStep.segment` takes."""
@@ -56,6 +56,7 @@ class Source:
             normalisation=task.workload.normalisation,
             order=EpochOrder(seed=task.seed, epoch=epoch, files_only=files_only),
             augment=task.workload.augment,
+            chosen=task.data.chosen,
         )
 
     def _from_memory(self) -> tf.data.Dataset:

@@ -23,6 +23,10 @@ MARKS = ("augment", "padding")
 """The settings whose change is marked in a run's variant, as the journal has no columns for them."""
 
 
+MARKED = {"samples": "{}-samples", "max_steps": "{}-steps", "patience": "patience-{}"}
+"""The settings that mark a variant with their value."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A run that the command line asks for.
@@ -80,6 +84,7 @@ def changed_workload(
 ) -> Workload:
     """Return the workload with other settings. A change of training marks its variant, so that runs do not pool."""
     marks = [str(changes[name]) for name in MARKS if name in changes and changes[name] != getattr(workload, name)]
+    marks += [words.format(changes[name]) for name, words in MARKED.items() if changes.get(name)]
     marks += ["synthetic"] * synthetic + ["deterministic"] * deterministic
     workload = replace(workload, **changes).marked(*marks)
     normalisation = RECIPES[workload.recipe].normalisation if "recipe" in changes else None
@@ -109,4 +114,6 @@ def plan_of(workload: Workload, batches_per_epoch: int) -> Plan:
         window=workload.window,
         evaluation=workload.evaluation,
         evaluate_every=workload.evaluate_every,
+        max_steps=workload.max_steps,
+        patience=workload.patience,
     )

@@ -11,6 +11,7 @@ Progress. A Progress is updated row by row, which costs the same for the last ro
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,8 @@ class Progress:
     recent: tuple[Row, ...] = ()
     lowest: Mapping[str, float] = field(default_factory=dict)
     best_evaluation: Row | None = None  # with the lowest word error rate, the first of equals
+    improved_epoch: int = 0  # the last epoch with a lower character error rate than all before
+    lowest_cer: float = math.inf
     last_trained: Row | None = None
     earlier: tuple[Row, ...] = ()
 
@@ -119,7 +122,10 @@ class Progress:
                 lowest[metric] = min(median, lowest.get(metric, median))
         best = self.best_evaluation
         better = best is None or (row.wer is not None and best.wer is not None and row.wer < best.wer)
-        return {"recent": recent, "lowest": lowest, "best_evaluation": row if better else best}
+        found: dict[str, object] = {"recent": recent, "lowest": lowest, "best_evaluation": row if better else best}
+        if row.cer is not None and row.cer < self.lowest_cer:
+            found |= {"improved_epoch": row.epoch, "lowest_cer": row.cer}
+        return found
 
 
 def median_error(evaluations: tuple[Row, ...], metric: str, window: int) -> float | None:
@@ -161,27 +167,35 @@ def _evaluation_due(progress: Progress, plan: Plan, evaluating: int) -> Phase | 
     if progress.step > 0 and progress.step % plan.batches_per_epoch == 0:
         evaluated = max(progress.evaluated_epoch * plan.batches_per_epoch, evaluating)
         return Phase.EVALUATE if progress.step > evaluated else None
+    if plan.max_steps and progress.step >= plan.max_steps > max(progress.probed_step, evaluating):
+        return Phase.PROBE  # the last batch's error rates
     probe = plan.evaluate_every and _due(progress.step, max(progress.probed_step, evaluating), plan.evaluate_every)
     return Phase.PROBE if probe else None
 
 
-def next_evaluation(progress: Progress, plan: Plan) -> int:
+def next_evaluation(progress: Progress, plan: Plan) -> float:
     """Return the step at which the next evaluation is due, after those that are known."""
     last = max(progress.evaluated_epoch * plan.batches_per_epoch, progress.probed_step)
-    return min((last // every + 1) * every for every in (plan.batches_per_epoch, plan.evaluate_every) if every)
+    limit = [plan.max_steps] * (0 < plan.max_steps > last)
+    return min(*limit, *((last // n + 1) * n for n in (plan.batches_per_epoch, plan.evaluate_every) if n), math.inf)
 
 
 def is_over(progress: Progress, plan: Plan) -> bool:
-    """Return whether all targets are reached, or the limit of epochs or seconds."""
+    """Return whether all targets are reached, a limit of epochs, batches or seconds, or the end of patience."""
     targets = [(metric, level) for metric, levels in plan.targets.items() for level in levels]
     reached = bool(targets) and all(progress.lowest.get(metric, float("inf")) <= level for metric, level in targets)
-    return reached or progress.evaluated_epoch >= plan.max_epochs or progress.ended_s >= plan.max_seconds
+    waited = progress.evaluated_epoch - progress.improved_epoch
+    impatient = bool(plan.patience) and progress.evaluated_epoch > 0 and waited >= plan.patience
+    steps = bool(plan.max_steps) and progress.step >= plan.max_steps
+    limits = progress.evaluated_epoch >= plan.max_epochs or progress.ended_s >= plan.max_seconds
+    return reached or limits or steps or impatient
 
 
 def segment_batches(progress: Progress, plan: Plan) -> int:
     """Return how many batches the next train row covers: up to the next event, at most `plan.segment`."""
     events = (plan.generate_every, plan.checkpoint_every, plan.batches_per_epoch, plan.evaluate_every)
-    return min(plan.segment, *(every - progress.step % every for every in events if every))
+    to_limit = [plan.max_steps - progress.step] * (0 < plan.max_steps > progress.step)
+    return min(plan.segment, *to_limit, *(every - progress.step % every for every in events if every))
 
 
 def _due(step: int, last: int, every: int) -> bool:

@@ -23,6 +23,7 @@ from benchmark.record.facts import Code, DecoderFacts, DevicesUsed, Facts, Featu
 from benchmark.record.phases import Plan
 from benchmark.run.devices import Devices, tf
 from benchmark.run.task import Task
+from features.extract import FRAME_STEP_S
 from features.manifest import Manifest
 from models import ctc, lstm
 from models.decoders import Decoder
@@ -70,6 +71,7 @@ def collect(
             settings=asdict(manifest.settings),
             left_out=sum(each.utterances for each in manifest.left_out),
             subsets={subset: _subset(manifest, subset) for subset in manifest.subsets},
+            trained=None if task.data.chosen is None else _trained(task),
             validation=task.validation,
             notes=manifest.notes,
         ),
@@ -118,6 +120,11 @@ def _devices_used(devices: Devices, boards: Mapping[str, Mapping]) -> DevicesUse
         sensors=None if sensors is None else tuple(sensors),
         partitioned=any(boards[name]["mig"] for name in sensors or ()),
     )
+
+
+def _trained(task: Task) -> dict[str, float]:
+    lengths = task.data.lengths
+    return {"utterances": len(lengths), "hours": round(sum(lengths) * FRAME_STEP_S / 3600, 4)}
 
 
 def _subset(manifest: Manifest, subset: str) -> SubsetUse:

@@ -83,6 +83,7 @@ def run(job: Job, *, say: Say) -> Finished:
 
     decoder = _decoder(job, prepared, say)
     machine = _devices(job, say)
+    prepared = prepared.part(job.workload)  # after the devices are set up: it reads ids with TensorFlow
     identity = _identity(job, prepared, machine, decoder)
     if warning := neighbours.warning():
         say(f"WARNING: {one_line(warning)}")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -147,6 +148,31 @@ def test_evaluations_within_an_epoch_are_probes_and_its_end_is_an_evaluation():
     )
 
 
+def test_a_run_ends_after_so_many_batches_with_an_evaluation():
+    record = simulate(plan(batches_per_epoch=40, max_epochs=9, max_steps=50, generate_every=99))
+    assert " ".join(row.phase.value for row in record.rows) == (
+        "create train checkpoint evaluate train probe checkpoint"
+    )
+    assert last_step(record) == 50
+    whole = simulate(plan(batches_per_epoch=25, max_epochs=9, max_steps=50, generate_every=99))
+    assert steps(whole, Phase.EVALUATE) == [25, 50] and steps(whole, Phase.PROBE) == []
+
+
+def test_a_run_ends_when_its_patience_does():
+    rates = {1: 80.0, 2: 60.0, 3: 70.0, 4: 60.0, 5: 10.0}
+
+    def performed(phase, progress, plan, wer):
+        row = perform(phase, progress, plan, wer)
+        return replace(row, cer=rates[row.epoch]) if phase is Phase.EVALUATE else row
+
+    patient = plan(batches_per_epoch=10, max_epochs=5, patience=2)
+    progress, rows = Progress(window=3), []
+    while (phase := next_phase(progress, patient)) is not Phase.DONE:
+        rows.append(performed(phase, progress, patient, lambda epoch: 90.0))
+        progress = progress.after(rows[-1])
+    assert progress.evaluated_epoch == 4  # 60 in epoch 2; epochs 3 and 4 are no lower
+
+
 def test_epochs_that_fit_no_other_interval_get_shorter_segments():
     record = simulate(plan(batches_per_epoch=120, max_epochs=2))
     # 50, 100 generate; 120 evaluates; 150, 200 generate; 240 evaluates and ends
@@ -208,6 +234,8 @@ plans = st.builds(
     checkpoint_every=st.integers(1, 200),
     evaluation=st.sampled_from(EVALUATIONS),
     evaluate_every=st.sampled_from([0, 0, 1, 7, 40, 200]),
+    max_steps=st.sampled_from([0, 0, 0, 1, 77, 130, 300]),
+    patience=st.sampled_from([0, 0, 1, 2]),
 )
 error_rates = st.lists(st.floats(0, 120), min_size=4, max_size=4)
 
@@ -222,7 +250,8 @@ def test_any_run_obeys_the_transition_table_and_skips_no_event(plan, errors, kno
     epoch_ends = list(range(plan.batches_per_epoch, last + 1, plan.batches_per_epoch))
     every = range(plan.checkpoint_every, last + 1, plan.checkpoint_every)
     probes = range(plan.evaluate_every, last + 1, plan.evaluate_every) if plan.evaluate_every else ()
-    within = [step for step in probes if step not in epoch_ends]
+    probes = {*probes, *([plan.max_steps] if 0 < plan.max_steps <= last else [])}
+    within = sorted(step for step in probes if step not in epoch_ends)
     saved = within if plan.evaluation == "swap" else ()  # the evaluation model is loaded from a checkpoint
     assert steps(record, Phase.CHECKPOINT) == sorted({*every, *epoch_ends, *saved, last} - {0})
     assert steps(record, Phase.EVALUATE) == epoch_ends

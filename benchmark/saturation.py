@@ -1,0 +1,228 @@
+"""How much data is enough? Train on growing parts of a corpus, and say what more of it would bring.
+
+    python -m benchmark.saturation --workload mini --protocol target --seeds 3 -o studies/mini
+    python -m benchmark.saturation --corpus DIR --sizes 50 100 200 400 800 -o studies/mine
+    python -m benchmark.saturation --show -o studies/mini            # what is there, without training
+
+Every point is an ordinary run in the folder of the study: a part of the training set (a larger one holds the smaller),
+a seed, and one fixed evaluation set for all. Points that are there are skipped and interrupted ones go on, so that the
+same command finishes a study that was stopped. Several machines share one with --part 1/4 to --part 4/4 into one
+folder.
+
+Protocols: steps (the Whisper-Tiny study's: at most 3,000 batches; more data then means fewer passes), epochs (so many
+passes), target (until dev improves no longer: the learning curve proper, the default).
+
+The answer has the learning curve with its interval and its rivals, what it predicted of sizes it had not seen, three
+rules for when more data is not worth it, what a doubling gains and costs, and the gap between training and test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import platforms
+from benchmark import cli, workloads
+from benchmark.study.curves import StudyError
+from benchmark.study.grid import PROTOCOLS, Grid, Stopping, StudyPoint, usual_sizes
+from benchmark.study.judgement import study_parts
+from benchmark.study.results import Observation, observations
+from benchmark.tables import number, show
+
+CHECKPOINT_BYTES = 12  # a parameter: weights and two moments, float32
+KEPT = 5  # checkpoints of a run
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0 done, 2 bad input, 130 interrupted, 1 a point failed."""
+    options = cli.parse(_parser(), argv)
+    return cli.command("benchmark.saturation", lambda: _study(options))
+
+
+def _study(options: argparse.Namespace) -> int:
+    status = 0 if options.show else _make(options)
+    found = observations(options.out)
+    if options.format == "table":
+        show(study_parts(found, metric=options.metric))
+    else:
+        cli.print_rows("benchmark.saturation", [each.row() for each in found], options.format, [])
+    if options.figures:
+        from benchmark.study.figures import draw
+
+        for path in draw(found, options.figures, metric=options.metric):
+            cli.say(f"benchmark.saturation: {path}")
+    return status
+
+
+# --- making points ---------------------------------------------------------------------------------------------------
+
+
+def _make(options: argparse.Namespace) -> int:
+    """Make the points that are missing, one run after the other; return 1 if one failed."""
+    shared = _shared(options)
+    grid = _grid(options)
+    number_, parts = options.part
+    mine = grid.part(number_, parts)
+    options.out.mkdir(parents=True, exist_ok=True)
+    finished = {each.name for each in observations(options.out)}
+    missing = [point for point in mine if point.name not in finished]
+    cli.say(_before(grid, mine, missing, observations(options.out), options))
+    if options.dry_run:
+        for point in missing:
+            cli.say("  python -m benchmark " + " ".join(point.training(shared, options.out)))
+        return 0
+    failed = 0
+    for done, point in enumerate(missing, start=1):
+        started_s = time.monotonic()
+        ok = _run_point(point, shared, options.out)
+        failed += not ok
+        cli.say(
+            f"[{done}/{len(missing)}] {point.name}: {'done' if ok else 'FAILED'} in "
+            f"{number((time.monotonic() - started_s) / 60)} min{_left(missing[done:], observations(options.out))}"
+        )
+    return int(failed > 0)
+
+
+def _run_point(point: StudyPoint, shared: Sequence[str], out: Path) -> bool:
+    """Train and evaluate a point in processes of their own; what they say goes to a file beside the run."""
+    log = out / f"{point.name}.log"
+    with log.open("ab") as file:
+        for module, arguments in (
+            ("benchmark", point.training(shared, out)),
+            ("benchmark.final", point.final(out)),
+        ):
+            if module == "benchmark" and _is_over(out / point.name):
+                continue
+            process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=file, stderr=file)
+            try:
+                status = process.wait()
+            except KeyboardInterrupt:  # the run got the signal too: it saves, and ends
+                process.wait()
+                raise
+            if status in (130, 128 + signal.SIGTERM):
+                raise KeyboardInterrupt
+            if status:
+                cli.say(f"benchmark.saturation: {point.name}: status {status}; what it said is in {log}")
+                return False
+    return True
+
+
+def _is_over(folder: Path) -> bool:
+    from benchmark.record.folder import read_end
+
+    end = read_end(folder)
+    return end is not None and end.is_over
+
+
+def _before(
+    grid: Grid, mine: Sequence[StudyPoint], missing: Sequence[StudyPoint], found: Sequence[Observation], options
+) -> str:
+    """Say what is about to be made: runs, passes, time as far as it is known, disk."""
+    utterances = sum(min(point.epochs, 30) * point.samples for point in missing)
+    sizes = ", ".join(f"{size:,}" for size in grid.sizes)
+    free = shutil.disk_usage(options.out).free / 2**30
+    return (
+        f"study of {grid.available:,} utterances, protocol {grid.protocol}: {len(grid.sizes)} sizes ({sizes}) x "
+        f"{len(grid.seeds)} seeds; {len(mine)} points here, {len(missing)} of them to make: "
+        f"at most {utterances:,.0f} utterances trained{_left(missing, found)}. Each keeps up to {KEPT} checkpoints; "
+        f"{free:,.0f} GiB are free"
+    )
+
+
+def _left(missing: Sequence[StudyPoint], found: Sequence[Observation]) -> str:
+    """Say how long the missing points take, by the pace of those that are finished; "" if none is."""
+    if not missing:
+        return ""
+    alike = [each for each in found if each.protocol == missing[0].protocol]
+    if not alike:
+        return ""
+    pace = sum(each.seen for each in alike) / sum(60 * each.run_minutes for each in alike)
+    passes = sum(each.epochs for each in alike) / len(alike)
+    left_s = sum(min(point.epochs, passes) * point.samples for point in missing) / pace
+    return f"; about {number(left_s / 60)} min left"
+
+
+def _grid(options: argparse.Namespace) -> Grid:
+    """Prepare the data, to know how much there is, and return the grid. Raises StudyError for impossible sizes."""
+    from benchmark.run import data
+
+    workload = workloads.load(options.workload or ("speech" if options.corpus else "mini"))
+    prepared = data.prepare(workload, folder=options.data, corpus=options.corpus, say=cli.say)
+    available = prepared.manifest.utterances("train")
+    sizes = tuple(sorted(set(options.sizes))) or usual_sizes(available)
+    if sizes[-1] > available:
+        raise StudyError(
+            f"a size of {sizes[-1]:,}, and the corpus has {available:,} utterances to train on: leave it out"
+        )
+    batch = options.batch or platforms.load(options.platform).input.batch
+    stopping = Stopping(max_steps=options.max_steps, max_epochs=options.max_epochs, patience=options.patience)
+    seeds = tuple(range(1, options.seeds + 1))
+    return Grid(
+        protocol=options.protocol, sizes=sizes, seeds=seeds, available=available, batch=batch, stopping=stopping
+    )
+
+
+def _shared(options: argparse.Namespace) -> list[str]:
+    """Return the arguments that all runs of the study have."""
+    workload = options.workload or ("speech" if options.corpus else "mini")
+    batch = ["--batch", str(options.batch)] if options.batch else []
+    corpus = ["--corpus", str(options.corpus)] if options.corpus else []
+    where = ["--data", str(options.data), "--platform", options.platform, "--workload", workload]
+    return [*where, *corpus, *batch, "--decoder", "greedy", "--max-minutes", str(options.max_minutes)]
+
+
+# --- options ---------------------------------------------------------------------------------------------------------
+
+
+def _part(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}; expected a part such as 2/4")
+    return int(match[1]), int(match[2])
+
+
+def _size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}; expected a number of utterances, at least 1")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.saturation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    usual, add = Stopping(), parser.add_argument
+    add("-o", "--out", type=Path, default=Path("studies/mini"), metavar="DIR", help="the study; default: %(default)s")
+    add("--workload", metavar="NAME", help="default: mini, or speech with --corpus")
+    add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout")
+    add("--data", type=Path, default=Path("data"), metavar="DIR", help="corpora and features; default: %(default)s")
+    add("--platform", default="cpu", metavar="NAME", help="default: %(default)s")
+    add("--batch", type=_size, metavar="N", help="global batch; default: the platform's")
+    add("--protocol", choices=PROTOCOLS, default="target", help="when runs end; default: %(default)s")
+    sizes_help = "default: 5,000 to 50,000, or eight sizes by factors up to all there is"
+    add("--sizes", type=_size, nargs="+", default=[], metavar="N", help=sizes_help)
+    add("--seeds", type=_size, default=3, metavar="N", help="runs of each size; default: %(default)s")
+    add("--max-steps", type=_size, default=usual.max_steps, metavar="N", help="of steps; default: %(default)s")
+    add("--max-epochs", type=_size, default=usual.max_epochs, metavar="N", help="of epochs; default: %(default)s")
+    add("--patience", type=_size, default=usual.patience, metavar="N", help="epochs, of target; default: %(default)s")
+    add("--max-minutes", type=float, default=7 * 24 * 60, metavar="M", help="of each run; default: a week")
+    add("--part", type=_part, default=(1, 1), metavar="I/N", help="make every N-th point only, from the I-th on")
+    add("--dry-run", action="store_true", help="say what would be made, and stop")
+    add("--show", action="store_true", help="judge the points that are there, and train nothing")
+    add("--metric", choices=("wer", "cer"), default="wer", help="the error of the curve; default: %(default)s")
+    add("--figures", type=Path, metavar="DIR", help="draw figures as PNG and SVG (pip install '.[figures]')")
+    cli.add_format(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

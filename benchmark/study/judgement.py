@@ -1,0 +1,267 @@
+"""The answer of a study, in paragraphs and tables: the curve, what more data would bring, when it does not pay.
+
+show(study_parts(observations("studies/mini"), metric="wer"))
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from operator import methodcaller
+
+import numpy as np
+
+from benchmark.judge.estimates import Estimate, coefficient_of_variation
+from benchmark.study.curves import WORST, Band, Curve, StudyError, bootstrap, fit, fitted_points
+from benchmark.study.results import Observation, points
+from benchmark.study.saturation import (
+    Saturation,
+    by_asymptote,
+    by_gain,
+    detectable,
+    gains,
+    knee,
+    linear_knee,
+    spread_between_seeds,
+)
+from benchmark.tables import Table, cell, money, number
+
+DRAWS = 300
+NAMES = {"wer": "WER", "cer": "CER"}
+
+
+def study_parts(found: Sequence[Observation], *, metric: str = "wer") -> list[str | Table]:
+    """Return what a study says, protocol by protocol."""
+    if not found:
+        return ["No point of a study is finished here: python -m benchmark.saturation makes them."]
+    parts: list[str | Table] = []
+    for protocol in dict.fromkeys(each.protocol for each in found):
+        mine = [each for each in found if each.protocol == protocol]
+        parts += [points_table(mine, protocol), *_confounded(mine, protocol)]
+        try:
+            parts += _curve_parts(mine, protocol, metric)
+        except StudyError as error:
+            parts.append(f"{protocol}: no curve: {error}")
+        parts += gap_parts(mine, protocol, metric)
+    return parts
+
+
+def points_table(found: Sequence[Observation], protocol: str) -> Table:
+    """Return a row for each size: means over its seeds."""
+    header = (
+        "utterances", "hours", "seeds", "test WER", "test CER", "dev WER", "train WER", "gap", "epochs", "read whole",
+        "minutes", "s a batch", "samples/s", "CPU %", "memory MiB",
+    )  # fmt: skip
+    rows = []
+    for size in sorted({each.samples for each in found}):
+        mine = [each for each in found if each.samples == size]
+
+        def mean(figure: Callable[[Observation], float | None], members: Sequence[Observation] = mine) -> float | None:
+            values = [value for each in members if (value := figure(each)) is not None]
+            return statistics.fmean(values) if values else None
+
+        rows.append(
+            (
+                f"{size:,}",
+                number(mean(lambda o: o.hours)),
+                str(len(mine)),
+                _spread(mine, "wer"),
+                _spread(mine, "cer"),
+                cell(mean(lambda o: o.dev.get("wer")), ".2f"),
+                cell(mean(lambda o: o.train.get("wer")), ".2f"),
+                cell(mean(lambda o: o.gap("wer")), ".2f"),
+                cell(mean(lambda o: o.epochs), ".3g"),
+                "yes" if all(each.whole for each in mine) else "no",
+                number(mean(lambda o: o.run_minutes)),
+                cell(mean(lambda o: o.seconds_a_batch), ".3g"),
+                number(mean(lambda o: o.samples_per_s)),
+                cell(mean(lambda o: o.cpu_percent), ".0f"),
+                cell(mean(lambda o: o.memory_mib), ".0f"),
+            )
+        )
+    return Table(f"{protocol}: means over seeds; errors in percent, greedily decoded", header, tuple(rows))
+
+
+def _spread(found: Sequence[Observation], metric: str) -> str:
+    values = [value for each in found if (value := each.error(metric)) is not None]
+    if not values:
+        return "NA"
+    low_high = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.2f}{low_high}"
+
+
+def _confounded(found: Sequence[Observation], protocol: str) -> Iterator[str]:
+    """Say where more data meant fewer passes, or was not read."""
+    unread = sorted({each.samples for each in found if not each.whole})
+    if unread:
+        yield (
+            f"{protocol}: runs of {', '.join(f'{n:,}' for n in unread)} utterances ended before they had read all of "
+            f"them: they are no points of a learning curve, and none is fitted to them"
+        )
+    passes = {each.samples: each.epochs for each in found}
+    if protocol == "steps" and len(passes) > 1 and max(passes.values()) > 1.05 * min(passes.values()):
+        yield (
+            f"{protocol}: confounded: with a fixed number of batches more data means fewer passes, from "
+            f"{passes[min(passes)]:.3g} epochs at {min(passes):,} utterances to {passes[max(passes)]:.3g} at "
+            f"{max(passes):,}; whatever levels off here may be training, not data"
+        )
+
+
+# --- the curve -------------------------------------------------------------------------------------------------------
+
+
+def _curve_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[str | Table]:
+    fitted = points(found, metric)
+    kept = fitted_points(fitted)
+    curve, band = fit(fitted), bootstrap(fitted, draws=DRAWS)
+    parts: list[str | Table] = [_curve_words(curve, band, protocol, metric, fitted)]
+    parts += _extrapolation(fitted, protocol, metric)
+    parts.append(_saturation_table(fitted, curve, band, protocol))
+    parts.append(_gains_table(found, fitted, curve, band, protocol, metric))
+    parts.append(_claims(found, metric, protocol))
+    if left := len(fitted) - len(kept):
+        parts.append(f"{protocol}: {left} points were not fitted: over {WORST:g}%, or their data was not read whole")
+    return parts
+
+
+def _curve_words(curve: Curve, band: Band, protocol: str, metric: str, fitted: Sequence) -> str:
+    p = curve.parameters
+    formula = {
+        "power": "{b:.4g} n^-{c:.3g}",
+        "asymptote": "{a:.3g} + {b:.4g} n^-{c:.3g}",
+        "plateau": "{b:.4g} n^-{c:.3g}, level from n = {knee:.0f}",
+        "exponential": "{a:.3g} + {b:.4g} exp(-n / {c:.4g})",
+    }[curve.form].format(a=p.get("a", 0.0), b=p["b"], c=p["c"], knee=p.get("from", 0.0))
+    exponent = band.of(lambda each: each.parameters["c"])
+    bounds = (
+        f"; c from {exponent[0]:.3g} to {exponent[1]:.3g} (95%)" if exponent and curve.form != "exponential" else ""
+    )
+    weights = ", ".join(f"{form} {share:.0%}" for form, share in curve.weights.items())
+    return (
+        f"{protocol}: test {NAMES.get(metric, metric)} = {formula} percent of n utterances{bounds}. AICc weights: "
+        f"{weights or 'too few points to compare forms'}. Between seeds of one size it varies by "
+        f"{spread_between_seeds(fitted_points(fitted)):.1%}."
+    )
+
+
+def _extrapolation(fitted: Sequence, protocol: str, metric: str) -> Iterator[str]:
+    """Fit to the smaller half of the sizes, and say how far off the larger ones are."""
+    kept = fitted_points(fitted)
+    sizes = sorted({point.size for point in kept})
+    half = sizes[: max(3, len(sizes) // 2)]
+    if len(half) < 3 or len(half) == len(sizes):
+        return
+    small = [point for point in kept if point.size in half]
+    curve, band = fit(small), bootstrap(small, draws=DRAWS)
+    words = []
+    for size in sizes[len(half) :]:
+        measured = statistics.fmean(p.error for p in kept if p.size == size)
+        predicted = float(curve.at(size))
+        bounds = band.of(methodcaller("error_at", size))
+        between = f" ({bounds[0]:.2f} to {bounds[1]:.2f})" if bounds else ""
+        words.append(
+            f"{size:,.0f}: predicted {predicted:.2f}{between}, measured {measured:.2f}, {predicted / measured - 1:+.1%}"
+        )
+    yield f"{protocol}: from sizes up to {half[-1]:,.0f} alone: " + "; ".join(words)
+
+
+def _saturation_table(fitted: Sequence, curve: Curve, band: Band, protocol: str) -> Table:
+    rows = tuple(
+        _saturation_row(each)
+        for each in (by_gain(fitted, curve, band), by_asymptote(curve, band, fitted), knee(fitted))
+    )
+    header = ("rule", "from", "95% interval", "remark")
+    return Table(f"{protocol}: from how many utterances more are not worth it, three rules", header, rows)
+
+
+def _saturation_row(found: Saturation) -> tuple[str, ...]:
+    bounds = [("more" if bound is None else f"{bound:,.0f}") for bound in (found.low, found.high)]
+    known = found.size is not None or found.low is not None
+    between = f"{bounds[0]} to {bounds[1]}" if known else "NA"
+    size = "not reached" if found.size is None else f"{found.size:,.0f}"
+    return found.rule, size, between, found.reason
+
+
+def _gains_table(
+    found: Sequence[Observation], fitted: Sequence, curve: Curve, band: Band, protocol: str, metric: str
+) -> Table:
+    """Return what a doubling of each size gains, in points, for how many hours of speech, minutes and money."""
+    kept = fitted_points(fitted)
+    sizes = sorted({point.size for point in kept})
+    rows = []
+    for size, share in zip(sizes, gains(curve, band, sizes), strict=True):
+        here = [each for each in found if each.samples == size]
+        hours = statistics.fmean(each.hours for each in here)
+        gained = float(curve.at(size) * share.value)
+        minutes = statistics.fmean(each.run_minutes for each in here)
+        costs = [each.cost for each in here if each.cost is not None]
+        rows.append(
+            (
+                f"{size:,.0f}",
+                _share(share),
+                f"{gained:.2f}",
+                number(hours),
+                f"{gained / hours:.3g}" if hours else "NA",
+                number(minutes),
+                money(statistics.fmean(costs), here[0].currency) if costs else "NA",
+            )
+        )
+    header = (
+        "doubling of",
+        "takes away",
+        "points",
+        "further hours",
+        "points an hour",
+        "further minutes",
+        "further cost",
+    )
+    noise = detectable(fitted)
+    title = f"{protocol}: what twice the data gains, by the curve; these seeds tell {noise:.1%} from nothing"
+    return Table(title, header, tuple(rows))
+
+
+def _share(estimate: Estimate) -> str:
+    bounds = f" ({estimate.low:.1%} to {estimate.high:.1%})" if estimate.low is not None else ""
+    return f"{estimate.value:.1%}{bounds}"
+
+
+def _claims(found: Sequence[Observation], metric: str, protocol: str) -> str:
+    """Say what a study on linear axes would have concluded from the same points."""
+    whole = [(each.samples, error) for each in found if (error := each.error(metric)) is not None and error <= WORST]
+    sizes, errors = [float(n) for n, _ in whole], [error for _, error in whole]
+    if len(set(sizes)) < 4:
+        return f"{protocol}: under four sizes: the sources' claims cannot be put to these points"
+    r = float(np.corrcoef(sizes, errors)[0, 1])
+    place = linear_knee(sizes, errors)
+    return (
+        f"{protocol}: on linear axes two lines would bend at {place:,.0f} utterances, and samples and error would "
+        f"correlate by r = {r:.2f}: a pure power law on these sizes bends at "
+        f"{linear_knee(sizes, [100 * n**-0.3 for n in sizes]):,.0f} and has r = "
+        f"{float(np.corrcoef(sizes, [n**-0.3 for n in sizes])[0, 1]):.2f}. Neither is evidence of saturation"
+    )
+
+
+# --- the gap ---------------------------------------------------------------------------------------------------------
+
+
+def gap_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[str | Table]:
+    """Return the generalisation gap against the root of the size: k n^-d, where d = 1/2 and C = k^2 by the bound."""
+    gaps = [
+        (each.samples, gap / 100) for each in found if each.whole and (gap := each.gap(metric)) is not None and gap > 0
+    ]
+    if len({size for size, _ in gaps}) < 3:
+        return []
+    x, y = np.log([size for size, _ in gaps]), np.log([gap for _, gap in gaps])
+    slope, intercept = np.polyfit(x, y, 1)
+    residual = y - slope * x - intercept
+    error = math.sqrt(float(residual @ residual) / max(1, len(x) - 2) / float(((x - x.mean()) ** 2).sum()))
+    root = statistics.fmean([gap * math.sqrt(size) for size, gap in gaps])
+    spread = coefficient_of_variation([gap * math.sqrt(size) for size, gap in gaps]) or 0.0
+    name = NAMES.get(metric, metric)
+    words = (
+        f"{protocol}: the gap of {name} between test and a fixed sample of the training set falls as n^-{-slope:.2f} "
+        f"(standard error {error:.2f}); the bound sqrt(C / n) says n^-0.50, with C = {root**2:.3g} here (gap times "
+        f"sqrt(n) varies by {spread:.0%} over sizes and seeds)"
+    )
+    return [words]

@@ -1,0 +1,194 @@
+"""What the runs of a study came to: one observation a point, from its journal, run.json, final.csv and samples.
+
+found = observations("studies/mini")        # every finished point of every protocol that is there
+found[0].samples, found[0].test["wer"], found[0].train_minutes
+points(found, "wer")                        # for benchmark.study.curves
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from benchmark.judge.cost import Terms, cheapest, training_cost
+from benchmark.record import FactsError, Run, UsageError, read_run
+from benchmark.study.curves import Point
+from features.corpus import role
+
+NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)")
+FINAL = "final.csv"
+RATES = ("wer", "cer", "wer_mean")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One finished run of a study; errors in percent, None where they were not measured.
+
+    `seen` is how many utterances were trained on, each as often as it was; `distinct` how many different ones.
+    """
+
+    protocol: str
+    samples: int
+    seed: int
+    hours: float
+    seen: int
+    distinct: int
+    epochs: float
+    steps: int
+    batch: int
+    train: dict[str, float]
+    dev: dict[str, float]
+    test: dict[str, float]
+    loss: float | None
+    run_minutes: float
+    train_minutes: float
+    seconds_a_batch: float | None
+    samples_per_s: float | None  # equation 5
+    cpu_percent: float | None
+    memory_mib: float | None
+    gpu_memory_mib: float | None
+    cost: float | None
+    currency: str = ""
+    name: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it read all of its data."""
+        return self.distinct >= self.samples
+
+    def error(self, metric: str) -> float | None:
+        """Return its error on the test set, or on dev where there is no test set."""
+        return (self.test or self.dev).get(metric)
+
+    def gap(self, metric: str) -> float | None:
+        """Return the generalisation gap, test less train, in points."""
+        error, own = self.error(metric), self.train.get(metric)
+        return None if error is None or own is None else error - own
+
+    def row(self) -> dict[str, object]:
+        """Return all figures by name, those of subsets as train_wer and so on."""
+        found: dict[str, object] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, dict):
+                found |= {f"{f.name}_{metric}": value.get(metric) for metric in RATES}
+            else:
+                found[f.name] = value
+        return found
+
+
+def observations(folder: str | Path) -> list[Observation]:
+    """Read every point of a study that is finished and evaluated, in the order of protocol, size and seed.
+
+    Raises:
+        JournalError: a journal cannot be read.
+    """
+    found = []
+    for path in sorted(Path(folder).glob("*.csv")):
+        if NAME.fullmatch(path.stem) and (observation := observation_of(read_run(path))):
+            found.append(observation)
+    return sorted(found, key=lambda each: (each.protocol, each.samples, each.seed))
+
+
+def observation_of(run: Run) -> Observation | None:
+    """Return what a run came to; None if it is not over or has not been evaluated."""
+    match = NAME.fullmatch(Path(run.source).stem)
+    finals = _finals(run)
+    if match is None or run.end is None or not run.has_finished or not finals or not run.record.evaluations:
+        return None
+    record, samples = run.record, int(match[2])
+    trained = [row for row in record.standing if row.phase.value == "train"]
+    steps, seen = record.rows[-1].step, sum(row.utterances or 0 for row in trained)
+    cost, currency = _cost(run)
+    usage = _usage(run)
+    seconds = record.clock_s(record.ended_s, "train")
+    return Observation(
+        protocol=match[1],
+        samples=samples,
+        seed=int(match[3]),
+        hours=_hours(run),
+        seen=seen,
+        distinct=min(samples, seen),
+        epochs=seen / samples,
+        steps=max(row.step for row in trained),
+        batch=run.identity.batch,
+        train=_of_role(finals, "train"),
+        dev=_of_role(finals, "dev"),
+        test=_of_role(finals, "test"),
+        loss=trained[-1].loss,
+        run_minutes=record.ended_s / 60,
+        train_minutes=seconds / 60,
+        seconds_a_batch=seconds / steps if steps else None,
+        samples_per_s=seen / seconds if seconds else None,
+        cost=cost,
+        currency=currency,
+        name=match[0],
+        cpu_percent=usage["cpu_percent"],
+        memory_mib=usage["memory_mib"],
+        gpu_memory_mib=usage["gpu_memory_mib"],
+    )
+
+
+def _finals(run: Run) -> list[dict[str, str]]:
+    try:
+        with (run.folder / FINAL).open(newline="", encoding="utf-8") as file:  # type: ignore[operator]
+            return list(csv.DictReader(file))
+    except (OSError, ValueError):
+        return []
+
+
+def _of_role(finals: Sequence[dict[str, str]], name: str) -> dict[str, float]:
+    """Return the error rates over all subsets of a role, weighted by their utterances; {} if there are none."""
+    rows = [row for row in finals if row["subset"] == name or role(row["subset"]) == name]
+    total = sum(int(row["utterances"]) for row in rows)
+    if not total:
+        return {}
+    return {rate: sum(float(row[rate]) * int(row["utterances"]) for row in rows) / total for rate in RATES}
+
+
+def _hours(run: Run) -> float:
+    try:
+        features = run.facts.features if run.facts else None
+    except FactsError:
+        return 0.0
+    if features is None:
+        return 0.0
+    if features.trained:
+        return float(features.trained["hours"])
+    return sum(use.hours for name, use in features.subsets.items() if role(name) == "train")
+
+
+def _usage(run: Run) -> dict[str, float | None]:
+    names = ("cpu_percent", "memory_mib", "gpu_memory_mib")
+    try:
+        usage = run.usage()
+    except (UsageError, OSError):
+        usage = None
+    if usage is None:
+        return dict.fromkeys(names)
+    summary = usage.summary()
+    memory = [gpu.memory_mib_max for gpu in summary.gpus if gpu.memory_mib_max is not None]
+    values = (summary.process_cpu_percent_mean, summary.process_memory_mib_max, sum(memory) if memory else None)
+    return dict(zip(names, values, strict=True))
+
+
+def _cost(run: Run) -> tuple[float | None, str]:
+    try:
+        price = run.facts.platform.price if run.facts else None
+    except FactsError:
+        price = None
+    if price is None:
+        return None, ""
+    return cheapest(training_cost(price, run.record.ended_s / 3600, Terms())), price.currency
+
+
+def points(found: Sequence[Observation], metric: str, *, by: str = "samples") -> list[Point]:
+    """Return the points of a curve: test error against samples, or hours."""
+    return [
+        Point(size=float(getattr(each, by)), error=error, seed=each.seed, whole=each.whole)
+        for each in found
+        if (error := each.error(metric)) is not None
+    ]

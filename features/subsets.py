@@ -1,0 +1,76 @@
+"""A part of the training set, for studies of how much data is enough: nested, and the same on every machine.
+
+    chosen = choose(folder, manifest, utterances=500, seed=1)       # bool [utterances], in the order of the shards
+    chosen = choose(folder, manifest, utterances=500, seed=1, by="speakers")
+
+Utterances are put in an order that depends on the seed and on their ids alone: by sha256 of both. A part is the
+beginning of that order, so that a larger part holds every smaller one, and a corpus that grows keeps the order of what
+it had. `by="speakers"` orders speakers so, and takes whole speakers until there are enough utterances: more speech of
+other people, in place of more speech of the same ones. A speaker is an id's text before its first dash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from features.manifest import Manifest
+from features.process import import_tensorflow
+from features.records import open_shard
+
+SELECTIONS = ("utterances", "speakers")
+
+
+def choose(folder: Path, manifest: Manifest, *, utterances: int, seed: int, by: str = "utterances") -> np.ndarray:
+    """Return which training utterances are in a part of so many, bool [utterances], in the order of the shards.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    there = manifest.utterances("train")
+    if not 0 < utterances <= there:
+        raise ValueError(f"{utterances:,} utterances asked for; {folder} has {there:,} to train on: ask for fewer")
+    return chosen_of(ids(folder, manifest), utterances=utterances, seed=seed, by=by)
+
+
+def chosen_of(names: Sequence[str], *, utterances: int, seed: int, by: str = "utterances") -> np.ndarray:
+    """Return which of these ids are in a part of so many utterances, bool [ids].
+
+    By speakers a part has at least so many: the last speaker is taken whole.
+    """
+    if by not in SELECTIONS:
+        raise ValueError(f"by is {by!r}; expected {' or '.join(SELECTIONS)}")
+    chosen = np.zeros(len(names), bool)
+    if by == "utterances":
+        order = sorted(range(len(names)), key=lambda n: _rank(seed, names[n]))
+        chosen[order[:utterances]] = True
+        return chosen
+    members: dict[str, list[int]] = {}
+    for n, name in enumerate(names):
+        members.setdefault(name.partition("-")[0], []).append(n)
+    for speaker in sorted(members, key=lambda speaker: _rank(seed, speaker)):
+        if chosen.sum() >= utterances:
+            break
+        chosen[members[speaker]] = True
+    return chosen
+
+
+def _rank(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+
+
+def ids(folder: Path, manifest: Manifest) -> list[str]:
+    """Return the ids of all training utterances, in the order of the shards, which are read for it."""
+    tf = import_tensorflow()
+    name = {"id": tf.io.FixedLenFeature([], tf.string)}
+    found: list[str] = []
+    for shard in manifest.select("train"):
+        if shard.frames:
+            records = open_shard(str(folder / shard.file), manifest.settings)
+            found += [
+                each["id"].numpy().decode() for each in records.map(lambda r: tf.io.parse_single_example(r, name))
+            ]
+    return found

@@ -1,0 +1,78 @@
+"""Learning curves: known ones are found again, with intervals that cover, and the right form among rivals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmark.study.curves import Point, StudyError, bootstrap, fit, prediction
+
+SIZES = (78, 156, 312, 625, 1250, 2500)
+
+
+def study(rng, curve, *, noise=0.03, seeds=3, sizes=SIZES):
+    return [
+        Point(size=n, error=float(curve(n) * np.exp(rng.normal(0, noise))), seed=seed)
+        for n in sizes
+        for seed in range(seeds)
+    ]
+
+
+def power(n):
+    return 300 * n**-0.35
+
+
+def levelling(n):
+    return 12 + 600 * n**-0.6
+
+
+def test_a_power_law_without_noise_is_found_exactly():
+    found = fit([Point(size=n, error=power(n), seed=0) for n in SIZES])
+    assert found.form == "power" and found.asymptote == 0.0
+    assert found.parameters == pytest.approx({"b": 300, "c": 0.35}, rel=1e-6)
+    assert found.error_at(10_000) == pytest.approx(power(10_000))
+
+
+def test_an_asymptote_is_found_and_preferred_where_there_is_one():
+    found = fit([Point(size=n, error=levelling(n), seed=0) for n in SIZES])
+    assert found.form == "asymptote" and found.weights["asymptote"] > 0.9
+    assert found.parameters["a"] == pytest.approx(12, rel=0.02) and found.parameters["c"] == pytest.approx(
+        0.6, rel=0.02
+    )
+
+
+def test_a_plateau_is_told_from_both():
+    def level(n):
+        return 300 * min(n, 500) ** -0.35
+
+    found = fit(study(np.random.default_rng(1), level, noise=0.005, sizes=(*SIZES, 5000, 10_000)))
+    assert found.form == "plateau" and found.parameters["from"] == pytest.approx(500, rel=0.2)
+
+
+def test_errors_over_90_percent_and_points_that_did_not_read_their_data_are_not_fitted():
+    whole = [Point(size=n, error=power(n), seed=0) for n in SIZES]
+    odd = [Point(size=20, error=99.0, seed=0), Point(size=5000, error=60.0, seed=0, whole=False)]
+    assert fit([*whole, *odd]) == fit(whole)
+    with pytest.raises(StudyError, match="1 sizes with an error of at most 90%"):
+        fit([whole[0], *odd])
+
+
+@pytest.mark.parametrize("curve", [power, levelling])
+def test_intervals_inside_and_outside_the_sizes_cover_the_truth(curve):
+    """Of 60 studies; 95% of 60 is 57, and three standard errors are 5. The form is that of the truth."""
+    rng, inside, outside = np.random.default_rng(2), 0, 0
+    form = ("power",) if curve is power else ("asymptote",)
+    for _ in range(60):
+        band = bootstrap(study(rng, curve), draws=120, forms=form)
+        for size, name in ((625, "inside"), (5000, "outside")):
+            low, high = band.of(lambda each, n=size: each.error_at(n))
+            hit = low <= curve(size) <= high
+            inside, outside = inside + (hit and name == "inside"), outside + (hit and name == "outside")
+    assert inside >= 52 and outside >= 52
+
+
+def test_a_prediction_has_its_interval():
+    points = study(np.random.default_rng(3), power)
+    found = prediction(points, 5000, draws=100)
+    assert found.low < found.value < found.high and found.value == pytest.approx(power(5000), rel=0.1)
+    assert math.log(found.high / found.low) < 0.4

@@ -1,0 +1,57 @@
+"""Which runs a study has, in which order, and the commands that make them."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.study.grid import Grid, Stopping, in_order, usual_sizes
+
+
+def test_the_largest_comes_first_then_the_smallest_then_the_middle():
+    assert list(in_order([1, 2, 3, 4, 5, 6, 7])) == [7, 1, 4, 2, 5, 3, 6]
+    assert list(in_order([5])) == [5] and list(in_order([])) == []
+
+
+@given(st.sets(st.integers(1, 1000), min_size=1, max_size=20))
+def test_every_size_comes_once(sizes):
+    assert sorted(in_order(sorted(sizes))) == sorted(sizes)
+
+
+def test_sizes_are_the_studys_where_there_is_enough_and_else_eight_by_factors():
+    assert usual_sizes(281_241) == tuple(range(5000, 50_001, 5000))
+    assert usual_sizes(2200) == (68, 112, 184, 302, 496, 815, 1339, 2200)
+    assert len(usual_sizes(20)) <= 8 and usual_sizes(20)[-1] == 20
+
+
+def grid(**changes) -> Grid:
+    usual = {"protocol": "target", "sizes": (100, 200, 400), "seeds": (1, 2), "available": 400, "batch": 16}
+    return Grid(**{**usual, **changes})
+
+
+def test_seeds_come_one_after_another():
+    assert [(p.samples, p.seed) for p in grid().points] == [(400, 1), (100, 1), (200, 1), (400, 2), (100, 2), (200, 2)]
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 6])
+def test_parts_make_every_point_once(parts):
+    made = [point.name for number in range(1, parts + 1) for point in grid().part(number, parts)]
+    assert sorted(made) == sorted(point.name for point in grid().points)
+
+
+def test_the_command_of_a_point_says_its_part_its_end_and_its_name():
+    largest, smallest, _ = grid().points[:3]
+    shared = ["--workload", "mini"]
+    assert smallest.training(shared, Path("out")) == [
+        "--workload", "mini", "--samples", "100", "--subset-seed", "1", "--max-epochs", "100", "--patience", "5",
+        "--name", "target-100-seed1", "--seed", "1", "--results", "out", "--no-targets",
+    ]  # fmt: skip
+    assert "--samples" not in largest.training(shared, Path("out"))  # the whole set is an ordinary run
+    assert smallest.final(Path("out"))[:4] == ["out/target-100-seed1", "--checkpoints", "best", "--decoder"]
+
+
+def test_the_protocol_of_the_whisper_study_has_its_epochs():
+    point = grid(protocol="steps", batch=8, stopping=Stopping(max_steps=100)).points[0]
+    assert point.epochs == 100 * 8 / 400 == 2 and "--max-steps" in point.training([], Path("out"))
+    assert point.final(Path("out"))[2] == "last"

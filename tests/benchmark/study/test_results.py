@@ -1,0 +1,109 @@
+"""What the runs of a study came to, and what is said of them."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from journals import make_run, write
+
+from benchmark.saturation import main
+from benchmark.study.judgement import study_parts
+from benchmark.study.results import observations, points
+from benchmark.tables import plain
+
+FINAL = ("checkpoint", "subset", "utterances", "wer", "cer", "wer_mean")
+
+
+def make_point(folder: Path, size: int, seed: int, error: float, *, protocol="target", epochs=3, train=5.0) -> None:
+    """A run of 10 train rows of 100 utterances an epoch, and its final.csv."""
+    name = f"{protocol}-{size}-seed{seed}"
+    run = make_run([error] * epochs, run=name, seed=seed, platform="cpu", batch=16)
+    path = Path(write(folder / f"{name}.csv", run))
+    own = path.with_suffix("")
+    own.mkdir()
+    facts = {"schema": 3, "plan": {"targets": {}}, "features": {"trained": {"utterances": size, "hours": size / 1000}}}
+    (own / "run.json").write_text(json.dumps(facts))
+    (own / "end.json").write_text('{"status": "finished"}')
+    with (own / "final.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(FINAL)
+        for subset, wer in (("dev-x", error + 1), ("test-x", error), ("train", train)):
+            writer.writerow(["best", subset, 100, wer, wer / 2, wer])
+
+
+def study(folder: Path, exponent=0.35, **how) -> Path:
+    folder.mkdir(exist_ok=True)
+    for size in (100, 200, 400, 800, 1600):
+        for seed in (1, 2, 3):
+            make_point(folder, size, seed, 300 * size**-exponent * (1 + 0.01 * (seed - 2)), **how)
+    return folder
+
+
+def test_an_observation_has_the_figures_of_its_run(tmp_path):
+    make_point(tmp_path, 500, 3, 40.0)
+    (found,) = observations(tmp_path)
+    assert (found.protocol, found.samples, found.seed, found.hours) == ("target", 500, 3, 0.5)
+    # 3 epochs of 1,000 utterances: 6 passes; 300 s of training, 360 s of wall time
+    assert (found.seen, found.epochs, found.whole) == (3000, 6.0, True)
+    assert (found.run_minutes, found.train_minutes, found.samples_per_s) == (6.0, 5.0, 10.0)
+    assert found.test["wer"] == 40 and found.dev["cer"] == 20.5 and found.gap("wer") == 35.0
+    assert points([found], "wer")[0].error == 40
+
+
+def test_runs_that_are_not_over_or_were_not_evaluated_are_no_observations(tmp_path):
+    make_point(tmp_path, 500, 3, 40.0)
+    (tmp_path / "target-500-seed3" / "final.csv").unlink()
+    assert observations(tmp_path) == []
+    make_point(tmp_path, 600, 3, 40.0)
+    (tmp_path / "target-600-seed3" / "end.json").unlink()
+    assert observations(tmp_path) == []
+
+
+def test_the_answer_has_the_curve_the_prediction_the_rules_and_the_gap(tmp_path):
+    text = plain(study_parts(observations(study(tmp_path))))
+    flat = " ".join(text.split())
+    assert "test WER = 300" in flat and "n^-0.35" in flat and "AICc weights: power" in flat
+    assert "from sizes up to 400 alone: 800: predicted" in flat
+    assert "not reached" in flat and "a straight line does as well" in flat
+    assert "Neither is evidence of saturation" in flat
+    assert "the bound sqrt(C / n) says n^-0.50" in flat
+
+
+def test_points_that_did_not_read_their_data_are_named_and_not_fitted(tmp_path):
+    """1,000 utterances an epoch: of 5,000 and 8,000 one epoch reads a part."""
+    study(tmp_path)
+    for size in (5000, 8000):
+        make_point(tmp_path, size, 1, 20.0, epochs=1)
+    flat = " ".join(plain(study_parts(observations(tmp_path))).split())
+    assert "runs of 5,000, 8,000 utterances ended before they had read all of them" in flat
+    assert "2 points were not fitted" in flat
+
+
+def test_the_command_shows_a_study_and_writes_csv(tmp_path, capsys):
+    study(tmp_path / "s")
+    assert main(["--show", "-o", str(tmp_path / "s"), "--format", "csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert len(rows) == 15 and rows[0]["samples"] == "100" and float(rows[0]["test_wer"]) > 50
+
+
+def test_figures_are_drawn_where_matplotlib_is(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    study(tmp_path / "s")
+    assert main(["--show", "-o", str(tmp_path / "s"), "--figures", str(tmp_path / "f")]) == 0
+    names = {path.name for path in (tmp_path / "f").iterdir()}
+    assert {"target-curve.png", "target-curve.svg", "target-bars-wer.png", "target-gap.png"} <= names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--part", "5/4"], "expected a part such as 2/4"),
+        (["--sizes", "0"], "expected a number of utterances"),
+        (["--protocol", "luck"], "invalid choice"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, said, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert said in capsys.readouterr().err
