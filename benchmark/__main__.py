@@ -24,7 +24,7 @@ from benchmark.record import Run, UsageError, read_run
 from benchmark.record.command import CommandLine, by_make
 from benchmark.run import decoding
 from benchmark.run.decoding import KILLED_WORKER, PUBLISHED_MODELS
-from benchmark.run.job import Job, changed_workload, language_model_of, usual_name
+from benchmark.run.job import Job, changed_workload, language_model_of, start_of, usual_name
 from benchmark.run.session import run
 from benchmark.tables import show
 from models.decoders import NAMES as DECODERS
@@ -42,6 +42,7 @@ WORKLOAD_OPTIONS = (
     "select",
     "max_steps",
     "patience",
+    "label_noise",
     "augment",
     "padding",
     "sentences",
@@ -81,9 +82,12 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         synthetic=options.synthetic,
         deterministic=options.deterministic,
     )
+    start = start_of(options.start, workload) if options.start else None
+    workload = workload.marked(start.mark) if start else workload
     return Job(
         platform=platform,
         workload=workload,
+        start=start,
         corpus=options.corpus,
         data=options.data,
         results=options.results,
@@ -239,6 +243,14 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--samples", type=int, metavar="N", help="train on N utterances: a larger part holds a smaller")
     group.add_argument("--subset-seed", type=int, metavar="N", help="which utterances: another order; default: 0")
     group.add_argument("--select", choices=workloads.SELECTIONS, help="take single utterances (default) or speakers")
+    group.add_argument("--label-noise", type=float, metavar="P", help="make a share P of the words to learn wrong")
+    group.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="RUN",
+        help="begin with the weights of another run: its best checkpoint, or results/RUN/checkpoints/ckpt-N",
+    )
     group.add_argument("--no-targets", action="store_true", help="do not end at the workload's error rates")
     add(
         "--synthetic",

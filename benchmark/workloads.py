@@ -37,8 +37,9 @@ class Workload:
     `evaluate_every` it is also evaluated within epochs, every so many batches: 0 is never. `samples` is how many
     utterances are trained on, 0 for all: a nested part, in the order of `subset_seed`, by utterances or whole speakers
     (`select`). A run also ends after `max_steps` batches, or once `patience` epochs brought no lower character error
-    rate; 0 of either is no such end. `variant` names what differs from the named workload ("specaugment", "synthetic");
-    such runs are not pooled with others.
+    rate; 0 of either is no such end. A share `label_noise` of the words that are trained on is wrong on purpose.
+    `variant` names what differs from the named workload ("specaugment", "synthetic"); such runs are not pooled with
+    others.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Workload:
     select: str = "utterances"
     max_steps: int = 0
     patience: int = 0
+    label_noise: float = 0.0
 
     def __post_init__(self) -> None:
         choices = (
@@ -91,6 +93,8 @@ class Workload:
         for name in ("max_epochs", "max_minutes", "window", "buckets", "beam_width", "sentences"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
+        if not 0 <= self.label_noise <= 1:
+            raise ValueError(f"label_noise is {self.label_noise}; expected a share of words, 0 to 1")
         for name in ("evaluate_every", "samples", "max_steps", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a count, or 0 for none")

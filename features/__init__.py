@@ -11,6 +11,7 @@
     manifest.py    what a folder of shards holds
     account.py     how much of a corpus that is, and what was left out, in sentences
     subsets.py     parts of the training set: nested, and the same on every machine
+    noise.py       wrong transcripts, on purpose
     batches.py     batches for training and evaluation, masked by augment.py if asked
     files.py       whole writes, digests, locks
     process.py     TensorFlow without its chatter, memory that is kept

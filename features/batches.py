@@ -13,7 +13,7 @@ alone, not on the number of readers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,8 +132,11 @@ def read_batches(
     augment: str = "none",
     order: EpochOrder | None = None,
     chosen: np.ndarray | None = None,
+    labels: Sequence[Sequence[int] | None] | None = None,
 ) -> tf.data.Dataset:
     """One epoch. Without `order`: in the order of the shards, for evaluation. `chosen`: a part of the utterances, bool.
+
+    `labels` has other labels for some utterances, None for the others.
 
     Args:
         readers: parallel reads and parses; `buffer`: batches made ahead.
@@ -165,16 +168,37 @@ def read_batches(
         dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
     buckets = tf.constant(_buckets_of(layout, np.asarray(manifest.lengths(role_or_subset)), chosen, rng))
     dataset = dataset.map(
-        lambda number, record: _utterance(record, manifest, normalisation) | {"bucket": buckets[number]},
+        lambda number, record: (
+            _utterance(record, manifest, normalisation) | {"bucket": buckets[number], "number": number}
+        ),
         num_parallel_calls=readers,
         deterministic=True,
     )
+    if labels is not None:
+        dataset = dataset.map(_relabelled(labels), num_parallel_calls=readers, deterministic=True)
     if augment == "specaugment":
         dataset = dataset.map(spec_augment(int(rng.integers(1 << 31)) if rng is not None else 0))
     elif augment != "none":
         raise ValueError(f"augment is {augment!r}; expected none or specaugment")
+    dataset = dataset.map(lambda utterance: {name: value for name, value in utterance.items() if name != "number"})
     batches = _in_buckets(dataset, layout).map(lambda batch: _filled_up(batch, layout.batch))
     return batches.prefetch(buffer).with_options(dataset_options())
+
+
+def _relabelled(labels: Sequence[Sequence[int] | None]) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
+    """Return what puts other labels in the place of an utterance's own."""
+    tf = import_tensorflow()
+    flat = [label for each in labels for label in each or ()]
+    others = tf.RaggedTensor.from_row_lengths(
+        tf.constant(flat, tf.int32), tf.constant([len(each or ()) for each in labels], tf.int64)
+    )
+
+    def relabel(utterance: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        other = others[utterance["number"]]
+        kept = tf.cond(tf.size(other) > 0, lambda: other, lambda: utterance["labels"])
+        return utterance | {"labels": kept, "label_lengths": tf.size(kept)}
+
+    return relabel
 
 
 def _buckets_of(

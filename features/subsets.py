@@ -33,7 +33,8 @@ def choose(folder: Path, manifest: Manifest, *, utterances: int, seed: int, by: 
     there = manifest.utterances("train")
     if not 0 < utterances <= there:
         raise ValueError(f"{utterances:,} utterances asked for; {folder} has {there:,} to train on: ask for fewer")
-    return chosen_of(ids(folder, manifest), utterances=utterances, seed=seed, by=by)
+    names = [name for name, _ in said(folder, manifest)]
+    return chosen_of(names, utterances=utterances, seed=seed, by=by)
 
 
 def chosen_of(names: Sequence[str], *, utterances: int, seed: int, by: str = "utterances") -> np.ndarray:
@@ -62,15 +63,14 @@ def _rank(seed: int, name: str) -> bytes:
     return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
 
 
-def ids(folder: Path, manifest: Manifest) -> list[str]:
-    """Return the ids of all training utterances, in the order of the shards, which are read for it."""
+def said(folder: Path, manifest: Manifest) -> list[tuple[str, str]]:
+    """Return (id, sentence) of all training utterances, in the order of the shards, which are read for it."""
     tf = import_tensorflow()
-    name = {"id": tf.io.FixedLenFeature([], tf.string)}
-    found: list[str] = []
+    names = {name: tf.io.FixedLenFeature([], tf.string) for name in ("id", "sentence")}
+    found: list[tuple[str, str]] = []
     for shard in manifest.select("train"):
         if shard.frames:
             records = open_shard(str(folder / shard.file), manifest.settings)
-            found += [
-                each["id"].numpy().decode() for each in records.map(lambda r: tf.io.parse_single_example(r, name))
-            ]
+            for each in records.map(lambda record: tf.io.parse_single_example(record, names)).as_numpy_iterator():
+                found.append((each["id"].decode(), each["sentence"].decode()))
     return found

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.workloads import Workload
-from features import account, manifest, subsets, synthesis
+from features import account, manifest, noise, subsets, synthesis
 from features.batches import Buckets
 from features.corpus import one_line
 from features.extraction import extract_corpus
@@ -34,21 +34,26 @@ class Data:
     """Features that are ready to train on, and the seconds that it took to prepare them.
 
     `chosen` says which utterances are trained on, bool [utterances] in the order of the shards; None is all of them.
+    `labels` has wrong transcripts for some of them, if noise was asked for.
     """
 
     folder: Path
     manifest: Manifest
     seconds: float
     chosen: np.ndarray | None = None
+    labels: Sequence[Sequence[int] | None] | None = None
 
     def part(self, workload: Workload) -> Data:
-        """Return the data with the part of the training set that the workload asks for. Raises ValueError."""
-        if not workload.samples:
-            return self
-        chosen = subsets.choose(
-            self.folder, self.manifest, utterances=workload.samples, seed=workload.subset_seed, by=workload.select
-        )
-        return replace(self, chosen=chosen)
+        """Return the data with the part and the transcripts that the workload asks for. Raises ValueError."""
+        chosen, labels, seed = None, None, workload.subset_seed
+        if workload.samples:
+            chosen = subsets.choose(
+                self.folder, self.manifest, utterances=workload.samples, seed=seed, by=workload.select
+            )
+        if workload.label_noise:
+            said = subsets.said(self.folder, self.manifest)
+            labels = noise.noisy_labels(said, share=workload.label_noise, seed=seed)
+        return replace(self, chosen=chosen, labels=labels)
 
     @property
     def lengths(self) -> list[int]:

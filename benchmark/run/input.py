@@ -57,6 +57,7 @@ class Source:
             order=EpochOrder(seed=task.seed, epoch=epoch, files_only=files_only),
             augment=task.workload.augment,
             chosen=task.data.chosen,
+            labels=task.data.labels,
         )
 
     def _from_memory(self) -> tf.data.Dataset:

@@ -23,8 +23,43 @@ MARKS = ("augment", "padding")
 """The settings whose change is marked in a run's variant, as the journal has no columns for them."""
 
 
-MARKED = {"samples": "{}-samples", "max_steps": "{}-steps", "patience": "patience-{}"}
+MARKED = {"samples": "{}-samples", "max_steps": "{}-steps", "patience": "patience-{}", "label_noise": "noise-{:g}"}
 """The settings that mark a variant with their value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A checkpoint of another run, to begin with: its folder of checkpoints, and after how many batches."""
+
+    checkpoints: Path
+    step: int
+
+    @property
+    def mark(self) -> str:
+        """The mark that it leaves in a variant: "from-RUN-552"."""
+        return f"from-{self.checkpoints.parent.name}-{self.step}"
+
+
+def start_of(path: Path, workload: Workload) -> Start:
+    """Return the best checkpoint of a run, or the one that is named, as a beginning for a workload.
+
+    Raises:
+        ValueError: there is no such run or checkpoint, or its model has other sizes; the message names both.
+    """
+    from benchmark.run.final import chosen_checkpoints, load_trained
+
+    run = load_trained(path)
+    for name in ("recipe", "filters", "units", "layers"):
+        found, asked = getattr(run.workload, name), getattr(workload, name)
+        if found != asked:
+            differ = f"its {name} is {found}, and this workload's {asked}"
+            raise ValueError(f"--from {path}: {differ}; expected equal models")
+    folder = run.folder / "checkpoints"
+    steps = sorted(int(file.stem.removeprefix("ckpt-")) for file in folder.glob("ckpt-*.index"))
+    (step,) = chosen_checkpoints(run, steps, ("best",)).values()
+    if step not in steps:
+        raise ValueError(f"--from {path}: no such checkpoint; there are those after batches: {steps or 'none'}")
+    return Start(checkpoints=folder, step=step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +67,8 @@ class Job:
     """A run that the command line asks for.
 
     If `resume` is set, the user has chosen no `name`, and an interrupted run of the same command goes on instead. If
-    `fresh` is set, no run goes on. `command` is the command line to give again.
+    `fresh` is set, no run goes on. `start` is the checkpoint of another run whose weights this one begins with.
+    `command` is the command line to give again.
 
     Raises ValueError for a value out of range: at once, and not after hours of preparation.
     """
@@ -52,6 +88,7 @@ class Job:
     deterministic: bool = False
     resume: bool = False
     fresh: bool = False
+    start: Start | None = None
     command: CommandLine = CommandLine()
 
     def __post_init__(self) -> None:

@@ -185,6 +185,7 @@ def _train(
         devices=machine,
         seed=job.seed,
         synthetic=job.synthetic,
+        start=(job.start.checkpoints, job.start.step) if job.start else None,
     )
     niceness = 0 if machine.on_cpu else NICENESS_BESIDE_GPUS
     pool = DecodingPool(decoder, jobs=job.decode_jobs, niceness=niceness)

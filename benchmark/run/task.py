@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from benchmark.run.data import Data
 from benchmark.run.devices import Devices
@@ -20,7 +21,10 @@ from platforms import Platform
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """The parameters that every TensorFlow module of a run needs. If `synthetic`, batches come from memory."""
+    """The parameters that every TensorFlow module of a run needs. If `synthetic`, batches come from memory.
+
+    `start` is the checkpoint whose weights training begins with, as (folder, batches); None is new weights.
+    """
 
     workload: Workload
     platform: Platform
@@ -28,6 +32,7 @@ class Task:
     devices: Devices
     seed: int = 0
     synthetic: bool = False
+    start: tuple[Path, int] | None = None
 
     @cached_property
     def layout(self) -> Buckets:

@@ -90,6 +90,9 @@ class Trainer:
             if not step and self.checkpoints.steps():
                 self.models = Models(self.task)  # a restore that failed may have changed some variables
             self.checkpoints.prune([saved for saved in self.checkpoints.steps() if saved <= step])  # the rest is undone
+        if not step and self.task.start:
+            folder, number = self.task.start
+            Checkpoints(folder).restore(number, self.models.model)
         self._samples = list(self._sample_batches())
         return Outcome(step=step, epoch=-(-step // plan.batches_per_epoch))
 

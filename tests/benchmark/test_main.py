@@ -35,6 +35,22 @@ def test_what_trains_differently_is_a_variant_of_the_workload():
     assert job("--augment", "specaugment").name.startswith("cpu-mini+specaugment-seed1-")
     assert job("--padding", "bucket").workload.label == "mini"  # as it is anyway
     assert job("--recipe", "authors").workload.normalisation == "frame-l2"
+    part = job("--samples", "500", "--max-steps", "90", "--patience", "4", "--label-noise", "0.1", "--no-targets")
+    assert part.workload.variant == "500-samples+90-steps+patience-4+noise-0.1" and part.workload.targets == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--samples", "-1"], "samples is -1; expected a count"),
+        (["--label-noise", "2"], "label_noise is 2.0; expected a share of words"),
+        (["--evaluate-every", "-5"], "evaluate_every is -5"),
+        (["--from", "nowhere"], "no run is there"),
+    ],
+)
+def test_changes_that_make_no_sense_are_refused_at_once(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        job(*arguments)
 
 
 def test_a_name_is_made_of_platform_workload_seed_and_time():

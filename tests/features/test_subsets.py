@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from features import manifest
 from features.batches import Buckets, EpochOrder, read_batches
-from features.subsets import SELECTIONS, choose, chosen_of, ids
+from features.subsets import SELECTIONS, choose, chosen_of, said
 
 NAMES = [f"{speaker}-{n % 3}-{n}" for n, speaker in enumerate(["ann", "bob", "cem", "dia"] * 10)]
 
@@ -42,7 +42,8 @@ def test_seeds_choose_others():
 
 def test_only_what_is_chosen_is_read_and_each_once_an_epoch(tf, tone_features):
     found = manifest.load(tone_features)
-    names, lengths = ids(tone_features, found), np.array(found.lengths("train"))
+    names = [name for name, _ in said(tone_features, found)]
+    lengths = np.array(found.lengths("train"))
     assert len(names) == len(lengths) == found.utterances("train") and len(set(names)) == len(names)
     chosen = choose(tone_features, found, utterances=9, seed=2)
     layout = Buckets.bucketed(lengths[chosen].tolist(), batch=4, buckets=2)

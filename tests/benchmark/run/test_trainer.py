@@ -58,8 +58,9 @@ class Told:
 
 
 def new_trainer(
-    tf, features, folder, *, replicas=1, batch=4, seed=1, workload=TINY, pool=None, precision="float32", synthetic=False
-):
+    tf, features, folder, *, replicas=1, batch=4, seed=1, workload=TINY, pool=None, precision="float32",
+    synthetic=False, start=None,
+):  # fmt: skip
     from benchmark.run.devices import Devices
     from benchmark.run.task import Task
     from benchmark.run.trainer import Trainer
@@ -82,6 +83,7 @@ def new_trainer(
         ),
         seed=seed,
         synthetic=synthetic,
+        start=start,
     )
     pool = pool or DecodingPool(Decoder(name="greedy"), jobs=1)
     return Trainer(task, folder=folder, pool=pool, listener=Told())
@@ -402,6 +404,29 @@ def test_a_checkpoint_brings_back_weights_moving_averages_and_optimiser(make, tf
     trainer.checkpoints.restore(trainer.batches_per_epoch, trainer.models.model, trainer.models.optimizer)
     for variable, value in zip(variables, saved, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
+
+
+def test_a_run_can_begin_with_the_weights_of_another_and_a_new_optimiser(make, tmp_path):
+    first = make()
+    run(first, tmp_path / "r.csv", max_epochs=1)
+    other = make(seed=2, start=(first.checkpoints.folder, first.batches_per_epoch))
+    plan = Plan(batches_per_epoch=other.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={})
+    assert other.create(Progress(), plan).step == 0
+    for mine, theirs in zip(other.models.model.variables, first.models.model.variables, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy(), err_msg=mine.path)
+    assert int(other.models.optimizer.iterations.numpy()) == 0
+
+
+def test_a_part_of_the_training_set_is_all_that_is_trained_on(make, tone_features, tmp_path):
+    workload = replace(TINY, samples=9, subset_seed=3, label_noise=0.5)
+    trainer = make(workload=workload)
+    trainer.task = replace(trainer.task, data=trainer.task.data.part(workload))
+    trainer.source = type(trainer.source)(trainer.task)
+    record = run(trainer, tmp_path / "r.csv", max_epochs=2)
+    assert trainer.batches_per_epoch == 3  # 9 utterances in batches of 4
+    for epoch in (1, 2):
+        rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
+        assert sum(row.utterances for row in rows) == 9
 
 
 @pytest.mark.parametrize("recipe", ["paper", "authors"])
