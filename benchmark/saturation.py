@@ -12,6 +12,9 @@ folder.
 Protocols: steps (the Whisper-Tiny study's: at most 3,000 batches; more data then means fewer passes), epochs (so many
 passes), target (until dev improves no longer: the learning curve proper, the default).
 
+An arm (--label-noise, --augment, --from) is a study beside the plain one, in the same folder: the answer then says what
+each of its points is worth in utterances and hours of the plain runs.
+
 The answer has the learning curve with its interval and its rivals, what it predicted of sizes it had not seen, three
 rules for when more data is not worth it, what a doubling gains and costs, and the gap between training and test.
 """
@@ -165,7 +168,13 @@ def _grid(options: argparse.Namespace) -> Grid:
     stopping = Stopping(max_steps=options.max_steps, max_epochs=options.max_epochs, patience=options.patience)
     seeds = tuple(range(1, options.seeds + 1))
     return Grid(
-        protocol=options.protocol, sizes=sizes, seeds=seeds, available=available, batch=batch, stopping=stopping
+        protocol=options.protocol,
+        sizes=sizes,
+        seeds=seeds,
+        available=available,
+        batch=batch,
+        stopping=stopping,
+        arm=_arm(options),
     )
 
 
@@ -175,7 +184,31 @@ def _shared(options: argparse.Namespace) -> list[str]:
     batch = ["--batch", str(options.batch)] if options.batch else []
     corpus = ["--corpus", str(options.corpus)] if options.corpus else []
     where = ["--data", str(options.data), "--platform", options.platform, "--workload", workload]
-    return [*where, *corpus, *batch, "--decoder", "greedy", "--max-minutes", str(options.max_minutes)]
+    noise = ["--label-noise", f"{options.label_noise:g}"] if options.label_noise else []
+    augment = ["--augment", options.augment] if options.augment else []
+    start = ["--from", str(options.start)] if options.start else []
+    return [
+        *where,
+        *corpus,
+        *batch,
+        *noise,
+        *augment,
+        *start,
+        "--decoder",
+        "greedy",
+        "--max-minutes",
+        str(options.max_minutes),
+    ]
+
+
+def _arm(options: argparse.Namespace) -> str:
+    """Return what is other than in plain runs, for the names of points: "noise-0.1+specaugment"."""
+    marks = [
+        f"noise-{options.label_noise:g}" if options.label_noise else "",
+        options.augment or "",
+        f"from-{options.start.name.removesuffix('.csv')}" if options.start else "",
+    ]
+    return "+".join(filter(None, marks))
 
 
 # --- options ---------------------------------------------------------------------------------------------------------
@@ -215,6 +248,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-epochs", type=_size, default=usual.max_epochs, metavar="N", help="of epochs; default: %(default)s")
     add("--patience", type=_size, default=usual.patience, metavar="N", help="epochs, of target; default: %(default)s")
     add("--max-minutes", type=float, default=7 * 24 * 60, metavar="M", help="of each run; default: a week")
+    add("--label-noise", type=float, metavar="P", help="an arm: a share P of the words to learn is wrong")
+    add("--augment", choices=("specaugment",), help="an arm: SpecAugment in place of data")
+    add("--from", dest="start", type=Path, metavar="RUN", help="an arm: begin with the weights of another run")
     add("--part", type=_part, default=(1, 1), metavar="I/N", help="make every N-th point only, from the I-th on")
     add("--dry-run", action="store_true", help="say what would be made, and stop")
     add("--show", action="store_true", help="judge the points that are there, and train nothing")

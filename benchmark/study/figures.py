@@ -51,8 +51,8 @@ def draw(found: Sequence[Observation], folder: Path, *, metric: str = "wer") -> 
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for protocol in dict.fromkeys(each.protocol for each in found):
-        mine = [each for each in found if each.protocol == protocol]
+    for protocol in dict.fromkeys(each.label for each in found):
+        mine = [each for each in found if each.label == protocol]
         pictures = {
             "curve": _curve(mine, metric),
             "bars-wer": _bars(mine, "wer"),
@@ -64,7 +64,7 @@ def draw(found: Sequence[Observation], folder: Path, *, metric: str = "wer") -> 
         for name, picture in pictures.items():
             if picture is not None:
                 for ending in ("png", "svg"):
-                    path = folder / f"{protocol}-{name}.{ending}"
+                    path = folder / f"{protocol.replace(' ', '')}-{name}.{ending}"
                     picture.savefig(path, dpi=150)
                     written.append(path)
     return written

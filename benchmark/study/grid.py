@@ -52,11 +52,12 @@ class StudyPoint:
     batch: int
     train_sample: int
     stopping: Stopping
+    arm: str = ""
 
     @property
     def name(self) -> str:
         """The name of its run, which says all."""
-        return f"{self.protocol}-{self.samples}-seed{self.seed}"
+        return f"{self.protocol}-{self.samples}-seed{self.seed}" + f"+{self.arm}" * bool(self.arm)
 
     def training(self, shared: Sequence[str], results: Path) -> list[str]:
         """Return the arguments of `python -m benchmark` that make its run, or go on with it."""
@@ -93,6 +94,7 @@ class Grid:
     available: int  # utterances of the training set
     batch: int
     stopping: Stopping = Stopping()
+    arm: str = ""  # what is other in all of its runs: "noise-0.1"
 
     @property
     def points(self) -> list[StudyPoint]:
@@ -107,6 +109,7 @@ class Grid:
             batch=self.batch,
             train_sample=min(self.sizes),
             stopping=self.stopping,
+            arm=self.arm,
         )
 
     def part(self, number: int, parts: int) -> list[StudyPoint]:

@@ -36,15 +36,51 @@ def study_parts(found: Sequence[Observation], *, metric: str = "wer") -> list[st
     if not found:
         return ["No point of a study is finished here: python -m benchmark.saturation makes them."]
     parts: list[str | Table] = []
-    for protocol in dict.fromkeys(each.protocol for each in found):
-        mine = [each for each in found if each.protocol == protocol]
+    for protocol in dict.fromkeys(each.label for each in found):
+        mine = [each for each in found if each.label == protocol]
         parts += [points_table(mine, protocol), *_confounded(mine, protocol)]
         try:
             parts += _curve_parts(mine, protocol, metric)
         except StudyError as error:
             parts.append(f"{protocol}: no curve: {error}")
         parts += gap_parts(mine, protocol, metric)
-    return parts
+    return parts + [part for part in [worth_table(found, metric)] if part]
+
+
+def worth_table(found: Sequence[Observation], metric: str) -> Table | None:
+    """Return what each point of an arm is worth in clean utterances and hours; None without an arm beside plain runs.
+
+    A point is worth the size at which the curve of the plain runs has its error.
+    """
+    rows = []
+    for arm in dict.fromkeys(each.label for each in found if each.arm):
+        mine = [each for each in found if each.label == arm]
+        plain = [each for each in found if each.protocol == mine[0].protocol and not each.arm]
+        try:
+            curve = fit(points(plain, metric))
+        except StudyError:
+            continue
+        hours = statistics.fmean(each.hours / each.samples for each in plain)
+        sizes = np.geomspace(1, 1e4 * max(each.samples for each in plain), 20_000)
+        errors = curve.at(sizes)
+        plain_sizes = sorted({each.samples for each in plain})
+        for size in sorted({each.samples for each in mine}):
+            here = [error for each in mine if each.samples == size and (error := each.error(metric)) is not None]
+            if not here:
+                continue
+            there = np.flatnonzero(errors <= statistics.fmean(here))
+            worth = float(sizes[there[0]]) if len(there) else None
+            share = "NA" if worth is None else f"x {worth / size:.2f}"
+            amount = "more than any" if worth is None else f"{worth:,.0f}"
+            time = "NA" if worth is None else number(worth * hours)
+            inside = worth is not None and plain_sizes[0] <= worth <= plain_sizes[-1]
+            remark = "" if inside else f"beyond the plain runs' {plain_sizes[0]:,} to {plain_sizes[-1]:,}"
+            measured = f"{statistics.fmean(here):.2f}"
+            rows.append((arm, f"{size:,}", str(len(here)), measured, amount, time, share, remark))
+    name = f"test {NAMES[metric]}"
+    header = ("runs", "utterances", "seeds", name, "worth clean utterances", "hours", "factor", "remark")
+    title = "What an arm is worth in data of the plain runs, by their curve"
+    return Table(title, header, tuple(rows)) if rows else None
 
 
 def points_table(found: Sequence[Observation], protocol: str) -> Table:

@@ -18,7 +18,7 @@ from benchmark.record import FactsError, Run, UsageError, read_run
 from benchmark.study.curves import Point
 from features.corpus import role
 
-NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)")
+NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)(?:\+(.+))?")
 FINAL = "final.csv"
 RATES = ("wer", "cer", "wer_mean")
 
@@ -53,6 +53,12 @@ class Observation:
     cost: float | None
     currency: str = ""
     name: str = ""
+    arm: str = ""  # what is other than in the plain runs
+
+    @property
+    def label(self) -> str:
+        """The protocol, and the arm if there is one."""
+        return self.protocol + f" + {self.arm}" * bool(self.arm)
 
     @property
     def whole(self) -> bool:
@@ -90,7 +96,7 @@ def observations(folder: str | Path) -> list[Observation]:
     for path in sorted(Path(folder).glob("*.csv")):
         if NAME.fullmatch(path.stem) and (observation := observation_of(read_run(path))):
             found.append(observation)
-    return sorted(found, key=lambda each: (each.protocol, each.samples, each.seed))
+    return sorted(found, key=lambda each: (each.protocol, each.arm, each.samples, each.seed))
 
 
 def observation_of(run: Run) -> Observation | None:
@@ -126,6 +132,7 @@ def observation_of(run: Run) -> Observation | None:
         cost=cost,
         currency=currency,
         name=match[0],
+        arm=match[4] or "",
         cpu_percent=usage["cpu_percent"],
         memory_mib=usage["memory_mib"],
         gpu_memory_mib=usage["gpu_memory_mib"],

@@ -55,3 +55,9 @@ def test_the_protocol_of_the_whisper_study_has_its_epochs():
     point = grid(protocol="steps", batch=8, stopping=Stopping(max_steps=100)).points[0]
     assert point.epochs == 100 * 8 / 400 == 2 and "--max-steps" in point.training([], Path("out"))
     assert point.final(Path("out"))[2] == "last"
+
+
+def test_an_arm_is_in_the_names_of_its_points_and_in_none_of_their_ends():
+    plain, arm = grid().points[0], grid(arm="noise-0.1").points[0]
+    assert (plain.name, arm.name) == ("target-400-seed1", "target-400-seed1+noise-0.1")
+    assert plain.stopping == arm.stopping and plain.samples == arm.samples

@@ -15,9 +15,11 @@ from benchmark.tables import plain
 FINAL = ("checkpoint", "subset", "utterances", "wer", "cer", "wer_mean")
 
 
-def make_point(folder: Path, size: int, seed: int, error: float, *, protocol="target", epochs=3, train=5.0) -> None:
+def make_point(
+    folder: Path, size: int, seed: int, error: float, *, protocol="target", epochs=3, train=5.0, arm=""
+) -> None:
     """A run of 10 train rows of 100 utterances an epoch, and its final.csv."""
-    name = f"{protocol}-{size}-seed{seed}"
+    name = f"{protocol}-{size}-seed{seed}" + f"+{arm}" * bool(arm)
     run = make_run([error] * epochs, run=name, seed=seed, platform="cpu", batch=16)
     path = Path(write(folder / f"{name}.csv", run))
     own = path.with_suffix("")
@@ -78,6 +80,27 @@ def test_points_that_did_not_read_their_data_are_named_and_not_fitted(tmp_path):
     flat = " ".join(plain(study_parts(observations(tmp_path))).split())
     assert "runs of 5,000, 8,000 utterances ended before they had read all of them" in flat
     assert "2 points were not fitted" in flat
+
+
+def test_an_arm_is_worth_the_size_at_which_plain_runs_have_its_error(tmp_path):
+    """Plain runs have 300 n^-0.35: the error of an arm at 800 that plain runs have at 400 is worth 400, half of it."""
+    study(tmp_path)
+    make_point(tmp_path, 800, 1, 300 * 400**-0.35, arm="noise-0.1")
+    make_point(tmp_path, 800, 1, 300 * 3200**-0.35, arm="specaugment")
+    found = observations(tmp_path)
+    assert {each.label for each in found} == {"target", "target + noise-0.1", "target + specaugment"}
+    (*_, worth) = study_parts(found)
+    rows = {row[0]: row[4:] for row in worth.rows}
+    utterances, hours, factor, remark = rows["target + noise-0.1"]
+    assert int(utterances) == pytest.approx(400, rel=0.02) and (factor, remark) == ("x 0.50", "")
+    assert float(hours) == pytest.approx(0.4, rel=0.02)
+    assert int(rows["target + specaugment"][0].replace(",", "")) == pytest.approx(3200, rel=0.02)
+    assert rows["target + specaugment"][3] == "beyond the plain runs' 100 to 1,600"
+    assert not any(each.arm for each in found if each.label == "target"), "arms do not enter the plain curve"
+
+
+def test_without_an_arm_nothing_is_said_of_worth(tmp_path):
+    assert "worth" not in plain(study_parts(observations(study(tmp_path)))).replace("not worth it", "")
 
 
 def test_the_command_shows_a_study_and_writes_csv(tmp_path, capsys):
