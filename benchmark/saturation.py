@@ -10,7 +10,7 @@ same command finishes a study that was stopped. Several machines share one with 
 folder.
 
 Protocols: steps (the Whisper-Tiny study's: at most 3,000 batches; more data then means fewer passes), epochs (so many
-passes), target (until dev improves no longer: the learning curve proper, the default).
+passes), target (until dev improves no longer, with the same patience in batches: the learning curve proper, default).
 
 An arm (--label-noise, --augment, --from) is a study beside the plain one, in the same folder: the answer then says what
 each of its points is worth in utterances and hours of the plain runs.
@@ -22,6 +22,7 @@ rules for when more data is not worth it, what a doubling gains and costs, and t
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shutil
 import signal
@@ -128,13 +129,13 @@ def _before(
     grid: Grid, mine: Sequence[StudyPoint], missing: Sequence[StudyPoint], found: Sequence[Observation], options
 ) -> str:
     """Say what is about to be made: runs, passes, time as far as it is known, disk."""
-    utterances = sum(min(point.epochs, 30) * point.samples for point in missing)
+    steps = sum(point.most_steps for point in missing)
     sizes = ", ".join(f"{size:,}" for size in grid.sizes)
     free = shutil.disk_usage(options.out).free / 2**30
     return (
         f"study of {grid.available:,} utterances, protocol {grid.protocol}: {len(grid.sizes)} sizes ({sizes}) x "
         f"{len(grid.seeds)} seeds; {len(mine)} points here, {len(missing)} of them to make: "
-        f"at most {utterances:,.0f} utterances trained{_left(missing, found)}. Each keeps up to {KEPT} checkpoints; "
+        f"at most {steps:,} batches of {grid.batch}{_left(missing, found)}. Each keeps up to {KEPT} checkpoints; "
         f"{free:,.0f} GiB are free"
     )
 
@@ -146,10 +147,10 @@ def _left(missing: Sequence[StudyPoint], found: Sequence[Observation]) -> str:
     alike = [each for each in found if each.protocol == missing[0].protocol]
     if not alike:
         return ""
-    pace = sum(each.seen for each in alike) / sum(60 * each.run_minutes for each in alike)
-    passes = sum(each.epochs for each in alike) / len(alike)
-    left_s = sum(min(point.epochs, passes) * point.samples for point in missing) / pace
-    return f"; about {number(left_s / 60)} min left"
+    steps = sum(each.steps for each in alike)
+    usual = steps / len(alike) if missing[0].protocol == "target" else math.inf  # others end where they said
+    left = sum(min(point.most_steps, usual) for point in missing)
+    return f"; about {number(left * sum(each.run_minutes for each in alike) / steps)} min left"
 
 
 def _grid(options: argparse.Namespace) -> Grid:
@@ -246,7 +247,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", type=_size, default=3, metavar="N", help="runs of each size; default: %(default)s")
     add("--max-steps", type=_size, default=usual.max_steps, metavar="N", help="of steps; default: %(default)s")
     add("--max-epochs", type=_size, default=usual.max_epochs, metavar="N", help="of epochs; default: %(default)s")
-    add("--patience", type=_size, default=usual.patience, metavar="N", help="epochs, of target; default: %(default)s")
+    patience_help = "of target, in passes over the largest size; default: %(default)s"
+    add("--patience", type=_size, default=usual.patience, metavar="N", help=patience_help)
     add("--max-minutes", type=float, default=7 * 24 * 60, metavar="M", help="of each run; default: a week")
     add("--label-noise", type=float, metavar="P", help="an arm: a share P of the words to learn is wrong")
     add("--augment", choices=("specaugment",), help="an arm: SpecAugment in place of data")

@@ -13,7 +13,9 @@ Three protocols, said in the name of every point:
               equation 6). From 4,000 samples up every run takes the same steps, so that more data means fewer passes:
               such a study is confounded, and a point that has not read all of its data is not fitted
     epochs    a fixed number of passes
-    target    until `patience` epochs brought no lower error on dev; the best epoch counts. The learning curve proper
+    target    until dev brought no lower error for as many batches as `patience` passes over the largest size have; the
+              best epoch counts. The learning curve proper. Patience is counted in batches, because ten epochs of the
+              smallest size are a few batches in which no model begins to learn
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ LEAST_SIZE = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Stopping:
-    """When the runs of each protocol end."""
+    """When the runs of each protocol end; `patience` and `most_epochs` in passes over the largest size."""
 
     max_steps: int = 3000
     max_epochs: int = 12
@@ -52,6 +54,7 @@ class StudyPoint:
     batch: int
     train_sample: int
     stopping: Stopping
+    stretch: float = 1.0  # how many of its epochs have as many batches as one of the largest size
     arm: str = ""
 
     @property
@@ -64,7 +67,7 @@ class StudyPoint:
         limits = {
             "steps": ["--max-steps", str(self.stopping.max_steps), "--max-epochs", str(math.ceil(self.epochs))],
             "epochs": ["--max-epochs", str(self.stopping.max_epochs)],
-            "target": ["--max-epochs", str(self.stopping.most_epochs), "--patience", str(self.stopping.patience)],
+            "target": ["--max-epochs", str(math.ceil(self.epochs)), "--patience", str(self.patience)],
         }[self.protocol]
         part = [] if self.whole else ["--samples", str(self.samples), "--subset-seed", str(self.seed)]
         named = ["--name", self.name, "--seed", str(self.seed), "--results", str(results), "--no-targets"]
@@ -77,11 +80,24 @@ class StudyPoint:
         return [str(results / self.name), "--checkpoints", which, "--decoder", "greedy", *sample]
 
     @property
+    def patience(self) -> int:
+        """How many of its epochs may bring nothing."""
+        return math.ceil(self.stopping.patience * self.stretch)
+
+    @property
     def epochs(self) -> float:
         """The most passes that it makes."""
         if self.protocol == "steps":
             return epochs_of(self.samples, max_steps=self.stopping.max_steps, batch=self.batch)
-        return float(self.stopping.max_epochs if self.protocol == "epochs" else self.stopping.most_epochs)
+        if self.protocol == "epochs":
+            return float(self.stopping.max_epochs)
+        return self.stopping.most_epochs * self.stretch
+
+    @property
+    def most_steps(self) -> int:
+        """The most batches that it trains."""
+        steps = math.ceil(self.epochs) * math.ceil(self.samples / self.batch)
+        return min(self.stopping.max_steps, steps) if self.protocol == "steps" else steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +125,7 @@ class Grid:
             batch=self.batch,
             train_sample=min(self.sizes),
             stopping=self.stopping,
+            stretch=math.ceil(max(self.sizes) / self.batch) / math.ceil(size / self.batch),
             arm=self.arm,
         )
 

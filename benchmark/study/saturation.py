@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from benchmark.study.curves import Band, Curve, Point, fitted_points
 
 DETECTABLE = 2.8  # (t(.975) + t(.80)) of many runs: a difference in standard errors that is found four times in five
 KNEE_P = 0.05
+NULL_DRAWS = 4000
 SEARCHED = 400  # sizes
 PLACES = 120  # of a bend
 FAR = 1e12  # a size beyond which nothing is said
@@ -131,23 +132,32 @@ def knee(points: Sequence[Point], *, draws: int = 400) -> Saturation:
     rule = "two lines bend on log-log axes"
     if len(set(x.tolist())) < 4:
         return Saturation(rule=rule, size=None, reason="under four sizes")
-    place, statistic, fitted = _bend(x, y)
-    residuals = y - fitted
-    scale = float(residuals.std(ddof=2)) or 1e-12
-    rng = np.random.default_rng(7)
-    above = sum(_bend(x, fitted + rng.normal(0, scale, len(x)))[1] >= statistic for _ in range(draws))
-    p = (above + 1) / (draws + 1)
+    place, p = bend(x, y)
     if p >= KNEE_P:
         return Saturation(rule=rule, size=None, p=p, reason=f"a straight line does as well (p = {p:.2g})")
     left = _two_lines(x, y, place)
-    spread = y - left
+    spread, rng = y - left, np.random.default_rng(7)
     again = [_bend(x, left + rng.choice(spread, len(x)))[0] for _ in range(draws)]
     low, high = np.exp(np.quantile(again, [0.025, 0.975]))
     return Saturation(rule=rule, size=math.exp(place), low=float(low), high=float(high), p=p)
 
 
-def _bend(x: np.ndarray, y: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """Return the best place of a bend, its F against one line, and the one line's values."""
+def bend(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Return the best place of a bend between two lines, and p against one line."""
+    place, statistic = _bend(x, y)
+    without = _without_bend(tuple(x.tolist()))
+    return place, (int((without >= statistic).sum()) + 1) / (len(without) + 1)
+
+
+@lru_cache(maxsize=8)
+def _without_bend(x: tuple[float, ...]) -> np.ndarray:
+    """Return F of points on one line with normal noise; neither the line nor the noise's size changes its law."""
+    rng, places = np.random.default_rng(7), np.array(x)
+    return np.array([_bend(places, rng.normal(0, 1, len(places)))[1] for _ in range(NULL_DRAWS)])
+
+
+def _bend(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Return the best place of a bend, and its F against one line."""
     base = np.stack([np.ones_like(x), x], 1)
     basis, _ = np.linalg.qr(base)
     rest = y - basis @ (basis.T @ y)  # of one line
@@ -159,7 +169,7 @@ def _bend(x: np.ndarray, y: np.ndarray) -> tuple[float, float, np.ndarray]:
     best = int(gained.argmax())
     one = float(rest @ rest)
     freedom = max(1, len(x) - 4)
-    return float(places[best]), float(gained[best] / 2 / max((one - gained[best]) / freedom, 1e-18)), y - rest
+    return float(places[best]), float(gained[best] / 2 / max((one - gained[best]) / freedom, 1e-18))
 
 
 def _two_lines(x: np.ndarray, y: np.ndarray, place: float) -> np.ndarray:
@@ -170,7 +180,7 @@ def _two_lines(x: np.ndarray, y: np.ndarray, place: float) -> np.ndarray:
 
 def linear_knee(sizes: Sequence[float], errors: Sequence[float]) -> float:
     """Return where two lines bend best on linear axes: an artefact, which every power law has."""
-    place, _, _ = _bend(np.asarray(sizes, float), np.asarray(errors, float))
+    place, _ = _bend(np.asarray(sizes, float), np.asarray(errors, float))
     return place
 
 

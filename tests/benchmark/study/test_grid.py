@@ -44,7 +44,7 @@ def test_the_command_of_a_point_says_its_part_its_end_and_its_name():
     largest, smallest, _ = grid().points[:3]
     shared = ["--workload", "mini"]
     assert smallest.training(shared, Path("out")) == [
-        "--workload", "mini", "--samples", "100", "--subset-seed", "1", "--max-epochs", "100", "--patience", "5",
+        "--workload", "mini", "--samples", "100", "--subset-seed", "1", "--max-epochs", "358", "--patience", "18",
         "--name", "target-100-seed1", "--seed", "1", "--results", "out", "--no-targets",
     ]  # fmt: skip
     assert "--samples" not in largest.training(shared, Path("out"))  # the whole set is an ordinary run
@@ -61,3 +61,18 @@ def test_an_arm_is_in_the_names_of_its_points_and_in_none_of_their_ends():
     plain, arm = grid().points[0], grid(arm="noise-0.1").points[0]
     assert (plain.name, arm.name) == ("target-400-seed1", "target-400-seed1+noise-0.1")
     assert plain.stopping == arm.stopping and plain.samples == arm.samples
+
+
+def test_the_patience_of_a_small_size_has_as_many_batches_as_that_of_the_largest():
+    """400, 200 and 100 utterances in batches of 16 are 25, 13 and 7: 5 epochs of 25 are 10 of 13 and 18 of 7."""
+    patience = {point.samples: point.patience for point in grid().points}
+    assert patience == {400: 5, 200: 10, 100: 18}
+    (smallest,) = (point for point in grid(seeds=(1,)).points if point.samples == 100)
+    assert smallest.epochs == 100 * 25 / 7, "the limit of epochs is stretched alike"
+    arguments = smallest.training((), Path("results"))
+    assert arguments[arguments.index("--max-epochs") + 1] == "358"
+    assert arguments[arguments.index("--patience") + 1] == "18"
+    assert smallest.most_steps == 358 * 7
+    assert grid(protocol="epochs").points[0].most_steps == 12 * 25
+    steps = grid(protocol="steps", sizes=(4000,), available=9000, batch=8).points[0]
+    assert steps.most_steps == 3000, "6 epochs of 500 batches"
