@@ -54,7 +54,7 @@ def _study(options: argparse.Namespace) -> int:
     status = 0 if options.show else _make(options)
     found = observations(options.out)
     if options.format == "table":
-        show(study_parts(found, metric=options.metric))
+        show(study_parts(found, metric=options.metric, published=options.published))
     else:
         cli.print_rows("benchmark.saturation", [each.row() for each in found], options.format, [])
     if options.figures:
@@ -257,6 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="say what would be made, and stop")
     add("--show", action="store_true", help="judge the points that are there, and train nothing")
     add("--metric", choices=("wer", "cer"), default="wer", help="the error of the curve; default: %(default)s")
+    add("--published", action="store_true", help="add what the Whisper-Tiny study printed")
     add("--figures", type=Path, metavar="DIR", help="draw figures as PNG and SVG (pip install '.[figures]')")
     cli.add_format(parser)
     return parser

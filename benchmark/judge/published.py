@@ -1,7 +1,8 @@
-"""The paper's published tables: time to accuracy (table 3) and final word error rates (table 4).
+"""Published figures: the paper's time to accuracy (table 3), its final error rates (table 4), the Whisper-Tiny study.
 
 published = time_to_accuracy()
 published.minutes[("Sys1$", "wer", 22.0)]   # 1907.0 minutes, None where the paper has NA
+saturation_study()                          # [("test WER", "5000", "0.5300", "fraction", "eq. 1"), ...]
 subsets, rows = final_error_rates()         # ["dev-clean", ...], [("Sys1$", {"dev-clean": "17.90", ...}), ...]
 """
 
@@ -11,7 +12,9 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-TABLE_3, TABLE_4 = (Path(__file__).with_name(name) for name in ("published.csv", "published_final.csv"))
+TABLE_3, TABLE_4, STUDY = (
+    Path(__file__).with_name(name) for name in ("published.csv", "published_final.csv", "published_study.csv")
+)
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,10 @@ def final_error_rates() -> tuple[list[str], list[tuple[str, dict[str, str]]]]:
         rows = list(csv.DictReader(file))
     subsets = [name for name in rows[0] if name != "system"]
     return subsets, [(row["system"], {name: row[name] for name in subsets}) for row in rows]
+
+
+def saturation_study() -> list[tuple[str, str, str, str, str]]:
+    """Read what the Whisper-Tiny study of 2025 states: (quantity, samples, value, unit, where it stands there)."""
+    with STUDY.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [(row["quantity"], row["samples"], row["value"], row["unit"], row["where"]) for row in rows]

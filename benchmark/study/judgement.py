@@ -13,6 +13,7 @@ from operator import methodcaller
 import numpy as np
 
 from benchmark.judge.estimates import Estimate, coefficient_of_variation
+from benchmark.judge.published import saturation_study
 from benchmark.study.curves import WORST, Band, Curve, StudyError, bootstrap, fit, fitted_points
 from benchmark.study.results import Observation, points
 from benchmark.study.saturation import (
@@ -31,10 +32,11 @@ DRAWS = 300
 NAMES = {"wer": "WER", "cer": "CER"}
 
 
-def study_parts(found: Sequence[Observation], *, metric: str = "wer") -> list[str | Table]:
-    """Return what a study says, protocol by protocol."""
+def study_parts(found: Sequence[Observation], *, metric: str = "wer", published: bool = False) -> list[str | Table]:
+    """Return what a study says, protocol by protocol; with what the Whisper-Tiny study printed, if asked for."""
+    theirs = [published_table()] if published else []
     if not found:
-        return ["No point of a study is finished here: python -m benchmark.saturation makes them."]
+        return ["No point of a study is finished here: python -m benchmark.saturation makes them.", *theirs]
     parts: list[str | Table] = []
     for protocol in dict.fromkeys(each.label for each in found):
         mine = [each for each in found if each.label == protocol]
@@ -43,8 +45,16 @@ def study_parts(found: Sequence[Observation], *, metric: str = "wer") -> list[st
             parts += _curve_parts(mine, protocol, metric)
         except StudyError as error:
             parts.append(f"{protocol}: no curve: {error}")
-        parts += gap_parts(mine, protocol, metric)
-    return parts + [part for part in [worth_table(found, metric)] if part]
+        parts += [*gap_parts(mine, protocol, metric), *times_parts(mine, protocol, metric)]
+    return [*parts, *(part for part in [worth_table(found, metric)] if part), *theirs]
+
+
+def published_table() -> Table:
+    """Return the figures of the Whisper-Tiny study, for the eye: another model, corpus and rig; nothing is fitted."""
+    title = (
+        "The Whisper-Tiny study of 2025, as printed there (another model and corpus, pretrained: not to be compared)"
+    )
+    return Table(title, ("quantity", "samples", "value", "unit", "where"), tuple(saturation_study()))
 
 
 def worth_table(found: Sequence[Observation], metric: str) -> Table | None:
@@ -301,3 +311,61 @@ def gap_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[
         f"sqrt(n) varies by {spread:.0%} over sizes and seeds)"
     )
     return [words]
+
+
+# --- time to accuracy against size -----------------------------------------------------------------------------------
+
+
+def times_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[str | Table]:
+    """Return the minutes of training to levels of dev error, by size; [] where fewer than two sizes reach one.
+
+    Time to accuracy with e = 3, by the training clock: what an evaluation costs weighs more, the shorter an epoch is.
+    The levels are those that all seeds of a size reach, one for each size, in steps of five.
+    """
+    sizes = sorted({each.samples for each in found})
+    levels = sorted({level for size in sizes if (level := _common_level(found, size, metric))}, reverse=True)
+    if len(levels) < 2:
+        return []
+    name = NAMES.get(metric, metric)
+    minutes = {(size, level): _minutes(found, size, level, metric) for size in sizes for level in levels}
+    rows = tuple((f"{size:,}", *(_time(minutes[size, level]) for level in levels)) for size in sizes)
+    header = ("utterances", *(f"{name} {level:g}" for level in levels))
+    title = (
+        f"{protocol}: minutes of training to a level of dev {name} (e = 3, medians of seeds; (2/3): 2 of 3 reached it)"
+    )
+    words = []
+    for level in levels:
+        every = [size for size in sizes if None not in minutes[size, level]]
+        if every:
+            soonest = min(every, key=lambda size: statistics.median(_known(minutes[size, level])))
+            words.append(f"{name} {level:g}: {every[0]:,} are enough, {soonest:,} reach it soonest")
+    return [Table(title, header, rows), f"{protocol}: " + "; ".join(words)]
+
+
+def _common_level(found: Sequence[Observation], size: int, metric: str) -> float | None:
+    """Return the lowest level, in steps of five, that every seed of a size reaches; None over 90% or if unknown."""
+    best = [each.record.best_median(metric) for each in found if each.samples == size and each.record]
+    known = [error for error in best if error is not None]
+    if not known or len(known) < len(best):
+        return None
+    level = 5.0 * math.ceil(max(known) / 5)
+    return level if 0 < level <= WORST else None
+
+
+def _minutes(found: Sequence[Observation], size: int, level: float, metric: str) -> list[float | None]:
+    seconds = [
+        each.record.time_to_accuracy_s(metric, level, clock="train")
+        for each in found
+        if each.samples == size and each.record
+    ]
+    return [None if each is None else each / 60 for each in seconds]
+
+
+def _known(minutes: Sequence[float | None]) -> list[float]:
+    return [each for each in minutes if each is not None]
+
+
+def _time(minutes: Sequence[float | None]) -> str:
+    known = _known(minutes)
+    part = f" ({len(known)}/{len(minutes)})" * (len(known) < len(minutes))
+    return f"{number(statistics.median(known))}{part}" if known else "NA"

@@ -10,11 +10,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from benchmark.judge.cost import Terms, cheapest, training_cost
-from benchmark.record import FactsError, Run, UsageError, read_run
+from benchmark.record import FactsError, Run, RunRecord, UsageError, read_run
 from benchmark.study.curves import Point
 from features.corpus import role
 
@@ -54,6 +54,7 @@ class Observation:
     currency: str = ""
     name: str = ""
     arm: str = ""  # what is other than in the plain runs
+    record: RunRecord | None = field(default=None, repr=False, compare=False)
 
     @property
     def label(self) -> str:
@@ -79,6 +80,8 @@ class Observation:
         found: dict[str, object] = {}
         for f in fields(self):
             value = getattr(self, f.name)
+            if f.name == "record":
+                continue
             if isinstance(value, dict):
                 found |= {f"{f.name}_{metric}": value.get(metric) for metric in RATES}
             else:
@@ -133,6 +136,7 @@ def observation_of(run: Run) -> Observation | None:
         currency=currency,
         name=match[0],
         arm=match[4] or "",
+        record=record,
         cpu_percent=usage["cpu_percent"],
         memory_mib=usage["memory_mib"],
         gpu_memory_mib=usage["gpu_memory_mib"],
