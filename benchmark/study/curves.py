@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from benchmark.judge.estimates import Estimate
 
@@ -243,7 +244,8 @@ def bootstrap(points: Sequence[Point], *, draws: int = 400, forms: Sequence[str]
     """Draw the runs of each size anew, with the spread of all sizes, and fit each time.
 
     The residuals are drawn: with three seeds a size the runs themselves hold too little of their spread. They are
-    stretched for the degrees of freedom that the fit took.
+    stretched for the degrees of freedom that the fit took, and by Student's t over the normal quantile for those that
+    are left.
     """
     kept = fitted_points(points)
     curve = fit(points, forms=forms or FORMS)
@@ -252,7 +254,9 @@ def bootstrap(points: Sequence[Point], *, draws: int = 400, forms: Sequence[str]
     logs = np.log([point.error for point in kept])
     centre = np.log(curve.at(sizes))
     freedom = max(1, len(kept) - PARAMETERS[curve.form])
-    residuals = (logs - centre) * math.sqrt(len(kept) / freedom)
+    tail = (1 + CONFIDENCE) / 2
+    student = float(stdtrit(freedom, tail) / ndtri(tail))
+    residuals = (logs - centre) * math.sqrt(len(kept) / freedom) * student
     rng = np.random.default_rng(SEED)
     curves = []
     for _ in range(draws):

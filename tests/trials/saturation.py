@@ -73,7 +73,7 @@ def artefacts() -> None:
 def bends(studies: int) -> None:
     print(f"A bend at p < {KNEE_P:g}, 2% noise, {SEEDS} seeds, sizes 5,000 to 50,000: of power laws, which have none")
     for exponent in EXPONENTS:
-        rng, linear, logarithmic = np.random.default_rng(1), 0, 0
+        rng, linear, logarithmic = np.random.default_rng(round(1000 * exponent)), 0, 0
         for _ in range(studies):
             points = points_of(lambda size, c=exponent: 300 * size**-c, EQUISPACED, 0.02, rng)
             x, y = np.array([point.size for point in points]), np.array([point.error for point in points])
