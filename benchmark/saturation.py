@@ -22,13 +22,9 @@ rules for when more data is not worth it, what a doubling gains and costs, and t
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,8 +33,9 @@ from benchmark import cli, workloads
 from benchmark.study.curves import StudyError
 from benchmark.study.grid import PROTOCOLS, Grid, Stopping, StudyPoint, usual_sizes
 from benchmark.study.judgement import study_parts
+from benchmark.study.making import make, missing, time_left
 from benchmark.study.results import Observation, observations
-from benchmark.tables import number, show
+from benchmark.tables import show
 
 CHECKPOINT_BYTES = 12  # a parameter: weights and two moments, float32
 KEPT = 5  # checkpoints of a run
@@ -72,85 +69,30 @@ def _make(options: argparse.Namespace) -> int:
     """Make the points that are missing, one run after the other; return 1 if one failed."""
     shared = _shared(options)
     grid = _grid(options)
-    number_, parts = options.part
-    mine = grid.part(number_, parts)
+    mine = grid.part(*options.part)
     options.out.mkdir(parents=True, exist_ok=True)
-    finished = {each.name for each in observations(options.out)}
-    missing = [point for point in mine if point.name not in finished]
-    cli.say(_before(grid, mine, missing, observations(options.out), options))
+    todo = missing(mine, options.out)
+    cli.say(_before(grid, mine, todo, observations(options.out), options))
     if options.dry_run:
-        for point in missing:
+        for point in todo:
             cli.say("  python -m benchmark " + " ".join(point.training(shared, options.out)))
         return 0
-    failed = 0
-    for done, point in enumerate(missing, start=1):
-        started_s = time.monotonic()
-        ok = _run_point(point, shared, options.out)
-        failed += not ok
-        cli.say(
-            f"[{done}/{len(missing)}] {point.name}: {'done' if ok else 'FAILED'} in "
-            f"{number((time.monotonic() - started_s) / 60)} min{_left(missing[done:], observations(options.out))}"
-        )
-    return int(failed > 0)
-
-
-def _run_point(point: StudyPoint, shared: Sequence[str], out: Path) -> bool:
-    """Train and evaluate a point in processes of their own; what they say goes to a file beside the run."""
-    log = out / f"{point.name}.log"
-    with log.open("ab") as file:
-        for module, arguments in (
-            ("benchmark", point.training(shared, out)),
-            ("benchmark.final", point.final(out)),
-        ):
-            if module == "benchmark" and _is_over(out / point.name):
-                continue
-            process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=file, stderr=file)
-            try:
-                status = process.wait()
-            except KeyboardInterrupt:  # the run got the signal too: it saves, and ends
-                process.wait()
-                raise
-            if status in (130, 128 + signal.SIGTERM):
-                raise KeyboardInterrupt
-            if status:
-                cli.say(f"benchmark.saturation: {point.name}: status {status}; what it said is in {log}")
-                return False
-    return True
-
-
-def _is_over(folder: Path) -> bool:
-    from benchmark.record.folder import read_end
-
-    end = read_end(folder)
-    return end is not None and end.is_over
+    return int(make(todo, shared=shared, out=options.out, say=cli.say) > 0)
 
 
 def _before(
-    grid: Grid, mine: Sequence[StudyPoint], missing: Sequence[StudyPoint], found: Sequence[Observation], options
+    grid: Grid, mine: Sequence[StudyPoint], todo: Sequence[StudyPoint], found: Sequence[Observation], options
 ) -> str:
     """Say what is about to be made: runs, passes, time as far as it is known, disk."""
-    steps = sum(point.most_steps for point in missing)
+    steps = sum(point.most_steps for point in todo)
     sizes = ", ".join(f"{size:,}" for size in grid.sizes)
     free = shutil.disk_usage(options.out).free / 2**30
     return (
         f"study of {grid.available:,} utterances, protocol {grid.protocol}: {len(grid.sizes)} sizes ({sizes}) x "
-        f"{len(grid.seeds)} seeds; {len(mine)} points here, {len(missing)} of them to make: "
-        f"at most {steps:,} batches of {grid.batch}{_left(missing, found)}. Each keeps up to {KEPT} checkpoints; "
+        f"{len(grid.seeds)} seeds; {len(mine)} points here, {len(todo)} of them to make: "
+        f"at most {steps:,} batches of {grid.batch}{time_left(todo, found)}. Each keeps up to {KEPT} checkpoints; "
         f"{free:,.0f} GiB are free"
     )
-
-
-def _left(missing: Sequence[StudyPoint], found: Sequence[Observation]) -> str:
-    """Say how long the missing points take, by the pace of those that are finished; "" if none is."""
-    if not missing:
-        return ""
-    alike = [each for each in found if each.protocol == missing[0].protocol]
-    if not alike:
-        return ""
-    steps = sum(each.steps for each in alike)
-    usual = steps / len(alike) if missing[0].protocol == "target" else math.inf  # others end where they said
-    left = sum(min(point.most_steps, usual) for point in missing)
-    return f"; about {number(left * sum(each.run_minutes for each in alike) / steps)} min left"
 
 
 def _grid(options: argparse.Namespace) -> Grid:

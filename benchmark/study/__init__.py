@@ -1,11 +1,12 @@
 """Studies of data: how error falls with the size of the training set, and when more of it is not worth it.
 
     grid.py        which runs a study has: sizes, seeds, protocols
+    making.py      makes those that are missing, each in a process of its own
     results.py     what they came to
     curves.py      learning curves and their uncertainty
     saturation.py  from which size more data is not worth it; the sources' formulas
     judgement.py   the answer, in paragraphs and tables
     figures.py     the same as pictures
 
-A point is an ordinary run, and everything here but the door `benchmark.saturation`, which makes them, reads records.
+A point is an ordinary run; everything here but making.py reads records.
 """

@@ -1,45 +1,14 @@
 """What the runs of a study came to, and what is said of them."""
 
 import csv
-import json
-from pathlib import Path
 
 import pytest
-from journals import make_run, write
+from studies import make_point, study
 
 from benchmark.saturation import main
 from benchmark.study.judgement import study_parts, times_parts
 from benchmark.study.results import observations, points
 from benchmark.tables import plain
-
-FINAL = ("checkpoint", "subset", "utterances", "wer", "cer", "wer_mean")
-
-
-def make_point(
-    folder: Path, size: int, seed: int, error: float, *, protocol="target", epochs=3, train=5.0, arm=""
-) -> None:
-    """A run of 10 train rows of 100 utterances an epoch, and its final.csv."""
-    name = f"{protocol}-{size}-seed{seed}" + f"+{arm}" * bool(arm)
-    run = make_run([error] * epochs, run=name, seed=seed, platform="cpu", batch=16)
-    path = Path(write(folder / f"{name}.csv", run))
-    own = path.with_suffix("")
-    own.mkdir()
-    facts = {"schema": 3, "plan": {"targets": {}}, "features": {"trained": {"utterances": size, "hours": size / 1000}}}
-    (own / "run.json").write_text(json.dumps(facts))
-    (own / "end.json").write_text('{"status": "finished"}')
-    with (own / "final.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(FINAL)
-        for subset, wer in (("dev-x", error + 1), ("test-x", error), ("train", train)):
-            writer.writerow(["best", subset, 100, wer, wer / 2, wer])
-
-
-def study(folder: Path, exponent=0.35, **how) -> Path:
-    folder.mkdir(exist_ok=True)
-    for size in (100, 200, 400, 800, 1600):
-        for seed in (1, 2, 3):
-            make_point(folder, size, seed, 300 * size**-exponent * (1 + 0.01 * (seed - 2)), **how)
-    return folder
 
 
 def test_an_observation_has_the_figures_of_its_run(tmp_path):
