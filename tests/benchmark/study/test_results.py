@@ -50,6 +50,13 @@ def test_the_smallest_size_that_reaches_a_level_and_the_one_that_reaches_it_soon
     assert [row[1:] for row in table.rows][:2] == [("5.00", "NA", "NA", "NA", "NA"), ("5.00", "5.00", "NA", "NA", "NA")]
 
 
+def test_it_is_said_that_dev_stands_in_for_a_test_set(tmp_path):
+    assert "dev stands in" not in plain(study_parts(observations(study(tmp_path / "with"))))
+    found = observations(study(tmp_path / "without", test=False))
+    assert found[0].error("wer") == found[0].dev["wer"]
+    assert "target: runs without a test set are here: dev stands in" in " ".join(plain(study_parts(found)).split())
+
+
 def test_points_that_did_not_read_their_data_are_named_and_not_fitted(tmp_path):
     """1,000 utterances an epoch: of 5,000 and 8,000 one epoch reads a part."""
     study(tmp_path)
