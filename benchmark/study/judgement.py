@@ -141,8 +141,8 @@ def _confounded(found: Sequence[Observation], protocol: str) -> Iterator[str]:
     """Say where dev stands in for test, where more data meant fewer passes, or was not read."""
     if not all(each.test for each in found):
         yield (
-            f"{protocol}: runs without a test set are here: dev stands in for it and, in `target`, also chose the epoch "
-            f"that counts: their errors are lower than on speech that was not looked at"
+            f"{protocol}: runs without a test set are here: dev stands in for it and, in `target`, chose the epoch "
+            f"that counts too: their errors are lower than on speech that was not looked at"
         )
     unread = sorted({each.samples for each in found if not each.whole})
     if unread:
