@@ -99,8 +99,19 @@ def _curve(found: Sequence[Observation], metric: str) -> Figure | None:
             )
     axes.axvline(max(p.size for p in kept), color="#808080", ls=":", lw=1)
     axes.set(xscale="log", yscale="log", xlabel="utterances", ylabel=f"test {metric.upper()}, %")
+    _plain_ticks(axes)
     axes.legend(frameon=False)
     return figure
+
+
+def _plain_ticks(axes: Any) -> None:
+    """Mark logarithmic axes with 20, 50, 1,000 in place of powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _means(found: Sequence[Observation], figure: Callable[[Observation], float | None]) -> tuple[list[int], list, list]:
@@ -191,5 +202,6 @@ def _gap(found: Sequence[Observation], metric: str) -> Figure | None:
     middle = float(np.exp(np.mean(np.log(values * np.sqrt(sizes)))))
     axes.plot(line, middle / np.sqrt(line), color="#808080", ls="--", label="slope -1/2, the bound's")
     axes.set(xscale="log", yscale="log", xlabel="utterances", ylabel=f"gap of {metric.upper()}, points")
+    _plain_ticks(axes)
     axes.legend(frameon=False)
     return figure

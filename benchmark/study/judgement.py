@@ -126,7 +126,9 @@ def points_table(found: Sequence[Observation], protocol: str) -> Table:
                 cell(mean(lambda o: o.memory_mib), ".0f"),
             )
         )
-    return Table(f"{protocol}: means over seeds; errors in percent, greedily decoded", header, tuple(rows))
+    return Table(
+        f"{protocol}: means over seeds (lowest to highest); errors in percent, greedily decoded", header, tuple(rows)
+    )
 
 
 def _spread(found: Sequence[Observation], metric: str) -> str:
@@ -207,10 +209,15 @@ def _extrapolation(fitted: Sequence, protocol: str, metric: str) -> Iterator[str
     curve, band = fit(small), bootstrap(small, draws=DRAWS)
     words = []
     for size in sizes[len(half) :]:
-        measured = statistics.fmean(p.error for p in kept if p.size == size)
-        predicted = float(curve.at(size))
+        there = [p.error for p in kept if p.size == size]
+        measured, predicted = statistics.fmean(there), float(curve.at(size))
         bounds = band.of(methodcaller("error_at", size))
-        between = f" ({bounds[0]:.2f} to {bounds[1]:.2f})" if bounds else ""
+        between = ""
+        if bounds:  # of the curve, and of a mean over so few seeds
+            own = 1.96 * spread_between_seeds(small) / math.sqrt(len(there))
+            low, high = (math.copysign(math.hypot(math.log(bound / predicted), own), side)
+                         for bound, side in zip(bounds, (-1, 1), strict=True))  # fmt: skip
+            between = f" ({predicted * math.exp(low):.2f} to {predicted * math.exp(high):.2f})"
         words.append(
             f"{size:,.0f}: predicted {predicted:.2f}{between}, measured {measured:.2f}, {predicted / measured - 1:+.1%}"
         )
