@@ -2,7 +2,8 @@
 
 Evaluates two checkpoints, that of the epoch with the lowest word error rate and the last one, on every dev and test
 subset of the run's features, at beam width 512. Prints word error rates beside the published ones, and writes
-results/RUN/final.csv and final-sentences.txt. RUN is the run's folder, its journal, or one of its checkpoints.
+final.csv, final-utterances.csv and final-sentences.txt into results/RUN. RUN is the run's folder, its journal, or one
+of its checkpoints.
 
 One call can compare several decoders and beam widths; each forward pass is done once for all of them:
 

@@ -125,6 +125,10 @@ def test_the_final_table_is_made_of_the_run_and_of_one_checkpoint(run, folder):
         rows = list(csv.DictReader(file))
     evaluations = {row.epoch: row for row in journal.read(folder / "results" / "first.csv").evaluations}
     assert {int(row["utterances"]) for row in rows} == {7} and {row["subset"] for row in rows} == {"dev-tones"}
+    with (folder / "results" / "first" / "final-utterances.csv").open() as file:
+        edits = [row for row in csv.DictReader(file) if row["checkpoint"] == rows[0]["checkpoint"]]
+    share = sum(int(row["word_edits"]) for row in edits) / sum(int(row["words"]) for row in edits)
+    assert len(edits) == 7 and 100 * share == pytest.approx(float(rows[0]["wer"]), abs=1e-5)
     checkpoint = folder / "results" / "first" / "checkpoints" / f"ckpt-{evaluations[1].step}"
     again = command(folder, "benchmark.final", checkpoint, "--beam-width", 256, "--decoder", "dictionary", "greedy")
     assert again.returncode == 0, again.stderr

@@ -2,7 +2,7 @@
 
     run = load_trained(Path("results/RUN"))     # or its journal, or one of its checkpoints
     results, examples = evaluate(run, Wanted(subsets=("dev",), decoders=("greedy",)))
-    write(run, results, examples)               # final.csv and final-sentences.txt beside the run
+    write(run, results, examples)               # final.csv, final-utterances.csv, final-sentences.txt beside the run
 
 Evaluates two checkpoints: that of the epoch with the lowest word error rate, and the last one. Several decoders and
 beam widths are compared in one call: each forward pass is done once for all of them.
@@ -14,7 +14,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from benchmark.record.history import RunRecord
 from benchmark.record.journal import read
 from benchmark.record.sentences import describe
 from benchmark.run import decoding
-from benchmark.run.accuracy import ErrorRates
+from benchmark.run.accuracy import Edits, ErrorRates
 from benchmark.run.decoding import DecodingPool
 from benchmark.workloads import Workload
 from features import manifest
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from benchmark.run.evaluation import Evaluated, Transcriber
     from benchmark.run.task import Task
 
-NAME, NAME_OF_SENTENCES = "final.csv", "final-sentences.txt"
+NAME, NAME_OF_UTTERANCES, NAME_OF_SENTENCES = "final.csv", "final-utterances.csv", "final-sentences.txt"
+COUNTS = ("word_edits", "words", "character_edits", "characters")
 WHICH = ("best", "last")
 BEAM_WIDTH = 512
 
@@ -111,10 +112,11 @@ class Result:
     forward_s: float
     decoding_s: float
     rates: ErrorRates
+    edits: tuple[tuple[str, Edits], ...] = field(default=(), repr=False)  # of each utterance, by id
 
     def fields(self) -> dict[str, object]:
         """Return a row of final.csv, by column."""
-        flat = {name: value for name, value in asdict(self).items() if name != "rates"}
+        flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("rates", "edits")}
         return {name: round(v, 6) if isinstance(v, float) else v for name, v in {**flat, **asdict(self.rates)}.items()}
 
 
@@ -235,6 +237,7 @@ def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
                     forward_s=forward_s,
                     decoding_s=decoding_s,
                     rates=evaluated.rates,
+                    edits=tuple(zip((s.id for s in evaluated.sentences), evaluated.edits, strict=True)),
                 )
                 results.append(result)
                 heading = f"{name} epoch {epoch} batch {step} {subset} {decoder.label}"
@@ -304,12 +307,23 @@ def _decode(logits: Logits, decoder: Decoder, jobs: int, label: str) -> tuple[Ev
     return Evaluated.of(sentences), seconds
 
 
-def write(run: Trained, results: Sequence[Result], examples: str) -> tuple[Path, Path]:
-    """Write results and sentences into the run's folder; return both paths. Raises OSError."""
-    places = run.folder / NAME, run.folder / NAME_OF_SENTENCES
-    write_whole(places[0], to_csv(results))
-    write_whole(places[1], examples)
-    return places
+def write(run: Trained, results: Sequence[Result], examples: str) -> tuple[Path, ...]:
+    """Write results, what each utterance took, and sentences into the run's folder; return paths. Raises OSError."""
+    texts = {NAME: to_csv(results), NAME_OF_UTTERANCES: utterances_to_csv(results), NAME_OF_SENTENCES: examples}
+    for name, text in texts.items():
+        write_whole(run.folder / name, text)
+    return tuple(run.folder / name for name in texts)
+
+
+def utterances_to_csv(results: Sequence[Result]) -> str:
+    """Return the text of final-utterances.csv: edits and units of every utterance, for statistics over them."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("checkpoint", "subset", "decoder", "utterance", *COUNTS))
+    for each in results:
+        for name, counted in each.edits:
+            writer.writerow((each.checkpoint, each.subset, each.decoder, name, *(getattr(counted, c) for c in COUNTS)))
+    return text.getvalue()
 
 
 def to_csv(results: Sequence[Result]) -> str:

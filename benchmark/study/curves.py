@@ -48,12 +48,16 @@ class StudyError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One run: the size of its training set, the error in percent, its seed. `whole` says that it read all of it."""
+    """One run: the size of its training set, the error in percent, its seed. `whole` says that it read all of it.
+
+    `counts` has the edits and the units (words, characters) of every test utterance, in one order for all runs.
+    """
 
     size: float
     error: float
     seed: int
     whole: bool = True
+    counts: np.ndarray | None = field(default=None, repr=False, compare=False)  # [utterances, 2]
 
     @property
     def is_fitted(self) -> bool:
@@ -241,11 +245,12 @@ class Band:
 
 
 def bootstrap(points: Sequence[Point], *, draws: int = 400, forms: Sequence[str] | None = None) -> Band:
-    """Draw the runs of each size anew, with the spread of all sizes, and fit each time.
+    """Draw the runs of each size and the test utterances anew, with the spread of all sizes, and fit each time.
 
     The residuals are drawn: with three seeds a size the runs themselves hold too little of their spread. They are
     stretched for the degrees of freedom that the fit took, and by Student's t over the normal quantile for those that
-    are left.
+    are left. Where all points have their counts, one draw of utterances for all of them shifts and tilts the curve as a
+    whole; what it does to single runs is in their residuals already.
     """
     kept = fitted_points(points)
     curve = fit(points, forms=forms or FORMS)
@@ -258,12 +263,29 @@ def bootstrap(points: Sequence[Point], *, draws: int = 400, forms: Sequence[str]
     student = float(stdtrit(freedom, tail) / ndtri(tail))
     residuals = (logs - centre) * math.sqrt(len(kept) / freedom) * student
     rng = np.random.default_rng(SEED)
+    shifts = _shifts(kept, draws)
     curves = []
-    for _ in range(draws):
-        drawn = np.exp(centre + rng.choice(residuals, len(kept)))
+    for shift in shifts:
+        drawn = np.exp(centre + rng.choice(residuals, len(kept)) + shift)
         again = [Point(size=p.size, error=min(WORST, float(e)), seed=p.seed) for p, e in zip(kept, drawn, strict=True)]
         curves.append(fit(again, forms=asked))
     return Band(tuple(curves))
+
+
+def _shifts(points: Sequence[Point], draws: int) -> np.ndarray:
+    """Return how drawn test utterances move the log errors, [draws, points]: a line through what they do to each."""
+    counts = [point.counts for point in points]
+    if any(each is None or len(each) != len(counts[0]) for each in counts):
+        return np.zeros((draws, len(points)))
+    edits, units = np.moveaxis(np.array(counts, float), 2, 0)  # [points, utterances]
+    utterances = edits.shape[1]
+    drawn = np.random.default_rng(SEED).multinomial(utterances, [1 / utterances] * utterances, size=draws)
+    rates = (drawn @ edits.T) / np.maximum(drawn @ units.T, 1)  # [draws, points]
+    whole = edits.sum(1) / units.sum(1)
+    moved = np.log(np.maximum(rates, 1e-9) / np.maximum(whole, 1e-9))
+    x = np.log([point.size for point in points])
+    design = np.stack([np.ones_like(x), x - x.mean()], 1)
+    return moved @ np.linalg.pinv(design).T @ design.T
 
 
 def prediction(points: Sequence[Point], size: float, *, draws: int = 400) -> Estimate:

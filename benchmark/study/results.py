@@ -8,18 +8,22 @@ points(found, "wer")                        # for benchmark.study.curves
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+import numpy as np
+
 from benchmark.judge.cost import Terms, cheapest, training_cost
 from benchmark.record import FactsError, Run, RunRecord, UsageError, read_run
-from benchmark.study.curves import Point
+from benchmark.study.curves import Point, StudyError
 from features.corpus import role
 
 NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)(?:\+(.+))?")
-FINAL = "final.csv"
+FINAL, UTTERANCES = "final.csv", "final-utterances.csv"
+COUNTS = {"wer": ("word_edits", "words"), "cer": ("character_edits", "characters")}
 RATES = ("wer", "cer", "wer_mean")
 
 
@@ -55,6 +59,7 @@ class Observation:
     name: str = ""
     arm: str = ""  # what is other than in the plain runs
     record: RunRecord | None = field(default=None, repr=False, compare=False)
+    edits: tuple[dict[str, str], ...] = field(default=(), repr=False, compare=False)  # of test utterances, by id
 
     @property
     def label(self) -> str:
@@ -80,7 +85,7 @@ class Observation:
         found: dict[str, object] = {}
         for f in fields(self):
             value = getattr(self, f.name)
-            if f.name == "record":
+            if f.name in ("record", "edits"):
                 continue
             if isinstance(value, dict):
                 found |= {f"{f.name}_{metric}": value.get(metric) for metric in RATES}
@@ -93,7 +98,7 @@ def observations(folder: str | Path) -> list[Observation]:
     """Read every point of a study that is finished and evaluated, in the order of protocol, size and seed.
 
     Raises:
-        JournalError: a journal cannot be read.
+        JournalError, StudyError: a journal or a final evaluation cannot be read.
     """
     found = []
     for path in sorted(Path(folder).glob("*.csv")):
@@ -137,18 +142,38 @@ def observation_of(run: Run) -> Observation | None:
         name=match[0],
         arm=match[4] or "",
         record=record,
+        edits=_edits(run),
         cpu_percent=usage["cpu_percent"],
         memory_mib=usage["memory_mib"],
         gpu_memory_mib=usage["gpu_memory_mib"],
     )
 
 
-def _finals(run: Run) -> list[dict[str, str]]:
+def _finals(run: Run, name: str = FINAL, numbers: Sequence[str] = ("utterances", *RATES)) -> list[dict[str, str]]:
+    """Return the rows of a final evaluation; [] where there is none. Raises StudyError if they cannot be read."""
+    path = run.folder / name  # type: ignore[operator]
     try:
-        with (run.folder / FINAL).open(newline="", encoding="utf-8") as file:  # type: ignore[operator]
-            return list(csv.DictReader(file))
-    except (OSError, ValueError):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        if not all(row["subset"] and all(math.isfinite(float(row[each])) for each in numbers) for row in rows):
+            raise ValueError
+    except FileNotFoundError:
         return []
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        raise StudyError(
+            f"{path}: cannot be read as a final evaluation; make it again: python -m benchmark.final {run.folder}"
+        ) from None
+    return rows
+
+
+def _edits(run: Run) -> tuple[dict[str, str], ...]:
+    """Return the counts of the test utterances, or of dev's where there is no test set, in the order of their ids."""
+    rows = _finals(run, UTTERANCES, [name for names in COUNTS.values() for name in names])
+    for name in ("test", "dev"):
+        own = [row for row in rows if role(row["subset"]) == name]
+        if own:
+            return tuple(sorted(own, key=lambda row: (row["subset"], row["utterance"])))
+    return ()
 
 
 def _of_role(finals: Sequence[dict[str, str]], name: str) -> dict[str, float]:
@@ -198,8 +223,23 @@ def _cost(run: Run) -> tuple[float | None, str]:
 
 def points(found: Sequence[Observation], metric: str, *, by: str = "samples") -> list[Point]:
     """Return the points of a curve: test error against samples, or hours."""
+    alike = len({tuple(row["utterance"] for row in each.edits) for each in found}) == 1
     return [
-        Point(size=float(getattr(each, by)), error=error, seed=each.seed, whole=each.whole)
+        Point(
+            size=float(getattr(each, by)),
+            error=error,
+            seed=each.seed,
+            whole=each.whole,
+            counts=_counts(each, metric) if alike else None,
+        )
         for each in found
         if (error := each.error(metric)) is not None
     ]
+
+
+def _counts(each: Observation, metric: str) -> np.ndarray | None:
+    """Return edits and units of the test utterances, [utterances, 2]; None if they were not written."""
+    names = COUNTS.get(metric)
+    if not each.edits or names is None:
+        return None
+    return np.array([[float(row[name]) for name in names] for row in each.edits])

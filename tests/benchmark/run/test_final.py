@@ -13,8 +13,8 @@ from benchmark import final
 from benchmark.final import tables
 from benchmark.record.facts import SCHEMA, FactsError
 from benchmark.record.history import RunRecord
-from benchmark.run.accuracy import ErrorRates
-from benchmark.run.final import FinalError, Result, Trained, chosen_subsets, load_trained, to_csv
+from benchmark.run.accuracy import ErrorRates, edits
+from benchmark.run.final import FinalError, Result, Trained, chosen_subsets, load_trained, to_csv, utterances_to_csv
 from benchmark.tables import plain
 from benchmark.workloads import load
 
@@ -143,3 +143,13 @@ def test_a_result_is_flat_in_csv():
     (row,) = list(csv.DictReader(to_csv([result("dev-a", 12.5)]).splitlines()))
     assert row["subset"] == "dev-a" and row["wer"] == "12.5" and row["cer_paper"] == "7.25"
     assert json.dumps(row)
+
+
+def test_the_edits_of_utterances_sum_to_the_error_rate():
+    """1 of 2 and 0 of 3 words: 1 of 5 is 20%."""
+    counted = tuple((name, edits(*pair)) for name, pair in (("u1", ("one two", "one ten")), ("u2", ("a b c", "a b c"))))
+    one = replace(result("dev-a", 20.0), edits=counted)
+    rows = list(csv.DictReader(utterances_to_csv([one]).splitlines()))
+    assert [row["utterance"] for row in rows] == ["u1", "u2"] and {row["subset"] for row in rows} == {"dev-a"}
+    assert [sum(int(row[name]) for row in rows) for name in ("word_edits", "words")] == [1, 5]
+    assert "edits" not in one.fields()

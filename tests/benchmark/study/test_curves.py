@@ -71,6 +71,31 @@ def test_intervals_inside_and_outside_the_sizes_cover_the_truth(curve):
     assert inside >= 52 and outside >= 52
 
 
+def counted(edits, sizes=SIZES) -> list[Point]:
+    """Points on a power law whose runs make errors in the same test utterances of ten words."""
+    counts = np.stack([edits, np.full(len(edits), 10.0)], 1)
+    return [Point(size=n, error=power(n), seed=0, counts=counts) for n in sizes]
+
+
+def test_an_interval_holds_the_choice_of_the_test_utterances():
+    """No noise of seeds: the log error has the standard error of a mean of u utterances over its mean."""
+    edits = np.random.default_rng(4).binomial(10, 0.3, size=400).astype(float)
+    band = bootstrap(counted(edits), draws=800, forms=("power",))
+    low, high = (math.log(bound / power(625)) for bound in band.of(lambda each: each.error_at(625)))
+    error = edits.std() / math.sqrt(400) / edits.mean()
+    assert -low == pytest.approx(1.96 * error, rel=0.12) and high == pytest.approx(1.96 * error, rel=0.12)
+    assert {round(each.parameters["c"], 6) for each in band.curves} == {0.35}, "all runs move alike: no tilt"
+
+
+def test_utterances_that_are_all_alike_and_points_without_counts_add_nothing():
+    points = study(np.random.default_rng(3), power)
+    counts = np.tile([3.0, 10.0], (50, 1))
+    alike = [Point(size=p.size, error=p.error, seed=p.seed, counts=counts) for p in points]
+    some = [*alike[:-1], points[-1]]
+    bands = [bootstrap(each, draws=50).of(lambda c: c.error_at(625)) for each in (points, alike, some)]
+    assert bands[1] == pytest.approx(bands[0]) and bands[2] == bands[0]
+
+
 def test_a_prediction_has_its_interval():
     points = study(np.random.default_rng(3), power)
     found = prediction(points, 5000, draws=100)

@@ -6,6 +6,7 @@ import pytest
 from studies import make_point, study
 
 from benchmark.saturation import main
+from benchmark.study.curves import StudyError
 from benchmark.study.judgement import study_parts, times_parts
 from benchmark.study.results import observations, points
 from benchmark.tables import plain
@@ -48,6 +49,31 @@ def test_the_smallest_size_that_reaches_a_level_and_the_one_that_reaches_it_soon
     (table, _) = times_parts(observations(tmp_path), "target", "wer")
     assert table.header[1:] == ("WER 65", "WER 50", "WER 40", "WER 30", "WER 25")
     assert [row[1:] for row in table.rows][:2] == [("5.00", "NA", "NA", "NA", "NA"), ("5.00", "5.00", "NA", "NA", "NA")]
+
+
+@pytest.mark.parametrize("text", ["", "subset,wer\n", "subset,utterances,wer,cer,wer_mean\ntest-x,5,many,1,1\n", "\0"])
+def test_a_final_evaluation_that_cannot_be_read_is_named(tmp_path, text):
+    make_point(tmp_path, 500, 3, 40.0)
+    (tmp_path / "target-500-seed3" / "final.csv").write_text(text)
+    try:
+        assert observations(tmp_path) == [], "no rows: not evaluated"
+    except StudyError as error:
+        assert "final.csv: cannot be read as a final evaluation; make it again: python -m" in str(error)
+        assert text.count("\n") > 1 or text == "\0"
+
+
+def test_points_have_the_counts_of_their_test_utterances_where_all_runs_have_the_same(tmp_path):
+    rows = ["best,test-x,greedy,u2,1,4,2,20", "best,test-x,greedy,u1,0,5,1,25", "best,dev-x,greedy,u0,9,9,9,9"]
+    for size in (100, 200):
+        make_point(tmp_path, size, 1, 40.0)
+        path = tmp_path / f"target-{size}-seed1" / "final-utterances.csv"
+        header = "checkpoint,subset,decoder,utterance,word_edits,words,character_edits,characters"
+        path.write_text("\n".join([header, *rows]) + "\n")
+    found = observations(tmp_path)
+    assert [point.counts.tolist() for point in points(found, "wer")] == 2 * [[[0, 5], [1, 4]]]
+    assert points(found, "cer")[0].counts.tolist() == [[1, 25], [2, 20]]
+    path.write_text("\n".join([header, rows[0]]) + "\n")
+    assert [point.counts for point in points(observations(tmp_path), "wer")] == [None, None]
 
 
 def test_it_is_said_that_dev_stands_in_for_a_test_set(tmp_path):
