@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.judge.estimates import Estimate, coefficient_of_variation
 from benchmark.judge.published import saturation_study
-from benchmark.study.curves import WORST, Band, Curve, StudyError, bootstrap, fit, fitted_points
+from benchmark.study.curves import WORST, Band, Curve, Point, StudyError, bootstrap, fit, fitted_points
 from benchmark.study.results import Observation, points
 from benchmark.study.saturation import (
     Saturation,
@@ -193,9 +193,15 @@ def _curve_words(curve: Curve, band: Band, protocol: str, metric: str, fitted: S
     weights = ", ".join(f"{form} {share:.0%}" for form, share in curve.weights.items())
     return (
         f"{protocol}: test {NAMES.get(metric, metric)} = {formula} percent of n utterances{bounds}. AICc weights: "
-        f"{weights or 'too few points to compare forms'}. Between seeds of one size it varies by "
-        f"{spread_between_seeds(fitted_points(fitted)):.1%}."
+        f"{weights or 'too few points to compare forms'}. {_between_seeds(fitted)}"
     )
+
+
+def _between_seeds(fitted: Sequence[Point]) -> str:
+    spread = spread_between_seeds(fitted_points(fitted))
+    if not spread:
+        return "No size has two seeds: how much seeds vary is not known."
+    return f"Between seeds of one size it varies by {spread:.1%}."
 
 
 def _extrapolation(fitted: Sequence, protocol: str, metric: str) -> Iterator[str]:
@@ -275,7 +281,8 @@ def _gains_table(
         "further cost",
     )
     noise = detectable(fitted)
-    title = f"{protocol}: what twice the data gains, by the curve; these seeds tell {noise:.1%} from nothing"
+    told = f"these seeds tell {noise:.1%} from nothing" if noise else "one seed a size: what is noise is not known"
+    title = f"{protocol}: what twice the data gains, by the curve; {told}"
     return Table(title, header, tuple(rows))
 
 

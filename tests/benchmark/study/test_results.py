@@ -76,6 +76,15 @@ def test_points_have_the_counts_of_their_test_utterances_where_all_runs_have_the
     assert [point.counts for point in points(observations(tmp_path), "wer")] == [None, None]
 
 
+def test_of_one_seed_a_size_no_spread_is_claimed(tmp_path):
+    for size in (100, 200, 400, 800):
+        make_point(tmp_path, size, 1, 300 * size**-0.35)
+    flat = " ".join(plain(study_parts(observations(tmp_path))).split())
+    assert "No size has two seeds: how much seeds vary is not known." in flat
+    assert "one seed a size: what is noise is not known" in flat
+    assert "varies by 0.0%" not in flat and "tell 0.0%" not in flat
+
+
 def test_it_is_said_that_dev_stands_in_for_a_test_set(tmp_path):
     assert "dev stands in" not in plain(study_parts(observations(study(tmp_path / "with"))))
     found = observations(study(tmp_path / "without", test=False))
