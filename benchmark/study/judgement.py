@@ -311,9 +311,14 @@ def _claims(found: Sequence[Observation], metric: str, protocol: str) -> str:
 
 
 def gap_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[str | Table]:
-    """Return the generalisation gap against the root of the size: k n^-d, where d = 1/2 and C = k^2 by the bound."""
+    """Return the generalisation gap against the root of the size: k n^-d, where d = 1/2 and C = k^2 by the bound.
+
+    Points that are not fitted, which learnt little or did not read their data, have no gap.
+    """
     gaps = [
-        (each.samples, gap / 100) for each in found if each.whole and (gap := each.gap(metric)) is not None and gap > 0
+        (each.samples, gap / 100)
+        for each in found
+        if each.whole and (gap := each.gap(metric)) is not None and gap > 0 and each.error(metric) <= WORST
     ]
     if len({size for size, _ in gaps}) < 3:
         return []
