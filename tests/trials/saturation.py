@@ -5,8 +5,8 @@
 Asks four things. What the Whisper-Tiny study's protocol trains at each size (its equation 6). Where two lines bend, and
 how samples and error correlate, on linear axes, of pure power laws. How often a bend is found where there is none, on
 linear and on log-log axes, and where it is found where there is one. How often the intervals of a curve hold the truth,
-and how often a study says that more data is not worth it. Minutes on two cores; the figures stand in
-docs/saturation.md.
+and how often a study says that more data is not worth it. It takes some minutes on
+two cores; the figures stand in docs/saturation.md.
 """
 
 from __future__ import annotations
