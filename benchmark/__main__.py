@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
 def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     """Turn the command line into a job, with defaults filled in. Raises ValueError if options contradict each other."""
     platform = platforms.load(options.platform).with_input(
-        batch=options.batch, readers=options.readers, buffer=options.buffer
+        batch=options.batch, readers=options.readers, buffer=options.buffer, accumulation=options.accumulation
     )
     if options.precision:
         platform = replace(platform, training=replace(platform.training, precision=options.precision))
@@ -79,6 +79,7 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         workloads.load(options.workload or _default_workload(platform, options)),
         {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None}
         | ({"targets": {}} if options.no_targets else {}),
+        accumulation=platform.input.accumulation,
         synthetic=options.synthetic,
         deterministic=options.deterministic,
     )
@@ -210,6 +211,9 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--batch", type=int, metavar="N", help="global batch in utterances")
     group.add_argument("--readers", type=int, metavar="N", help="number of parallel readers")
     group.add_argument("--buffer", type=int, metavar="N", help="batches prepared in advance")
+    group.add_argument(
+        "--accumulation", type=int, metavar="K", help="take a batch in K pieces, one after another, to need less memory"
+    )
     group.add_argument("--precision", choices=platforms.PRECISIONS)
     group = parser.add_argument_group("change the workload for this run")
     group.add_argument("--recipe", choices=list(RECIPES))

@@ -130,6 +130,7 @@ class Input(_Checked):
     batch: int = _key(_COUNT_FROM_1)  # utterances a step, over all GPUs
     readers: int = _key(_COUNT_FROM_1)
     buffer: int = _key(_COUNT_FROM_1)  # batches
+    accumulation: int = _key(_COUNT_FROM_1, default=1)  # pieces in which a GPU takes its part of a batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +162,9 @@ class Platform(_Checked):
         if over:
             near = " or ".join(str(n) for n in (batch - over, batch - over + gpus) if n > 0)
             raise _wrong(Input, "batch", batch, f"a multiple of [hardware] gpus, {gpus}: {near}")
+        if self.batch_per_replica % self.input.accumulation:
+            pieces = f"a divisor of the {self.batch_per_replica} utterances that a replica takes of a batch"
+            raise _wrong(Input, "accumulation", self.input.accumulation, pieces)
         if self.training.reduction == "hierarchical" and gpus % 2 and gpus > 1:
             # TensorFlow's halves the devices, and would leave the last one's gradients out.
             raise _wrong(Training, "reduction", "hierarchical", f"first-gpu or nccl with {gpus} GPUs: it needs pairs")
@@ -181,7 +185,7 @@ class Platform(_Checked):
         return plain
 
     def with_input(self, **knobs: int | None) -> Platform:
-        """A checked copy with another `batch`, `readers` or `buffer`; None leaves a knob as it is."""
+        """A checked copy with another `batch`, `readers`, `buffer` or `accumulation`; None leaves a knob as it is."""
         given = {knob: value for knob, value in knobs.items() if value is not None}
         return replace(self, input=_made(Input, {**asdict(self.input), **given}))
 

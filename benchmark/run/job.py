@@ -117,11 +117,20 @@ class Job:
 
 
 def changed_workload(
-    workload: Workload, changes: dict[str, Any], *, synthetic: bool = False, deterministic: bool = False
+    workload: Workload,
+    changes: dict[str, Any],
+    *,
+    accumulation: int = 1,
+    synthetic: bool = False,
+    deterministic: bool = False,
 ) -> Workload:
-    """Return the workload with other settings. A change of training marks its variant, so that runs do not pool."""
+    """Return the workload with other settings. A change of training marks its variant, so that runs do not pool.
+
+    Accumulation marks it too: batch normalisation sees the pieces, so that the training is another one.
+    """
     marks = [str(changes[name]) for name in MARKS if name in changes and changes[name] != getattr(workload, name)]
     marks += [words.format(changes[name]) for name, words in MARKED.items() if changes.get(name)]
+    marks += [f"accumulation-{accumulation}"] * (accumulation > 1)
     marks += ["synthetic"] * synthetic + ["deterministic"] * deterministic
     workload = replace(workload, **changes).marked(*marks)
     normalisation = RECIPES[workload.recipe].normalisation if "recipe" in changes else None

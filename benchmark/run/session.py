@@ -345,9 +345,10 @@ def _reason(error: Any) -> str:
 
 
 def _out_of_memory(job: Job, reason: str) -> str:
-    platform = job.platform
+    platform, pieces = job.platform, 2 * job.platform.input.accumulation
     half = platform.replicas * max(1, platform.batch_per_replica // 2)
+    same = "" if platform.batch_per_replica % pieces else f", or this one in pieces: --accumulation {pieces}"
     return (
         f"out of memory with a batch of {platform.batch_per_replica} utterances a replica "
-        f"({reason[:100]}); give a smaller batch: {job.command.changed(batch=half)}"
+        f"({reason[:100]}); give a smaller batch: {job.command.changed(batch=half)}{same}"
     )

@@ -7,6 +7,10 @@
 The iterator is that of a dataset cut by `benchmark.run.input`: every replica gets its part of a global batch. Gradients
 are summed over replicas and divided by the utterances of the global batch, so a batch means the same on any number of
 replicas. Dropout depends on seed, step and replica alone.
+
+With `accumulation` k a replica takes its part of a batch in k pieces, one after another, and the optimiser acts once on
+their sum: k times less memory for activations, the same step. As batch normalisation sees pieces, R replicas that
+accumulate k pieces train as k R replicas do, to rounding: losses, weights and moving averages.
 """
 
 from __future__ import annotations
@@ -42,14 +46,18 @@ class Totals(NamedTuple):
 class TrainStep:
     """A model and its optimiser, made under the devices' strategy, with the functions that train them."""
 
-    def __init__(self, config: deepspeech.Config, *, devices: Devices, precision: str, seed: int) -> None:
+    def __init__(
+        self, config: deepspeech.Config, *, devices: Devices, precision: str, seed: int, accumulation: int = 1
+    ) -> None:
         self.config, self.devices, self.precision, self.seed = config, devices, precision, seed
+        self.accumulation = accumulation
         with tf.device("CPU:0"):
             self._stopping = tf.Variable(False, trainable=False)
         with devices.strategy.scope():
             self.model = deepspeech.build(config)
             self.optimizer = optimisers.build(config.recipe.optimiser, precision=precision)
             self.optimizer.build(self.model.trainable_variables)
+            self._accumulated = [_local(v.shape) for v in self.model.trainable_variables] if accumulation > 1 else []
         self.segment = tf.function(self._segment)
 
     def stop(self) -> None:
@@ -69,17 +77,62 @@ class TrainStep:
                 part = next(batches)
             with tf.control_dependencies(strategy.experimental_local_results(part["frames"])):
                 input_s += _now_s() - asked_s
-            of_replicas = strategy.run(self.train_batch, args=(part, step + number))
-            of_batch = [strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in of_replicas]
+            of_batch = self._batch(part, step + number)
             sums = tuple(total + value for total, value in zip(sums, of_batch, strict=True))
             number += 1
             spoilt = tf.where((spoilt < 0) & ~tf.math.is_finite(of_batch[0]), step + number, spoilt)
         return Totals(number, *sums, input_s, spoilt)
 
+    def _batch(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Train all replicas on a batch; return the sums of `train_batch` over replicas."""
+        strategy = self.devices.strategy
+        if self.accumulation == 1:
+            return self._summed(strategy.run(self.train_batch, args=(part, step)))
+        moving = [variable.value for variable in self.model.non_trainable_variables]
+        before = [tf.identity(variable) for variable in moving]
+        after = tuple(tf.zeros_like(value) for value in before)
+        sums = (tf.constant(0.0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0))
+        for number in tf.range(self.accumulation):
+            of_piece = self._summed(strategy.run(self.accumulate, args=(part, step, number)))
+            sums = tuple(total + value for total, value in zip(sums, of_piece, strict=True))
+            after = tuple(total + variable for total, variable in zip(after, moving, strict=True))
+            for variable, value in zip(moving, before, strict=True):  # every piece moves the averages from one place
+                variable.assign(value)
+        for variable, total in zip(moving, after, strict=True):
+            variable.assign(total / self.accumulation)
+        strategy.run(self.apply_accumulated)
+        return sums
+
+    def _summed(self, of_replicas: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        reduce = self.devices.strategy.reduce
+        return tuple(reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in of_replicas)
+
+    def accumulate(self, part: dict[str, tf.Tensor], step: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Add the gradients of one piece of a replica's part to those before; return its sums, as `train_batch`."""
+        utterances = part["frames"].shape[0] // self.accumulation
+        first = number * utterances
+        piece = {
+            name: values if name == "global_utterances" else _rows(values, first, utterances)
+            for name, values in part.items()
+        }
+        losses, gradients = self.gradients(piece, step, number)
+        for total, gradient in zip(self._accumulated, gradients, strict=True):
+            total.assign_add(gradient)
+        return self._sums(piece, losses)
+
+    def apply_accumulated(self) -> None:
+        """Update the model with the gradients of a replica's pieces, and forget them."""
+        self.apply([total.read_value() for total in self._accumulated])
+        for total in self._accumulated:
+            total.assign(tf.zeros_like(total))
+
     def train_batch(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Train one replica on its part of a batch; return sums of loss, utterances, input and output frames."""
         losses, gradients = self.gradients(part, step)
         self.apply(gradients)
+        return self._sums(part, losses)
+
+    def _sums(self, part: dict[str, tf.Tensor], losses: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return (
             tf.reduce_sum(losses),
             tf.math.count_nonzero(part["frames"], dtype=tf.float32),
@@ -87,23 +140,26 @@ class TrainStep:
             tf.reduce_sum(tf.cast(deepspeech.output_frames(part["frames"], self.config), tf.float32)),
         )
 
-    def logits(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
-        """Return the logits of a replica's part in training, with dropout, [B, T', 30]."""
+    def logits(self, part: dict[str, tf.Tensor], step: tf.Tensor, piece: int | tf.Tensor = 0) -> tf.Tensor:
+        """Return the logits of a replica's part in training, or of a piece of it, with dropout, [B, T', 30]."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.random.fold_in(tf.random.fold_in([self.seed, 0], step), replica)
+        seed = tf.random.fold_in(tf.random.fold_in([self.seed, 0], step), replica * self.accumulation + piece)
         return self.model(part["features"], part["frames"], training=True, seed=seed)
 
-    def losses(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
+    def losses(self, part: dict[str, tf.Tensor], step: tf.Tensor, piece: int | tf.Tensor = 0) -> tf.Tensor:
         """Return the CTC loss in nats of every utterance of a replica's part, [B]."""
         frames = deepspeech.output_frames(part["frames"], self.config)
-        return ctc_loss(part["labels"], part["label_lengths"], self.logits(part, step), frames)
+        return ctc_loss(part["labels"], part["label_lengths"], self.logits(part, step, piece), frames)
 
-    def gradients(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def gradients(
+        self, part: dict[str, tf.Tensor], step: tf.Tensor, piece: int | tf.Tensor = 0
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return the losses [B] and the replica's gradients, which are scaled in mixed_float16."""
+        shares = self.devices.replicas * self.accumulation
         with tf.GradientTape() as tape:
-            losses = self.losses(part, step)
+            losses = self.losses(part, step, piece)
             loss = tf.reduce_sum(losses) / part["global_utterances"]
-            penalty = tf.add_n(self.model.losses) / self.devices.replicas if self.model.losses else 0.0
+            penalty = tf.add_n(self.model.losses) / shares if self.model.losses else 0.0
             objective = self.optimizer.scale_loss(loss + penalty)
         return losses, tape.gradient(objective, self.model.trainable_variables)
 
@@ -112,6 +168,18 @@ class TrainStep:
         if self.precision == "mixed_float16":
             gradients = spoilt_together(gradients)
         self.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
+
+
+def _local(shape: tf.TensorShape) -> tf.Variable:
+    """Return a variable of zeros that every replica has for itself."""
+    on_read = tf.VariableSynchronization.ON_READ
+    return tf.Variable(
+        tf.zeros(shape), trainable=False, synchronization=on_read, aggregation=tf.VariableAggregation.SUM
+    )
+
+
+def _rows(values: tf.Tensor, first: tf.Tensor, count: int) -> tf.Tensor:
+    return tf.ensure_shape(values[first : first + count], [count, *values.shape[1:]])
 
 
 def _now_s() -> tf.Tensor:

@@ -27,8 +27,13 @@ class Models:
     def __init__(self, task: Task) -> None:
         tf.keras.utils.set_random_seed(task.seed)
         self.task = task
-        precision = task.platform.training.precision
-        self.step = TrainStep(task.config, devices=task.devices, precision=precision, seed=task.seed)
+        self.step = TrainStep(
+            task.config,
+            devices=task.devices,
+            precision=task.platform.training.precision,
+            seed=task.seed,
+            accumulation=task.platform.input.accumulation,
+        )
         self.tflop_per_frame = deepspeech.flops(self.step.config) / 1e12
         self._training = self.transcriber = Transcriber(self.step.model, task)
         self._evaluation: Transcriber | None = None

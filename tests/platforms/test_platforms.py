@@ -187,7 +187,7 @@ def test_a_name_that_is_not_the_files_is_refused(write):
 
 WRONG = [
     ("readers =", "readres = 8", "unknown key [input] readres = 8; did you mean 'readers'?"),
-    ("readers =", "q = 8", "[input] q = 8; known are batch, readers, buffer"),
+    ("readers =", "q = 8", "[input] q = 8; known are batch, readers, buffer, accumulation"),
     ("[training]", "[trianing]", "unknown key trianing = {'reduction'"),
     ("label =", 'labels = "Sys1$"', "unknown key labels = 'Sys1$'; did you mean 'label'?"),
     ("buffer =", "", "[input] buffer is missing; expected a whole number from 1"),
@@ -359,10 +359,12 @@ def test_other_input_knobs_make_a_checked_copy_and_leave_the_rest():
     assert (other.price, other.hardware, sys1.input.batch) == (sys1.price, sys1.hardware, 96)
     assert sys1.with_input(readers=1, buffer=2).input == Input(batch=96, readers=1, buffer=2)
     assert sys1.with_input() == sys1
+    assert sys1.with_input(accumulation=8).input.accumulation == 8  # 3 utterances a piece: 96 / 4 GPUs / 8
     for knobs, said in [
         ({"batch": 50}, "batch = 50; expected a multiple of .* 4: 48 or 52"),
         ({"batch": 0}, "batch = 0; expected a whole number from 1"),  # 0 is a value, not "unset"
         ({"readers": 2.0}, "readers = 2.0; expected a whole number"),
+        ({"accumulation": 5}, "accumulation = 5; expected a divisor of the 24 utterances that a replica takes"),
         ({"bufer": 2}, "bufer = 2; did you mean 'buffer'"),
     ]:
         with pytest.raises(PlatformError, match=said):

@@ -59,7 +59,7 @@ class Told:
 
 def new_trainer(
     tf, features, folder, *, replicas=1, batch=4, seed=1, workload=TINY, pool=None, precision="float32",
-    synthetic=False, start=None,
+    synthetic=False, start=None, accumulation=1,
 ):  # fmt: skip
     from benchmark.run.devices import Devices
     from benchmark.run.task import Task
@@ -69,7 +69,7 @@ def new_trainer(
     strategy = tf.distribute.MirroredStrategy(
         names, cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
     )
-    platform = platforms.load("cpu").with_input(batch=batch)
+    platform = platforms.load("cpu").with_input(batch=batch, accumulation=accumulation)
     task = Task(
         workload=workload,
         platform=replace(platform, training=replace(platform.training, precision=precision)),
@@ -230,6 +230,40 @@ def test_one_step_is_the_same_on_one_and_on_two_replicas_without_batch_statistic
         weights.append([variable.numpy() for variable in trainer.models.model.trainable_variables])
     for one, two in zip(*weights, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "accumulation", "precision"),
+    [
+        (1, 2, "float32"),
+        pytest.param(2, 2, "float32", marks=pytest.mark.slow),
+        pytest.param(1, 4, "mixed_float16", marks=pytest.mark.slow),
+    ],
+)
+def test_replicas_that_accumulate_train_as_so_many_times_the_replicas(
+    make, tone_features, tmp_path, tf, replicas, accumulation, precision
+):
+    """In losses, weights, the optimiser's sums and moving averages; the last batch, of 21 by fours, is filled up."""
+    from benchmark.run import devices
+
+    devices._set_precision(precision)
+    try:
+        pieces = make(replicas=replicas, accumulation=accumulation, precision=precision)
+        whole = new_trainer(
+            tf, tone_features, tmp_path / "whole", replicas=replicas * accumulation, precision=precision
+        )
+        one, other = (run(trainer, tmp_path / f"{n}.csv", max_epochs=2) for n, trainer in enumerate((pieces, whole)))
+    finally:
+        devices._set_precision("float32")
+    near = {"rtol": 1e-4, "atol": 1e-5} if precision == "float32" else {"rtol": 0.02, "atol": 2e-3}
+    np.testing.assert_allclose(losses(one), losses(other), rtol=near["rtol"])
+    assert [row.utterances for row in one.rows] == [row.utterances for row in other.rows]
+    for mine, theirs in zip(
+        pieces.models.model.variables + pieces.models.optimizer.variables,
+        whole.models.model.variables + whole.models.optimizer.variables,
+        strict=True,
+    ):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), err_msg=mine.path, **near)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_names_the_batch(make):
