@@ -43,6 +43,7 @@ WORKLOAD_OPTIONS = (
     "max_steps",
     "patience",
     "label_noise",
+    "segment_s",
     "augment",
     "padding",
     "sentences",
@@ -71,7 +72,11 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
 def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     """Turn the command line into a job, with defaults filled in. Raises ValueError if options contradict each other."""
     platform = platforms.load(options.platform).with_input(
-        batch=options.batch, readers=options.readers, buffer=options.buffer, accumulation=options.accumulation
+        batch=options.batch,
+        readers=options.readers,
+        buffer=options.buffer,
+        accumulation=options.accumulation,
+        stream=options.stream,
     )
     if options.precision:
         platform = replace(platform, training=replace(platform.training, precision=options.precision))
@@ -79,7 +84,7 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         workloads.load(options.workload or _default_workload(platform, options)),
         {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None}
         | ({"targets": {}} if options.no_targets else {}),
-        accumulation=platform.input.accumulation,
+        feeding=platform.input,
         synthetic=options.synthetic,
         deterministic=options.deterministic,
     )
@@ -214,6 +219,12 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--accumulation", type=int, metavar="K", help="take a batch in K pieces, one after another, to need less memory"
     )
+    group.add_argument(
+        "--stream",
+        action="store_const",
+        const=True,
+        help="make features of the audio while training, in as many processes as readers, and write none",
+    )
     group.add_argument("--precision", choices=platforms.PRECISIONS)
     group = parser.add_argument_group("change the workload for this run")
     group.add_argument("--recipe", choices=list(RECIPES))
@@ -248,6 +259,13 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--subset-seed", type=int, metavar="N", help="which utterances: another order; default: 0")
     group.add_argument("--select", choices=workloads.SELECTIONS, help="take single utterances (default) or speakers")
     group.add_argument("--label-noise", type=float, metavar="P", help="make a share P of the words to learn wrong")
+    group.add_argument(
+        "--segment",
+        dest="segment_s",
+        type=float,
+        metavar="S",
+        help="train on utterances of at most S seconds, all padded to S; longer ones are left out and counted",
+    )
     group.add_argument(
         "--from",
         dest="start",

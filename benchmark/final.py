@@ -24,10 +24,11 @@ from typing import Any
 from benchmark import cli
 from benchmark.judge.published import final_error_rates
 from benchmark.run import decoding
-from benchmark.run.final import BEAM_WIDTH, WHICH, Result, Trained, Wanted, evaluate, features_of, load_trained, write
+from benchmark.run.final import BEAM_WIDTH, WHICH, Result, Trained, Wanted, data_of, evaluate, load_trained, write
 from benchmark.tables import Table, show
-from features import account, manifest
+from features import account
 from features.corpus import one_line, role
+from features.subsets import SELECTIONS
 from models import decoders
 from models.decoders import Decoder
 
@@ -41,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _final(options: argparse.Namespace) -> None:
     try:
         run, wanted = load_trained(options.run), _wanted(options)
-        results, examples = evaluate(run, wanted)
+        with data_of(run, wanted) as data:
+            results, examples = evaluate(run, wanted, data)
     except BrokenProcessPool:
         raise ValueError(decoding.KILLED_WORKER) from None
     except ArithmeticError as error:  # weights that diverged after they were saved
@@ -50,9 +52,8 @@ def _final(options: argparse.Namespace) -> None:
         places = write(run, results, examples)
     finally:  # even if the disk is full: the results may have taken an hour
         show(tables(run, results))
-    found = manifest.load(features_of(run, wanted))
-    for subset in (subset for subset in found.subsets if role(subset) != "train"):
-        for warning in account.warnings(found, subset):
+    for subset in (subset for subset in data.manifest.subsets if role(subset) != "train"):
+        for warning in account.warnings(data.manifest, subset):
             print(f"WARNING: {one_line(warning)}")
     cli.say(f"written: {', '.join(map(str, places))}")
 
@@ -72,6 +73,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         decode_jobs=options.decode_jobs,
         train_sample=options.train_sample,
         train_seed=options.train_seed,
+        train_select=options.train_select,
     )
 
 
@@ -150,13 +152,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="B",
         help="score added for every word; default: %(default)s",
     )
-    add("--features", type=Path, metavar="DIR", help="features to evaluate on; default: the run's")
+    add("--features", type=Path, metavar="DIR", help="features, or a corpus; default: the run's")
     add("--batch", type=int, metavar="N", help="utterances in one forward pass; default: the run's batch per replica")
     add(
         "--decode-jobs", type=int, default=decoding.cores(), metavar="N", help="decoding workers; default: one per core"
     )
     add("--train-sample", type=int, default=0, metavar="N", help="evaluate N training utterances too; default: none")
     add("--train-seed", type=int, default=0, metavar="N", help="which ones: as --subset-seed; default: 0")
+    add("--train-select", choices=SELECTIONS, default="utterances", help="take single utterances (default) or speakers")
     return parser
 
 

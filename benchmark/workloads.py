@@ -23,6 +23,7 @@ NORMALISATIONS = ("none", "frame-l2", "utterance")
 PADDINGS = ("fixed", "bucket")
 AUGMENTATIONS = ("none", "specaugment")
 SELECTIONS = ("utterances", "speakers")
+MIN_SEGMENT_S = 0.2
 EVALUATIONS = ("resident", "swap", "overlap")  # explained in benchmark.record.phases
 
 
@@ -37,7 +38,8 @@ class Workload:
     `evaluate_every` it is also evaluated within epochs, every so many batches: 0 is never. `samples` is how many
     utterances are trained on, 0 for all: a nested part, in the order of `subset_seed`, by utterances or whole speakers
     (`select`). A run also ends after `max_steps` batches, or once `patience` epochs brought no lower character error
-    rate; 0 of either is no such end. A share `label_noise` of the words that are trained on is wrong on purpose.
+    rate; 0 of either is no such end. A share `label_noise` of the words that are trained on is wrong on purpose. With
+    `segment_s` utterances longer than so many seconds are not trained on, and all others are padded to that length.
     `variant` names what differs from the named workload ("specaugment", "synthetic"); such runs are not pooled with
     others.
     """
@@ -73,6 +75,7 @@ class Workload:
     max_steps: int = 0
     patience: int = 0
     label_noise: float = 0.0
+    segment_s: float = 0.0
 
     def __post_init__(self) -> None:
         choices = (
@@ -95,9 +98,16 @@ class Workload:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
         if not 0 <= self.label_noise <= 1:
             raise ValueError(f"label_noise is {self.label_noise}; expected a share of words, 0 to 1")
+        if self.segment_s and not MIN_SEGMENT_S <= self.segment_s <= 3600:
+            raise ValueError(f"segment_s is {self.segment_s}; expected {MIN_SEGMENT_S} to 3600 seconds, or 0 for none")
         for name in ("evaluate_every", "samples", "max_steps", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a count, or 0 for none")
+
+    @property
+    def segment_frames(self) -> int:
+        """The length in frames of 10 ms that utterances are padded to; 0 if they are not cut into segments."""
+        return round(self.segment_s * 100)
 
     @property
     def evaluation_label(self) -> str:

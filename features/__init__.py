@@ -12,6 +12,7 @@
     account.py     how much of a corpus that is, and what was left out, in sentences
     subsets.py     parts of the training set: nested, and the same on every machine
     noise.py       wrong transcripts, on purpose
+    recordings.py  features made while training asks for them, without shards
     batches.py     batches for training and evaluation, masked by augment.py if asked
     files.py       whole writes, digests, locks
     process.py     TensorFlow without its chatter, memory that is kept

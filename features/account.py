@@ -71,3 +71,16 @@ def unknown_words(manifest: Manifest, role_or_subset: str) -> str:
         f"{share:.1%} of the words of {role_or_subset} are not among the {len(manifest.words):,} training words: no "
         f"decoder held to these reaches a WER below {share:.1%}"
     )
+
+
+def longer_than(manifest: Manifest, seconds: float) -> str:
+    """Say how much of the training set is longer than a segment of so many seconds; "" if nothing is, or for 0."""
+    lengths = manifest.lengths("train")
+    longer = [frames for frames in lengths if seconds and frames > round(seconds / FRAME_STEP_S)]
+    if not longer:
+        return ""
+    return (
+        f"segments of {seconds:g} s: {len(longer):,} of {len(lengths):,} training utterances "
+        f"({sum(longer) * FRAME_STEP_S / 3600:.2f} of {sum(lengths) * FRAME_STEP_S / 3600:.2f} hours) are longer and "
+        f"left out: of one that is cut, nobody knows where its transcript would end"
+    )

@@ -28,6 +28,8 @@ from features.records import CONVOLUTION_STRIDE, open_shard, parse
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from features.recordings import Recordings
+
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 INTERLEAVED_SHARDS = 16
 SHUFFLE_WINDOW = 1024
@@ -121,7 +123,7 @@ class EpochOrder:
 
 
 def read_batches(
-    folder: Path,
+    folder: Path | None,
     manifest: Manifest,
     role_or_subset: str,
     layout: Buckets,
@@ -133,10 +135,12 @@ def read_batches(
     order: EpochOrder | None = None,
     chosen: np.ndarray | None = None,
     labels: Sequence[Sequence[int] | None] | None = None,
+    recordings: Recordings | None = None,
 ) -> tf.data.Dataset:
     """One epoch. Without `order`: in the order of the shards, for evaluation. `chosen`: a part of the utterances, bool.
 
-    `labels` has other labels for some utterances, None for the others.
+    `labels` has other labels for some utterances, None for the others. With `recordings` nothing is read from the
+    folder: features are made of the audio, and the batches are the same.
 
     Args:
         readers: parallel reads and parses; `buffer`: batches made ahead.
@@ -150,13 +154,21 @@ def read_batches(
         ManifestError: a shard file is missing.
     """
     tf = import_tensorflow()
-    paths, firsts = _shards(folder, manifest, role_or_subset)
+    files, counts, firsts = _shards(manifest, role_or_subset)
     rng = order.generator() if order else None
     if rng is not None:
-        turns = rng.permutation(len(paths))
-        paths, firsts = paths[turns], firsts[turns]
-    dataset = tf.data.Dataset.from_tensor_slices((paths, firsts)).interleave(
-        lambda path, first: open_shard(path, manifest.settings).enumerate(first),
+        turns = rng.permutation(len(files))
+        files, counts, firsts = files[turns], counts[turns], firsts[turns]
+
+    def opened(path: tf.Tensor, count: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
+        if recordings is not None:
+            return tf.data.Dataset.range(first, first + count).map(lambda number: (number, number))
+        return open_shard(path, manifest.settings).enumerate(first)
+
+    read = recordings.reader(role_or_subset) if recordings else lambda record: parse(record, manifest.settings)
+    paths = files if recordings else _paths(folder, files)
+    dataset = tf.data.Dataset.from_tensor_slices((paths, counts, firsts)).interleave(
+        opened,
         cycle_length=INTERLEAVED_SHARDS,
         num_parallel_calls=min(readers, INTERLEAVED_SHARDS),
         deterministic=True,
@@ -168,9 +180,7 @@ def read_batches(
         dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
     buckets = tf.constant(_buckets_of(layout, np.asarray(manifest.lengths(role_or_subset)), chosen, rng))
     dataset = dataset.map(
-        lambda number, record: (
-            _utterance(record, manifest, normalisation) | {"bucket": buckets[number], "number": number}
-        ),
+        lambda number, record: _normalised(read(record), normalisation) | {"bucket": buckets[number], "number": number},
         num_parallel_calls=readers,
         deterministic=True,
     )
@@ -222,21 +232,26 @@ def dataset_options() -> tf.data.Options:
     return options
 
 
-def _shards(folder: Path, manifest: Manifest, role_or_subset: str) -> tuple[np.ndarray, np.ndarray]:
-    """Paths of the shards, and how many utterances come before each."""
+def _shards(manifest: Manifest, role_or_subset: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Files of the shards that hold utterances, how many each holds, and how many come before it."""
     shards = manifest.select(role_or_subset)
-    firsts = np.cumsum([0, *(len(shard.frames) for shard in shards[:-1])])
-    full = [n for n, shard in enumerate(shards) if shard.frames]
-    paths = [folder / shards[n].file for n in full]
-    for path in paths:
+    counts = np.array([len(shard.frames) for shard in shards], np.int64)
+    firsts = np.cumsum(counts) - counts
+    full = np.flatnonzero(counts)
+    return np.array([shards[n].file for n in full]), counts[full], firsts[full]
+
+
+def _paths(folder: Path | None, files: np.ndarray) -> np.ndarray:
+    if folder is None:
+        raise ValueError("no folder and no recordings; expected one of both")
+    for path in (paths := [folder / file for file in files]):
         if not path.is_file():
             raise ManifestError(f"{path}: in the manifest but not in the folder; extract the features again")
-    return np.array([str(path) for path in paths]), firsts[full]
+    return np.array([str(path) for path in paths])
 
 
-def _utterance(record: tf.Tensor, manifest: Manifest, normalisation: str) -> dict[str, tf.Tensor]:
+def _normalised(utterance: dict[str, tf.Tensor], normalisation: str) -> dict[str, tf.Tensor]:
     tf = import_tensorflow()
-    utterance = parse(record, manifest.settings)
     utterance["features"] = normalise(utterance["features"], normalisation)
     utterance["label_lengths"] = tf.size(utterance["labels"])
     return utterance

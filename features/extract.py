@@ -58,6 +58,20 @@ class Audio:
     def seconds(self) -> float:
         return len(self.samples) / SAMPLE_RATE_HZ
 
+    @property
+    def frames(self) -> int:
+        return frame_count(len(self.samples))
+
+
+@dataclass(frozen=True)
+class Header:
+    """What `read_audio` will make of a FLAC file, by its header alone: nothing was decoded."""
+
+    frames: int
+    seconds: float
+    notes: tuple[str, ...]
+    digest: str
+
 
 class TooLongError(ValueError):
     """A recording of more `frames` of 10 ms than asked for. Its header says so: nothing was decoded."""
@@ -65,6 +79,29 @@ class TooLongError(ValueError):
     def __init__(self, path: Path, *, frames: int, max_frames: int) -> None:
         super().__init__(f"{path}: {frames} frames of 10 ms; expected at most {max_frames}")
         self.frames = frames
+
+
+def read_header(path: Path, *, max_frames: int = MAX_FRAMES) -> Header | Audio:
+    """Read what `read_audio` would say of a recording, from the header of a FLAC file; other files are decoded.
+
+    A FLAC file's header has the MD5 of its samples. Whether they are those, and speech, shows when they are decoded.
+
+    Raises:
+        TooLongError, ValueError: as `read_audio` does, for what the header shows.
+    """
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            _check_whole(path, file)
+            if (frames := _promised_frames(file)) > max_frames:
+                raise TooLongError(path, frames=frames, max_frames=max_frames)
+            rate_hz, channels, samples, stored = file.samplerate, file.channels, file.frames, _Stored.of(path, file)
+    except (soundfile.SoundFileError, RuntimeError, MemoryError) as error:
+        raise ValueError(f"{path}: cannot be decoded ({_cause(path, error)}); expected a FLAC or WAV file") from error
+    if not stored.promised_md5 or not samples:
+        return read_audio(path, max_frames=max_frames)
+    digest = f"{rate_hz}-{channels}-{stored.promised_md5}"
+    at_16_khz = -(-samples * SAMPLE_RATE_HZ // rate_hz)
+    return Header(frames, at_16_khz / SAMPLE_RATE_HZ, _notes(channels, rate_hz), digest)
 
 
 def read_audio(path: Path, *, max_frames: int = MAX_FRAMES) -> Audio:
@@ -100,14 +137,15 @@ def read_audio(path: Path, *, max_frames: int = MAX_FRAMES) -> Audio:
             f"file: flac --test says more"
         )
     samples = stored.to_float(raw)
-    notes = []
-    if samples.shape[1] > 1:
-        notes.append(f"mixed from {samples.shape[1]} channels")
     mono = _mixed(path, samples)
     if rate_hz != SAMPLE_RATE_HZ:
-        notes.append(f"resampled from {rate_hz} Hz")
         mono = librosa.resample(mono, orig_sr=rate_hz, target_sr=SAMPLE_RATE_HZ)
-    return Audio(mono, tuple(notes), f"{rate_hz}-{samples.shape[1]}-{md5}")
+    return Audio(mono, _notes(samples.shape[1], rate_hz), f"{rate_hz}-{samples.shape[1]}-{md5}")
+
+
+def _notes(channels: int, rate_hz: int) -> tuple[str, ...]:
+    mixed = (f"mixed from {channels} channels",) if channels > 1 else ()
+    return (*mixed, f"resampled from {rate_hz} Hz") if rate_hz != SAMPLE_RATE_HZ else mixed
 
 
 def _mixed(path: Path, samples: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ from features.records import (
     ShardOutcome,
     ShardPlan,
     finished,
+    look_at,
     outcome_path,
     unfinished_path,
     worker_environment,
@@ -58,6 +59,46 @@ def extract_corpus(
         OSError: something cannot be read or written, as with a full disk.
     """
     check_name(out)
+    plans, problems = _planned(root, out, settings or manifest.Settings(), skip_bad, roles)
+    with _alone(out):
+        outcomes = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)))
+        result = _manifest(plans, outcomes, problems, root, unused(root))
+        manifest.save(result, out)
+        _remove_strangers(out, plans)
+    return result
+
+
+def scan_corpus(
+    root: Path, *, settings: manifest.Settings | None = None, skip_bad: bool = False, roles: tuple[str, ...] = ()
+) -> tuple[manifest.Manifest, dict[str, list[Utterance]]]:
+    """Say what extraction would find in a corpus, and write nothing: the manifest, and the utterances of each shard.
+
+    The manifest has the digest that extraction's has, for its shards hold the same utterances in the same order. Only
+    headers are read where the audio is FLAC, unless bad recordings are to be skipped.
+
+    Raises:
+        CorpusError: as `extract_corpus` does, for what is seen.
+    """
+    plans, problems = _planned(root, Path(), settings or manifest.Settings(), skip_bad, roles)
+    outcomes, used = {}, {}
+    try:
+        with progress("recordings", total=sum(len(plan.utterances) for plan in plans), unit="utterances") as advance:
+            for plan in plans:
+                outcomes[plan.path] = outcome = look_at(plan)
+                lost = {each.where for each in outcome.left_out}
+                used[plan.path.name] = [utterance for utterance in plan.utterances if utterance.id not in lost]
+                advance(len(plan.utterances))
+    except CorpusError:
+        raise
+    except ValueError as error:
+        raise CorpusError(f"{error}; {SKIP_BAD_HINT}") from error
+    return _manifest(plans, outcomes, problems, root, unused(root)), used
+
+
+def _planned(
+    root: Path, out: Path, settings: manifest.Settings, skip_bad: bool, roles: tuple[str, ...]
+) -> tuple[list[ShardPlan], list[Problem]]:
+    """The shards of a corpus, and what cannot be used of it. Raises CorpusError as `extract_corpus` does."""
     utterances, problems = read_corpus(root)
     if problems and not skip_bad:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
@@ -65,13 +106,7 @@ def extract_corpus(
     if not utterances:
         raise CorpusError(f"{root}: no usable utterance; {problems[0]}")
     _check_roles(root, utterances, roles)
-    plans = list(plan_shards(utterances, out, settings=settings or manifest.Settings(), skip_bad=skip_bad))
-    with _alone(out):
-        outcomes = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)))
-        result = _manifest(plans, outcomes, problems, root, unused(root))
-        manifest.save(result, out)
-        _remove_strangers(out, plans)
-    return result
+    return list(plan_shards(utterances, out, settings=settings, skip_bad=skip_bad)), problems
 
 
 def _check_roles(root: Path, utterances: list[Utterance], roles: tuple[str, ...]) -> None:

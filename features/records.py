@@ -17,13 +17,14 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from features import extract, manifest, text
@@ -100,10 +101,10 @@ class ShardOutcome:
 
 @dataclass(frozen=True)
 class Usable:
-    """An utterance that can be trained on, with its audio and labels."""
+    """An utterance that can be trained on, with its audio, or what its header says of it, and its labels."""
 
     utterance: Utterance
-    audio: extract.Audio
+    audio: extract.Audio | extract.Header
     labels: list[int]
 
 
@@ -134,39 +135,71 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
         return _kept(plan) or _written(plan)
 
 
+def look_at(plan: ShardPlan) -> ShardOutcome:
+    """Say what `write_shard` would find, from the headers of FLAC files alone, and write nothing.
+
+    A plan that skips bad recordings is decoded whole: whether a recording is bad does not show in its header.
+
+    Raises:
+        ValueError: as `write_shard` does, for what is seen.
+    """
+    read = extract.read_audio if plan.skip_bad else extract.read_header
+    tally = _Tally()
+    for found in _looked_at(plan, read):
+        tally.add(found)
+    return tally.outcome(plan, sha256=hashlib.sha256().hexdigest(), size=0, stamp="")
+
+
 def _written(plan: ShardPlan) -> ShardOutcome:
-    key, stamp = plan.key, plan.stamp
-    frames: list[int] = []
-    words: Counter[str] = Counter()
-    left_out: list[manifest.LeftOut] = []
-    notes: Counter[str] = Counter()
-    content = hashlib.sha256()
+    tally, stamp = _Tally(), plan.stamp
     beside = unfinished_path(plan.path)
     outcome_path(plan.path).unlink(missing_ok=True)  # what it says will no longer be true
     with Writer(beside, gzipped=plan.settings.compression == "gzip") as writer:
         for found in _looked_at(plan):
-            if isinstance(found, manifest.LeftOut):
-                left_out.append(found)
-                continue
-            matrix = extract.features(found.audio.samples).astype(plan.settings.dtype)
-            writer.write(_example(found.utterance, found.labels, matrix.tobytes()))
-            content.update(_content(found))
-            frames.append(len(matrix))
-            words.update(found.utterance.sentence.split())
-            notes.update(found.audio.notes)
-    shard = manifest.Shard(
-        file=plan.path.name,
-        subset=plan.subset,
-        frames=tuple(frames),
-        content=content.hexdigest(),
-        sha256=file_digest(beside),
-        bytes=beside.stat().st_size,
-    )
+            if isinstance(found, Usable) and isinstance(found.audio, extract.Audio):
+                matrix = stored(found.audio, plan.settings)
+                writer.write(_example(found.utterance, found.labels, matrix.tobytes()))
+            tally.add(found)
+    outcome = tally.outcome(plan, sha256=file_digest(beside), size=beside.stat().st_size, stamp=stamp)
     beside.replace(plan.path)
-    return _noted(
-        plan,
-        ShardOutcome(key=key, stamp=stamp, shard=shard, words=dict(words), left_out=tuple(left_out), notes=dict(notes)),
-    )
+    return _noted(plan, outcome)
+
+
+def stored(audio: extract.Audio, settings: manifest.Settings) -> np.ndarray:
+    """The features of a recording as a shard stores them, [T, 93] in float16 or float32."""
+    return extract.features(audio.samples).astype(settings.dtype)
+
+
+class _Tally:
+    """What the utterances of a shard are, one after another."""
+
+    def __init__(self) -> None:
+        self.frames: list[int] = []
+        self.words: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
+        self.left_out: list[manifest.LeftOut] = []
+        self.content = hashlib.sha256()
+
+    def add(self, found: Usable | manifest.LeftOut) -> None:
+        if isinstance(found, manifest.LeftOut):
+            self.left_out.append(found)
+            return
+        self.content.update(_content(found))
+        self.frames.append(found.audio.frames)
+        self.words.update(found.utterance.sentence.split())
+        self.notes.update(found.audio.notes)
+
+    def outcome(self, plan: ShardPlan, *, sha256: str, size: int, stamp: str) -> ShardOutcome:
+        shard = manifest.Shard(
+            file=plan.path.name,
+            subset=plan.subset,
+            frames=tuple(self.frames),
+            content=self.content.hexdigest(),
+            sha256=sha256,
+            bytes=size,
+        )
+        left_out, words, notes = tuple(self.left_out), dict(self.words), dict(self.notes)
+        return ShardOutcome(key=plan.key, stamp=stamp, shard=shard, words=words, left_out=left_out, notes=notes)
 
 
 def _kept(plan: ShardPlan) -> ShardOutcome | None:
@@ -191,13 +224,15 @@ def _noted(plan: ShardPlan, outcome: ShardOutcome) -> ShardOutcome:
     return outcome
 
 
-def _looked_at(plan: ShardPlan) -> Iterator[Usable | manifest.LeftOut]:
-    """Decode every utterance of a plan. Raises ValueError as `write_shard` does."""
+def _looked_at(
+    plan: ShardPlan, read: Callable[..., extract.Audio | extract.Header] = extract.read_audio
+) -> Iterator[Usable | manifest.LeftOut]:
+    """Read every utterance of a plan. Raises ValueError as `write_shard` does."""
     longest = plan.settings.max_frames
     for utterance in plan.utterances:
         lost = partial(manifest.LeftOut, where=utterance.id, subset=plan.subset)
         try:
-            audio = extract.read_audio(utterance.audio, max_frames=longest)
+            audio = read(utterance.audio, max_frames=longest)
         except extract.TooLongError as error:
             kind, reason = cast(tuple[str, str], misfit(error.frames, 0, longest))
             seconds = error.frames * extract.FRAME_STEP_S
@@ -210,7 +245,7 @@ def _looked_at(plan: ShardPlan) -> Iterator[Usable | manifest.LeftOut]:
             yield lost(kind=manifest.BAD_AUDIO, reason=reason)
             continue
         labels = text.encode(utterance.sentence)
-        if why := misfit(extract.frame_count(len(audio.samples)), len(labels), longest):
+        if why := misfit(audio.frames, len(labels), longest):
             yield lost(kind=why[0], reason=why[1], seconds=round(audio.seconds, 2))
             continue
         yield Usable(utterance, audio, labels)

@@ -1,7 +1,8 @@
 """A part of the training set, for studies of how much data is enough: nested, and the same on every machine.
 
-    chosen = choose(folder, manifest, utterances=500, seed=1)       # bool [utterances], in the order of the shards
-    chosen = choose(folder, manifest, utterances=500, seed=1, by="speakers")
+    names = [name for name, _ in said(folder, manifest)]
+    chosen = chosen_of(names, utterances=500, seed=1)       # bool [utterances], in the order of the shards
+    chosen = chosen_of(names, utterances=500, seed=1, by="speakers")
 
 Utterances are put in an order that depends on the seed and on their ids alone: by sha256 of both. A part is the
 beginning of that order, so that a larger part holds every smaller one, and a corpus that grows keeps the order of what
@@ -22,19 +23,6 @@ from features.process import import_tensorflow
 from features.records import open_shard
 
 SELECTIONS = ("utterances", "speakers")
-
-
-def choose(folder: Path, manifest: Manifest, *, utterances: int, seed: int, by: str = "utterances") -> np.ndarray:
-    """Return which training utterances are in a part of so many, bool [utterances], in the order of the shards.
-
-    Raises:
-        ValueError: there are not so many.
-    """
-    there = manifest.utterances("train")
-    if not 0 < utterances <= there:
-        raise ValueError(f"{utterances:,} utterances asked for; {folder} has {there:,} to train on: ask for fewer")
-    names = [name for name, _ in said(folder, manifest)]
-    return chosen_of(names, utterances=utterances, seed=seed, by=by)
 
 
 def chosen_of(names: Sequence[str], *, utterances: int, seed: int, by: str = "utterances") -> np.ndarray:

@@ -53,6 +53,7 @@ _COUNT_FROM_0 = Rule(f"a whole number from 0 to {LARGEST}", lambda v: type(v) is
 _COUNT_FROM_1 = Rule(f"a whole number from 1 to {LARGEST}", lambda v: _COUNT_FROM_0.holds(v) and v > 0)
 _TEXT = Rule("one line of text", lambda v: isinstance(v, str) and v.isprintable() and v.strip() != "")
 _TEXTS = Rule("a list of texts", lambda v: isinstance(v, tuple) and all(map(_TEXT.holds, v)))
+_YES_OR_NO = Rule("true or false", lambda v: isinstance(v, bool))
 _MONTH_OR_DAY = r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?"
 
 
@@ -81,7 +82,7 @@ class Price(_Checked):
     currency: str = _key(_like("[A-Z]{3}", 'three capital letters, "USD"'))
     date: str = _key(_like(_MONTH_OR_DAY, 'text, a month or a day, "2019-10" or "2019-10-31"'))
     source: str = _key(_TEXT)
-    storage_included: bool | None = _key(Rule("true or false", lambda v: isinstance(v, bool)), default=None)
+    storage_included: bool | None = _key(_YES_OR_NO, default=None)
     rent_per_hour: float | None = _key(_ABOVE_0, default=None)
 
     def __post_init__(self) -> None:
@@ -131,6 +132,7 @@ class Input(_Checked):
     readers: int = _key(_COUNT_FROM_1)
     buffer: int = _key(_COUNT_FROM_1)  # batches
     accumulation: int = _key(_COUNT_FROM_1, default=1)  # pieces in which a GPU takes its part of a batch
+    stream: bool = _key(_YES_OR_NO, default=False)  # make features of the audio while training, and write none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +186,8 @@ class Platform(_Checked):
         plain["hardware"]["links"] = list(self.hardware.links)
         return plain
 
-    def with_input(self, **knobs: int | None) -> Platform:
-        """A checked copy with another `batch`, `readers`, `buffer` or `accumulation`; None leaves a knob as it is."""
+    def with_input(self, **knobs: int | bool | None) -> Platform:
+        """A checked copy with other knobs of [input]: `batch=48, readers=4`; None leaves a knob as it is."""
         given = {knob: value for knob, value in knobs.items() if value is not None}
         return replace(self, input=_made(Input, {**asdict(self.input), **given}))
 

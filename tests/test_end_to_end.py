@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 from commands import command
@@ -153,6 +154,41 @@ def test_a_run_whose_evaluation_overlaps_has_the_error_rates_of_a_resident_one(r
         assert all(getattr(ours, name) == getattr(theirs, name) for name in METRICS)
 
 
+@pytest.mark.slow
+def test_a_streamed_run_has_the_losses_and_error_rates_of_one_that_reads_records(run, folder, tone_corpus):
+    arguments = ["--platform", folder / "twin.toml", "--corpus", tone_corpus, "--max-epochs", 2, "--seed", 3]
+    done = command(folder, "benchmark", *arguments, "--name", "stream", "--stream", "--data", "none")
+    assert done.returncode == 0, done.stderr
+    assert not list((folder / "none").rglob("*.tfrecord"))
+    found, recorded = (journal.read(folder / "results" / f"{name}.csv") for name in ("stream", "first"))
+    assert {(row.variant, row.features) for row in found.rows} == {("stream", recorded.rows[0].features)}
+    for ours, theirs in zip(found.rows, recorded.rows, strict=True):
+        assert [getattr(ours, name) for name in ("phase", "loss", *METRICS)] == [
+            getattr(theirs, name) for name in ("phase", "loss", *METRICS)
+        ]
+    done = command(folder, "benchmark.final", "results/stream", "--decoder", "greedy", "--train-sample", 5)
+    assert done.returncode == 0, done.stderr
+    with (folder / "results" / "stream" / "final.csv").open() as file:
+        assert {(row["subset"], row["utterances"]) for row in csv.DictReader(file)} == {
+            ("dev-tones", "7"),
+            ("train", "5"),
+        }
+
+
+@pytest.mark.slow
+def test_a_recording_that_breaks_a_streamed_run_is_named_with_a_way_out(tmp_path, tone_corpus):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(tone_corpus, corpus)
+    flac = next((corpus / "train-tones" / "1").rglob("*.flac"))
+    flac.write_bytes(flac.read_bytes()[:-200])
+    arguments = ["--corpus", corpus, "--max-epochs", 1, "--decoder", "greedy", "--stream"]
+    done = command(tmp_path, "benchmark", *arguments)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("benchmark:")]
+    assert done.returncode == 2 and line.startswith(f"benchmark: {flac}: ") and "or give --skip-bad" in line
+    done = command(tmp_path, "benchmark", *arguments, "--skip-bad")
+    assert done.returncode == 0 and "20 of 21 utterances used" in done.stderr
+
+
 def test_a_run_is_never_overwritten(run, folder, tone_corpus):
     before = (folder / "results" / "first.csv").read_bytes()
     again = command(folder, "benchmark", "--corpus", tone_corpus, "--name", "first")
@@ -180,6 +216,9 @@ def test_a_run_is_never_overwritten(run, folder, tone_corpus):
             "download it with: python -m features.download",
         ),
         (["--language-model", "x.arpa"], "add --decoder language-model"),
+        (["--segment", "0.1"], "segment_s is 0.1; expected 0.2 to 3600 seconds"),
+        (["--accumulation", "3"], "[input] accumulation = 3; expected a divisor of the 16 utterances"),
+        (["--stream", "--corpus", "absent"], "absent: no such folder"),
         (["--decode-jobs", "0"], "decode-jobs is 0; expected at least 1"),
     ],
 )

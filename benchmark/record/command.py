@@ -18,7 +18,7 @@ BY_MAKE = "SPEECH_TTA_MAKE"
 VARIABLES = ("platform", "workload", "corpus", "seed", "batch", "name")
 """The options that make bench has as variables, in capitals."""
 
-FLAGS = ("fresh", "synthetic", "deterministic", "skip-bad", "no-targets")
+FLAGS = ("fresh", "synthetic", "deterministic", "skip-bad", "no-targets", "stream")
 """The options that take no value."""
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from features.corpus import one_line
 from features.extraction import extract_corpus
 from features.files import locked
 from features.manifest import Manifest
+from features.recordings import Recordings, scan
 
 LIBRISPEECH_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500", "dev-clean")
 
@@ -33,27 +35,59 @@ LIBRISPEECH_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500", 
 class Data:
     """Features that are ready to train on, and the seconds that it took to prepare them.
 
-    `chosen` says which utterances are trained on, bool [utterances] in the order of the shards; None is all of them.
-    `labels` has wrong transcripts for some of them, if noise was asked for.
+    `folder` holds the shards; or it is that of the corpus, if `recordings` are streamed. `chosen` says which utterances
+    are trained on, bool [utterances] in the order of the shards; None is all of them. `labels` has wrong transcripts
+    for some of them, if noise was asked for.
     """
 
     folder: Path
     manifest: Manifest
     seconds: float
+    recordings: Recordings | None = None
     chosen: np.ndarray | None = None
     labels: Sequence[Sequence[int] | None] | None = None
 
     def part(self, workload: Workload) -> Data:
         """Return the data with the part and the transcripts that the workload asks for. Raises ValueError."""
-        chosen, labels, seed = None, None, workload.subset_seed
+        labels, chosen, seed = None, None, workload.subset_seed
+        if workload.segment_s:
+            chosen = np.asarray(self.manifest.lengths("train")) <= workload.segment_frames
         if workload.samples:
-            chosen = subsets.choose(
-                self.folder, self.manifest, utterances=workload.samples, seed=seed, by=workload.select
-            )
+            chosen = self.sample(workload.samples, seed=seed, by=workload.select, among=chosen)
         if workload.label_noise:
-            said = subsets.said(self.folder, self.manifest)
-            labels = noise.noisy_labels(said, share=workload.label_noise, seed=seed)
+            labels = noise.noisy_labels(self.said(), share=workload.label_noise, seed=seed)
         return replace(self, chosen=chosen, labels=labels)
+
+    def sample(
+        self, utterances: int, *, seed: int, by: str = "utterances", among: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return which training utterances are in a part of so many, bool [utterances], `among` these or all.
+
+        Raises:
+            ValueError: there are not so many.
+        """
+        among = np.ones(self.manifest.utterances("train"), bool) if among is None else among
+        if not 0 < utterances <= (there := int(among.sum())):
+            few = f"{self.folder} has {there:,} to train on: ask for fewer"
+            raise ValueError(f"{utterances:,} utterances asked for; {few}")
+        names = np.array([name for name, _ in self.said()])
+        chosen = np.zeros(len(names), bool)
+        chosen[among] = subsets.chosen_of(names[among].tolist(), utterances=utterances, seed=seed, by=by)
+        return chosen
+
+    def said(self) -> list[tuple[str, str]]:
+        """Return (id, sentence) of all training utterances, in the order of the shards."""
+        if self.recordings is not None:
+            return [(each.id, each.sentence) for each in self.recordings.of("train")]
+        return subsets.said(self.folder, self.manifest)
+
+    def damage(self) -> list[str]:
+        """Return a sentence for every shard that is not what was written; reads them all."""
+        return [] if self.recordings is not None else manifest.damaged(self.folder, self.manifest)
+
+    def opened(self) -> AbstractContextManager:
+        """Return what ends the processes that make features, where there are any, when it is left."""
+        return self.recordings if self.recordings is not None else nullcontext()
 
     @property
     def lengths(self) -> list[int]:
@@ -68,6 +102,8 @@ class Data:
     def layout(self, workload: Workload, batch: int) -> Buckets:
         """Return how the training set is put into global batches of `batch` utterances."""
         lengths = self.lengths
+        if workload.segment_s:
+            return Buckets.fixed(workload.segment_frames, batch=batch)
         if workload.padding == "fixed":
             return Buckets.fixed(max(workload.max_frames, *lengths), batch=batch)
         return Buckets.bucketed(lengths, batch=batch, buckets=workload.buckets)
@@ -84,9 +120,10 @@ def prepare(
     folder: Path,
     corpus: Path | None = None,
     skip_bad: bool = False,
+    streaming: int = 0,
     say: Callable[[str], None] = print,
 ) -> Data:
-    """Find or make the workload's features.
+    """Find or make the workload's features; or, for `streaming` by so many processes, look at its recordings.
 
     Raises:
         ValueError: the corpus is missing or bad; the message says what to do.
@@ -100,23 +137,40 @@ def prepare(
         if workload.corpus == "embedded" and corpus is None:
             say(f"preparing: {workload.sentences:,} sentences, spoken, in {root}")
             synthesis.synthesise(root, sentences=workload.sentences)
-        if root.is_dir() or corpus is not None:  # LibriSpeech's features may be there without its audio
+        if streaming:
+            say(f"preparing: looking at the recordings in {root}, whose features will be made while training")
+            found, recordings = scan(root, settings=settings, skip_bad=skip_bad, roles=("train", "dev"), jobs=streaming)
+            features = root
+        elif root.is_dir() or corpus is not None:  # LibriSpeech's features may be there without its audio
             say(f"preparing: features of {root} in {features}")
             extract_corpus(root, features, settings=settings, skip_bad=skip_bad, roles=("train", "dev"))
-    found = manifest.load(features)
-    manifest.check_sizes(features, found)
+    if not streaming:
+        recordings, found = None, manifest.load(features)
+        manifest.check_sizes(features, found)
     if workload.corpus == "librispeech" and corpus is None:
         _check_librispeech(found, features, settings)
     for role in ("train", "dev"):
         found.select(role)
         if not found.utterances(role):
             raise ValueError(f"{root}: no usable utterances in the {role} subsets; expected at least one")
-    data = Data(folder=features, manifest=found, seconds=time.monotonic() - started)
+    data = Data(folder=features, manifest=found, seconds=time.monotonic() - started, recordings=recordings)
     for line in account.describe(found):
         say(one_line(line))
     for warning in account.warnings(found, data.validation(workload)):
         say(f"WARNING: {one_line(warning)}")
     return data
+
+
+def load(folder: Path, *, max_frames: int, jobs: int) -> Data:
+    """Return the features in a folder; or, if it holds none, the recordings of a corpus, streamed by `jobs` processes.
+
+    Raises:
+        ManifestError, CorpusError: it is neither; the message says what is wrong.
+    """
+    if (folder / manifest.NAME).is_file() or not any(folder.glob("*/")):
+        return Data(folder=folder, manifest=manifest.load(folder), seconds=0.0)
+    found, recordings = scan(folder, settings=manifest.Settings(max_frames=max_frames), jobs=jobs)
+    return Data(folder=folder, manifest=found, seconds=0.0, recordings=recordings)
 
 
 def _check_librispeech(found: Manifest, features: Path, settings: manifest.Settings) -> None:

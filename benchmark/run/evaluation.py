@@ -179,6 +179,7 @@ class Transcriber:
             buffer=self.task.platform.input.buffer,
             normalisation=self.task.workload.normalisation,
             chosen=self.task.data.chosen if role_or_subset == "train" else None,
+            recordings=self.task.data.recordings,
         )
 
     def _logits(self, batch: dict[str, tf.Tensor]) -> np.ndarray:

@@ -1,7 +1,9 @@
 """The final evaluation of a run (the paper's table 4): its checkpoints on every dev and test subset.
 
     run = load_trained(Path("results/RUN"))     # or its journal, or one of its checkpoints
-    results, examples = evaluate(run, Wanted(subsets=("dev",), decoders=("greedy",)))
+    wanted = Wanted(subsets=("dev",), decoders=("greedy",))
+    with data_of(run, wanted) as data:
+        results, examples = evaluate(run, wanted, data)
     write(run, results, examples)               # final.csv, final-utterances.csv, final-sentences.txt beside the run
 
 Evaluates two checkpoints: that of the epoch with the lowest word error rate, and the last one. Several decoders and
@@ -14,6 +16,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +33,6 @@ from benchmark.run import decoding
 from benchmark.run.accuracy import Edits, ErrorRates
 from benchmark.run.decoding import DecodingPool
 from benchmark.workloads import Workload
-from features import manifest
-from features import subsets as subsets_of
 from features.corpus import role
 from features.extract import FRAME_STEP_S
 from features.files import write_whole
@@ -76,7 +77,8 @@ class Wanted:
     `checkpoints` are of WHICH. `subsets` are names or roles (dev, test); empty means all of both roles. Empty or None
     `decoders`, `features` and `batch` mean the run's own. `language_model`, which the decoder "language-model" needs,
     is a file, or the name of a LibriSpeech model in `data`. With `train_sample` so many training utterances are
-    evaluated too, the first in the order of `train_seed`: they lie in every part of the training set that is as large.
+    evaluated too, the first in the order of `train_seed`, by utterances or whole speakers (`train_select`): they lie in
+    every part of the training set that is as large.
     """
 
     checkpoints: tuple[str, ...] = WHICH
@@ -92,6 +94,7 @@ class Wanted:
     decode_jobs: int = 1
     train_sample: int = 0
     train_seed: int = 0
+    train_select: str = "utterances"
 
     def __post_init__(self) -> None:
         if self.decode_jobs < 1:
@@ -184,15 +187,30 @@ def chosen_subsets(there: Sequence[str], asked: Sequence[str]) -> list[str]:
     return chosen
 
 
-def features_of(run: Trained, wanted: Wanted) -> Path:
-    """Return the folder of features to evaluate on. Raises FinalError if neither run nor command names one."""
-    if found := wanted.features or run.features:
-        return found
-    raise FinalError(f"{run.folder / 'run.json'}: names no features; give their folder with --features")
+@contextmanager
+def data_of(run: Trained, wanted: Wanted) -> Iterator[Data]:
+    """Open the features to evaluate on, or the recordings of a run that streamed them, with the sample of training
+    utterances that is wanted.
+
+    Raises:
+        FinalError: neither run nor command names a folder.
+        ManifestError, CorpusError, ValueError: what is there cannot be used, or has fewer utterances.
+    """
+    from benchmark.run import data
+
+    folder = wanted.features or run.features
+    if not folder:
+        raise FinalError(f"{run.folder / 'run.json'}: names no features; give their folder with --features")
+    found = data.load(folder, max_frames=run.workload.max_frames, jobs=wanted.decode_jobs)
+    if wanted.train_sample:
+        chosen = found.sample(wanted.train_sample, seed=wanted.train_seed, by=wanted.train_select)
+        found = replace(found, chosen=chosen)
+    with found.opened():
+        yield found
 
 
-def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
-    """Evaluate all that is wanted; return the results, and the worst, median and best utterances as text.
+def evaluate(run: Trained, wanted: Wanted, data: Data) -> tuple[list[Result], str]:
+    """Evaluate on what `data_of` gave; return the results, and the worst, median and best utterances as text.
 
     Raises:
         FinalError, ValueError: what is wanted is not there, or does not fit the run.
@@ -203,16 +221,14 @@ def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
     from benchmark.run.evaluation import Transcriber
     from benchmark.run.task import Task
 
-    features = features_of(run, wanted)
-    found = manifest.load(features)
-    subsets = chosen_subsets(found.subsets, wanted.subsets)
-    decoders = list(_decoders(run, wanted, found.words))
+    subsets = chosen_subsets(data.manifest.subsets, wanted.subsets)
+    decoders = list(_decoders(run, wanted, data.manifest.words))
     checkpoints = Checkpoints(run.folder / "checkpoints")
     steps = chosen_checkpoints(run, checkpoints.steps(), wanted.checkpoints)
     task = Task(
         workload=run.workload,
         platform=platforms.load("cpu").with_input(batch=wanted.batch or run.batch),
-        data=_data(features, found, wanted),
+        data=data,
         devices=devices.single_device(run.precision),
     )
     transcriber = Transcriber(task.new_model(), task)
@@ -243,15 +259,6 @@ def evaluate(run: Trained, wanted: Wanted) -> tuple[list[Result], str]:
                 heading = f"{name} epoch {epoch} batch {step} {subset} {decoder.label}"
                 examples.append(f"{heading} WER {result.rates.wer:.2f}%\n{describe(evaluated.examples())}")
     return results, "".join(examples)
-
-
-def _data(features: Path, found: manifest.Manifest, wanted: Wanted) -> Data:
-    """Return the features, with the sample of training utterances that is wanted."""
-    from benchmark.run.data import Data
-
-    sample = wanted.train_sample
-    chosen = subsets_of.choose(features, found, utterances=sample, seed=wanted.train_seed) if sample else None
-    return Data(folder=features, manifest=found, seconds=0.0, chosen=chosen)
 
 
 def _seconds(task: Task, subset: str) -> float:

@@ -58,6 +58,7 @@ class Source:
             augment=task.workload.augment,
             chosen=task.data.chosen,
             labels=task.data.labels,
+            recordings=task.data.recordings,
         )
 
     def _from_memory(self) -> tf.data.Dataset:

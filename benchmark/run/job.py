@@ -17,13 +17,19 @@ from benchmark.record.phases import Plan
 from benchmark.run import decoding
 from benchmark.workloads import Workload
 from models.recipes import RECIPES
-from platforms import Platform
+from platforms import Input, Platform
 
 MARKS = ("augment", "padding")
 """The settings whose change is marked in a run's variant, as the journal has no columns for them."""
 
 
-MARKED = {"samples": "{}-samples", "max_steps": "{}-steps", "patience": "patience-{}", "label_noise": "noise-{:g}"}
+MARKED = {
+    "samples": "{}-samples",
+    "max_steps": "{}-steps",
+    "patience": "patience-{}",
+    "label_noise": "noise-{:g}",
+    "segment_s": "segments-{:g}s",
+}
 """The settings that mark a variant with their value."""
 
 
@@ -120,17 +126,19 @@ def changed_workload(
     workload: Workload,
     changes: dict[str, Any],
     *,
-    accumulation: int = 1,
+    feeding: Input | None = None,
     synthetic: bool = False,
     deterministic: bool = False,
 ) -> Workload:
     """Return the workload with other settings. A change of training marks its variant, so that runs do not pool.
 
-    Accumulation marks it too: batch normalisation sees the pieces, so that the training is another one.
+    How the platform is fed (`feeding`) marks it in two cases. Accumulation: batch normalisation sees the pieces, so
+    that the training is another one. Streaming: the clock holds what other runs did beforehand.
     """
     marks = [str(changes[name]) for name in MARKS if name in changes and changes[name] != getattr(workload, name)]
     marks += [words.format(changes[name]) for name, words in MARKED.items() if changes.get(name)]
-    marks += [f"accumulation-{accumulation}"] * (accumulation > 1)
+    if feeding:
+        marks += [f"accumulation-{feeding.accumulation}"] * (feeding.accumulation > 1) + ["stream"] * feeding.stream
     marks += ["synthetic"] * synthetic + ["deterministic"] * deterministic
     workload = replace(workload, **changes).marked(*marks)
     normalisation = RECIPES[workload.recipe].normalisation if "recipe" in changes else None

@@ -36,7 +36,7 @@ from benchmark.run.neighbours import Neighbours
 from benchmark.run.progress import Progress
 from benchmark.run.resume import interrupted, open_journal, refuse_what_is_over
 from benchmark.run.view import PlainView, view
-from features import account, manifest
+from features import account
 from features.corpus import one_line
 from features.files import check_name
 from models.decoders import Decoder
@@ -77,13 +77,22 @@ def run(job: Job, *, say: Say) -> Finished:
     refuse_what_is_over(job.folder, fresh=job.fresh)
     neighbours = Neighbours()
     say(f"platform {job.platform.name}, workload {job.workload.label}, seed {job.seed}")
-    prepared = data.prepare(job.workload, folder=job.data, corpus=job.corpus, skip_bad=job.skip_bad, say=say)
+    prepared = data.prepare(
+        job.workload,
+        folder=job.data,
+        corpus=job.corpus,
+        skip_bad=job.skip_bad,
+        streaming=job.platform.input.readers if job.platform.input.stream else 0,
+        say=say,
+    )
 
     from benchmark.run import devices
 
     decoder = _decoder(job, prepared, say)
     machine = _devices(job, say)
     prepared = prepared.part(job.workload)  # after the devices are set up: it reads ids with TensorFlow
+    if sentence := account.longer_than(prepared.manifest, job.workload.segment_s):
+        say(sentence)
     identity = _identity(job, prepared, machine, decoder)
     if warning := neighbours.warning():
         say(f"WARNING: {one_line(warning)}")
@@ -201,6 +210,7 @@ def _train(
         screen.view = stack.enter_context(view(f"{job.name}: {job.platform.label}, {machine.describe()}", plan, clock))
         screen.log = stack.enter_context(SentenceLog(job.folder))
         stack.enter_context(pool)
+        stack.enter_context(data.opened())
         loop = Loop(journal, plan, trainer, clock, screen.view, interrupts=interrupts, down_s=down_s)
         if journal.attempt > 1:
             say(_resumption(job, loop.progress, clock.elapsed(), down_s))
@@ -332,9 +342,15 @@ class Screen:
 
 def _trouble(data: Data, error: Exception) -> str:
     """Return what went wrong in TensorFlow. It does not name a shard that it cannot read, so all are checked."""
-    if bad := manifest.damaged(data.folder, data.manifest):
+    if bad := data.damage():
         return bad[0] + (f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else "")
-    return f"TensorFlow gave up: {error if isinstance(error, UnicodeDecodeError) else _reason(error)}"
+    reason = str(error) if isinstance(error, UnicodeDecodeError) else _reason(error)
+    if data.recordings is not None:
+        if reason.startswith("BrokenProcessPool"):
+            return "a process that makes features was killed, possibly out of memory; --readers starts fewer"
+        if (said := reason.removeprefix("ValueError: ")) != reason:
+            return f"{said}; repair it, or give --skip-bad, which decodes all beforehand and leaves such ones out"
+    return f"TensorFlow gave up: {reason}"
 
 
 def _reason(error: Any) -> str:

@@ -66,7 +66,8 @@ def test_a_name_must_name_files(name):
 def test_out_of_memory_proposes_a_batch_that_the_gpus_divide():
     said = session._out_of_memory(job("--platform", "sys1", "--seed", "3"), "OOM when allocating\nmore")
     assert "24 utterances a replica" in said  # 4 GPUs x 24 / 2
-    assert said.endswith(" --batch 48")
+    assert said.endswith(" --batch 48, or this one in pieces: --accumulation 2")
+    assert session._out_of_memory(job("--platform", "sys1", "--accumulation", "24"), "OOM").endswith(" --batch 48")
     assert "--batch 4" in session._out_of_memory(job("--platform", "sys1", "--batch", "4"), "OOM")
 
 

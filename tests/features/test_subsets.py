@@ -1,13 +1,12 @@
 """Parts of the training set: nested, stable, whole speakers, and what is read of them."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features import manifest
 from features.batches import Buckets, EpochOrder, read_batches
-from features.subsets import SELECTIONS, choose, chosen_of, said
+from features.subsets import SELECTIONS, chosen_of, said
 
 NAMES = [f"{speaker}-{n % 3}-{n}" for n, speaker in enumerate(["ann", "bob", "cem", "dia"] * 10)]
 
@@ -45,7 +44,7 @@ def test_only_what_is_chosen_is_read_and_each_once_an_epoch(tf, tone_features):
     names = [name for name, _ in said(tone_features, found)]
     lengths = np.array(found.lengths("train"))
     assert len(names) == len(lengths) == found.utterances("train") and len(set(names)) == len(names)
-    chosen = choose(tone_features, found, utterances=9, seed=2)
+    chosen = chosen_of(names, utterances=9, seed=2)
     layout = Buckets.bucketed(lengths[chosen].tolist(), batch=4, buckets=2)
     for order in (None, EpochOrder(seed=1, epoch=1), EpochOrder(seed=1, epoch=2)):
         batches = list(
@@ -54,8 +53,3 @@ def test_only_what_is_chosen_is_read_and_each_once_an_epoch(tf, tone_features):
         read = [name.decode() for batch in batches for name in batch["id"].numpy() if name]
         assert len(batches) == layout.batches(lengths[chosen]) == 3
         assert sorted(read) == sorted(name for name, c in zip(names, chosen, strict=True) if c)
-
-
-def test_more_than_there_are_is_refused_with_both_numbers(tf, tone_features):
-    with pytest.raises(ValueError, match=r"99 utterances asked for; .* has 21 to train on"):
-        choose(tone_features, manifest.load(tone_features), utterances=99, seed=1)

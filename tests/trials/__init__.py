@@ -6,7 +6,8 @@
     threshold    what does the beam's threshold cost and save?                             docs/evaluation.md
     search       is our beam search as good as flashlight-text's, and how fast?            docs/evaluation.md
     judging      does the judge say the truth about 1,170 runs of others?                  docs/judging.md
-    saturation   what do studies of data show of curves that are known?                        docs/saturation.md
+    saturation   what do studies of data show of curves that are known?                    docs/saturation.md
+    streaming    what does it cost to train straight from the audio, in time and memory?   docs/speed.md
     bigram       a bigram language model of a corpus's transcripts                         docs/evaluation.md
 
 They are no tests: pytest does not collect them, and they take minutes to hours.

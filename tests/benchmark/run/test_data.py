@@ -74,3 +74,34 @@ def test_librispeech_is_validated_on_dev_clean_and_other_corpora_on_all_dev_subs
     named = tuple(replace(shard, subset=name) for shard in shards[:1] for name in ("dev-clean", "dev-other"))
     libri = replace(found, manifest=replace(found.manifest, shards=shards[1:] + named))
     assert libri.validation(workloads.load("librispeech")) == "dev-clean"
+
+
+def test_a_part_is_of_what_was_asked_for_and_more_than_there_is_is_refused(tf, tone_features):
+    from features import manifest
+
+    found = data.Data(folder=tone_features, manifest=manifest.load(tone_features), seconds=0)
+    part = found.part(replace(MINI, samples=9, subset_seed=2))
+    assert part.chosen.sum() == len(part.lengths) == 9
+    with pytest.raises(ValueError, match=r"99 utterances asked for; .* has 21 to train on: ask for fewer"):
+        found.part(replace(MINI, samples=99))
+
+
+def test_segments_leave_out_what_is_longer_count_it_and_pad_all_others_to_one_length(tf, tone_features):
+    """Tones last 1.00, 1.13, 1.26, 1.39 and 1.52 s, in turn: of 11 and of 10 there are 3 + 2 and 2 + 2 too long."""
+    from features import account, manifest
+
+    found = data.Data(folder=tone_features, manifest=manifest.load(tone_features), seconds=0)
+    cut = replace(MINI, segment_s=1.3)
+    part = found.part(cut)
+    lengths = found.manifest.lengths("train")
+    assert len(part.lengths) == sum(length <= 130 for length in lengths) == 13 and max(part.lengths) == 126
+    assert part.layout(cut, 4).boundaries == (130,) and part.layout(cut, 4).batches(part.lengths) == 4
+    assert account.longer_than(found.manifest, 1.3) == (
+        "segments of 1.3 s: 8 of 21 training utterances (0.00 of 0.01 hours) are longer and left out: of one that is "
+        "cut, nobody knows where its transcript would end"
+    )
+    assert account.longer_than(found.manifest, 0) == account.longer_than(found.manifest, 2.0) == ""
+    both = found.part(replace(cut, samples=7, subset_seed=1))
+    assert both.chosen.sum() == 7 and not (both.chosen & ~part.chosen).any()
+    with pytest.raises(ValueError, match="14 utterances asked for; .* has 13 to train on"):
+        found.part(replace(cut, samples=14))
