@@ -43,6 +43,7 @@ WORKLOAD_OPTIONS = (
     "max_steps",
     "patience",
     "label_noise",
+    "audio_noise_db",
     "segment_s",
     "augment",
     "padding",
@@ -259,6 +260,13 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--subset-seed", type=int, metavar="N", help="which utterances: another order; default: 0")
     group.add_argument("--select", choices=workloads.SELECTIONS, help="take single utterances (default) or speakers")
     group.add_argument("--label-noise", type=float, metavar="P", help="make a share P of the words to learn wrong")
+    group.add_argument(
+        "--audio-noise",
+        dest="audio_noise_db",
+        type=float,
+        metavar="DB",
+        help="mix speech-shaped noise into the audio to learn from, at DB decibels of signal to noise",
+    )
     group.add_argument(
         "--segment",
         dest="segment_s",

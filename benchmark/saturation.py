@@ -12,8 +12,10 @@ folder.
 Protocols: steps (the Whisper-Tiny study's: at most 3,000 batches; more data then means fewer passes), epochs (so many
 passes), target (until dev improves no longer, with the same patience in batches: the learning curve proper, default).
 
-An arm (--label-noise, --augment, --from) is a study beside the plain one, in the same folder: the answer then says what
-each of its points is worth in utterances and hours of the plain runs.
+An arm is a study beside the plain one, in the same folder: wrong transcripts (--label-noise), noisy audio
+(--audio-noise), SpecAugment in place of data (--augment), another run's weights to begin with (--from), another corpus
+to learn from (--train-on), whole speakers (--select), segments (--segment). The answer then says what each of its
+points is worth in utterances and hours of the plain runs: how small a clean set does the work of a large noisy one.
 
 The answer has the learning curve with its interval and its rivals, what it predicted of sizes it had not seen, three
 rules for when more data is not worth it, what a doubling gains and costs, and the gap between training and test.
@@ -26,7 +28,9 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platforms
 from benchmark import cli, workloads
@@ -36,9 +40,15 @@ from benchmark.study.judgement import study_parts
 from benchmark.study.making import make, missing, time_left
 from benchmark.study.results import Observation, observations
 from benchmark.tables import show
+from features.extract import FRAME_STEP_S
+from features.subsets import SELECTIONS
+
+if TYPE_CHECKING:
+    from benchmark.run.data import Data
 
 CHECKPOINT_BYTES = 12  # a parameter: weights and two moments, float32
 KEPT = 5  # checkpoints of a run
+EMBEDDED = "embedded"  # the suite's own corpus, as --train-on names it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,11 +107,12 @@ def _before(
 
 def _grid(options: argparse.Namespace) -> Grid:
     """Prepare the data, to know how much there is, and return the grid. Raises StudyError for impossible sizes."""
-    from benchmark.run import data
-
-    workload = workloads.load(options.workload or ("speech" if options.corpus else "mini"))
-    prepared = data.prepare(workload, folder=options.data, corpus=options.corpus, say=cli.say)
-    available = prepared.manifest.utterances("train")
+    prepared, tested_on = _prepared(options), ""
+    if options.train_on:
+        tested_on = str(prepared.folder)
+        prepared = _prepared(options, train_on=options.train_on)
+    lengths = prepared.manifest.lengths("train")
+    available = sum(not options.segment or frames * FRAME_STEP_S <= options.segment for frames in lengths)
     sizes = tuple(sorted(set(options.sizes))) or usual_sizes(available)
     if sizes[-1] > available:
         raise StudyError(
@@ -118,36 +129,57 @@ def _grid(options: argparse.Namespace) -> Grid:
         batch=batch,
         stopping=stopping,
         arm=_arm(options),
+        select=options.select,
+        tested_on=tested_on,
     )
+
+
+def _prepared(options: argparse.Namespace, *, train_on: str | None = None) -> Data:
+    """Find or make the features that runs train on; of the corpus that an arm trains on, if it is named."""
+    from benchmark.run import data
+
+    corpus = options.corpus if train_on is None else None if train_on == EMBEDDED else Path(train_on)
+    usual = "speech" if corpus else "mini"
+    workload = workloads.load(usual if train_on else options.workload or usual)
+    noisy = options.audio_noise if train_on or not options.train_on else None
+    workload = replace(workload, audio_noise_db=noisy)
+    return data.prepare(workload, folder=options.data, corpus=corpus, say=cli.say)
 
 
 def _shared(options: argparse.Namespace) -> list[str]:
     """Return the arguments that all runs of the study have."""
-    workload = options.workload or ("speech" if options.corpus else "mini")
-    batch = ["--batch", str(options.batch)] if options.batch else []
-    corpus = ["--corpus", str(options.corpus)] if options.corpus else []
-    where = ["--data", str(options.data), "--platform", options.platform, "--workload", workload]
-    noise = ["--label-noise", f"{options.label_noise:g}"] if options.label_noise else []
-    augment = ["--augment", options.augment] if options.augment else []
-    start = ["--from", str(options.start)] if options.start else []
-    return [
-        *where,
-        *corpus,
-        *batch,
-        *noise,
-        *augment,
-        *start,
-        "--decoder",
-        "greedy",
-        "--max-minutes",
-        str(options.max_minutes),
-    ]
+    given = {
+        "--data": options.data,
+        "--platform": options.platform,
+        "--workload": options.workload or ("speech" if options.corpus else "mini"),
+        "--corpus": options.corpus,
+        "--batch": options.batch,
+        "--label-noise": options.label_noise,
+        "--audio-noise": options.audio_noise,
+        "--segment": options.segment,
+        "--augment": options.augment,
+        "--from": options.start,
+        "--decoder": "greedy",
+        "--max-minutes": options.max_minutes,
+    }
+    if options.train_on:
+        embedded = options.train_on == EMBEDDED
+        given |= {"--workload": "mini"} if embedded else {"--workload": "speech"}
+        given |= {"--corpus": None if embedded else options.train_on}
+    shown = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in given.items() if value}
+    if options.audio_noise == 0:
+        shown["--audio-noise"] = "0"
+    return [word for pair in shown.items() for word in pair]
 
 
 def _arm(options: argparse.Namespace) -> str:
     """Return what is other than in plain runs, for the names of points: "noise-0.1+specaugment"."""
     marks = [
+        "speakers" if options.select == "speakers" else "",
+        f"on-{Path(options.train_on).name}" if options.train_on else "",
         f"noise-{options.label_noise:g}" if options.label_noise else "",
+        f"snr-{options.audio_noise:g}dB" if options.audio_noise is not None else "",
+        f"segments-{options.segment:g}s" if options.segment else "",
         options.augment or "",
         f"from-{options.start.name.removesuffix('.csv')}" if options.start else "",
     ]
@@ -193,8 +225,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--patience", type=_size, default=usual.patience, metavar="N", help=patience_help)
     add("--max-minutes", type=float, default=7 * 24 * 60, metavar="M", help="of each run; default: a week")
     add("--label-noise", type=float, metavar="P", help="an arm: a share P of the words to learn is wrong")
+    noise_help = "an arm: noise in the audio to learn from, at DB decibels of signal to noise"
+    add("--audio-noise", type=float, metavar="DB", help=noise_help)
     add("--augment", choices=("specaugment",), help="an arm: SpecAugment in place of data")
     add("--from", dest="start", type=Path, metavar="RUN", help="an arm: begin with the weights of another run")
+    train_on_help = f"an arm: learn from another corpus, a folder or {EMBEDDED!r}, and be tested on this one"
+    add("--train-on", metavar="DIR", help=train_on_help)
+    add("--select", choices=SELECTIONS, default="utterances", help="an arm: parts are of whole speakers")
+    add("--segment", type=float, metavar="S", help="an arm: only utterances of at most S seconds, all padded to S")
     add("--part", type=_part, default=(1, 1), metavar="I/N", help="make every N-th point only, from the I-th on")
     add("--dry-run", action="store_true", help="say what would be made, and stop")
     add("--show", action="store_true", help="judge the points that are there, and train nothing")

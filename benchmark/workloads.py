@@ -39,7 +39,8 @@ class Workload:
     utterances are trained on, 0 for all: a nested part, in the order of `subset_seed`, by utterances or whole speakers
     (`select`). A run also ends after `max_steps` batches, or once `patience` epochs brought no lower character error
     rate; 0 of either is no such end. A share `label_noise` of the words that are trained on is wrong on purpose. With
-    `segment_s` utterances longer than so many seconds are not trained on, and all others are padded to that length.
+    `audio_noise_db` the audio that is trained on has noise in it, at that ratio of signal to noise. With `segment_s`
+    utterances longer than so many seconds are not trained on, and all others are padded to that length.
     `variant` names what differs from the named workload ("specaugment", "synthetic"); such runs are not pooled with
     others.
     """
@@ -75,6 +76,7 @@ class Workload:
     max_steps: int = 0
     patience: int = 0
     label_noise: float = 0.0
+    audio_noise_db: float | None = None
     segment_s: float = 0.0
 
     def __post_init__(self) -> None:

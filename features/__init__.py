@@ -11,7 +11,7 @@
     manifest.py    what a folder of shards holds
     account.py     how much of a corpus that is, and what was left out, in sentences
     subsets.py     parts of the training set: nested, and the same on every machine
-    noise.py       wrong transcripts, on purpose
+    noise.py       wrong transcripts and noisy audio, on purpose
     recordings.py  features made while training asks for them, without shards
     batches.py     batches for training and evaluation, masked by augment.py if asked
     files.py       whole writes, digests, locks

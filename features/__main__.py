@@ -52,6 +52,12 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="leave out utterances with broken audio or transcript, count and list them",
     )
+    parser.add_argument(
+        "--audio-noise",
+        type=float,
+        metavar="DB",
+        help="mix speech-shaped noise into the training subsets, at DB decibels of signal to noise; default: none",
+    )
     parser.add_argument("--jobs", type=_count, metavar="N", help="worker processes; default: all cores")
     return parse(parser, argv)
 
@@ -79,6 +85,7 @@ def main(argv: list[str] | None = None) -> int:
             compression=options.compression,
             max_frames=round(options.max_seconds / FRAME_STEP_S),
             shard_utterances=options.shard_utterances,
+            snr_db=options.audio_noise,
         )
         result = extract_corpus(
             options.corpus, options.out, settings=settings, skip_bad=options.skip_bad, jobs=options.jobs

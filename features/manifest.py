@@ -40,15 +40,25 @@ class ManifestError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How features are stored. Utterances of more than `max_frames` frames of 10 ms are left out."""
+    """How features are stored. Utterances of more than `max_frames` frames of 10 ms are left out.
+
+    With `snr_db` the audio of training subsets has noise in it, at that ratio of signal to noise (features/noise.py).
+    """
 
     dtype: str = "float16"
     compression: str = "none"
     max_frames: int = 1670
     shard_utterances: int = 256
     features: int = FEATURES
+    snr_db: float | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """The settings as plain values, without those that are off: a digest of them outlives new settings."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def __post_init__(self) -> None:
+        if self.snr_db is not None and not (type(self.snr_db) in (int, float) and -30 <= self.snr_db <= 100):
+            raise ValueError(f"snr_db is {self.snr_db!r:.80}; expected -30 to 100 dB, or none")
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype is {self.dtype!r}; expected one of {DTYPES}")
         if self.compression not in COMPRESSIONS:
@@ -188,7 +198,7 @@ class Manifest:
         return sum(self.lengths(role_or_subset)) * FRAME_STEP_S
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, sort_keys=True)
+        return json.dumps({**asdict(self), "settings": self.settings.to_dict()}, indent=1, sort_keys=True)
 
     @property
     def digest(self) -> str:
@@ -198,7 +208,7 @@ class Manifest:
         was left out: what is there says it all.
         """
         shards = [[shard.file, shard.subset, shard.frames, shard.content] for shard in self.shards]
-        identity = {"schema": 3, "settings": asdict(self.settings), "shards": shards, "words": self.words}
+        identity = {"schema": 3, "settings": self.settings.to_dict(), "shards": shards, "words": self.words}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def lost(self, role_or_subset: str) -> dict[str, tuple[int, float]]:

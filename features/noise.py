@@ -1,6 +1,7 @@
-"""Wrong transcripts, put in on purpose, to learn what clean ones are worth.
+"""Wrong transcripts and noisy audio, made on purpose, to learn what clean ones are worth.
 
     labels = noisy_labels([("spk-1", "one two"), ...], share=0.1, seed=1)      # [None, [20, 23, ...], ...]
+    samples = noisy_audio(samples, name="spk-1", snr_db=10.0)
 
 Each word is wrong with a probability of `share`: in its place stands another word of the training transcripts that
 takes as many labels. A transcript then needs as many output frames as before, so that CTC can align it, and the rate of
@@ -15,6 +16,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.text import encode, spell
+
+
+def noisy_audio(samples: np.ndarray, *, name: str, snr_db: float) -> np.ndarray:
+    """Mix speech-shaped noise into a recording, float32 [S] -> float32 [S].
+
+    The noise has the recording's own long-term spectrum, with phases drawn anew: it is as loud in every band as the
+    speech is on average, less `snr_db`. Its power is exact: 10 log10(sum of squares of the samples / of the noise) is
+    `snr_db`. What is drawn depends on the utterance's id alone.
+    """
+    rng = _generator("audio", name)
+    spectrum = np.abs(np.fft.rfft(samples.astype(np.float64)))
+    spectrum[0] = 0.0  # a constant offset is no noise
+    noise = np.fft.irfft(spectrum * np.exp(2j * np.pi * rng.random(len(spectrum))), n=len(samples))
+    power = float(np.square(noise).sum())
+    if power == 0.0:
+        return samples
+    gain = np.sqrt(np.square(samples, dtype=np.float64).sum() / power) * 10 ** (-snr_db / 20)
+    return (samples + gain * noise).astype(np.float32)
 
 
 def noisy_labels(said: Sequence[tuple[str, str]], *, share: float, seed: int) -> list[list[int] | None]:
@@ -32,8 +51,7 @@ def noisy_labels(said: Sequence[tuple[str, str]], *, share: float, seed: int) ->
 
 
 def _noisy(name: str, sentence: str, by_length: dict[int, list[str]], share: float, seed: int) -> list[int] | None:
-    digest = hashlib.sha256(f"noise\0{seed}\0{name}".encode()).digest()
-    rng = np.random.default_rng(np.frombuffer(digest[:16], np.uint32))
+    rng = _generator("noise", str(seed), name)
     words = sentence.split()
     wrong = rng.random(len(words)) < share
     changed = False
@@ -42,3 +60,8 @@ def _noisy(name: str, sentence: str, by_length: dict[int, list[str]], share: flo
         if others:
             words[place], changed = others[int(rng.integers(len(others)))], True
     return encode(" ".join(words)) if changed else None
+
+
+def _generator(*names: str) -> np.random.Generator:
+    digest = hashlib.sha256("\0".join(names).encode()).digest()
+    return np.random.default_rng(np.frombuffer(digest[:16], np.uint32))

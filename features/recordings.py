@@ -54,7 +54,7 @@ class Recordings(AbstractContextManager["Recordings"]):
         def made(number: np.int64) -> tuple[bytes, bytes, np.ndarray, np.ndarray]:
             utterance = utterances[number]
             labels = np.array(text.encode(utterance.sentence), np.int32)
-            matrix = self._started().submit(features_of, utterance.audio, lengths[number], settings).result()
+            matrix = self._started().submit(features_of, utterance, lengths[number], settings).result()
             return utterance.id.encode(), utterance.sentence.encode(), labels, matrix
 
         def read(number: Any) -> dict[str, Any]:
@@ -100,13 +100,15 @@ def _one_thread() -> None:
     threadpool_limits(limits=1)
 
 
-def features_of(path: Path, frames: int, settings: Settings) -> np.ndarray:
+def features_of(utterance: Utterance, frames: int, settings: Settings) -> np.ndarray:
     """Features of a recording as a shard stores them, [T, 93].
 
     Raises:
         ValueError: it cannot be used, or has another number of frames than its header promised.
     """
-    matrix = stored(extract.read_audio(path, max_frames=settings.max_frames), settings)
+    matrix = stored(utterance, extract.read_audio(utterance.audio, max_frames=settings.max_frames), settings)
     if len(matrix) != frames:
-        raise ValueError(f"{path}: {len(matrix)} frames, and {frames} when the corpus was looked at: it has changed")
+        raise ValueError(
+            f"{utterance.audio}: {len(matrix)} frames, and {frames} when the corpus was looked at: it changed"
+        )
     return matrix

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from features import extract, manifest, text
+from features import corpus, extract, manifest, noise, text
 from features.corpus import Utterance
 from features.files import digest as file_digest
 from features.files import write_whole
@@ -55,7 +55,7 @@ class ShardPlan:
     def key(self) -> str:
         """Changes with the settings, the utterances and what is said: a shard of another key is made anew."""
         texts = [[utterance.id, utterance.sentence] for utterance in self.utterances]
-        return _digest([manifest.SCHEMA, asdict(self.settings), texts])
+        return _digest([manifest.SCHEMA, self.settings.to_dict(), texts])
 
     @property
     def stamp(self) -> str:
@@ -157,7 +157,7 @@ def _written(plan: ShardPlan) -> ShardOutcome:
     with Writer(beside, gzipped=plan.settings.compression == "gzip") as writer:
         for found in _looked_at(plan):
             if isinstance(found, Usable) and isinstance(found.audio, extract.Audio):
-                matrix = stored(found.audio, plan.settings)
+                matrix = stored(found.utterance, found.audio, plan.settings)
                 writer.write(_example(found.utterance, found.labels, matrix.tobytes()))
             tally.add(found)
     outcome = tally.outcome(plan, sha256=file_digest(beside), size=beside.stat().st_size, stamp=stamp)
@@ -165,9 +165,12 @@ def _written(plan: ShardPlan) -> ShardOutcome:
     return _noted(plan, outcome)
 
 
-def stored(audio: extract.Audio, settings: manifest.Settings) -> np.ndarray:
-    """The features of a recording as a shard stores them, [T, 93] in float16 or float32."""
-    return extract.features(audio.samples).astype(settings.dtype)
+def stored(utterance: Utterance, audio: extract.Audio, settings: manifest.Settings) -> np.ndarray:
+    """The features of an utterance as a shard stores them, [T, 93] in float16 or float32."""
+    samples = audio.samples
+    if settings.snr_db is not None and corpus.role(utterance.subset) == "train":
+        samples = noise.noisy_audio(samples, name=utterance.id, snr_db=settings.snr_db)
+    return extract.features(samples).astype(settings.dtype)
 
 
 class _Tally:

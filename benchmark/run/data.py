@@ -130,7 +130,9 @@ def prepare(
     """
     started = time.monotonic()
     root, features = _places(workload, folder, corpus)
-    settings = manifest.Settings(max_frames=workload.max_frames)
+    if workload.audio_noise_db is not None:
+        features = features.with_name(f"{features.name}-snr{workload.audio_noise_db:g}dB")
+    settings = _settings(workload)
     folder.mkdir(parents=True, exist_ok=True)
     waiting = f"another process is preparing data in {folder}; waiting for it"
     with locked(folder / ".lock", waiting=lambda: say(waiting)):  # other processes wait, then find all ready
@@ -161,7 +163,7 @@ def prepare(
     return data
 
 
-def load(folder: Path, *, max_frames: int, jobs: int) -> Data:
+def load(folder: Path, workload: Workload, *, jobs: int) -> Data:
     """Return the features in a folder; or, if it holds none, the recordings of a corpus, streamed by `jobs` processes.
 
     Raises:
@@ -169,8 +171,12 @@ def load(folder: Path, *, max_frames: int, jobs: int) -> Data:
     """
     if (folder / manifest.NAME).is_file() or not any(folder.glob("*/")):
         return Data(folder=folder, manifest=manifest.load(folder), seconds=0.0)
-    found, recordings = scan(folder, settings=manifest.Settings(max_frames=max_frames), jobs=jobs)
+    found, recordings = scan(folder, settings=_settings(workload), jobs=jobs)
     return Data(folder=folder, manifest=found, seconds=0.0, recordings=recordings)
+
+
+def _settings(workload: Workload) -> manifest.Settings:
+    return manifest.Settings(max_frames=workload.max_frames, snr_db=workload.audio_noise_db)
 
 
 def _check_librispeech(found: Manifest, features: Path, settings: manifest.Settings) -> None:

@@ -201,7 +201,7 @@ def data_of(run: Trained, wanted: Wanted) -> Iterator[Data]:
     folder = wanted.features or run.features
     if not folder:
         raise FinalError(f"{run.folder / 'run.json'}: names no features; give their folder with --features")
-    found = data.load(folder, max_frames=run.workload.max_frames, jobs=wanted.decode_jobs)
+    found = data.load(folder, run.workload, jobs=wanted.decode_jobs)
     if wanted.train_sample:
         chosen = found.sample(wanted.train_sample, seed=wanted.train_seed, by=wanted.train_select)
         found = replace(found, chosen=chosen)

@@ -28,6 +28,7 @@ MARKED = {
     "max_steps": "{}-steps",
     "patience": "patience-{}",
     "label_noise": "noise-{:g}",
+    "audio_noise_db": "snr-{:g}dB",
     "segment_s": "segments-{:g}s",
 }
 """The settings that mark a variant with their value."""
@@ -136,7 +137,11 @@ def changed_workload(
     that the training is another one. Streaming: the clock holds what other runs did beforehand.
     """
     marks = [str(changes[name]) for name in MARKS if name in changes and changes[name] != getattr(workload, name)]
-    marks += [words.format(changes[name]) for name, words in MARKED.items() if changes.get(name)]
+    marks += [
+        words.format(changes[name])
+        for name, words in MARKED.items()
+        if name in changes and changes[name] != getattr(workload, name)
+    ]
     if feeding:
         marks += [f"accumulation-{feeding.accumulation}"] * (feeding.accumulation > 1) + ["stream"] * feeding.stream
     marks += ["synthetic"] * synthetic + ["deterministic"] * deterministic

@@ -14,7 +14,6 @@ import platform as host
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -68,7 +67,7 @@ def collect(
         features=Features(
             folder=str(task.data.folder.resolve()),
             manifest_sha256=manifest.digest,
-            settings=asdict(manifest.settings),
+            settings=manifest.settings.to_dict(),
             left_out=sum(each.utterances for each in manifest.left_out),
             subsets={subset: _subset(manifest, subset) for subset in manifest.subsets},
             trained=None if task.data.chosen is None else _trained(task),

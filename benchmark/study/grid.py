@@ -56,6 +56,8 @@ class StudyPoint:
     stopping: Stopping
     stretch: float = 1.0  # how many of its epochs have as many batches as one of the largest size
     arm: str = ""
+    select: str = "utterances"
+    tested_on: str = ""  # features of another corpus than it trains on
 
     @property
     def name(self) -> str:
@@ -69,14 +71,22 @@ class StudyPoint:
             "epochs": ["--max-epochs", str(self.stopping.max_epochs)],
             "target": ["--max-epochs", str(math.ceil(self.epochs)), "--patience", str(self.patience)],
         }[self.protocol]
-        part = [] if self.whole else ["--samples", str(self.samples), "--subset-seed", str(self.seed)]
+        speakers = ["--select", self.select] if self.select != "utterances" else []
+        part = [] if self.whole else ["--samples", str(self.samples), "--subset-seed", str(self.seed), *speakers]
         named = ["--name", self.name, "--seed", str(self.seed), "--results", str(results), "--no-targets"]
         return [*shared, *part, *limits, *named]
 
     def final(self, results: Path) -> list[str]:
-        """Return the arguments of `python -m benchmark.final` that evaluate it on train, dev and test."""
+        """Return the arguments of `python -m benchmark.final` that evaluate it on train, dev and test.
+
+        One that is tested on another corpus has no error on its training data: that of the other is not what it learnt.
+        """
         which = "best" if self.protocol == "target" else "last"
         sample = ["--train-sample", str(self.train_sample), "--train-seed", str(self.seed)]
+        if self.select != "utterances":
+            sample += ["--train-select", self.select]
+        if self.tested_on:
+            sample = ["--features", self.tested_on]
         return [str(results / self.name), "--checkpoints", which, "--decoder", "greedy", *sample]
 
     @property
@@ -111,6 +121,8 @@ class Grid:
     batch: int
     stopping: Stopping = Stopping()
     arm: str = ""  # what is other in all of its runs: "noise-0.1"
+    select: str = "utterances"
+    tested_on: str = ""
 
     @property
     def points(self) -> list[StudyPoint]:
@@ -127,6 +139,8 @@ class Grid:
             stopping=self.stopping,
             stretch=math.ceil(max(self.sizes) / self.batch) / math.ceil(size / self.batch),
             arm=self.arm,
+            select=self.select,
+            tested_on=self.tested_on,
         )
 
     def part(self, number: int, parts: int) -> list[StudyPoint]:

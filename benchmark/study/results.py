@@ -118,6 +118,7 @@ def observation_of(run: Run) -> Observation | None:
     steps, seen = record.rows[-1].step, sum(row.utterances or 0 for row in trained)
     cost, currency = _cost(run)
     usage = _usage(run)
+    counts = _finals(run, UTTERANCES, [name for names in COUNTS.values() for name in names])
     seconds = record.clock_s(record.ended_s, "train")
     return Observation(
         protocol=match[1],
@@ -129,9 +130,9 @@ def observation_of(run: Run) -> Observation | None:
         epochs=seen / samples,
         steps=max(row.step for row in trained),
         batch=run.identity.batch,
-        train=_of_role(finals, "train"),
-        dev=_of_role(finals, "dev"),
-        test=_of_role(finals, "test"),
+        train=_of_role(finals, counts, "train"),
+        dev=_of_role(finals, counts, "dev"),
+        test=_of_role(finals, counts, "test"),
         loss=trained[-1].loss,
         run_minutes=record.ended_s / 60,
         train_minutes=seconds / 60,
@@ -142,7 +143,7 @@ def observation_of(run: Run) -> Observation | None:
         name=match[0],
         arm=match[4] or "",
         record=record,
-        edits=_edits(run),
+        edits=_edits(counts),
         cpu_percent=usage["cpu_percent"],
         memory_mib=usage["memory_mib"],
         gpu_memory_mib=usage["gpu_memory_mib"],
@@ -166,9 +167,8 @@ def _finals(run: Run, name: str = FINAL, numbers: Sequence[str] = ("utterances",
     return rows
 
 
-def _edits(run: Run) -> tuple[dict[str, str], ...]:
+def _edits(rows: Sequence[dict[str, str]]) -> tuple[dict[str, str], ...]:
     """Return the counts of the test utterances, or of dev's where there is no test set, in the order of their ids."""
-    rows = _finals(run, UTTERANCES, [name for names in COUNTS.values() for name in names])
     for name in ("test", "dev"):
         own = [row for row in rows if role(row["subset"]) == name]
         if own:
@@ -176,13 +176,22 @@ def _edits(run: Run) -> tuple[dict[str, str], ...]:
     return ()
 
 
-def _of_role(finals: Sequence[dict[str, str]], name: str) -> dict[str, float]:
-    """Return the error rates over all subsets of a role, weighted by their utterances; {} if there are none."""
-    rows = [row for row in finals if row["subset"] == name or role(row["subset"]) == name]
+def _of_role(finals: Sequence[dict[str, str]], counts: Sequence[dict[str, str]], name: str) -> dict[str, float]:
+    """Return the error rates over all subsets of a role; {} if there are none.
+
+    WER and CER are edits over words or characters of all, where those were written; else, and for the mean over
+    utterances, subsets weigh by their utterances.
+    """
+    rows = [row for row in finals if name in (row["subset"], role(row["subset"]))]
     total = sum(int(row["utterances"]) for row in rows)
     if not total:
         return {}
-    return {rate: sum(float(row[rate]) * int(row["utterances"]) for row in rows) / total for rate in RATES}
+    found = {rate: sum(float(row[rate]) * int(row["utterances"]) for row in rows) / total for rate in RATES}
+    own = [row for row in counts if name in (row["subset"], role(row["subset"]))]
+    for rate, (edits, units) in COUNTS.items():
+        if len(own) == total and (said := sum(int(row[units]) for row in own)):
+            found[rate] = 100 * sum(int(row[edits]) for row in own) / said
+    return found
 
 
 def _hours(run: Run) -> float:

@@ -1,11 +1,13 @@
-"""Wrong transcripts: as many as asked for, always alignable, the same everywhere, and those that are read."""
+"""Wrong transcripts and noisy audio: as much as asked for, the same everywhere, and what is read."""
 
 import numpy as np
 import pytest
 
 from features import manifest
 from features.batches import Buckets, read_batches
-from features.noise import noisy_labels
+from features.extraction import extract_corpus
+from features.manifest import Settings
+from features.noise import noisy_audio, noisy_labels
 from features.subsets import said
 from features.text import decode, encode
 
@@ -46,3 +48,51 @@ def test_the_wrong_labels_are_those_that_are_read(tf, tone_features):
                 place = number[name.decode()]
                 assert row[:length].tolist() == (labels[place] or encode(spoken[place][1]))
     assert np.all([len(row) for row in spoken])
+
+
+@pytest.mark.parametrize("snr_db", [20.0, 0.0, -5.0])
+def test_noise_has_the_power_that_was_asked_for_and_the_spectrum_of_the_speech(snr_db):
+    rng = np.random.default_rng(1)
+    time_s = np.arange(16_000) / 16_000
+    speech = 0.3 * np.sin(2 * np.pi * 440 * time_s) * (time_s < 0.5) + 0.01 * rng.standard_normal(16_000) + 0.1
+    speech = speech.astype(np.float32)
+    noise = noisy_audio(speech, name="a-1", snr_db=snr_db).astype(np.float64) - speech
+    power = 10 * np.log10(np.square(speech, dtype=np.float64).sum() / np.square(noise).sum())
+    assert power == pytest.approx(snr_db, abs=1e-3)
+    ours, theirs = np.abs(np.fft.rfft(noise)), np.abs(np.fft.rfft(speech))
+    assert ours[0] < 1e-2  # no offset
+    np.testing.assert_allclose(ours[1:-1] / ours[440], theirs[1:-1] / theirs[440], atol=1e-3)
+    assert np.square(noise[8000:]).sum() > 0.4 * np.square(noise).sum()  # also where nobody speaks
+
+
+def test_audio_noise_depends_on_the_id_alone():
+    speech = np.random.default_rng(2).standard_normal(999).astype(np.float32)
+    np.testing.assert_array_equal(noisy_audio(speech, name="a", snr_db=5), noisy_audio(speech, name="a", snr_db=5))
+    assert not np.allclose(noisy_audio(speech, name="a", snr_db=5), noisy_audio(speech, name="b", snr_db=5))
+    assert noisy_audio(speech, name="a", snr_db=5).dtype == np.float32
+    assert not noisy_audio(np.zeros(99, np.float32), name="a", snr_db=5).any()
+
+
+def test_training_audio_is_noisy_and_what_is_evaluated_is_not(tf, tone_corpus, tone_features, tmp_path):
+    noisy = extract_corpus(tone_corpus, tmp_path, settings=Settings(shard_utterances=8, snr_db=5.0), jobs=1)
+    clean = manifest.load(tone_features)
+    assert noisy.digest != clean.digest and manifest.load(tmp_path).settings.snr_db == 5.0
+    for role, differs in (("train", True), ("dev", False)):
+        layout = Buckets.fixed(200, batch=4)
+        pairs = zip(
+            read_batches(tmp_path, noisy, role, layout, readers=1, buffer=1),
+            read_batches(tone_features, clean, role, layout, readers=1, buffer=1),
+            strict=True,
+        )
+        for one, other in pairs:
+            assert list(one["id"].numpy()) == list(other["id"].numpy())
+            assert np.allclose(one["features"], other["features"]) != differs
+
+
+def test_settings_that_are_off_leave_digests_as_they_were():
+    """Features made before the setting was there stay good."""
+    assert Settings().to_dict() == {
+        "dtype": "float16", "compression": "none", "max_frames": 1670, "shard_utterances": 256, "features": 93,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="snr_db is nan; expected -30 to 100 dB"):
+        Settings(snr_db=float("nan"))

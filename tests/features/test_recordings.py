@@ -89,14 +89,15 @@ def test_batches_are_those_of_the_records_to_the_last_digit_in_the_same_order(tf
 def test_a_recording_that_changed_or_broke_after_the_look_ends_the_reading_with_its_name(tf, corpus, tmp_path):
     shutil.copytree(corpus, tmp_path / "corpus")
     found, recordings = scan(tmp_path / "corpus", settings=SETTINGS, jobs=1)
-    flac = next((tmp_path / "corpus" / "dev-a").rglob("*.flac"))
+    utterance = recordings.of("dev")[0]
+    flac = utterance.audio
     flac.write_bytes(flac.read_bytes()[:-100])
     layout = Buckets.fixed(200, batch=4)
     with recordings, pytest.raises(tf.errors.OpError, match=flac.name):
         list(read_batches(None, found, "dev", layout, readers=1, buffer=1, recordings=recordings))
     write_tone(flac, seconds=0.9)
-    with pytest.raises(ValueError, match="90 frames, and 101 when the corpus was looked at"):
-        features_of(flac, 101, SETTINGS)
+    with pytest.raises(ValueError, match="90 frames, and 101 when the corpus was looked at: it changed"):
+        features_of(utterance, 101, SETTINGS)
 
 
 def test_a_corpus_that_cannot_be_streamed_is_refused_as_extraction_refuses_it(tmp_path):

@@ -76,3 +76,16 @@ def test_the_patience_of_a_small_size_has_as_many_batches_as_that_of_the_largest
     assert grid(protocol="epochs").points[0].most_steps == 12 * 25
     steps = grid(protocol="steps", sizes=(4000,), available=9000, batch=8).points[0]
     assert steps.most_steps == 3000, "6 epochs of 500 batches"
+
+
+def test_parts_of_whole_speakers_and_tests_on_another_corpus_are_in_the_commands():
+    (largest, point) = Grid(
+        protocol="target", sizes=(50, 100), seeds=(1,), available=100, batch=16, select="speakers", tested_on="f"
+    ).points
+    assert "--select" not in largest.training([], Path("out")), "the whole set has all speakers"
+    words = " ".join(point.training([], Path("out")))
+    assert "--samples 50 --subset-seed 1 --select speakers" in words
+    final = " ".join(point.final(Path("out")))
+    assert "--features f" in final and "--train-sample" not in final
+    (plain,) = Grid(protocol="target", sizes=(50,), seeds=(1,), available=100, batch=16, select="speakers").points
+    assert "--train-sample 50 --train-seed 1 --train-select speakers" in " ".join(plain.final(Path("out")))

@@ -4,8 +4,10 @@ import csv
 
 import pytest
 from studies import make_point, study
+from tones import write_chapter
 
 from benchmark.saturation import main
+from benchmark.study import results
 from benchmark.study.curves import StudyError
 from benchmark.study.judgement import study_parts, times_parts
 from benchmark.study.results import observations, points
@@ -157,3 +159,32 @@ def test_wrong_arguments_are_named(arguments, said, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
     assert said in capsys.readouterr().err
+
+
+def test_subsets_weigh_by_their_words_and_not_by_their_utterances():
+    """9 utterances of 1 word, all wrong, beside 1 of 91 words, all right: 9 of 100 words, though 90% by utterances."""
+    finals = [
+        {"subset": "test-a", "utterances": "9", "wer": "100", "cer": "100", "wer_mean": "100"},
+        {"subset": "test-b", "utterances": "1", "wer": "0", "cer": "0", "wer_mean": "0"},
+    ]
+    one = {"word_edits": "1", "words": "1", "character_edits": "4", "characters": "4"}
+    other = {"word_edits": "0", "words": "91", "character_edits": "0", "characters": "364"}
+    counts = [{"subset": "test-a", **one}] * 9 + [{"subset": "test-b", **other}]
+    assert results._of_role(finals, counts, "test") == {"wer": 9.0, "cer": 9.0, "wer_mean": 90.0}
+    assert results._of_role(finals, [], "test")["wer"] == 90.0
+    assert results._of_role(finals, counts, "dev") == {}
+
+
+def test_an_arms_commands_have_what_is_other_and_its_points_have_other_names(tmp_path, tone_corpus, capsys):
+    other = write_chapter(tmp_path / "other", "train-b", 7, ["one"] * 30).parents[2]
+    write_chapter(other, "dev-b", 8, ["two"])
+    usual = ["--corpus", str(tone_corpus), "--data", str(tmp_path / "data"), "--seeds", "1", "-o", str(tmp_path / "s")]
+    options = ["--train-on", str(other), "--audio-noise", "0", "--segment", "1.2", "--select", "speakers"]
+    assert main([*usual, *options, "--sizes", "6", "12", "--dry-run"]) == 0
+    said = capsys.readouterr().err
+    assert f"--corpus {other}" in said and "--audio-noise 0" in said and "--segment 1.2" in said
+    assert "study of 12 utterances" in said, "of 30 tones of 1.00 to 1.52 s, two of five are short enough"
+    assert "--name target-6-seed1+speakers+on-other+snr-0dB+segments-1.2s" in said and "--select speakers" in said
+    assert (tmp_path / "data" / "features").is_dir() and any(
+        path.name.endswith("-snr0dB") for path in (tmp_path / "data" / "features").iterdir()
+    )
