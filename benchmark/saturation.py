@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from benchmark.run.data import Data
 
 CHECKPOINT_BYTES = 12  # a parameter: weights and two moments, float32
+PAGE = "study.html"
 KEPT = 5  # checkpoints of a run
 EMBEDDED = "embedded"  # the suite's own corpus, as --train-on names it
 
@@ -64,6 +65,11 @@ def _study(options: argparse.Namespace) -> int:
         show(study_parts(found, metric=options.metric, published=options.published))
     else:
         cli.print_rows("benchmark.saturation", [each.row() for each in found], options.format, [])
+    if found:
+        from benchmark.study.page import write_page
+
+        write_page(found, options.out / PAGE, metric=options.metric, published=options.published)
+        cli.say(f"the study as a page, to open in a browser: {options.out / PAGE}")
     if options.figures:
         from benchmark.study.figures import draw
 

@@ -94,15 +94,17 @@ class BlockSection:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Everything on the page. `links` are (id, title) of sections."""
+    """Everything on the page. `links` are (id, title) of sections: those that are not named are left out."""
 
     title: str
+    heading: str = "Time to accuracy"
     made: str
     definition: str
     links: Sequence[tuple[str, str]]
     switches: Sequence[Switches]
     warnings: Sequence[str]
     blocks: Sequence[BlockSection]
+    published_title: str = "The published tables"
     published_remark: str
     published: Sequence[Table]
     sentences: Sequence[Understood]

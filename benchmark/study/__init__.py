@@ -6,7 +6,8 @@
     curves.py      learning curves and their uncertainty
     saturation.py  from which size more data is not worth it; the sources' formulas
     judgement.py   the answer, in paragraphs and tables
-    figures.py     the same as pictures
+    page.py        the same as a page for a browser
+    figures.py     the same as pictures for papers
 
 A point is an ordinary run; everything here but making.py reads records.
 """

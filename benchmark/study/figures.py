@@ -13,27 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.study.curves import StudyError, bootstrap, fit, fitted_points
-from benchmark.study.results import Observation, points
+from benchmark.study.results import FIGURES_OF_SIZE, Observation, points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {"train": "#0072B2", "dev": "#808080", "test": "#D55E00"}  # blue, grey, red, as the Whisper-Tiny study's
 DRAWS = 200
-FIGURES_OF_SIZE: dict[str, Callable[[Observation], float | None]] = {
-    "test WER, %": lambda o: o.error("wer"),
-    "test CER, %": lambda o: o.error("cer"),
-    "train WER, %": lambda o: o.train.get("wer"),
-    "gap of WER, points": lambda o: o.gap("wer"),
-    "loss": lambda o: o.loss,
-    "epochs": lambda o: o.epochs,
-    "minutes": lambda o: o.run_minutes,
-    "seconds a batch": lambda o: o.seconds_a_batch,
-    "samples/s": lambda o: o.samples_per_s,
-    "CPU, %": lambda o: o.cpu_percent,
-    "memory, MiB": lambda o: o.memory_mib,
-    "GPU memory, MiB": lambda o: o.gpu_memory_mib,
-}
 
 
 def draw(found: Sequence[Observation], folder: Path, *, metric: str = "wer") -> list[Path]:
@@ -60,6 +46,7 @@ def draw(found: Sequence[Observation], folder: Path, *, metric: str = "wer") -> 
             "metrics": _metrics(mine),
             "correlations": _correlations(mine),
             "gap": _gap(mine, metric),
+            "gains": _gains(mine, metric),
         }
         for name, picture in pictures.items():
             if picture is not None:
@@ -192,7 +179,7 @@ def _correlations(found: Sequence[Observation]) -> Figure | None:
 
 def _gap(found: Sequence[Observation], metric: str) -> Figure | None:
     """Draw the gap between test and training against size in log-log, with the slope of the bound, -1/2."""
-    gaps = [(each.samples, gap) for each in found if each.whole and (gap := each.gap(metric)) is not None and gap > 0]
+    gaps = [(each.samples, gap) for each in found if (gap := each.fitted_gap(metric)) is not None]
     if len({size for size, _ in gaps}) < 3:
         return None
     figure, axes = _new()
@@ -202,6 +189,30 @@ def _gap(found: Sequence[Observation], metric: str) -> Figure | None:
     middle = float(np.exp(np.mean(np.log(values * np.sqrt(sizes)))))
     axes.plot(line, middle / np.sqrt(line), color="#808080", ls="--", label="slope -1/2, the bound's")
     axes.set(xscale="log", yscale="log", xlabel="utterances", ylabel=f"gap of {metric.upper()}, points")
+    _plain_ticks(axes)
+    axes.legend(frameon=False)
+    return figure
+
+
+def _gains(found: Sequence[Observation], metric: str) -> Figure | None:
+    """Draw the points that a doubling takes away, for each further hour of speech and each unit of money."""
+    every = points(found, metric)
+    try:
+        kept, curve = fitted_points(every), fit(every)
+    except StudyError:
+        return None
+    sizes = np.array(sorted({point.size for point in kept}))
+    gained = curve.at(sizes) - curve.at(2 * sizes)
+    spent = {"points an hour of speech": _means(found, lambda each: each.hours)}
+    if all(each.cost is not None for each in found):
+        spent[f"points a {found[0].currency} of training"] = _means(found, lambda each: each.cost)
+    figure, axes = _new()
+    for place, (name, (there, means, _)) in enumerate(spent.items()):
+        amounts = np.array([means[there.index(int(size))] for size in sizes])
+        drawn = (gained > 0) & (amounts > 0)
+        style = {"color": ("#0072B2", "#D55E00")[place], "marker": "o", "ms": 4}
+        axes.plot(sizes[drawn], gained[drawn] / amounts[drawn], label=name, **style)
+    axes.set(xscale="log", yscale="log", xlabel="doubling of so many utterances", ylabel=f"points of {metric.upper()}")
     _plain_ticks(axes)
     axes.legend(frameon=False)
     return figure

@@ -315,11 +315,7 @@ def gap_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[
 
     Points that are not fitted, which learnt little or did not read their data, have no gap.
     """
-    gaps = [
-        (each.samples, gap / 100)
-        for each in found
-        if each.whole and (gap := each.gap(metric)) is not None and gap > 0 and each.error(metric) <= WORST
-    ]
+    gaps = [(each.samples, gap / 100) for each in found if (gap := each.fitted_gap(metric)) is not None]
     if len({size for size, _ in gaps}) < 3:
         return []
     x, y = np.log([size for size, _ in gaps]), np.log([gap for _, gap in gaps])

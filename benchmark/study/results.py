@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmark.judge.cost import Terms, cheapest, training_cost
 from benchmark.record import FactsError, Run, RunRecord, UsageError, read_run
-from benchmark.study.curves import Point, StudyError
+from benchmark.study.curves import WORST, Point, StudyError
 from features.corpus import role
 
 NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)(?:\+(.+))?")
@@ -80,6 +80,12 @@ class Observation:
         error, own = self.error(metric), self.train.get(metric)
         return None if error is None or own is None else error - own
 
+    def fitted_gap(self, metric: str) -> float | None:
+        """Return the gap of a run that read all of its data and learnt something, where it is above 0."""
+        gap, error = self.gap(metric), self.error(metric)
+        known = gap is not None and error is not None and self.whole and error <= WORST
+        return gap if known and gap > 0 else None
+
     def row(self) -> dict[str, object]:
         """Return all figures by name, those of subsets as train_wer and so on."""
         found: dict[str, object] = {}
@@ -92,6 +98,23 @@ class Observation:
             else:
                 found[f.name] = value
         return found
+
+
+FIGURES_OF_SIZE: dict[str, Callable[[Observation], float | None]] = {
+    "test WER, %": lambda o: o.error("wer"),
+    "test CER, %": lambda o: o.error("cer"),
+    "train WER, %": lambda o: o.train.get("wer"),
+    "gap of WER, points": lambda o: o.gap("wer"),
+    "loss": lambda o: o.loss,
+    "epochs": lambda o: o.epochs,
+    "minutes": lambda o: o.run_minutes,
+    "seconds a batch": lambda o: o.seconds_a_batch,
+    "samples/s": lambda o: o.samples_per_s,
+    "CPU, %": lambda o: o.cpu_percent,
+    "memory, MiB": lambda o: o.memory_mib,
+    "GPU memory, MiB": lambda o: o.gpu_memory_mib,
+}
+"""What is drawn against the size of the training set, by name."""
 
 
 def observations(folder: str | Path) -> list[Observation]:
