@@ -17,6 +17,8 @@ An arm is a study beside the plain one, in the same folder: wrong transcripts (-
 to learn from (--train-on), whole speakers (--select), segments (--segment). The answer then says what each of its
 points is worth in utterances and hours of the plain runs: how small a clean set does the work of a large noisy one.
 
+With --against the same study on other rigs is read too: which part of the data would have put them in the same order.
+
 The answer has the learning curve with its interval and its rivals, what it predicted of sizes it had not seen, three
 rules for when more data is not worth it, what a doubling gains and costs, and the gap between training and test.
 """
@@ -24,6 +26,7 @@ rules for when more data is not worth it, what a doubling gains and costs, and t
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shutil
 import sys
@@ -38,6 +41,7 @@ from benchmark.study.curves import StudyError
 from benchmark.study.grid import PROTOCOLS, Grid, Stopping, StudyPoint, usual_sizes
 from benchmark.study.judgement import study_parts
 from benchmark.study.making import make, missing, time_left
+from benchmark.study.proxy import proxy_parts
 from benchmark.study.results import Observation, observations
 from benchmark.tables import show
 from features.extract import FRAME_STEP_S
@@ -62,7 +66,11 @@ def _study(options: argparse.Namespace) -> int:
     status = 0 if options.show else _make(options)
     found = observations(options.out)
     if options.format == "table":
-        show(study_parts(found, metric=options.metric, published=options.published))
+        parts = study_parts(
+            found, metric=options.metric, published=options.published, speech_price=options.speech_price
+        )
+        others = [observations(folder) for folder in options.against]
+        show([*parts, *(proxy_parts([found, *others], metric=options.metric) if others else [])])
     else:
         cli.print_rows("benchmark.saturation", [each.row() for each in found], options.format, [])
     if found:
@@ -208,6 +216,16 @@ def _size(text: str) -> int:
     return int(text)
 
 
+def _amount(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not 0 <= amount <= platforms.LARGEST:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}; expected an amount of money, from 0 on")
+    return amount
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.saturation",
@@ -243,6 +261,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="say what would be made, and stop")
     add("--show", action="store_true", help="judge the points that are there, and train nothing")
     add("--metric", choices=("wer", "cer"), default="wer", help="the error of the curve; default: %(default)s")
+    add(
+        "--speech-price", type=_amount, metavar="P", help="what an hour of transcribed speech costs, as the rig's price"
+    )
+    against_help = "studies of other rigs: which is the smallest size that keeps the rigs' order?"
+    add("--against", type=Path, nargs="+", default=[], metavar="DIR", help=against_help)
     add("--published", action="store_true", help="add what the Whisper-Tiny study printed")
     add("--figures", type=Path, metavar="DIR", help="draw figures as PNG and SVG (pip install '.[figures]')")
     cli.add_format(parser)

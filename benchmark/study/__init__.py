@@ -6,6 +6,8 @@
     curves.py      learning curves and their uncertainty
     saturation.py  from which size more data is not worth it; the sources' formulas
     judgement.py   the answer, in paragraphs and tables
+    money.py       what further speech, further training or a larger rig would gain
+    proxy.py       the smallest part of the data that puts rigs in the order that all of it does
     page.py        the same as a page for a browser
     figures.py     the same as pictures for papers
 

@@ -15,7 +15,8 @@ import numpy as np
 from benchmark.judge.estimates import Estimate, coefficient_of_variation
 from benchmark.judge.published import saturation_study
 from benchmark.study.curves import WORST, Band, Curve, Point, StudyError, bootstrap, fit, fitted_points
-from benchmark.study.results import Observation, points
+from benchmark.study.money import money_parts
+from benchmark.study.results import Observation, common_level, points
 from benchmark.study.saturation import (
     Saturation,
     by_asymptote,
@@ -32,8 +33,13 @@ DRAWS = 300
 NAMES = {"wer": "WER", "cer": "CER"}
 
 
-def study_parts(found: Sequence[Observation], *, metric: str = "wer", published: bool = False) -> list[str | Table]:
-    """Return what a study says, protocol by protocol; with what the Whisper-Tiny study printed, if asked for."""
+def study_parts(
+    found: Sequence[Observation], *, metric: str = "wer", published: bool = False, speech_price: float | None = None
+) -> list[str | Table]:
+    """Return what a study says, protocol by protocol; with what the Whisper-Tiny study printed, if asked for.
+
+    `speech_price` is what an hour of transcribed speech costs, in the currency of the platform's price.
+    """
     theirs = [published_table()] if published else []
     if not found:
         return ["No point of a study is finished here: python -m benchmark.saturation makes them.", *theirs]
@@ -42,7 +48,7 @@ def study_parts(found: Sequence[Observation], *, metric: str = "wer", published:
         mine = [each for each in found if each.label == protocol]
         parts += [points_table(mine, protocol), *_confounded(mine, protocol)]
         try:
-            parts += _curve_parts(mine, protocol, metric)
+            parts += _curve_parts(mine, protocol, metric, speech_price)
         except StudyError as error:
             parts.append(f"{protocol}: no curve: {error}")
         parts += [*gap_parts(mine, protocol, metric), *times_parts(mine, protocol, metric)]
@@ -164,7 +170,9 @@ def _confounded(found: Sequence[Observation], protocol: str) -> Iterator[str]:
 # --- the curve -------------------------------------------------------------------------------------------------------
 
 
-def _curve_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[str | Table]:
+def _curve_parts(
+    found: Sequence[Observation], protocol: str, metric: str, speech_price: float | None
+) -> list[str | Table]:
     fitted = points(found, metric)
     kept = fitted_points(fitted)
     curve, band = fit(fitted), bootstrap(fitted, draws=DRAWS)
@@ -172,6 +180,7 @@ def _curve_parts(found: Sequence[Observation], protocol: str, metric: str) -> li
     parts += _extrapolation(fitted, protocol, metric)
     parts.append(_saturation_table(fitted, curve, band, protocol))
     parts.append(_gains_table(found, fitted, curve, band, protocol, metric))
+    parts += money_parts(found, curve, band, metric=metric, speech_price=speech_price)
     parts.append(_claims(found, metric, protocol))
     if left := len(fitted) - len(kept):
         parts.append(f"{protocol}: {left} points were not fitted: over {WORST:g}%, or their data was not read whole")
@@ -343,7 +352,7 @@ def times_parts(found: Sequence[Observation], protocol: str, metric: str) -> lis
     The levels are those that all seeds of a size reach, one for each size, in steps of five.
     """
     sizes = sorted({each.samples for each in found})
-    levels = sorted({level for size in sizes if (level := _common_level(found, size, metric))}, reverse=True)
+    levels = sorted({level for size in sizes if (level := common_level(found, size, metric))}, reverse=True)
     if len(levels) < 2:
         return []
     name = NAMES.get(metric, metric)
@@ -360,16 +369,6 @@ def times_parts(found: Sequence[Observation], protocol: str, metric: str) -> lis
             soonest = min(every, key=lambda size: statistics.median(_known(minutes[size, level])))
             words.append(f"{name} {level:g}: {every[0]:,} are enough, {soonest:,} reach it soonest")
     return [Table(title, header, rows), f"{protocol}: " + "; ".join(words)]
-
-
-def _common_level(found: Sequence[Observation], size: int, metric: str) -> float | None:
-    """Return the lowest level, in steps of five, that every seed of a size reaches; None over 90% or if unknown."""
-    best = [each.record.best_median(metric) for each in found if each.samples == size and each.record]
-    known = [error for error in best if error is not None]
-    if not known or len(known) < len(best):
-        return None
-    level = 5.0 * math.ceil(max(known) / 5)
-    return level if 0 < level <= WORST else None
 
 
 def _minutes(found: Sequence[Observation], size: int, level: float, metric: str) -> list[float | None]:

@@ -57,6 +57,7 @@ class Observation:
     cost: float | None
     currency: str = ""
     name: str = ""
+    platform: str = ""
     arm: str = ""  # what is other than in the plain runs
     record: RunRecord | None = field(default=None, repr=False, compare=False)
     edits: tuple[dict[str, str], ...] = field(default=(), repr=False, compare=False)  # of test utterances, by id
@@ -164,6 +165,7 @@ def observation_of(run: Run) -> Observation | None:
         cost=cost,
         currency=currency,
         name=match[0],
+        platform=run.identity.platform + " (emulated)" * run.identity.emulated,
         arm=match[4] or "",
         record=record,
         edits=_edits(counts),
@@ -275,3 +277,13 @@ def _counts(each: Observation, metric: str) -> np.ndarray | None:
     if not each.edits or names is None:
         return None
     return np.array([[float(row[name]) for name in names] for row in each.edits])
+
+
+def common_level(found: Sequence[Observation], size: int, metric: str) -> float | None:
+    """Return the lowest level, in steps of five, that every seed of a size reaches; None over 90% or if unknown."""
+    best = [each.record.best_median(metric) for each in found if each.samples == size and each.record]
+    known = [error for error in best if error is not None]
+    if not known or len(known) < len(best):
+        return None
+    level = 5.0 * math.ceil(max(known) / 5)
+    return level if 0 < level <= WORST else None
