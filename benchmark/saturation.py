@@ -33,6 +33,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import platforms
@@ -43,8 +44,10 @@ from benchmark.study.judgement import study_parts
 from benchmark.study.making import make, missing, time_left
 from benchmark.study.proxy import proxy_parts
 from benchmark.study.results import Observation, observations
-from benchmark.tables import show
-from features.extract import FRAME_STEP_S
+from benchmark.tables import money, show
+from benchmark.workloads import Workload
+from features.extract import FEATURES, FRAME_STEP_S
+from features.records import CONVOLUTION_FRAMES
 from features.subsets import SELECTIONS
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 CHECKPOINT_BYTES = 12  # a parameter: weights and two moments, float32
 PAGE = "study.html"
 KEPT = 5  # checkpoints of a run
+LABELS = 30  # that the model tells apart
 EMBEDDED = "embedded"  # the suite's own corpus, as --train-on names it
 
 
@@ -107,16 +111,27 @@ def _make(options: argparse.Namespace) -> int:
 def _before(
     grid: Grid, mine: Sequence[StudyPoint], todo: Sequence[StudyPoint], found: Sequence[Observation], options
 ) -> str:
-    """Say what is about to be made: runs, passes, time as far as it is known, disk."""
+    """Say what is about to be made: runs, passes, time and money as far as they are known, disk."""
     steps = sum(point.most_steps for point in todo)
     sizes = ", ".join(f"{size:,}" for size in grid.sizes)
     free = shutil.disk_usage(options.out).free / 2**30
+    workload = workloads.load(options.workload or ("speech" if options.corpus else "mini"))
+    needed = len(todo) * KEPT * CHECKPOINT_BYTES * _weights(workload) / 2**30
+    costs = [each.cost for each in found if each.cost is not None and each.protocol == grid.protocol]
+    cost = f", for about {money(fmean(costs) * len(todo), found[0].currency)}" if costs and todo else ""
     return (
         f"study of {grid.available:,} utterances, protocol {grid.protocol}: {len(grid.sizes)} sizes ({sizes}) x "
         f"{len(grid.seeds)} seeds; {len(mine)} points here, {len(todo)} of them to make: "
-        f"at most {steps:,} batches of {grid.batch}{time_left(todo, found)}. Each keeps up to {KEPT} checkpoints; "
-        f"{free:,.0f} GiB are free"
+        f"at most {steps:,} batches of {grid.batch}{time_left(todo, found)}{cost}. Up to {KEPT} checkpoints each take "
+        f"at most {needed:,.1f} GiB; {free:,.0f} GiB are free"
     )
+
+
+def _weights(workload: Workload) -> int:
+    """Return how many weights a workload's model has, without its biases and norms."""
+    inputs = [workload.filters] + [workload.units] * (workload.layers - 1)
+    recurrent = sum(4 * workload.units * (size + workload.units) for size in inputs)
+    return CONVOLUTION_FRAMES * FEATURES * workload.filters + recurrent + workload.units * LABELS
 
 
 def _grid(options: argparse.Namespace) -> Grid:

@@ -183,6 +183,8 @@ def test_an_arms_commands_have_what_is_other_and_its_points_have_other_names(tmp
     assert main([*usual, *options, "--sizes", "6", "12", "--dry-run"]) == 0
     said = capsys.readouterr().err
     assert f"--corpus {other}" in said and "--audio-noise 0" in said and "--segment 1.2" in said
+    # mini: 11 x 93 x 192 + 5 x 4 x 192 x (192 + 192) + 192 x 30 = 1,676,736 weights; 2 points x 5 x 12 bytes of each
+    assert "take at most 0.2 GiB" in said
     assert "study of 12 utterances" in said, "of 30 tones of 1.00 to 1.52 s, two of five are short enough"
     assert "--name target-6-seed1+speakers+on-other+snr-0dB+segments-1.2s" in said and "--select speakers" in said
     assert (tmp_path / "data" / "features").is_dir() and any(
