@@ -9,8 +9,9 @@ a seed, and one fixed evaluation set for all. Points that are there are skipped 
 same command finishes a study that was stopped. Several machines share one with --part 1/4 to --part 4/4 into one
 folder.
 
-Protocols: steps (the Whisper-Tiny study's: at most 3,000 batches; more data then means fewer passes), epochs (so many
-passes), target (until dev improves no longer, with the same patience in batches: the learning curve proper, default).
+Protocols: steps (the Whisper-Tiny study's: at most 3,000 batches of 8; more data then means fewer passes), epochs (so
+many passes), target (until dev improves no longer, with the same patience in batches: the learning curve proper,
+default).
 
 An arm is a study beside the plain one, in the same folder: wrong transcripts (--label-noise), noisy audio
 (--audio-noise), SpecAugment in place of data (--augment), another run's weights to begin with (--from), another corpus
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_BYTES = 12  # a parameter: weights and two moments, float32
 PAGE = "study.html"
+STEPS_BATCH = 8  # the Whisper-Tiny study's
 KEPT = 5  # checkpoints of a run
 LABELS = 30  # that the model tells apart
 EMBEDDED = "embedded"  # the suite's own corpus, as --train-on names it
@@ -147,7 +149,7 @@ def _grid(options: argparse.Namespace) -> Grid:
         raise StudyError(
             f"a size of {sizes[-1]:,}, and the corpus has {available:,} utterances to train on: leave it out"
         )
-    batch = options.batch or platforms.load(options.platform).input.batch
+    batch = _batch(options)
     stopping = Stopping(max_steps=options.max_steps, max_epochs=options.max_epochs, patience=options.patience)
     seeds = tuple(range(1, options.seeds + 1))
     return Grid(
@@ -182,7 +184,7 @@ def _shared(options: argparse.Namespace) -> list[str]:
         "--platform": options.platform,
         "--workload": options.workload or ("speech" if options.corpus else "mini"),
         "--corpus": options.corpus,
-        "--batch": options.batch,
+        "--batch": options.batch or (STEPS_BATCH if options.protocol == "steps" else None),
         "--label-noise": options.label_noise,
         "--audio-noise": options.audio_noise,
         "--segment": options.segment,
@@ -199,6 +201,12 @@ def _shared(options: argparse.Namespace) -> list[str]:
     if options.audio_noise == 0:
         shown["--audio-noise"] = "0"
     return [word for pair in shown.items() for word in pair]
+
+
+def _batch(options: argparse.Namespace) -> int:
+    """Return the global batch: the one asked for, the Whisper-Tiny study's in its protocol, else the platform's."""
+    usual = STEPS_BATCH if options.protocol == "steps" else platforms.load(options.platform).input.batch
+    return options.batch or usual
 
 
 def _arm(options: argparse.Namespace) -> str:
@@ -253,7 +261,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="corpora and features; default: %(default)s")
     add("--platform", default="cpu", metavar="NAME", help="default: %(default)s")
-    add("--batch", type=_size, metavar="N", help="global batch; default: the platform's")
+    add("--batch", type=_size, metavar="N", help="global batch; default: the platform's, 8 in `steps`")
     add("--protocol", choices=PROTOCOLS, default="target", help="when runs end; default: %(default)s")
     sizes_help = "default: 5,000 to 50,000, or eight sizes by factors up to all there is"
     add("--sizes", type=_size, nargs="+", default=[], metavar="N", help=sizes_help)
