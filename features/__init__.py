@@ -5,6 +5,7 @@
     download.py    LibriSpeech by HTTP
     synthesis.py   the embedded corpus, whose sentences come from grammar.py and whose voices from espeak.py
     extract.py     waveform -> float32 [T, 93]
+    log_mel.py     waveform -> Whisper's features, float32 [T, 80]
     extraction.py  a whole corpus: planned, written on all cores, merged
     records.py     the schema of a shard, once: written and parsed here
     tfrecord.py    the file format of a shard

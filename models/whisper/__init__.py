@@ -1,0 +1,7 @@
+"""Whisper: an encoder and a decoder of transformer blocks, from weights that others trained.
+
+network.py    frozen Config; build(config) -> keras.Model; flops
+weights.py    published weights, read from files without running them
+tokens.py     sentences to tokens and back
+decoding.py   greedy decoding that keeps keys and values
+"""
