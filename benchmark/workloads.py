@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from models.decoders import NAMES as DECODERS
+from models.learner import MODELS
 from models.recipes import RECIPES
 
 CORPORA = ("embedded", "folder", "librispeech")
@@ -53,6 +54,7 @@ class Workload:
     max_epochs: int
     max_minutes: float
     window: int = 3
+    model: str = "deepspeech"
     recipe: str = "paper"
     filters: int = 600
     units: int = 800
@@ -82,6 +84,7 @@ class Workload:
     def __post_init__(self) -> None:
         choices = (
             ("corpus", CORPORA),
+            ("model", tuple(MODELS)),
             ("recipe", tuple(RECIPES)),
             ("normalisation", NORMALISATIONS),
             ("padding", PADDINGS),

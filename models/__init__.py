@@ -1,5 +1,6 @@
 """Frames in, sentences out: the acoustic model, its recipes, the CTC loss, and decoders.
 
+    learner.py      what the trainer asks of a model, and the table of models
     recipes.py      every difference between the recipes, a field each
     deepspeech.py   frozen Config; build(config) -> keras.Model; output_frames
     lstm.py         the recurrent layer and its fast paths

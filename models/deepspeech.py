@@ -13,13 +13,18 @@ Shapes: B utterances, T input frames, T' output frames.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from models import ctc, lstm
+from models.learner import Part
 from models.lstm import LSTM
-from models.recipes import Recipe
+from models.recipes import RECIPES, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +76,53 @@ def build(config: Config) -> DeepSpeech:
     model = DeepSpeech(config)
     model(tf.zeros([1, config.kernel, config.features]), tf.constant([config.kernel]))
     return model
+
+
+def units(part: Part) -> tf.Tensor:
+    """Return how much every utterance weighs, [B]: the same each, and nothing where there is none."""
+    return tf.cast(part["frames"] > 0, tf.float32)
+
+
+def learner(settings: Mapping[str, Any]) -> DeepSpeechLearner:
+    """Make the learner of a workload's settings."""
+    sizes = ("filters", "units", "layers", "dropout", "norm_momentum")
+    chosen = {name: settings[name] for name in sizes}
+    return DeepSpeechLearner(Config(recipe=RECIPES[settings["recipe"]], **chosen))
+
+
+class DeepSpeechLearner:
+    """See `models.learner.Learner`."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.optimiser, self.shuffle_files_only = config.recipe.optimiser, config.recipe.shuffle_files_only
+
+    def build(self) -> DeepSpeech:
+        return build(self.config)
+
+    def logits(self, model: DeepSpeech, part: Part, seed: tf.Tensor) -> tf.Tensor:
+        return model(part["features"], part["frames"], training=True, seed=seed)
+
+    def losses(self, model: DeepSpeech, part: Part, seed: tf.Tensor) -> tf.Tensor:
+        frames = output_frames(part["frames"], self.config)
+        return ctc.ctc_loss(part["labels"], part["label_lengths"], self.logits(model, part, seed), frames)
+
+    def units(self, part: Part) -> tf.Tensor:
+        return units(part)
+
+    def tflop(self, part: Part) -> tf.Tensor:
+        outputs = tf.cast(output_frames(part["frames"], self.config), tf.float32)
+        return tf.reduce_sum(outputs) * (flops(self.config) / 1e12)
+
+    def outputs(self, model: DeepSpeech, features: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+        return model(features, frames, training=False)
+
+    def output_counts(self, frames: np.ndarray) -> np.ndarray:
+        return np.asarray(output_frames(frames, self.config))
+
+    def kernels(self, dtype: str) -> dict[str, str]:
+        recurrent = lstm.kernel_for(self.config.units, peepholes=self.config.recipe.peepholes, dtype=dtype)
+        return {"lstm": recurrent, "ctc": ctc.kernel_for()}
 
 
 class DeepSpeech(keras.Model):

@@ -24,7 +24,6 @@ from benchmark.run.decoding import DecodingPool
 from benchmark.run.devices import tf
 from benchmark.run.task import Task
 from features.batches import Buckets, read_batches
-from models import deepspeech
 
 SHOWN_UTTERANCES = 3  # of each rank: worst, median and best
 
@@ -121,7 +120,7 @@ class Transcription:
 class Transcriber:
     """A model that transcribes utterances on all replicas of a task."""
 
-    def __init__(self, model: deepspeech.DeepSpeech, task: Task) -> None:
+    def __init__(self, model: tf.keras.Model, task: Task) -> None:
         self.model, self.task = model, task
         self._datasets: dict[str, tf.data.Dataset] = {}
         self._forward = tf.function(self._forward_per_replica, reduce_retracing=True)
@@ -154,7 +153,7 @@ class Transcriber:
                 (identity.decode(), reference.decode())
                 for identity, reference in zip(batch["id"].numpy()[real], batch["sentence"].numpy()[real], strict=True)
             ]
-            outputs = np.asarray(deepspeech.output_frames(frames[real], self.model.config))
+            outputs = self.task.learner.output_counts(frames[real])
             logits = self._logits(batch)[real]
             for (identity, _), matrix, count in zip(utterances, logits, outputs, strict=True):
                 if not np.isfinite(matrix[:count]).all():
@@ -198,5 +197,5 @@ class Transcriber:
 
     def _forward_per_replica(self, parts):
         return self.task.devices.strategy.run(
-            lambda features, frames: self.model(features, frames, training=False), args=parts
+            lambda features, frames: self.task.learner.outputs(self.model, features, frames), args=parts
         )

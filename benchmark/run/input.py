@@ -4,7 +4,7 @@
     source.batches_per_epoch
     iterator = iter(source.epoch(3, skip=120))      # for TrainStep.segment
 
-    per_replica(batch, 4)                           # [B, ...] -> [4, B / 4, ...]
+    per_replica(batch, 4, learner.units)            # [B, ...] -> [4, B / 4, ...]
 
 The order of utterances depends on seed and epoch alone, so a run resumes in the middle of an epoch by skipping the
 batches already trained. If the task is `synthetic`, batches come from memory: as many of each shape as an epoch has,
@@ -15,14 +15,15 @@ reading data cost nothing.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from functools import reduce
 
 from benchmark.run.devices import Devices, tf
 from benchmark.run.task import Task
 from features.batches import EpochOrder, dataset_options, read_batches
-from models.recipes import RECIPES
 
 NUMERIC = ("features", "frames", "labels", "label_lengths")
+Units = Callable[[dict[str, tf.Tensor]], tf.Tensor]
 
 
 class Source:
@@ -40,12 +41,11 @@ class Source:
     def epoch(self, number: int, *, skip: int = 0) -> tf.distribute.DistributedDataset:
         """Return one epoch without its first `skip` batches, in the form that `TrainStep.segment` takes."""
         batches = self._from_memory() if self.task.synthetic else self.read(number)
-        return distributed(batches.skip(skip), self.task.devices)
+        return distributed(batches.skip(skip), self.task.devices, self.task.learner.units)
 
     def read(self, epoch: int) -> tf.data.Dataset:
         """Return the global batches of an epoch, read from shards."""
         task = self.task
-        files_only = RECIPES[task.workload.recipe].shuffle_files_only
         return read_batches(
             task.data.folder,
             task.data.manifest,
@@ -54,7 +54,7 @@ class Source:
             readers=task.platform.input.readers,
             buffer=task.platform.input.buffer,
             normalisation=task.workload.normalisation,
-            order=EpochOrder(seed=task.seed, epoch=epoch, files_only=files_only),
+            order=EpochOrder(seed=task.seed, epoch=epoch, files_only=task.learner.shuffle_files_only),
             augment=task.workload.augment,
             chosen=task.data.chosen,
             labels=task.data.labels,
@@ -74,27 +74,26 @@ class Source:
         return reduce(tf.data.Dataset.concatenate, repeated).with_options(dataset_options())
 
 
-def distributed(batches: tf.data.Dataset, devices: Devices) -> tf.distribute.DistributedDataset:
-    """Return batches in the form that `TrainStep.segment` takes: cut, if there are several replicas."""
+def distributed(batches: tf.data.Dataset, devices: Devices, units: Units) -> tf.distribute.DistributedDataset:
+    """Return batches in the form that `TrainStep.segment` takes: cut, if there are several replicas.
+
+    `units` says how much every utterance of a batch weighs, as `Learner.units` does.
+    """
     if devices.replicas == 1:
-        cut = batches.map(lambda batch: _numbers(batch) | {"global_utterances": _utterances(batch)})
+        cut = batches.map(lambda batch: _numbers(batch) | {"global_units": tf.reduce_sum(units(batch))})
     else:
-        cut = batches.map(lambda batch: per_replica(batch, devices.replicas)).unbatch()
+        cut = batches.map(lambda batch: per_replica(batch, devices.replicas, units)).unbatch()
     return devices.strategy.distribute_datasets_from_function(lambda context: cut)
 
 
-def per_replica(batch: dict[str, tf.Tensor], replicas: int) -> dict[str, tf.Tensor]:
-    """Cut a batch for the replicas, [B, ...] -> [R, B / R, ...], and add the utterances of all as global_utterances."""
+def per_replica(batch: dict[str, tf.Tensor], replicas: int, units: Units) -> dict[str, tf.Tensor]:
+    """Cut a batch for the replicas, [B, ...] -> [R, B / R, ...], and add the units of all as global_units."""
     parts = {name: _cut(values, replicas) for name, values in _numbers(batch).items()}
-    return parts | {"global_utterances": tf.fill([replicas], _utterances(batch))}
+    return parts | {"global_units": tf.fill([replicas], tf.reduce_sum(units(batch)))}
 
 
 def _numbers(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return {name: batch[name] for name in NUMERIC}
-
-
-def _utterances(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-    return tf.math.count_nonzero(batch["frames"], dtype=tf.float32)
 
 
 def _cut(values: tf.Tensor, replicas: int) -> tf.Tensor:

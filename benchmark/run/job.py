@@ -56,7 +56,7 @@ def start_of(path: Path, workload: Workload) -> Start:
     from benchmark.run.final import chosen_checkpoints, load_trained
 
     run = load_trained(path)
-    for name in ("recipe", "filters", "units", "layers"):
+    for name in ("model", "recipe", "filters", "units", "layers"):
         found, asked = getattr(run.workload, name), getattr(workload, name)
         if found != asked:
             differ = f"its {name} is {found}, and this workload's {asked}"

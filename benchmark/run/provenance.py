@@ -24,7 +24,6 @@ from benchmark.run.devices import Devices, tf
 from benchmark.run.task import Task
 from features.extract import FRAME_STEP_S
 from features.manifest import Manifest
-from models import ctc, lstm
 from models.decoders import Decoder
 from platforms import machine
 
@@ -83,7 +82,7 @@ def collect(
         ),
         preparation_s=round(task.data.seconds, 3),
         devices=_devices_used(devices, boards),
-        kernels=_kernels(task),
+        kernels=task.learner.kernels(tf.keras.config.dtype_policy().compute_dtype),
         host=Host(
             cpu=machine.cpu_name(),
             logical_cores=os.cpu_count(),
@@ -138,16 +137,6 @@ def _subset(manifest: Manifest, subset: str) -> SubsetUse:
         words=words,
         unknown_words=unknown,
     )
-
-
-def _kernels(task: Task) -> dict[str, str]:
-    """Return which kernels compute the LSTM and the CTC loss on these devices."""
-    config = task.config
-    dtype = tf.keras.config.dtype_policy().compute_dtype
-    return {
-        "lstm": lstm.kernel_for(config.units, peepholes=config.recipe.peepholes, dtype=dtype),
-        "ctc": ctc.kernel_for(),
-    }
 
 
 def code_version() -> tuple[str | None, bool | None]:

@@ -1,12 +1,12 @@
-"""The training step: forward, CTC loss, backward, reduction across replicas, optimiser; many steps in one tf.function.
+"""The training step: forward, loss, backward, reduction across replicas, optimiser; many steps in one tf.function.
 
-    step = TrainStep(config, devices=devices, precision="float32", seed=1)
+    step = TrainStep(learner, devices=devices, precision="float32", seed=1)
     totals = step.segment(iterator, tf.constant(0), tf.constant(50))        # Totals of 50 batches
     float(totals.loss), float(totals.input_s)
 
 The iterator is that of a dataset cut by `benchmark.run.input`: every replica gets its part of a global batch. Gradients
-are summed over replicas and divided by the utterances of the global batch, so a batch means the same on any number of
-replicas. Dropout depends on seed, step and replica alone.
+are summed over replicas and divided by the units of the global batch, utterances or tokens, so that a batch means the
+same on any number of replicas. Dropout depends on seed, step and replica alone.
 
 With `accumulation` k a replica takes its part of a batch in k pieces, one after another, and the optimiser acts once on
 their sum: k times less memory for activations, the same step. As batch normalisation sees pieces, R replicas that
@@ -20,16 +20,15 @@ from typing import NamedTuple
 
 from benchmark.run import devices, optimisers
 from benchmark.run.devices import Devices, tf
-from models import deepspeech
-from models.ctc import ctc_loss
+from models.learner import Learner
 
 
 class Totals(NamedTuple):
     """Sums over the batches of a segment; all are scalars.
 
     `batches` (int32) is the number asked for, or fewer after `TrainStep.stop`. `loss` (float32) is in nats.
-    `utterances`, `frames` (input frames) and `output_frames` (all float32) leave out padding. `input_s` (float64) is
-    the seconds that the host waited for batches: on a GPU, whose work is queued ahead, an upper bound of what training
+    `utterances`, `frames` and `tflop` (10^12 operations; all float32) leave out padding. `input_s` (float64) is the
+    seconds that the host waited for batches: on a GPU, whose work is queued ahead, an upper bound of what training
     lost; in a deterministic run, NaN. `spoilt` (int32) is the first batch with a NaN or infinite loss, counted from 1
     since the run began; -1 if there is none.
     """
@@ -38,7 +37,7 @@ class Totals(NamedTuple):
     loss: tf.Tensor
     utterances: tf.Tensor
     frames: tf.Tensor
-    output_frames: tf.Tensor
+    tflop: tf.Tensor
     input_s: tf.Tensor
     spoilt: tf.Tensor
 
@@ -46,16 +45,14 @@ class Totals(NamedTuple):
 class TrainStep:
     """A model and its optimiser, made under the devices' strategy, with the functions that train them."""
 
-    def __init__(
-        self, config: deepspeech.Config, *, devices: Devices, precision: str, seed: int, accumulation: int = 1
-    ) -> None:
-        self.config, self.devices, self.precision, self.seed = config, devices, precision, seed
+    def __init__(self, learner: Learner, *, devices: Devices, precision: str, seed: int, accumulation: int = 1) -> None:
+        self.learner, self.devices, self.precision, self.seed = learner, devices, precision, seed
         self.accumulation = accumulation
         with tf.device("CPU:0"):
             self._stopping = tf.Variable(False, trainable=False)
         with devices.strategy.scope():
-            self.model = deepspeech.build(config)
-            self.optimizer = optimisers.build(config.recipe.optimiser, precision=precision)
+            self.model = learner.build()
+            self.optimizer = optimisers.build(learner.optimiser, precision=precision)
             self.optimizer.build(self.model.trainable_variables)
             self._accumulated = [_local(v.shape) for v in self.model.trainable_variables] if accumulation > 1 else []
         self.segment = tf.function(self._segment)
@@ -112,7 +109,7 @@ class TrainStep:
         utterances = part["frames"].shape[0] // self.accumulation
         first = number * utterances
         piece = {
-            name: values if name == "global_utterances" else _rows(values, first, utterances)
+            name: values if name == "global_units" else _rows(values, first, utterances)
             for name, values in part.items()
         }
         losses, gradients = self.gradients(piece, step, number)
@@ -127,7 +124,7 @@ class TrainStep:
             total.assign(tf.zeros_like(total))
 
     def train_batch(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Train one replica on its part of a batch; return sums of loss, utterances, input and output frames."""
+        """Train one replica on its part of a batch; return sums of loss, utterances, frames and operations."""
         losses, gradients = self.gradients(part, step)
         self.apply(gradients)
         return self._sums(part, losses)
@@ -137,19 +134,21 @@ class TrainStep:
             tf.reduce_sum(losses),
             tf.math.count_nonzero(part["frames"], dtype=tf.float32),
             tf.reduce_sum(tf.cast(part["frames"], tf.float32)),
-            tf.reduce_sum(tf.cast(deepspeech.output_frames(part["frames"], self.config), tf.float32)),
+            self.learner.tflop(part),
         )
 
-    def logits(self, part: dict[str, tf.Tensor], step: tf.Tensor, piece: int | tf.Tensor = 0) -> tf.Tensor:
-        """Return the logits of a replica's part in training, or of a piece of it, with dropout, [B, T', 30]."""
+    def seed_of(self, step: tf.Tensor, piece: int | tf.Tensor = 0) -> tf.Tensor:
+        """Return the seed of a replica's dropout in a batch, or in a piece of it, int32 [2]."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.random.fold_in(tf.random.fold_in([self.seed, 0], step), replica * self.accumulation + piece)
-        return self.model(part["features"], part["frames"], training=True, seed=seed)
+        return tf.random.fold_in(tf.random.fold_in([self.seed, 0], step), replica * self.accumulation + piece)
+
+    def logits(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
+        """Return the logits of a replica's part in training, with dropout, [B, T', C]."""
+        return self.learner.logits(self.model, part, self.seed_of(step))
 
     def losses(self, part: dict[str, tf.Tensor], step: tf.Tensor, piece: int | tf.Tensor = 0) -> tf.Tensor:
-        """Return the CTC loss in nats of every utterance of a replica's part, [B]."""
-        frames = deepspeech.output_frames(part["frames"], self.config)
-        return ctc_loss(part["labels"], part["label_lengths"], self.logits(part, step, piece), frames)
+        """Return the loss in nats of every utterance of a replica's part, [B]."""
+        return self.learner.losses(self.model, part, self.seed_of(step, piece))
 
     def gradients(
         self, part: dict[str, tf.Tensor], step: tf.Tensor, piece: int | tf.Tensor = 0
@@ -158,7 +157,7 @@ class TrainStep:
         shares = self.devices.replicas * self.accumulation
         with tf.GradientTape() as tape:
             losses = self.losses(part, step, piece)
-            loss = tf.reduce_sum(losses) / part["global_utterances"]
+            loss = tf.reduce_sum(losses) / part["global_units"]
             penalty = tf.add_n(self.model.losses) / shares if self.model.losses else 0.0
             objective = self.optimizer.scale_loss(loss + penalty)
         return losses, tape.gradient(objective, self.model.trainable_variables)

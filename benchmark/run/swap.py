@@ -18,7 +18,6 @@ from benchmark.run.devices import tf
 from benchmark.run.evaluation import Transcriber
 from benchmark.run.step import TrainStep
 from benchmark.run.task import Task
-from models import deepspeech
 
 
 class Models:
@@ -28,18 +27,17 @@ class Models:
         tf.keras.utils.set_random_seed(task.seed)
         self.task = task
         self.step = TrainStep(
-            task.config,
+            task.learner,
             devices=task.devices,
             precision=task.platform.training.precision,
             seed=task.seed,
             accumulation=task.platform.input.accumulation,
         )
-        self.tflop_per_frame = deepspeech.flops(self.step.config) / 1e12
         self._training = self.transcriber = Transcriber(self.step.model, task)
         self._evaluation: Transcriber | None = None
 
     @property
-    def model(self) -> deepspeech.DeepSpeech:
+    def model(self) -> tf.keras.Model:
         """The training model."""
         return self.step.model
 

@@ -1,7 +1,7 @@
 """The task of a run: what is trained, on which data, on which devices, with which seed.
 
 task = Task(workload=..., platform=..., data=..., devices=..., seed=1)
-task.config, task.layout                # the model's sizes, how utterances are put into batches
+task.learner, task.layout               # the model, how utterances are put into batches
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.run.data import Data
 from benchmark.run.devices import Devices
 from benchmark.workloads import Workload
 from features.batches import Buckets
-from models import deepspeech
-from models.recipes import RECIPES
+from models.learner import Learner, learner_of
 from platforms import Platform
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,24 +47,12 @@ class Task:
         """The subset that is evaluated after every epoch, or "dev" for all dev subsets."""
         return self.data.validation(self.workload)
 
-    @property
-    def config(self) -> deepspeech.Config:
-        """The configuration of the workload's model."""
-        return config_of(self.workload)
+    @cached_property
+    def learner(self) -> Learner:
+        """The workload's model: its sizes, loss, optimiser and outputs."""
+        return learner_of(self.workload.model, self.workload.to_dict())
 
-    def new_model(self) -> deepspeech.DeepSpeech:
+    def new_model(self) -> keras.Model:
         """Make a model with new weights under the devices' strategy."""
         with self.devices.strategy.scope():
-            return deepspeech.build(self.config)
-
-
-def config_of(workload: Workload) -> deepspeech.Config:
-    """Return the sizes and the recipe of a workload's model."""
-    return deepspeech.Config(
-        recipe=RECIPES[workload.recipe],
-        filters=workload.filters,
-        units=workload.units,
-        layers=workload.layers,
-        dropout=workload.dropout,
-        norm_momentum=workload.norm_momentum,
-    )
+            return self.learner.build()

@@ -122,7 +122,7 @@ class Trainer:
             utterances=round(utterances),
             audio_s=round(float(totals.frames) * FRAME_STEP_S, 2),
             input_s=None if math.isnan(totals.input_s) else round(float(totals.input_s), 6),
-            tflop=round(float(totals.output_frames) * self.models.tflop_per_frame, 6),
+            tflop=round(float(totals.tflop), 6),
             loss=float(totals.loss) / utterances if utterances else None,
         )
 

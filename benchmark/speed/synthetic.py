@@ -33,7 +33,7 @@ def training_flops(size: Size) -> float:
 def train_step(size: Size, devices: Devices, precision: str) -> tuple[TrainStep, Iterator]:
     """Model, optimiser and step as a run has them, and an endless iterator over one batch."""
     tf.keras.utils.set_random_seed(SEED)
-    step = TrainStep(config(size), devices=devices, precision=precision, seed=SEED)
+    step = TrainStep(deepspeech.DeepSpeechLearner(config(size)), devices=devices, precision=precision, seed=SEED)
     return step, iter(batches(size, devices))
 
 
@@ -42,7 +42,8 @@ def batches(size: Size, devices: Devices) -> tf.distribute.DistributedDataset:
 
     def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
         with tf.device("CPU:0"):
-            once = tf.data.Dataset.from_tensor_slices(inputs.per_replica(size.numbers(), devices.replicas))
+            cut = inputs.per_replica(size.numbers(), devices.replicas, deepspeech.units)
+            once = tf.data.Dataset.from_tensor_slices(cut)
         return once.repeat().prefetch(2)
 
     return devices.strategy.distribute_datasets_from_function(dataset)
@@ -61,4 +62,4 @@ def distributed(
     """Real input as `benchmark.run.input` feeds it, the same epoch for ever."""
     order = EpochOrder(seed=SEED, epoch=epoch)
     read = read_batches(folder, found, "train", layout, readers=readers, buffer=buffer, order=order)
-    return inputs.distributed(read.repeat(), devices)
+    return inputs.distributed(read.repeat(), devices, deepspeech.units)

@@ -28,11 +28,10 @@ def pool():
 @pytest.fixture(scope="module")
 def weights(tf):
     """Loud enough, moving averages included, that transcripts are long and differ."""
-    from benchmark.run.task import config_of
     from models import deepspeech
 
     rng = np.random.default_rng(5)
-    model = deepspeech.build(config_of(TINY))
+    model = deepspeech.learner(TINY.to_dict()).build()
     scale = {"convolution/kernel": 0.05, "output/kernel": 6.0, "output/bias": 0.0, "recurrent": 1.0, "kernel": 0.7}
     found = {}
     for variable in model.variables:
@@ -173,12 +172,12 @@ def test_there_are_examples_of_a_single_utterance_too(tf, count):
 def test_a_model_of_another_stride_is_evaluated_by_its_own_output_frames(tf, transcriber):
     """The paper's stride would say (T - 11) // 2 + 1 frames, and cut or read past what this model gives."""
     from benchmark.run.evaluation import Transcriber
-    from benchmark.run.task import config_of
     from models import deepspeech
 
     task = transcriber(batch=4).task
-    model = deepspeech.build(replace(config_of(TINY), stride=3))
-    made = Transcriber(model, task)
+    learner = deepspeech.DeepSpeechLearner(replace(deepspeech.learner(TINY.to_dict()).config, stride=3))
+    task.__dict__["learner"] = learner
+    made = Transcriber(learner.build(), task)
     for utterances, logits, frames in made.logits(made.batches("dev")):
         expected = {(length - 11) // 3 + 1 for length in task.data.manifest.lengths("dev")}
         assert len(utterances) == len(frames) and set(frames.tolist()) <= expected
