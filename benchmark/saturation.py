@@ -184,6 +184,7 @@ def _shared(options: argparse.Namespace) -> list[str]:
         "--platform": options.platform,
         "--workload": options.workload or ("speech" if options.corpus else "mini"),
         "--corpus": options.corpus,
+        "--weights": options.weights,
         "--batch": options.batch or (STEPS_BATCH if options.protocol == "steps" else None),
         "--label-noise": options.label_noise,
         "--audio-noise": options.audio_noise,
@@ -261,6 +262,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="corpora and features; default: %(default)s")
     add("--platform", default="cpu", metavar="NAME", help="default: %(default)s")
+    add("--weights", metavar="PATH", help="what Whisper begins with, as of python -m benchmark")
     add("--batch", type=_size, metavar="N", help="global batch; default: the platform's, 8 in `steps`")
     add("--protocol", choices=PROTOCOLS, default="target", help="when runs end; default: %(default)s")
     sizes_help = "default: 5,000 to 50,000, or eight sizes by factors up to all there is"

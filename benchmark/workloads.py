@@ -42,6 +42,7 @@ class Workload:
     rate; 0 of either is no such end. A share `label_noise` of the words that are trained on is wrong on purpose. With
     `audio_noise_db` the audio that is trained on has noise in it, at that ratio of signal to noise. With `segment_s`
     utterances longer than so many seconds are not trained on, and all others are padded to that length.
+    `weights` are those that a `model` begins with which others have trained: a path, or "random".
     `variant` names what differs from the named workload ("specaugment", "synthetic"); such runs are not pooled with
     others.
     """
@@ -55,6 +56,7 @@ class Workload:
     max_minutes: float
     window: int = 3
     model: str = "deepspeech"
+    weights: str = ""
     recipe: str = "paper"
     filters: int = 600
     units: int = 800
@@ -96,6 +98,12 @@ class Workload:
         for name, known in choices:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(known)}")
+        kind = MODELS[self.model]
+        if self.recipe not in kind.recipes or self.decoder not in kind.decoders:
+            raise ValueError(
+                f"model {self.model} with recipe {self.recipe} and decoder {self.decoder}; expected a recipe of "
+                f"{', '.join(kind.recipes)} and a decoder of {', '.join(kind.decoders)}"
+            )
         if unknown := set(self.targets) - {"wer", "cer"}:
             raise ValueError(f"targets for {', '.join(sorted(unknown))}; expected wer and cer")
         for name in ("max_epochs", "max_minutes", "window", "buckets", "beam_width", "sentences"):
@@ -139,6 +147,15 @@ class Workload:
         return cls(**{**fields, "targets": targets})
 
 
+_WHISPER: dict[str, Any] = {
+    "model": "whisper",
+    "recipe": "fine-tune",
+    "normalisation": "none",
+    "padding": "fixed",
+    "max_frames": 1000,
+    "max_steps": 3000,
+    "max_epochs": 6,
+}
 _SMALL: dict[str, Any] = {"filters": 192, "units": 192, "norm_momentum": 0.98, "decoder": "dictionary"}
 
 WORKLOADS = {
@@ -174,6 +191,23 @@ WORKLOADS = {
             padding="fixed",
             decoder="dictionary",
             validation="dev-clean",
+        ),
+        Workload(
+            name="whisper",
+            description="Whisper, fine-tuned from published weights on any corpus folder (CORPUS=...), 10-s segments",
+            corpus="folder",
+            targets={"wer": (10.0, 5.0, 3.0), "cer": (5.0, 3.0, 2.0)},
+            max_minutes=240,
+            **_WHISPER,
+        ),
+        Workload(
+            name="whisper-librispeech",
+            description="Whisper fine-tuned on LibriSpeech in segments of 10 s",
+            corpus="librispeech",
+            targets={"wer": (8.0, 7.0, 6.0), "cer": (4.0, 3.0, 2.5)},
+            max_minutes=7 * 24 * 60,
+            validation="dev-clean",
+            **_WHISPER,
         ),
     )
 }

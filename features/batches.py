@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.augment import spec_augment
+from features.log_mel import MELS, windowed
 from features.manifest import Manifest, ManifestError
 from features.process import import_tensorflow
 from features.records import CONVOLUTION_STRIDE, open_shard, parse
@@ -166,6 +167,7 @@ def read_batches(
         return open_shard(path, manifest.settings).enumerate(first)
 
     read = recordings.reader(role_or_subset) if recordings else lambda record: parse(record, manifest.settings)
+    window = layout.boundaries[-1] if manifest.settings.features == MELS else None  # Whisper's silence is not 0
     paths = files if recordings else _paths(folder, files)
     dataset = tf.data.Dataset.from_tensor_slices((paths, counts, firsts)).interleave(
         opened,
@@ -180,7 +182,9 @@ def read_batches(
         dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
     buckets = tf.constant(_buckets_of(layout, np.asarray(manifest.lengths(role_or_subset)), chosen, rng))
     dataset = dataset.map(
-        lambda number, record: _normalised(read(record), normalisation) | {"bucket": buckets[number], "number": number},
+        lambda number, record: (
+            _normalised(read(record), normalisation, window) | {"bucket": buckets[number], "number": number}
+        ),
         num_parallel_calls=readers,
         deterministic=True,
     )
@@ -250,9 +254,11 @@ def _paths(folder: Path | None, files: np.ndarray) -> np.ndarray:
     return np.array([str(path) for path in paths])
 
 
-def _normalised(utterance: dict[str, tf.Tensor], normalisation: str) -> dict[str, tf.Tensor]:
+def _normalised(utterance: dict[str, tf.Tensor], normalisation: str, window: int | None) -> dict[str, tf.Tensor]:
     tf = import_tensorflow()
     utterance["features"] = normalise(utterance["features"], normalisation)
+    if window:
+        utterance["features"] = windowed(utterance["features"], window)
     utterance["label_lengths"] = tf.size(utterance["labels"])
     return utterance
 

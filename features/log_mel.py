@@ -10,18 +10,26 @@ The floor depends on the segment's loudest frame and not on the padding, which i
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import librosa
 import numpy as np
 import scipy.fft
 
 from features.extract import SAMPLE_RATE_HZ
+from features.process import import_tensorflow
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 FFT_SIZE = 400
 STEP_SAMPLES = 160
 MELS = 80
 LOG_FLOOR = 1e-10
 RANGE = 8.0  # powers of ten below the loudest
+SILENCE = (-10.0 + 4.0) / 4.0
+EDGE_FRAMES = 2
+"""Frames after the last that begin behind the recording and still hear its end: a frame is centred, and 400 long."""
 
 
 def log_mel(samples: np.ndarray, *, seconds: float) -> np.ndarray:
@@ -48,6 +56,24 @@ def log_mel(samples: np.ndarray, *, seconds: float) -> np.ndarray:
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
     log = np.log10(np.maximum(power @ _weights(), LOG_FLOOR))
     return ((np.maximum(log, log.max() - RANGE) + 4.0) / 4.0).astype(np.float32)
+
+
+def open_ended(samples: np.ndarray) -> np.ndarray:
+    """Return the frames of a segment that hear the recording, float32 [T + EDGE_FRAMES, 80], T = ceil(S / 160).
+
+    What follows in a segment of any length is silence, at the floor: `windowed` adds it.
+    """
+    frames = -(-len(samples) // STEP_SAMPLES) + EDGE_FRAMES
+    return log_mel(samples, seconds=frames * STEP_SAMPLES / SAMPLE_RATE_HZ)
+
+
+def windowed(matrix: tf.Tensor, frames: int) -> tf.Tensor:
+    """Pad or cut what `open_ended` gave, [T + 2, 80], to a segment of so many frames, [frames, 80]."""
+    tf = import_tensorflow()
+    rows = matrix[:frames]
+    floor = tf.maximum(tf.reduce_max(rows) - tf.cast(RANGE / 4, rows.dtype), tf.cast(SILENCE, rows.dtype))
+    padded = tf.pad(rows, [[0, frames - tf.shape(rows)[0]], [0, 0]], constant_values=floor)
+    return tf.ensure_shape(padded, [frames, MELS])
 
 
 @cache

@@ -25,11 +25,14 @@ from features import corpus
 from features.extract import FEATURES, FRAME_STEP_S
 from features.files import digest as file_digest
 from features.files import write_whole
+from features.log_mel import MELS
 
 SCHEMA = 3
 """Schema 3 knows who says what (`Shard.content`) and which subset lost what; schema 2 counted frames alone."""
 MOST_BYTES = 1 << 28  # LibriSpeech's has some 4 MB
 NAME = "manifest.json"
+KNOWN = (FEATURES, MELS)
+"""Features of a frame: 13 MFCC and 80 log-mel energies, or Whisper's 80."""
 DTYPES = ("float16", "float32")
 COMPRESSIONS = ("none", "gzip")
 
@@ -42,7 +45,8 @@ class ManifestError(ValueError):
 class Settings:
     """How features are stored. Utterances of more than `max_frames` frames of 10 ms are left out.
 
-    With `snr_db` the audio of training subsets has noise in it, at that ratio of signal to noise (features/noise.py).
+    `features` is how many a frame has: 93, or 80 as Whisper's. With `snr_db` the audio of training subsets has noise in
+    it, at that ratio of signal to noise (features/noise.py).
     """
 
     dtype: str = "float16"
@@ -64,10 +68,10 @@ class Settings:
         if self.compression not in COMPRESSIONS:
             raise ValueError(f"compression is {self.compression!r}; expected one of {COMPRESSIONS}")
         counts = self.max_frames, self.shard_utterances, self.features
-        if not all(_is_count(count) for count in counts) or self.max_frames < 11 or self.features != FEATURES:
+        if not all(_is_count(count) for count in counts) or self.max_frames < 11 or self.features not in KNOWN:
             raise ValueError(
                 f"{self} is no way to store features; expected max_frames >= 11, "
-                f"shard_utterances >= 1, features = {FEATURES}"
+                f"shard_utterances >= 1, features = {' or '.join(map(str, KNOWN))}"
             )
 
 

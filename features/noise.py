@@ -1,6 +1,6 @@
 """Wrong transcripts and noisy audio, made on purpose, to learn what clean ones are worth.
 
-    labels = noisy_labels([("spk-1", "one two"), ...], share=0.1, seed=1)      # [None, [20, 23, ...], ...]
+    sentences = noisy_sentences([("spk-1", "one two"), ...], share=0.1, seed=1)        # ["one two", "one six", ...]
     samples = noisy_audio(samples, name="spk-1", snr_db=10.0)
 
 Each word is wrong with a probability of `share`: in its place stands another word of the training transcripts that
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from features.text import encode, spell
+from features.text import spell
 
 
 def noisy_audio(samples: np.ndarray, *, name: str, snr_db: float) -> np.ndarray:
@@ -36,8 +36,8 @@ def noisy_audio(samples: np.ndarray, *, name: str, snr_db: float) -> np.ndarray:
     return (samples + gain * noise).astype(np.float32)
 
 
-def noisy_labels(said: Sequence[tuple[str, str]], *, share: float, seed: int) -> list[list[int] | None]:
-    """Return the labels of every (id, sentence) with wrong words; None of those in which no word is wrong.
+def noisy_sentences(said: Sequence[tuple[str, str]], *, share: float, seed: int) -> list[str]:
+    """Return the sentence of every (id, sentence), with wrong words.
 
     Raises:
         ValueError: the share is not between 0 and 1.
@@ -50,16 +50,15 @@ def noisy_labels(said: Sequence[tuple[str, str]], *, share: float, seed: int) ->
     return [_noisy(name, sentence, by_length, share, seed) for name, sentence in said]
 
 
-def _noisy(name: str, sentence: str, by_length: dict[int, list[str]], share: float, seed: int) -> list[int] | None:
+def _noisy(name: str, sentence: str, by_length: dict[int, list[str]], share: float, seed: int) -> str:
     rng = _generator("noise", str(seed), name)
     words = sentence.split()
     wrong = rng.random(len(words)) < share
-    changed = False
     for place in np.flatnonzero(wrong):
         others = [word for word in by_length[len(spell(words[place]))] if word != words[place]]
         if others:
-            words[place], changed = others[int(rng.integers(len(others)))], True
-    return encode(" ".join(words)) if changed else None
+            words[place] = others[int(rng.integers(len(others)))]
+    return " ".join(words)
 
 
 def _generator(*names: str) -> np.random.Generator:

@@ -23,9 +23,10 @@ from threadpoolctl import threadpool_limits
 from features import extract, text
 from features.corpus import Utterance
 from features.extraction import scan_corpus
+from features.log_mel import EDGE_FRAMES, MELS
 from features.manifest import Manifest, Settings
 from features.process import import_tensorflow
-from features.records import stored, worker_environment
+from features.records import frames_of, stored, worker_environment
 from features.workers import executor
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Recordings(AbstractContextManager["Recordings"]):
                 "sentence": tf.ensure_shape(sentence, []),
                 "labels": tf.ensure_shape(labels, [None]),
                 "features": tf.ensure_shape(matrix, [None, settings.features]),
-                "frames": tf.shape(matrix)[0],
+                "frames": frames_of(matrix, settings),
             }
 
         return read
@@ -107,8 +108,6 @@ def features_of(utterance: Utterance, frames: int, settings: Settings) -> np.nda
         ValueError: it cannot be used, or has another number of frames than its header promised.
     """
     matrix = stored(utterance, extract.read_audio(utterance.audio, max_frames=settings.max_frames), settings)
-    if len(matrix) != frames:
-        raise ValueError(
-            f"{utterance.audio}: {len(matrix)} frames, and {frames} when the corpus was looked at: it changed"
-        )
+    if (rows := len(matrix) - (EDGE_FRAMES if settings.features == MELS else 0)) != frames:
+        raise ValueError(f"{utterance.audio}: {rows} frames, and {frames} when the corpus was looked at: it changed")
     return matrix

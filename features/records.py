@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from features import corpus, extract, manifest, noise, text
+from features import corpus, extract, log_mel, manifest, noise, text
 from features.corpus import Utterance
 from features.files import digest as file_digest
 from features.files import write_whole
@@ -170,7 +170,8 @@ def stored(utterance: Utterance, audio: extract.Audio, settings: manifest.Settin
     samples = audio.samples
     if settings.snr_db is not None and corpus.role(utterance.subset) == "train":
         samples = noise.noisy_audio(samples, name=utterance.id, snr_db=settings.snr_db)
-    return extract.features(samples).astype(settings.dtype)
+    matrix = log_mel.open_ended(samples) if settings.features == log_mel.MELS else extract.features(samples)
+    return matrix.astype(settings.dtype)
 
 
 class _Tally:
@@ -248,7 +249,8 @@ def _looked_at(
             yield lost(kind=manifest.BAD_AUDIO, reason=reason)
             continue
         labels = text.encode(utterance.sentence)
-        if why := misfit(audio.frames, len(labels), longest):
+        aligned = 0 if plan.settings.features == log_mel.MELS else len(labels)  # CTC alone needs a frame for each
+        if why := misfit(audio.frames, aligned, longest):
             yield lost(kind=why[0], reason=why[1], seconds=round(audio.seconds, 2))
             continue
         yield Usable(utterance, audio, labels)
@@ -303,8 +305,14 @@ def parse(serialized: tf.Tensor, settings: manifest.Settings) -> dict[str, tf.Te
         "sentence": fields["sentence"],
         "labels": tf.cast(tf.io.decode_raw(fields["labels"], tf.uint8), tf.int32),
         "features": matrix,
-        "frames": tf.shape(matrix)[0],
+        "frames": frames_of(matrix, settings),
     }
+
+
+def frames_of(matrix: tf.Tensor, settings: manifest.Settings) -> tf.Tensor:
+    """The frames of an utterance whose features are stored as [T, F], int32 []."""
+    tf = import_tensorflow()
+    return tf.shape(matrix)[0] - (log_mel.EDGE_FRAMES if settings.features == log_mel.MELS else 0)
 
 
 def open_shard(path: str | tf.Tensor, settings: manifest.Settings) -> tf.data.TFRecordDataset:

@@ -10,6 +10,7 @@ spells them:
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -48,6 +49,16 @@ def spell(word_or_sentence: str) -> str:
     for character in word_or_sentence[1:]:
         spelled += SEPARATOR + character if character == spelled[-1] else character
     return spelled
+
+
+def plain(said: str) -> str:
+    """Return any text as a transcript is written: lower case, a-z and apostrophes, one space between words.
+
+    Hyphens and dashes part words; other signs and accents are dropped. Digits are dropped too, and count as errors.
+    """
+    parted = re.sub(r"[-\u2010-\u2015]", " ", said.translate(APOSTROPHES))
+    letters = unicodedata.normalize("NFKD", parted).lower()
+    return " ".join(re.sub(r"[^a-z' ]", "", re.sub(r"\s", " ", letters)).split())
 
 
 def encode(sentence: str) -> list[int]:

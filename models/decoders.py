@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 
 from features import text
+from models.whisper.tokens import Tokens
+from models.whisper.tokens import load as load_tokens
 
 Decode = Callable[[np.ndarray, np.ndarray], list[str]]
 
@@ -50,7 +52,8 @@ class Decoder:
     """The choice of a decoder, and all that it needs.
 
     `words` are the dictionary, and the known words of a language model. `language_model` is an ARPA or KenLM binary
-    file; `lm_weight` and `word_bonus` are its weight and the bonus of a word (alpha and beta in pyctcdecode).
+    file; `lm_weight` and `word_bonus` are its weight and the bonus of a word (alpha and beta in pyctcdecode). With a
+    `vocabulary` what is decoded are Whisper's tokens of that many, int [B, L], by the file `tokenizer`.
     """
 
     name: str = "greedy"
@@ -59,6 +62,8 @@ class Decoder:
     language_model: Path | None = None
     lm_weight: float = 0.5
     word_bonus: float = 1.5
+    vocabulary: int = 0
+    tokenizer: Path | None = None
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
@@ -99,6 +104,8 @@ class Decoder:
 
     def load(self) -> Decode:
         """Build it. Raises ValueError for a language model that cannot be used."""
+        if self.vocabulary:
+            return spelled(load_tokens(self.tokenizer, vocabulary=self.vocabulary))
         if self.name == "greedy":
             return greedy
         if self.name == "dictionary":
@@ -129,6 +136,19 @@ class Decoder:
             lm_weight=self.lm_weight,
             word_bonus=self.word_bonus,
         )
+
+
+def spelled(tokens: Tokens) -> Decode:
+    """Return what turns rows of tokens, each ended by the end token, into sentences of letters alone."""
+
+    def decode(rows: np.ndarray, counts: np.ndarray) -> list[str]:
+        said = []
+        for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+            ids = row[:count]
+            said.append(text.plain(tokens.decode(ids[: ids.index(tokens.end)] if tokens.end in ids else ids)))
+        return said
+
+    return decode
 
 
 def greedy(logits: np.ndarray, frames: np.ndarray) -> list[str]:

@@ -93,6 +93,10 @@ def learner(settings: Mapping[str, Any]) -> DeepSpeechLearner:
 class DeepSpeechLearner:
     """See `models.learner.Learner`."""
 
+    encode = None
+    decoding: dict[str, Any] = {}
+    about: dict[str, str] = {}
+
     def __init__(self, config: Config) -> None:
         self.config = config
         self.optimiser, self.shuffle_files_only = config.recipe.optimiser, config.recipe.shuffle_files_only

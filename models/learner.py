@@ -12,19 +12,54 @@ model is a module with a function `learner`, and a line in MODELS. TensorFlow is
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from models.recipes import AdaDelta
+from models.recipes import AdaDelta, AdamW
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-MODELS = {"deepspeech": "models.deepspeech"}
-"""The models, and the modules whose function `learner` makes them from a workload's settings."""
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What is known of a model before it is made.
+
+    Its `module` has a function `learner`, which makes it from a workload's settings. `features` are those of a frame,
+    93 or Whisper's 80. It is trained by one of `recipes` and decoded by one of `decoders`. `by_pieces`: whether a batch
+    that is taken in pieces trains it otherwise, as batch normalisation does. `places` is the module that finds the
+    weights that it begins with; "" if they are always drawn.
+    """
+
+    module: str
+    features: int
+    recipes: tuple[str, ...]
+    decoders: tuple[str, ...]
+    by_pieces: bool
+    places: str = ""
+
+
+MODELS = {
+    "deepspeech": Kind(
+        module="models.deepspeech",
+        features=93,
+        recipes=("paper", "authors"),
+        decoders=("greedy", "dictionary", "language-model"),
+        by_pieces=True,
+    ),
+    "whisper": Kind(
+        module="models.whisper.learner",
+        features=80,
+        recipes=("fine-tune",),
+        decoders=("greedy",),
+        by_pieces=False,
+        places="models.whisper.places",
+    ),
+}
 
 Part = Mapping[str, "tf.Tensor"]
 """Utterances: features [B, T, F], frames [B], labels [B, L], label_lengths [B]; empty places have 0 frames."""
@@ -34,8 +69,11 @@ class Learner(Protocol):
     """A model with its sizes fixed. Shapes: B utterances, T frames, T' outputs."""
 
     config: Any
-    optimiser: AdaDelta
+    optimiser: AdaDelta | AdamW
     shuffle_files_only: bool
+    encode: Callable[[str], list[int]] | None  # sentences to labels; None takes those of the records
+    decoding: dict[str, Any]  # what a `Decoder` needs to know of the outputs
+    about: dict[str, str]  # what training begins with, for run.json
 
     def build(self) -> keras.Model:
         """Make the model with its first weights, under the strategy and precision policy in force."""
@@ -66,4 +104,17 @@ def learner_of(name: str, settings: Mapping[str, Any]) -> Learner:
     """Make a model's learner from a workload's settings. Raises ValueError for an unknown name or bad sizes."""
     if name not in MODELS:
         raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")
-    return importlib.import_module(MODELS[name]).learner(settings)
+    return importlib.import_module(MODELS[name].module).learner(settings)
+
+
+def first_weights(name: str, weights: str) -> tuple[str, str]:
+    """Return where a model's first weights are, and a short word that tells them from others; ("", "") if drawn.
+
+    Raises:
+        ValueError: they are not there; the message says how to get some.
+    """
+    if not MODELS[name].places:
+        return "", ""
+    places = importlib.import_module(MODELS[name].places)
+    found = places.resolve(weights or places.AUTO)
+    return (places.RANDOM, "random-weights") if found is None else (str(found), f"weights-{places.digest(found)[:8]}")

@@ -1,11 +1,11 @@
-"""The two recipes that a model is made and trained by, and every difference between them.
+"""The recipes that a model is made and trained by, and every difference between them.
 
     recipe = RECIPES["authors"]
     recipe.peepholes, recipe.normalisation
 
 `paper` is what the paper's text says: batch normalisation and dropout between the layers. `authors` is what the
-authors' code did. Whoever needs a difference asks the record for its field; nobody compares names. This module
-imports nothing but the standard library.
+authors' code did. `fine-tune` goes on with the weights of a model that is trained already. Whoever needs a difference
+asks the record for its field; nobody compares names. This module imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -20,6 +20,21 @@ class AdaDelta:
     learning_rate: float = 1.0
     rho: float = 0.95
     epsilon: float = 1e-8
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), for matrices alone.
+
+    The rate rises in a straight line over a share `warm_up` of all batches, and falls in one to 0 at the last.
+    """
+
+    peak: float = 1e-5
+    warm_up: float = 0.1
+    weight_decay: float = 0.01
+    beta_1: float = 0.9
+    beta_2: float = 0.98
+    epsilon: float = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +59,7 @@ class Recipe:
     output_l2: float = 0.0
     batch_statistics_at_evaluation: bool = False
     shuffle_files_only: bool = False
-    optimiser: AdaDelta = AdaDelta()
+    optimiser: AdaDelta | AdamW = AdaDelta()
     normalisation: str | None = None
 
     def __post_init__(self) -> None:
@@ -64,4 +79,5 @@ RECIPES: dict[str, Recipe] = {
         shuffle_files_only=True,
         normalisation="frame-l2",  # theirs in most runs
     ),
+    "fine-tune": Recipe(optimiser=AdamW(), normalisation="none"),
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from benchmark.export.runs import NOTICES, Ask, ExportError, created_ms, hardest_wer
 from benchmark.record import METRICS, Row, Run, RunRecord
 from benchmark.record.phases import Phase
-from models.recipes import RECIPES, AdaDelta
+from models.recipes import RECIPES, AdaDelta, AdamW
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +145,15 @@ OWN_KEYS = ("cache_clear", "quality_target", "seed", "global_batch_size", "notic
 def _optimiser(recipe: str) -> dict[str, object]:
     """Return the recipe's hyperparameters under MLPerf's names."""
     optimiser = RECIPES[recipe].optimiser if recipe in RECIPES else AdaDelta()
+    if isinstance(optimiser, AdamW):
+        return {
+            "opt_name": "adamw",
+            "opt_base_learning_rate": optimiser.peak,
+            "opt_adamw_beta_1": optimiser.beta_1,
+            "opt_adamw_beta_2": optimiser.beta_2,
+            "opt_adamw_epsilon": optimiser.epsilon,
+            "opt_adamw_weight_decay": optimiser.weight_decay,
+        }
     return {
         "opt_name": "adadelta",
         "opt_base_learning_rate": optimiser.learning_rate,

@@ -202,6 +202,7 @@ class Facts:
         preparation_s: float,
         devices: DevicesUsed,
         kernels: Mapping[str, str],
+        first_weights: Mapping[str, str],
         host: Host,
         versions: Mapping[str, str | None],
         cuda: str | None = None,

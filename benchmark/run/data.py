@@ -20,14 +20,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.workloads import Workload
-from features import account, manifest, noise, subsets, synthesis
+from features import account, manifest, noise, subsets, synthesis, text
 from features.batches import Buckets
 from features.corpus import one_line
+from features.extract import FEATURES
 from features.extraction import extract_corpus
 from features.files import locked
 from features.manifest import Manifest
 from features.recordings import Recordings, scan
+from models.learner import MODELS
 
+Encode = Callable[[str], list[int]]
 LIBRISPEECH_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500", "dev-clean")
 
 
@@ -36,8 +39,8 @@ class Data:
     """Features that are ready to train on, and the seconds that it took to prepare them.
 
     `folder` holds the shards; or it is that of the corpus, if `recordings` are streamed. `chosen` says which utterances
-    are trained on, bool [utterances] in the order of the shards; None is all of them. `labels` has wrong transcripts
-    for some of them, if noise was asked for.
+    are trained on, bool [utterances] in the order of the shards; None is all of them. `labels` stand in
+    the place of those of the records, if noise was asked for or the model takes others.
     """
 
     folder: Path
@@ -47,15 +50,23 @@ class Data:
     chosen: np.ndarray | None = None
     labels: Sequence[Sequence[int] | None] | None = None
 
-    def part(self, workload: Workload) -> Data:
-        """Return the data with the part and the transcripts that the workload asks for. Raises ValueError."""
+    def part(self, workload: Workload, encode: Encode | None = None) -> Data:
+        """Return the data with the part and the transcripts that the workload asks for.
+
+        `encode` makes labels of sentences, where the model takes others than those of the records.
+
+        Raises:
+            ValueError: there are not so many utterances, or a sentence has no labels.
+        """
         labels, chosen, seed = None, None, workload.subset_seed
         if workload.segment_s:
             chosen = np.asarray(self.manifest.lengths("train")) <= workload.segment_frames
         if workload.samples:
             chosen = self.sample(workload.samples, seed=seed, by=workload.select, among=chosen)
-        if workload.label_noise:
-            labels = noise.noisy_labels(self.said(), share=workload.label_noise, seed=seed)
+        if workload.label_noise or encode:
+            said = self.said()
+            noisy = noise.noisy_sentences(said, share=workload.label_noise, seed=seed)
+            labels = [(encode or text.encode)(sentence) for sentence in noisy]
         return replace(self, chosen=chosen, labels=labels)
 
     def sample(
@@ -130,6 +141,8 @@ def prepare(
     """
     started = time.monotonic()
     root, features = _places(workload, folder, corpus)
+    if MODELS[workload.model].features != FEATURES:
+        features = features.with_name(f"{features.name}-{MODELS[workload.model].features}x{workload.max_frames}")
     if workload.audio_noise_db is not None:
         features = features.with_name(f"{features.name}-snr{workload.audio_noise_db:g}dB")
     settings = _settings(workload)
@@ -176,7 +189,8 @@ def load(folder: Path, workload: Workload, *, jobs: int) -> Data:
 
 
 def _settings(workload: Workload) -> manifest.Settings:
-    return manifest.Settings(max_frames=workload.max_frames, snr_db=workload.audio_noise_db)
+    features = MODELS[workload.model].features
+    return manifest.Settings(max_frames=workload.max_frames, snr_db=workload.audio_noise_db, features=features)
 
 
 def _check_librispeech(found: Manifest, features: Path, settings: manifest.Settings) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from benchmark.run.data import Data
     from benchmark.run.evaluation import Evaluated, Transcriber
     from benchmark.run.task import Task
+    from models.learner import Learner
 
 NAME, NAME_OF_UTTERANCES, NAME_OF_SENTENCES = "final.csv", "final-utterances.csv", "final-sentences.txt"
 COUNTS = ("word_edits", "words", "character_edits", "characters")
@@ -222,7 +223,6 @@ def evaluate(run: Trained, wanted: Wanted, data: Data) -> tuple[list[Result], st
     from benchmark.run.task import Task
 
     subsets = chosen_subsets(data.manifest.subsets, wanted.subsets)
-    decoders = list(_decoders(run, wanted, data.manifest.words))
     checkpoints = Checkpoints(run.folder / "checkpoints")
     steps = chosen_checkpoints(run, checkpoints.steps(), wanted.checkpoints)
     task = Task(
@@ -231,6 +231,7 @@ def evaluate(run: Trained, wanted: Wanted, data: Data) -> tuple[list[Result], st
         data=data,
         devices=devices.single_device(run.precision),
     )
+    decoders = list(_decoders(run, wanted, data.manifest.words, task.learner))
     transcriber = Transcriber(task.new_model(), task)
     results, examples = [], []
     for name, step in steps.items():
@@ -266,7 +267,7 @@ def _seconds(task: Task, subset: str) -> float:
     return sum(task.data.lengths) * FRAME_STEP_S if subset == "train" else manifest_of.seconds(subset)
 
 
-def _decoders(run: Trained, wanted: Wanted, words: tuple[str, ...]) -> Iterator[Decoder]:
+def _decoders(run: Trained, wanted: Wanted, words: tuple[str, ...], learner: Learner) -> Iterator[Decoder]:
     names = wanted.decoders or (run.workload.decoder,)
     if wanted.language_model and "language-model" not in names:
         raise FinalError(f"--language-model, but the decoder is {', '.join(names)}; add --decoder language-model")
@@ -275,7 +276,7 @@ def _decoders(run: Trained, wanted: Wanted, words: tuple[str, ...]) -> Iterator[
         model = decoding.language_model(wanted.language_model, wanted.data)
     for name in names:
         for width in wanted.beam_widths if name != "greedy" else [1]:
-            decoder = Decoder(name=name, beam_width=width, words=words, language_model=model)
+            decoder = Decoder(name=name, beam_width=width, words=words, language_model=model, **learner.decoding)
             decoder = replace(decoder, lm_weight=wanted.lm_weight, word_bonus=wanted.word_bonus)
             if name == "language-model":
                 decoding.load_quietly(decoder)  # a file that is no language model is found now, not by the workers

@@ -16,6 +16,7 @@ from benchmark.record.command import CommandLine
 from benchmark.record.phases import Plan
 from benchmark.run import decoding
 from benchmark.workloads import Workload
+from models.learner import MODELS, first_weights
 from models.recipes import RECIPES
 from platforms import Input, Platform
 
@@ -142,8 +143,17 @@ def changed_workload(
         for name, words in MARKED.items()
         if name in changes and changes[name] != getattr(workload, name)
     ]
+    kind = MODELS[workload.model]
+    if kind.places:
+        place, mark = first_weights(workload.model, changes.get("weights") or workload.weights)
+        changes, marks = {**changes, "weights": place}, [*marks, mark]
+        if seconds := changes.get("segment_s"):
+            changes = {**changes, "segment_s": 0.0, "max_frames": round(100 * seconds)}
+    elif changes.get("weights"):
+        raise ValueError(f"--weights, but {workload.model} begins with weights that are drawn; leave it out")
     if feeding:
-        marks += [f"accumulation-{feeding.accumulation}"] * (feeding.accumulation > 1) + ["stream"] * feeding.stream
+        pieces = feeding.accumulation > 1 and kind.by_pieces
+        marks += [f"accumulation-{feeding.accumulation}"] * pieces + ["stream"] * feeding.stream
     marks += ["synthetic"] * synthetic + ["deterministic"] * deterministic
     workload = replace(workload, **changes).marked(*marks)
     normalisation = RECIPES[workload.recipe].normalisation if "recipe" in changes else None

@@ -82,6 +82,7 @@ def collect(
         ),
         preparation_s=round(task.data.seconds, 3),
         devices=_devices_used(devices, boards),
+        first_weights=task.learner.about,
         kernels=task.learner.kernels(tf.keras.config.dtype_policy().compute_dtype),
         host=Host(
             cpu=machine.cpu_name(),

@@ -40,6 +40,7 @@ from features import account
 from features.corpus import one_line
 from features.files import check_name
 from models.decoders import Decoder
+from models.learner import Learner, learner_of
 from platforms import Platform
 
 if TYPE_CHECKING:
@@ -88,9 +89,10 @@ def run(job: Job, *, say: Say) -> Finished:
 
     from benchmark.run import devices
 
-    decoder = _decoder(job, prepared, say)
+    learner = learner_of(job.workload.model, job.workload.to_dict())
+    decoder = _decoder(job, prepared, learner, say)
     machine = _devices(job, say)
-    prepared = prepared.part(job.workload)  # after the devices are set up: it reads ids with TensorFlow
+    prepared = prepared.part(job.workload, learner.encode)  # after devices are set up: it reads ids with TensorFlow
     if sentence := account.longer_than(prepared.manifest, job.workload.segment_s):
         say(sentence)
     identity = _identity(job, prepared, machine, decoder)
@@ -114,12 +116,13 @@ def run(job: Job, *, say: Say) -> Finished:
 # --- before training -------------------------------------------------------------------------------------------------
 
 
-def _decoder(job: Job, data: Data, say: Say) -> Decoder:
+def _decoder(job: Job, data: Data, learner: Learner, say: Say) -> Decoder:
     decoder = Decoder(
         name=job.workload.decoder,
         words=data.manifest.words,
         beam_width=job.workload.beam_width,
         language_model=job.language_model,
+        **learner.decoding,
     )
     if warning := check_quietly(decoder):  # now, and not in a worker; and code is compiled before the clock starts
         say(f"WARNING: {warning}")

@@ -43,16 +43,28 @@ class Totals(NamedTuple):
 
 
 class TrainStep:
-    """A model and its optimiser, made under the devices' strategy, with the functions that train them."""
+    """A model and its optimiser, made under the devices' strategy, with the functions that train them.
 
-    def __init__(self, learner: Learner, *, devices: Devices, precision: str, seed: int, accumulation: int = 1) -> None:
+    `batches` is how many a whole training has, for optimisers whose learning rate falls.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        *,
+        devices: Devices,
+        precision: str,
+        seed: int,
+        accumulation: int = 1,
+        batches: int | None = None,
+    ) -> None:
         self.learner, self.devices, self.precision, self.seed = learner, devices, precision, seed
         self.accumulation = accumulation
         with tf.device("CPU:0"):
             self._stopping = tf.Variable(False, trainable=False)
         with devices.strategy.scope():
             self.model = learner.build()
-            self.optimizer = optimisers.build(learner.optimiser, precision=precision)
+            self.optimizer = optimisers.build(learner.optimiser, precision=precision, batches=batches)
             self.optimizer.build(self.model.trainable_variables)
             self._accumulated = [_local(v.shape) for v in self.model.trainable_variables] if accumulation > 1 else []
         self.segment = tf.function(self._segment)

@@ -32,6 +32,7 @@ class Models:
             precision=task.platform.training.precision,
             seed=task.seed,
             accumulation=task.platform.input.accumulation,
+            batches=task.batches,
         )
         self._training = self.transcriber = Transcriber(self.step.model, task)
         self._evaluation: Transcriber | None = None

@@ -47,6 +47,12 @@ class Task:
         """The subset that is evaluated after every epoch, or "dev" for all dev subsets."""
         return self.data.validation(self.workload)
 
+    @property
+    def batches(self) -> int:
+        """How many batches a training has at most: its epochs, or the workload's cap."""
+        epochs = self.workload.max_epochs * self.layout.batches(self.data.lengths)
+        return min(epochs, self.workload.max_steps or epochs)
+
     @cached_property
     def learner(self) -> Learner:
         """The workload's model: its sizes, loss, optimiser and outputs."""

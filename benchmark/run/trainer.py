@@ -59,7 +59,7 @@ class Trainer:
         self.source = Source(task)
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self.models: Models | None = None  # until CREATE
-        self._greedy = DecodingPool(Decoder(name="greedy"), jobs=1)
+        self._greedy = DecodingPool(Decoder(name="greedy", **task.learner.decoding), jobs=1)
         self._samples: list[dict[str, tf.Tensor]] = []
         self._epoch_batches: Iterator | None = None
         self._perform = {

@@ -10,7 +10,6 @@ it is read by an unpickler that knows nothing but dictionaries and tensors, and 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import re
@@ -25,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from models.whisper.network import Config, Whisper, sinusoids
+from models.whisper.places import CTRANSLATE2, SAFETENSORS
+from models.whisper.places import digest as _digest
 
-SAFETENSORS, CTRANSLATE2 = "model.safetensors", "model.bin"
 CLOSE = 1e-3  # of sinusoids that were stored as float16
 FORMATS = (
     f"a Hugging Face folder ({SAFETENSORS}, config.json), a CTranslate2 folder ({CTRANSLATE2}, config.json) or "
@@ -158,14 +158,6 @@ def _json(path: Path) -> dict[str, Any]:
 def _tokenizer(folder: Path) -> Path | None:
     path = folder / "tokenizer.json"
     return path if path.is_file() else None
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 # --- CTranslate2 -----------------------------------------------------------------------------------------------------

@@ -21,7 +21,9 @@ def test_mini_and_speech_are_of_one_size():
 
 
 def test_an_unknown_name_lists_the_known_and_guesses():
-    with pytest.raises(ValueError, match=r"mini, speech, librispeech; did you mean 'speech'"):
+    with pytest.raises(
+        ValueError, match=r"mini, speech, librispeech, whisper, whisper-librispeech; did you mean 'speech'"
+    ):
         workloads.load("speach")
 
 

@@ -7,31 +7,31 @@ from features import manifest
 from features.batches import Buckets, read_batches
 from features.extraction import extract_corpus
 from features.manifest import Settings
-from features.noise import noisy_audio, noisy_labels
+from features.noise import noisy_audio, noisy_sentences
 from features.subsets import said
-from features.text import decode, encode
+from features.text import encode
 
 SAID = [(f"spk-{n}", "the cool dog sees a big red book and cats do not") for n in range(400)]
 
 
 def test_a_share_of_words_is_replaced_by_words_that_take_as_many_labels():
-    found = noisy_labels(SAID, share=0.2, seed=1)
+    found = noisy_sentences(SAID, share=0.2, seed=1)
     words = wrong = 0
-    for (_, sentence), labels in zip(SAID, found, strict=True):
-        assert labels is None or len(labels) == len(encode(sentence))
-        own, other = sentence.split(), (decode(labels) if labels else sentence).split()
+    for (_, sentence), noisy in zip(SAID, found, strict=True):
+        assert len(encode(noisy)) == len(encode(sentence))
+        own, other = sentence.split(), noisy.split()
         words, wrong = words + len(own), wrong + sum(a != b for a, b in zip(own, other, strict=True))
     # "a", "do" and "cats" have no word of their length beside them: 9 of 12 can be wrong. 3 standard errors are 1.6%
     assert abs(wrong / words - 0.2 * 9 / 12) < 0.016
 
 
 def test_noise_depends_on_seed_and_id_alone():
-    assert noisy_labels(SAID, share=0.2, seed=1) == noisy_labels(SAID, share=0.2, seed=1)
-    assert noisy_labels(SAID[::-1], share=0.2, seed=1)[::-1] == noisy_labels(SAID, share=0.2, seed=1)
-    assert noisy_labels(SAID, share=0.2, seed=2) != noisy_labels(SAID, share=0.2, seed=1)
-    assert set(noisy_labels(SAID, share=0.0, seed=1)) == {None}
+    assert noisy_sentences(SAID, share=0.2, seed=1) == noisy_sentences(SAID, share=0.2, seed=1)
+    assert noisy_sentences(SAID[::-1], share=0.2, seed=1)[::-1] == noisy_sentences(SAID, share=0.2, seed=1)
+    assert noisy_sentences(SAID, share=0.2, seed=2) != noisy_sentences(SAID, share=0.2, seed=1)
+    assert noisy_sentences(SAID, share=0.0, seed=1) == [sentence for _, sentence in SAID]
     with pytest.raises(ValueError, match="expected a share of words"):
-        noisy_labels(SAID, share=1.5, seed=1)
+        noisy_sentences(SAID, share=1.5, seed=1)
 
 
 def test_the_wrong_labels_are_those_that_are_read(tf, tone_features):

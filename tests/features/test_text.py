@@ -34,3 +34,16 @@ def test_decoding_undoes_encoding_and_no_two_neighbours_are_equal(sentence):
     assert text.decode(labels) == text.normalise(sentence)
     assert all(a != b for a, b in zip(labels, labels[1:], strict=False))
     assert all(0 <= label < text.BLANK for label in labels)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (" Stuff it, into you!", "stuff it into you"),
+        ("It’s a well-known café…", "it's a well known cafe"),
+        ("Enter 5.\nTwo", "enter two"),
+        ("", ""),
+    ],
+)
+def test_any_text_becomes_one_of_letters(said, expected):
+    assert text.plain(said) == expected

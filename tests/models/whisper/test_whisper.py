@@ -387,3 +387,15 @@ def test_byte_pairs_are_read_from_the_file_of_the_weights(tmp_path):
     with pytest.raises(TokensError, match="cannot be read as a tokenizer"):
         load(tmp_path / "tokenizer.json", vocabulary=7)
     assert isinstance(load(None, vocabulary=51_864), Bytes)
+
+
+def test_decoded_tokens_are_spelled_as_transcripts_are():
+    from models.decoders import Decoder
+
+    tokens = Bytes(vocabulary=51_864)
+    rows = np.full((3, 12), tokens.end)
+    for row, said in enumerate(("Don't!", "a-b", "")):
+        rows[row, : len(tokens.encode(said))] = tokens.encode(said)
+    rows[1, 5:] = tokens.encode("x")[1]  # what comes after the end does not count
+    decode = Decoder(name="greedy", vocabulary=51_864).load()
+    assert decode(rows, np.full(3, 12)) == ["don't", "a b", ""]

