@@ -8,7 +8,7 @@
     ctc.py          the loss
     beam_search.py  the dictionary's beam search: compiled, deterministic
     decoders.py     greedy, dictionary, language model
-    whisper/        Whisper: its network, published weights, tokens, greedy decoding (workloads whisper, whisper-librispeech)
+    whisper/        Whisper: its network, published weights, tokens, greedy decoding
 
 This package imports `features.text` and nothing else of the project.
 """

@@ -61,6 +61,7 @@ class Point:
 
     @property
     def is_fitted(self) -> bool:
+        """Whether it may be fitted, if all of its size may."""
         return self.whole and 0 < self.error <= WORST
 
 
@@ -103,17 +104,21 @@ class Curve:
 
 
 def fitted_points(points: Sequence[Point]) -> list[Point]:
-    """Return the points that a curve is fitted to.
+    """Return the points that a curve is fitted to: those of the sizes at which every run learnt.
+
+    A size is kept or left out as a whole. Of one at which some seeds learnt and others did not, the fortunate alone
+    would make the curve steeper than it is.
 
     Raises:
         StudyError: they are of fewer than three sizes.
     """
-    kept = [point for point in points if point.is_fitted]
+    odd = {point.size for point in points if not point.is_fitted}
+    kept = [point for point in points if point.size not in odd]
     sizes = sorted({point.size for point in kept})
     if len(sizes) < LEAST_SIZES:
         raise StudyError(
-            f"{len(sizes)} sizes with an error of at most {WORST:g}% that read all of their data; expected "
-            f"{LEAST_SIZES} or more for a curve: add larger sizes, or train longer"
+            f"{len(sizes)} sizes with an error of at most {WORST:g}% by every seed that read all of their data; "
+            f"expected {LEAST_SIZES} or more for a curve: add larger sizes, or train longer"
         )
     return kept
 

@@ -78,7 +78,7 @@ def _curve(found: Sequence[Observation], metric: str) -> Figure | None:
     axes.fill_between(sizes, low, high, color="#D55E00", alpha=0.18, lw=0, label="95%")
     axes.plot(sizes, curve.at(sizes), color="#D55E00", label=f"{curve.form}")
     for fitted, fill in ((True, "#D55E00"), (False, "none")):
-        some = [p for p in every if p.is_fitted == fitted]
+        some = [p for p in every if (p in kept) == fitted]
         if some:
             label = "runs" if fitted else "not fitted"
             axes.scatter(

@@ -183,7 +183,10 @@ def _curve_parts(
     parts += money_parts(found, curve, band, metric=metric, speech_price=speech_price)
     parts.append(_claims(found, metric, protocol))
     if left := len(fitted) - len(kept):
-        parts.append(f"{protocol}: {left} points were not fitted: over {WORST:g}%, or their data was not read whole")
+        parts.append(
+            f"{protocol}: {left} points were not fitted: a run of their size is over {WORST:g}%, or did not read all of "
+            f"its data"
+        )
     return parts
 
 

@@ -111,7 +111,7 @@ def learning_curve(identity: str, found: Sequence[Observation], curve: Curve, ba
         _trace(curve.form, x=xs, y=_shown(curve.at(sizes)), mode="lines", line={"color": RED, "width": 2}),
     ]
     for fitted, symbol in ((True, "circle"), (False, "circle-open")):
-        some = [point for point in every if point.is_fitted == fitted]
+        some = [point for point in every if (point in kept) == fitted]
         if some:
             traces.append(
                 _trace(

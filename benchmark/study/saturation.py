@@ -86,6 +86,11 @@ def by_gain(points: Sequence[Point], curve: Curve, band: Band) -> Saturation:
     if noise == 0:
         return Saturation(rule="a doubling gains less than the noise between seeds", size=None, reason="no repetitions")
 
+    if 0 < (here := gain(curve, least)) < noise:  # nowhere in the range could a gain be told
+        seeds = math.ceil(len(kept) / len({p.size for p in kept}) * (noise / here) ** 2)
+        few = f"a doubling gains {here:.1%} at the smallest size: about {seeds} seeds a size would tell that"
+        return Saturation(rule=rule, size=None, reason=few)
+
     def first(each: Curve) -> float:
         return next((float(n) for n in np.geomspace(least, largest, SEARCHED) if gain(each, float(n)) < noise), FAR)
 

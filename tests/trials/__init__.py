@@ -8,6 +8,7 @@
     judging      does the judge say the truth about 1,170 runs of others?                  docs/judging.md
     saturation   what do studies of data show of curves that are known?                    docs/saturation.md
     streaming    what does it cost to train straight from the audio, in time and memory?   docs/speed.md
+    whisper      how fast is our Whisper beside Hugging Face's and faster-whisper?           docs/whisper.md
     bigram       a bigram language model of a corpus's transcripts                         docs/evaluation.md
 
 They are no tests: pytest does not collect them, and they take minutes to hours.

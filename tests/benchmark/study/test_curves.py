@@ -57,6 +57,13 @@ def test_errors_over_90_percent_and_points_that_did_not_read_their_data_are_not_
         fit([whole[0], *odd])
 
 
+def test_a_size_at_which_one_seed_learnt_nothing_is_left_out_whole():
+    """The others of its seeds are the fortunate ones."""
+    points = [Point(size=n, error=power(n), seed=seed) for n in SIZES for seed in (1, 2)]
+    unlucky = [*points, Point(size=SIZES[0], error=99.0, seed=3)]
+    assert fit(unlucky) == fit([point for point in points if point.size != SIZES[0]])
+
+
 @pytest.mark.parametrize("curve", [power, levelling])
 def test_intervals_inside_and_outside_the_sizes_cover_the_truth(curve):
     """Of 60 studies; 95% of 60 is 57, and three standard errors are 5. The form is that of the truth."""

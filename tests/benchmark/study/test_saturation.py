@@ -1,5 +1,8 @@
 """Saturation is found where it was put, not where there is none; the sources' formulas by hand."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 
@@ -56,6 +59,16 @@ def test_a_power_law_does_not_saturate():
     curve, band = fit(points, forms=("power",)), bootstrap(points, draws=80, forms=("power",))
     assert by_gain(points, curve, band).size is None
     assert by_asymptote(curve, band, points).reason == "no asymptote is told from 0"
+
+
+def test_seeds_that_could_tell_no_gain_are_said_to_be_too_few_and_nothing_is_called_saturated():
+    """A doubling of n^-0.35 takes away 21.5%; at 30% between seeds 3 of them tell 2.8 x .3 x sqrt(2/3) = 69%."""
+    points = study(np.random.default_rng(4), lambda n: 300 * n**-0.35, noise=0.3)
+    curve, band = fit(points, forms=("power",)), bootstrap(points, draws=40, forms=("power",))
+    found = by_gain(points, curve, band)
+    assert found.size is None and found.low is None
+    seeds = int(re.search(r"about (\d+) seeds a size would tell that", found.reason)[1])
+    assert seeds == math.ceil(3 * (detectable(points) / gain(curve, 500)) ** 2) and 15 < seeds < 100
 
 
 def test_saturation_is_found_where_it_was_put():
