@@ -184,8 +184,8 @@ def _curve_parts(
     parts.append(_claims(found, metric, protocol))
     if left := len(fitted) - len(kept):
         parts.append(
-            f"{protocol}: {left} points were not fitted: a run of their size is over {WORST:g}%, or did not read all of "
-            f"its data"
+            f"{protocol}: {left} points were not fitted: a run of their size is over {WORST:g}%, or did not read all "
+            f"of its data"
         )
     return parts
 

@@ -5,9 +5,9 @@
 Training: steps of eight utterances in segments of 10 s with AdamW, all in float32, each contender in a process of its
 own, in turns: the medians of the rounds, and the ratio. Decoding: the dev set of CORPUS, greedily; by ours in 10-s
 segments and batches of eight, by faster-whisper one utterance at a time in its 30-s windows, with the error rate of
-each; CTranslate2 computes in float32. PYTHON is an interpreter that has torch, transformers and faster-whisper (the extra
-`peers`). FOLDER is a CTranslate2 folder, which both decoders read; Hugging Face's model has the same sizes and random
-weights, for its step takes as long. It takes about ten minutes on two cores; the figures stand in docs/whisper.md.
+each; CTranslate2 computes in float32. PYTHON is an interpreter that has torch, transformers and faster-whisper. FOLDER
+is a CTranslate2 folder, which both decoders read; Hugging Face's model has the same sizes and random weights, for its
+step takes as long. It takes about ten minutes on two cores; the figures stand in docs/whisper.md.
 """
 
 from __future__ import annotations
