@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.study.curves import StudyError, bootstrap, fit, fitted_points
-from benchmark.study.results import FIGURES_OF_SIZE, Observation, points
+from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -179,7 +179,7 @@ def _correlations(found: Sequence[Observation]) -> Figure | None:
 
 def _gap(found: Sequence[Observation], metric: str) -> Figure | None:
     """Draw the gap between test and training against size in log-log, with the slope of the bound, -1/2."""
-    gaps = [(each.samples, gap) for each in found if (gap := each.fitted_gap(metric)) is not None]
+    gaps = fitted_gaps(found, metric)
     if len({size for size, _ in gaps}) < 3:
         return None
     figure, axes = _new()

@@ -16,7 +16,7 @@ from benchmark.judge.estimates import Estimate, coefficient_of_variation
 from benchmark.judge.published import saturation_study
 from benchmark.study.curves import WORST, Band, Curve, Point, StudyError, bootstrap, fit, fitted_points
 from benchmark.study.money import money_parts
-from benchmark.study.results import Observation, common_level, points
+from benchmark.study.results import Observation, common_level, fitted_gaps, points
 from benchmark.study.saturation import (
     Saturation,
     by_asymptote,
@@ -327,7 +327,7 @@ def gap_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[
 
     Points that are not fitted, which learnt little or did not read their data, have no gap.
     """
-    gaps = [(each.samples, gap / 100) for each in found if (gap := each.fitted_gap(metric)) is not None]
+    gaps = [(size, gap / 100) for size, gap in fitted_gaps(found, metric)]
     if len({size for size, _ in gaps}) < 3:
         return []
     x, y = np.log([size for size, _ in gaps]), np.log([gap for _, gap in gaps])

@@ -19,7 +19,7 @@ from benchmark.report.figures import COLOURS, Figure, Key, axis, log_axis, neutr
 from benchmark.report.page import BlockSection, Page, whole
 from benchmark.study.curves import Band, Curve, StudyError, bootstrap, fit, fitted_points
 from benchmark.study.judgement import DRAWS, NAMES, published_table, study_parts, worth_table
-from benchmark.study.results import FIGURES_OF_SIZE, Observation, points
+from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points
 from benchmark.study.saturation import detectable, gains
 from benchmark.tables import Table, number
 from features.files import write_whole
@@ -221,7 +221,7 @@ def bars(identity: str, found: Sequence[Observation], metric: str) -> Figure:
 
 def gap(identity: str, found: Sequence[Observation], metric: str) -> Figure:
     """The gap between test and training error against size in log-log, with the slope of the bound, -1/2."""
-    gaps = [(each.samples, value) for each in found if (value := each.fitted_gap(metric)) is not None]
+    gaps = fitted_gaps(found, metric)
     figure_id, title = f"{identity}-gap", "Generalisation gap"
     if len({size for size, _ in gaps}) < 3:
         return Figure(id=figure_id, title=title, caption="None: fewer than three sizes have a gap above 0.")

@@ -81,12 +81,6 @@ class Observation:
         error, own = self.error(metric), self.train.get(metric)
         return None if error is None or own is None else error - own
 
-    def fitted_gap(self, metric: str) -> float | None:
-        """Return the gap of a run that read all of its data and learnt something, where it is above 0."""
-        gap, error = self.gap(metric), self.error(metric)
-        known = gap is not None and error is not None and self.whole and error <= WORST
-        return gap if known and gap > 0 else None
-
     def row(self) -> dict[str, object]:
         """Return all figures by name, those of subsets as train_wer and so on."""
         found: dict[str, object] = {}
@@ -287,3 +281,10 @@ def common_level(found: Sequence[Observation], size: int, metric: str) -> float 
         return None
     level = 5.0 * math.ceil(max(known) / 5)
     return level if 0 < level <= WORST else None
+
+
+def fitted_gaps(found: Sequence[Observation], metric: str) -> list[tuple[int, float]]:
+    """Return (size, gap) of the runs with a gap above 0, at the sizes at which all runs learnt and read their data."""
+    odd = {each.samples for each in found if not each.whole or not (each.error(metric) or 0.0) <= WORST}
+    pairs = [(each.samples, each.gap(metric)) for each in found if each.samples not in odd]
+    return [(size, gap) for size, gap in pairs if gap is not None and gap > 0]
