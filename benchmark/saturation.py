@@ -50,6 +50,7 @@ from benchmark.workloads import Workload
 from features.extract import FEATURES, FRAME_STEP_S
 from features.records import CONVOLUTION_FRAMES
 from features.subsets import SELECTIONS
+from models.learner import MODELS
 
 if TYPE_CHECKING:
     from benchmark.run.data import Data
@@ -131,6 +132,8 @@ def _before(
 
 def _weights(workload: Workload) -> int:
     """Return how many weights a workload's model has, without its biases and norms."""
+    if usual := MODELS[workload.model].parameters:
+        return usual
     inputs = [workload.filters] + [workload.units] * (workload.layers - 1)
     recurrent = sum(4 * workload.units * (size + workload.units) for size in inputs)
     return CONVOLUTION_FRAMES * FEATURES * workload.filters + recurrent + workload.units * LABELS

@@ -32,7 +32,8 @@ class Kind:
     Its `module` has a function `learner`, which makes it from a workload's settings. `features` are those of a frame,
     93 or Whisper's 80. It is trained by one of `recipes` and decoded by one of `decoders`. `by_pieces`: whether a batch
     that is taken in pieces trains it otherwise, as batch normalisation does. `places` is the module that finds the
-    weights that it begins with; "" if they are always drawn.
+    weights that it begins with; "" if they are always drawn. `parameters` is how many it usually has; 0 if the workload
+    says so.
     """
 
     module: str
@@ -41,6 +42,7 @@ class Kind:
     decoders: tuple[str, ...]
     by_pieces: bool
     places: str = ""
+    parameters: int = 0
 
 
 MODELS = {
@@ -58,6 +60,7 @@ MODELS = {
         decoders=("greedy",),
         by_pieces=False,
         places="models.whisper.places",
+        parameters=37_760_256,  # of the English tiny model
     ),
 }
 
