@@ -104,6 +104,12 @@ class Workload:
                 f"model {self.model} with recipe {self.recipe} and decoder {self.decoder}; expected a recipe of "
                 f"{', '.join(kind.recipes)} and a decoder of {', '.join(kind.decoders)}"
             )
+        settled = (("padding", "fixed"), ("normalisation", "none"), ("augment", "none"))
+        for name, only in settled if kind.windowed else ():
+            if getattr(self, name) != only:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; expected {only!r}, as {self.model} takes segments"
+                )
         if unknown := set(self.targets) - {"wer", "cer"}:
             raise ValueError(f"targets for {', '.join(sorted(unknown))}; expected wer and cer")
         for name in ("max_epochs", "max_minutes", "window", "buckets", "beam_width", "sentences"):

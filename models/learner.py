@@ -31,9 +31,9 @@ class Kind:
 
     Its `module` has a function `learner`, which makes it from a workload's settings. `features` are those of a frame,
     93 or Whisper's 80. It is trained by one of `recipes` and decoded by one of `decoders`. `by_pieces`: whether a batch
-    that is taken in pieces trains it otherwise, as batch normalisation does. `places` is the module that finds the
-    weights that it begins with; "" if they are always drawn. `parameters` is how many it usually has; 0 if the workload
-    says so.
+    that is taken in pieces trains it otherwise, as batch normalisation does. `windowed`: it takes segments of one
+    length, whose features are used as they are. `places` is the module that finds the weights that it begins with; ""
+    if they are always drawn. `parameters` is how many it usually has; 0 if the workload says so.
     """
 
     module: str
@@ -41,6 +41,7 @@ class Kind:
     recipes: tuple[str, ...]
     decoders: tuple[str, ...]
     by_pieces: bool
+    windowed: bool = False
     places: str = ""
     parameters: int = 0
 
@@ -59,6 +60,7 @@ MODELS = {
         recipes=("fine-tune",),
         decoders=("greedy",),
         by_pieces=False,
+        windowed=True,
         places="models.whisper.places",
         parameters=37_760_256,  # of the English tiny model
     ),

@@ -157,6 +157,8 @@ def test_the_command_fine_tunes_goes_on_and_evaluates(tmp_path, tone_corpus, wei
         (["--workload", "whisper", "--weights", "absent"], "--weights absent: no such file or folder"),
         (["--workload", "whisper", "--weights", "random", "--decoder", "dictionary"], "a decoder of greedy"),
         (["--workload", "mini", "--recipe", "fine-tune"], "expected a recipe of paper, authors"),
+        (["--workload", "whisper", "--weights", "random", "--padding", "bucket"], "expected 'fixed', as whisper takes"),
+        (["--workload", "whisper", "--weights", "random", "--augment", "specaugment"], "augment is 'specaugment'"),
         (["--workload", "mini", "--weights", "random"], "deepspeech begins with weights that are drawn"),
     ],
 )
