@@ -338,7 +338,8 @@ def gap_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[
     spread = coefficient_of_variation([gap * math.sqrt(size) for size, gap in gaps]) or 0.0
     name = NAMES.get(metric, metric)
     words = (
-        f"{protocol}: the gap of {name} between test and a fixed sample of the training set falls as n^-{-slope:.2f} "
+        f"{protocol}: the gap of {name} between test and a fixed sample of the training set "
+        f"{'falls' if slope < 0 else 'grows'} as n^{slope:.2f} "
         f"(standard error {error:.2f}); the bound sqrt(C / n) says n^-0.50, with C = {root**2:.3g} here (gap times "
         f"sqrt(n) varies by {spread:.0%} over sizes and seeds)"
     )

@@ -9,7 +9,7 @@ from tones import write_chapter
 from benchmark.saturation import main
 from benchmark.study import results
 from benchmark.study.curves import StudyError
-from benchmark.study.judgement import study_parts, times_parts
+from benchmark.study.judgement import gap_parts, study_parts, times_parts
 from benchmark.study.results import observations, points
 from benchmark.tables import plain
 
@@ -190,3 +190,11 @@ def test_an_arms_commands_have_what_is_other_and_its_points_have_other_names(tmp
     assert (tmp_path / "data" / "features").is_dir() and any(
         path.name.endswith("-snr0dB") for path in (tmp_path / "data" / "features").iterdir()
     )
+
+
+def test_a_gap_that_grows_with_the_data_is_said_to_grow(tmp_path):
+    """Runs that have hardly begun to learn are as bad on their own data: 20, 28, 40 points at 100, 200, 400."""
+    for size, train in ((100, 60.0), (200, 52.0), (400, 40.0)):
+        make_point(tmp_path, size, 1, 80.0, train=train)
+    (words,) = gap_parts(observations(tmp_path), "target", "wer")
+    assert "grows as n^0.50 " in words
