@@ -11,6 +11,8 @@ BATCH =
 NAME =
 OUT =
 RUNS =
+HOSTS =
+RANK =
 ARGS =
 TRIAL =
 SIZES =
@@ -28,7 +30,7 @@ ASK = SPEECH_TTA_MAKE=1 $(RUN)
 READY = .venv/.complete
 
 # Given to commands as variables of the shell: they may then hold spaces and quotes.
-export PLATFORM WORKLOAD CORPUS SEED BATCH NAME OUT RUNS
+export PLATFORM WORKLOAD CORPUS SEED BATCH NAME OUT RUNS HOSTS RANK
 
 # The runs asked for as "$$@": one path or pattern, with spaces in it or not, or else several.
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
@@ -39,7 +41,7 @@ LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 10
-	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= SEED= BATCH= NAME= OUT= RUNS= SIZES= ARGS= PYTHON='
+	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= SEED= BATCH= NAME= OUT= RUNS= SIZES= HOSTS= RANK= ARGS= PYTHON='
 
 setup: ## make .venv, once and after changes; three minutes or so and 3 GB, without root, nothing outside this folder
 	@$(SETUP)
@@ -50,7 +52,7 @@ $(READY): setup.cfg constraints.txt .ci/install.py
 bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] [SEED=n] [BATCH=n] [NAME=run] [ARGS=...]
 	@$(ASK) benchmark --platform "$$PLATFORM" $(if $(WORKLOAD),--workload "$$WORKLOAD") \
 		$(if $(CORPUS),--corpus "$$CORPUS") $(if $(SEED),--seed "$$SEED") $(if $(BATCH),--batch "$$BATCH") \
-		$(if $(NAME),--name "$$NAME") $(ARGS)
+		$(if $(NAME),--name "$$NAME") $(if $(HOSTS),--hosts "$$HOSTS") $(if $(RANK),--rank "$$RANK") $(ARGS)
 
 test: $(READY) ## run the fast tests, on all cores: [ARGS="tests/features -k mel"]
 	@$(RUN) pytest -q -m "not slow" $(WORKERS) $(ARGS)

@@ -9,6 +9,7 @@ same command again.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from benchmark.record.command import CommandLine, by_make
 from benchmark.run import decoding
 from benchmark.run.decoding import KILLED_WORKER, PUBLISHED_MODELS
 from benchmark.run.job import Job, changed_workload, language_model_of, start_of, usual_name
+from benchmark.run.machines.channel import LIMIT_S
+from benchmark.run.machines.hosts import Hosts, resolve
 from benchmark.run.session import run
 from benchmark.tables import show
 from models.decoders import NAMES as DECODERS
@@ -66,7 +69,7 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
         finished = run(_job(options, given), say=cli.say)
     except BrokenProcessPool:
         raise ValueError(KILLED_WORKER) from None
-    if finished.status <= 128:  # after a signal, exit at once: somebody is waiting
+    if finished.status <= 128 and not finished.follower:  # after a signal, exit at once: somebody is waiting
         _show(read_run(finished.journal), options.results)
     return finished.status
 
@@ -109,8 +112,16 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         deterministic=options.deterministic,
         resume=not options.name and not options.fresh,
         fresh=options.fresh,
+        hosts=_hosts(platform, options),
+        wait_for_hosts_s=options.wait_for_hosts,
         command=CommandLine.given(given).changed(drop=("fresh",)),
     )
+
+
+def _hosts(platform: Platform, options: argparse.Namespace) -> Hosts | None:
+    """Return the machines of the run; None if it is one. Raises HostsError if they are not known."""
+    machines = platform.hardware.machines
+    return resolve(machines=machines, given=options.hosts, rank=options.rank, environ=os.environ)
 
 
 def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
@@ -213,6 +224,19 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("data"),
         metavar="DIR",
         help="where corpora and features are kept; default: %(default)s",
+    )
+    group = parser.add_argument_group(
+        "several machines: the same command on each, for a platform with [hardware] machines; Slurm and TF_CONFIG are "
+        "understood without these options (docs/machines.md)"
+    )
+    group.add_argument("--hosts", metavar="A:2222,B:2222", help="all of them, the chief first, with a free port each")
+    group.add_argument("--rank", type=int, metavar="N", help="which of them this machine is, from 0")
+    group.add_argument(
+        "--wait-for-hosts",
+        type=float,
+        default=LIMIT_S,
+        metavar="S",
+        help="how long to wait for the others; default: %(default)g seconds",
     )
     group = parser.add_argument_group("change the platform's settings for this run")
     group.add_argument("--batch", type=int, metavar="N", help="global batch in utterances")

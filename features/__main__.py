@@ -3,6 +3,10 @@
 Reads a corpus in LibriSpeech layout, writes shards of 93-dimensional frames and their manifest.json. Shards that
 an earlier run finished, with the same settings and the same audio, are kept. The manifest is taken away before the
 first shard is written and comes back after the last: where there is one, it is of the shards beside it.
+
+On many machines give each a part, with --part 1/16 to 16/16 and a folder that all share, at once or one after another;
+then --merge, which looks whether all is there and writes the manifest. The shards are those of one machine. Or let a
+Dask cluster share them out, with --scheduler.
 """
 
 from __future__ import annotations
@@ -11,11 +15,13 @@ import argparse
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from features import account, manifest
+from features import account, manifest, parts
+from features.cluster import LOCAL
 from features.corpus import one_line, role
 from features.extract import FRAME_STEP_S
-from features.extraction import extract_corpus
+from features.extraction import extract_corpus, extract_part, merge
 from features.streams import parse, reported
 
 AGAIN = "make room or mend that, then start the same command again: finished shards are kept"
@@ -58,6 +64,20 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="DB",
         help="mix speech-shaped noise into the training subsets, at DB decibels of signal to noise; default: none",
     )
+    several = parser.add_mutually_exclusive_group()
+    several.add_argument(
+        "--part", type=parts.parse, metavar="I/N", help="write the I-th of N parts of the shards alone"
+    )
+    several.add_argument(
+        "--scheduler",
+        nargs="?",
+        const=LOCAL,
+        default="",
+        metavar="ADDRESS",
+        help="have the workers of a Dask cluster write the shards, tcp://head:8786 (pip install '.[cluster]'; all have "
+        "this suite and share the folders); without ADDRESS, of one on this machine",
+    )
+    several.add_argument("--merge", action="store_true", help="write the manifest of parts that are done")
     parser.add_argument("--jobs", type=_count, metavar="N", help="worker processes; default: all cores")
     return parse(parser, argv)
 
@@ -87,9 +107,15 @@ def main(argv: list[str] | None = None) -> int:
             shard_utterances=options.shard_utterances,
             snr_db=options.audio_noise,
         )
-        result = extract_corpus(
-            options.corpus, options.out, settings=settings, skip_bad=options.skip_bad, jobs=options.jobs
-        )
+        asked: dict[str, Any] = {"settings": settings, "skip_bad": options.skip_bad}
+        if options.part:
+            shards = extract_part(options.corpus, options.out, part=options.part, jobs=options.jobs, **asked)
+        elif options.merge:
+            result = merge(options.corpus, options.out, **asked)
+        else:
+            result = extract_corpus(
+                options.corpus, options.out, jobs=options.jobs, scheduler=options.scheduler, **asked
+            )
     except ValueError as error:
         print(f"features: {one_line(error)}", file=sys.stderr)
         return 2
@@ -101,6 +127,9 @@ def main(argv: list[str] | None = None) -> int:
         print("features: interrupted; the same command goes on with the shards that are missing", file=sys.stderr)
         return 130
     with reported("features"):
+        if options.part:
+            print(f"part {options.part}: {shards} shards are in {options.out}; when all parts are done: --merge")
+            return 0
         print("\n".join(one_line(line) for line in account.describe(result)))
         for warning in account.warnings(result, "dev") if "dev" in map(role, result.subsets) else ():
             print(f"WARNING: {one_line(warning)}")

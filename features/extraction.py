@@ -2,6 +2,9 @@
 
     found = extract_corpus(Path("corpus"), Path("data/features/corpus"))        # Manifest
 
+    extract_part(corpus, out, part=Part(3, 16))                                 # on each of 16 machines
+    found = merge(corpus, out)                                                  # the manifest, when all are done
+
 Shards that an earlier run finished, with the same settings and the same audio, are kept. The manifest is taken away
 before the first shard is written and comes back after the last: where there is one, it is of the shards beside it.
 """
@@ -21,9 +24,11 @@ from pathlib import Path
 import numpy as np
 
 from features import manifest
+from features.cluster import clustered
 from features.corpus import CorpusError, Problem, Utterance, one_line, read_corpus, role, unused
 from features.extract import FEATURES, promised_frames
-from features.files import check_name, locked
+from features.files import check_name, locked, try_lock
+from features.parts import Part
 from features.progress import progress
 from features.records import (
     ShardOutcome,
@@ -35,9 +40,10 @@ from features.records import (
     worker_environment,
     write_shard,
 )
-from features.workers import spawned
+from features.workers import WorkerKilled, spawned
 
 SAMPLED_HEADERS = 500
+PART_LOCK = ".lock-part-"
 SKIP_BAD_HINT = "repair it, or pass --skip-bad to leave such utterances out and list them in the manifest"
 
 
@@ -49,8 +55,11 @@ def extract_corpus(
     skip_bad: bool = False,
     jobs: int | None = None,
     roles: tuple[str, ...] = (),
+    scheduler: str = "",
 ) -> manifest.Manifest:
     """Extract a whole corpus into `out` on all cores; the manifest is written last.
+
+    With `scheduler` the workers of a Dask cluster write the shards: see features/cluster.py.
 
     Raises:
         CorpusError: the tree or an audio file is bad and `skip_bad` is false; the message names the file. Or
@@ -59,9 +68,65 @@ def extract_corpus(
         OSError: something cannot be read or written, as with a full disk.
     """
     check_name(out)
+    if scheduler:  # its workers have other working folders
+        root, out = root.absolute(), out.absolute()
     plans, problems = _planned(root, out, settings or manifest.Settings(), skip_bad, roles)
     with _alone(out):
-        outcomes = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)))
+        outcomes = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)), scheduler=scheduler)
+        result = _manifest(plans, outcomes, problems, root, unused(root))
+        manifest.save(result, out)
+        _remove_strangers(out, plans)
+    return result
+
+
+def extract_part(
+    root: Path,
+    out: Path,
+    *,
+    part: Part,
+    settings: manifest.Settings | None = None,
+    skip_bad: bool = False,
+    jobs: int | None = None,
+) -> int:
+    """Write one part of the shards, while others write the rest into the same folder; returns how many it has.
+
+    The shards are those that `extract_corpus` writes, to the byte on machines of one kind. No manifest is written.
+
+    Raises:
+        CorpusError, OSError: as `extract_corpus` does; or another process is at work on this part, on all, or on parts
+            of another number.
+    """
+    check_name(out)
+    plans, _ = _planned(root, out, settings or manifest.Settings(), skip_bad, ())
+    mine = list(part.of(plans))
+    with _part_alone(out, part):
+        _write(mine, out, jobs=jobs or len(os.sched_getaffinity(0)))
+    return len(mine)
+
+
+def merge(
+    root: Path,
+    out: Path,
+    *,
+    settings: manifest.Settings | None = None,
+    skip_bad: bool = False,
+    roles: tuple[str, ...] = (),
+) -> manifest.Manifest:
+    """Write the manifest of shards that were written in parts, after looking whether all are there.
+
+    Raises:
+        CorpusError: some are not, or are of other audio or settings; or a part is still being written.
+    """
+    check_name(out)
+    plans, problems = _planned(root, out, settings or manifest.Settings(), skip_bad, roles)
+    with _alone(out):
+        outcomes = {plan.path: done for plan in plans if (done := finished(plan))}
+        if missing := [plan.path.name for plan in plans if plan.path not in outcomes]:
+            raise CorpusError(
+                f"{out}: {len(missing)} of {len(plans)} shards are not there, or not of this audio and these settings "
+                f"({missing[0]}{', ...' * (len(missing) > 1)}); give all parts with the same options first: --part 1/N "
+                f"to N/N"
+            )
         result = _manifest(plans, outcomes, problems, root, unused(root))
         manifest.save(result, out)
         _remove_strangers(out, plans)
@@ -126,16 +191,45 @@ def _check_roles(root: Path, utterances: list[Utterance], roles: tuple[str, ...]
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Make the folder, and hold it: two that write the same files would make shards that only look whole."""
+    _make(out)
+    with locked(out / ".lock", waiting=lambda: _refuse(out, "another process extracts features here")):
+        for path in out.glob(f"{PART_LOCK}*"):
+            if _is_held(path):
+                _refuse(out, f"a process extracts part {path.name.removeprefix(PART_LOCK).replace('-of-', '/')} here")
+            path.unlink(missing_ok=True)
+        yield
+
+
+@contextmanager
+def _part_alone(out: Path, part: Part) -> Iterator[None]:
+    """Make the folder, and hold one part of it; others of the same number may be held by other processes."""
+    _make(out)
+    own = out / f"{PART_LOCK}{part.number}-of-{part.count}"
+    with locked(own, waiting=lambda: _refuse(out, f"another process extracts part {part} here")):
+        if _is_held(out / ".lock"):
+            _refuse(out, "another process extracts features here")
+        for path in out.glob(f"{PART_LOCK}*"):
+            if not path.name.endswith(f"-of-{part.count}") and _is_held(path):
+                _refuse(out, f"a process extracts part {path.name.removeprefix(PART_LOCK).replace('-of-', '/')} here")
+        yield
+
+
+def _make(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise CorpusError(f"{out}: found a file, expected a folder for the shards; give another name") from None
 
-    def refuse() -> None:
-        raise CorpusError(f"{out}: another process extracts features here; wait for it, or name another")
 
-    with locked(out / ".lock", waiting=refuse):
-        yield
+def _refuse(out: Path, because: str) -> None:
+    raise CorpusError(f"{out}: {because}; wait for it, or name another")
+
+
+def _is_held(path: Path) -> bool:
+    lock = try_lock(path)
+    if lock:
+        lock.release()
+    return lock is None
 
 
 def plan_shards(
@@ -158,7 +252,7 @@ def plan_shards(
             )
 
 
-def _write(plans: list[ShardPlan], out: Path, *, jobs: int) -> dict[Path, ShardOutcome]:
+def _write(plans: list[ShardPlan], out: Path, *, jobs: int, scheduler: str = "") -> dict[Path, ShardOutcome]:
     """Write the shards that are not finished yet; a worker's ValueError becomes a CorpusError."""
     outcomes = {plan.path: done for plan in plans if (done := finished(plan))}
     waiting = [plan for plan in plans if plan.path not in outcomes]
@@ -169,7 +263,11 @@ def _write(plans: list[ShardPlan], out: Path, *, jobs: int) -> dict[Path, ShardO
     total = sum(len(plan.utterances) for plan in waiting)
     try:
         with progress("features", total=total, unit="utterances") as advance:
-            for plan, outcome in _in_workers(waiting, jobs) if jobs > 1 else ((p, write_shard(p)) for p in waiting):
+            if jobs > 1 or scheduler:
+                written = _in_workers(waiting, jobs, scheduler)
+            else:
+                written = ((plan, write_shard(plan)) for plan in waiting)
+            for plan, outcome in written:
                 outcomes[plan.path] = outcome
                 advance(len(plan.utterances))
     except CorpusError:
@@ -207,13 +305,22 @@ def _needed_bytes(plans: list[ShardPlan]) -> float:
     return frames * FEATURES * np.dtype(settings.dtype).itemsize * shrunk * len(paths) / len(sampled)
 
 
-def _in_workers(plans: list[ShardPlan], jobs: int) -> Iterator[tuple[ShardPlan, ShardOutcome]]:
-    """Write shards in spawned processes; yields them as they get done."""
-    by_file = {plan.path.name: plan for plan in plans}
+def _in_workers(plans: list[ShardPlan], jobs: int, scheduler: str) -> Iterator[tuple[ShardPlan, ShardOutcome]]:
+    """Write shards in spawned processes, or in those of a cluster; yields them as they get done."""
+    by_file, jobs = {plan.path.name: plan for plan in plans}, min(jobs, len(plans))
     try:
         with worker_environment():
-            for outcome in spawned(write_shard, plans, jobs=min(jobs, len(plans))):
+            if scheduler:
+                outcomes = clustered(write_shard, plans, address=scheduler, jobs=jobs)
+            else:
+                outcomes = spawned(write_shard, plans, jobs=jobs)
+            for outcome in outcomes:
                 yield by_file[outcome.shard.file], outcome
+    except WorkerKilled as error:
+        raise CorpusError(
+            f"{error.item.path.name}: its worker process was killed time and again (out of memory?); "
+            f"start again on a machine with more memory, or with smaller --shard-utterances: finished shards are kept"
+        ) from None
     except BrokenProcessPool:
         raise CorpusError(
             "a worker process was killed (out of memory?); start again, with fewer --jobs if it repeats: finished "

@@ -39,9 +39,11 @@ import numpy as np
 import soundfile
 from scipy.signal import lfilter
 
+from features import parts
 from features.espeak import SAMPLE_RATE_HZ, espeak_version, speak
 from features.files import write_whole
 from features.grammar import GRAMMAR, VOCABULARY, sentence
+from features.parts import Part
 from features.progress import progress
 from features.streams import parse, reported
 from features.workers import spawned
@@ -278,6 +280,31 @@ def synthesise(
     return corpus
 
 
+def speak_part(
+    out: str | os.PathLike,
+    *,
+    part: Part,
+    sentences: int = SENTENCES,
+    hours: float | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+) -> int:
+    """Speak one part of the chapters, while others speak the rest into the same folder; returns how many utterances.
+
+    `synthesise` then finds them there, and adds what is missing: the list of speakers, the counts, and a few chapters
+    where `hours` were asked for and the estimate fell short.
+    """
+    root = Path(out)
+    settings = _settings(sentences=sentences, hours=hours, seed=seed)
+    jobs = _checked("--jobs", len(os.sched_getaffinity(0)) if jobs is None else jobs, at_least=1)
+    if (complete := _claim(root, settings)) is not None:
+        return sum(complete.utterances.values())
+    chapters = list(part.of(_first_chapters(root, settings)))
+    for _ in _with_progress(_spoken(chapters, jobs=max(1, min(jobs, len(chapters)))), chapters):
+        pass
+    return sum(chapter.stop - chapter.first for chapter in chapters)
+
+
 def _settings(*, sentences: int, hours: float | None, seed: int) -> dict:
     if hours is None:
         _checked("--sentences", sentences, at_least=len(SUBSETS))
@@ -332,12 +359,7 @@ def _check_same(path: Path, found: dict, settings: dict) -> None:
 def _speak_subsets(root: Path, settings: dict, *, jobs: int) -> tuple[dict[str, int], dict[int, float]]:
     """Write every chapter; return utterances by subset and seconds by speaker."""
     seed, wanted_s = settings["seed"], 3600 * (settings["hours"] or 0)
-    utterances = _shares(settings["sentences"] or math.ceil(wanted_s / MEAN_SECONDS))
-    chapters = [
-        chapter
-        for subset, count in utterances.items()
-        for chapter in chapters_of(root, seed=seed, subset=subset, first=0, stop=count)
-    ]
+    utterances, chapters = _planned(settings), _first_chapters(root, settings)
     speaker_seconds: dict[int, float] = defaultdict(float)
     while chapters:
         for chapter, seconds in _with_progress(_spoken(chapters, jobs=min(jobs, len(chapters))), chapters):
@@ -349,6 +371,19 @@ def _speak_subsets(root: Path, settings: dict, *, jobs: int) -> tuple[dict[str, 
             root, seed=seed, subset="train", first=spoken, stop=utterances["train"], first_index=index
         )
     return utterances, dict(sorted(speaker_seconds.items()))
+
+
+def _planned(settings: dict) -> dict[str, int]:
+    """How many utterances each subset is to have, as far as is known beforehand."""
+    return _shares(settings["sentences"] or math.ceil(3600 * (settings["hours"] or 0) / MEAN_SECONDS))
+
+
+def _first_chapters(root: Path, settings: dict) -> list[Chapter]:
+    return [
+        chapter
+        for subset, count in _planned(settings).items()
+        for chapter in chapters_of(root, seed=settings["seed"], subset=subset, first=0, stop=count)
+    ]
 
 
 def _with_progress(spoken: Iterable[tuple[Chapter, float]], chapters: list[Chapter]) -> Iterator[tuple[Chapter, float]]:
@@ -391,9 +426,12 @@ def _speakers_txt(speaker_seconds: dict[int, float]) -> str:
 def main(argv: list[str] | None = None) -> int:
     options = _parse(argv)
     try:
-        corpus = synthesise(
-            options.out, sentences=options.sentences, hours=options.hours, seed=options.seed, jobs=options.jobs
-        )
+        asked = {name: getattr(options, name) for name in ("sentences", "hours", "seed", "jobs")}
+        if options.part:
+            spoken = speak_part(options.out, part=options.part, **asked)
+            print(f"part {options.part}: {spoken:,} utterances; when all are done, the same command without --part")
+            return 0
+        corpus = synthesise(options.out, **asked)
     except (ValueError, OSError, soundfile.SoundFileError) as error:
         return _complain(str(error), status=2)
     except BrokenProcessPool:
@@ -421,6 +459,12 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     size.add_argument("--sentences", type=int, default=SENTENCES, help="in all (default: %(default)s)")
     size.add_argument("--hours", type=float, help="of audio in all, instead of a number of sentences")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument(
+        "--part",
+        type=parts.parse,
+        metavar="I/N",
+        help="speak the I-th of N parts only, on one of many machines that share OUT; then the command without it",
+    )
     parser.add_argument("--jobs", type=int, help="worker processes (default: one for each core)")
     return parse(parser, argv)
 

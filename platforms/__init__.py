@@ -26,7 +26,7 @@ except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
 FOLDER = Path(__file__).parent
-REDUCTIONS = ("first-gpu", "nccl", "hierarchical")
+REDUCTIONS = ("first-gpu", "nccl", "hierarchical", "ring")
 PRECISIONS = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
 PURCHASE = ("total", "gpus", "cpu", "storage_included")  # keys of [price] that go together
 LARGEST_BYTES = 2**14  # of a file; a parser's time and depth may grow with the square of it
@@ -74,7 +74,7 @@ class _Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class Price(_Checked):
-    """The price of the machine, in `currency`, with `gpus` and `cpu` parts of `total`; or its rent; or both."""
+    """The price of one machine, in `currency`, with `gpus` and `cpu` parts of `total`; or its rent; or both."""
 
     total: float | None = _key(_ABOVE_0, default=None)
     gpus: float | None = _key(_FROM_0, default=None)  # all of them together
@@ -96,12 +96,21 @@ class Price(_Checked):
         if self.gpus + self.cpu > self.total + 0.005:  # half a cent: a sum of floats is not exact
             raise _wrong(Price, "total", self.total, f"at least gpus + cpu, {self.gpus + self.cpu:.2f}")
 
+    def times(self, machines: int) -> Price:
+        """The price of so many machines."""
+        sums = {name: getattr(self, name) for name in ("total", "gpus", "cpu", "rent_per_hour")}
+        return replace(self, **{name: None if each is None else each * machines for name, each in sums.items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware(_Checked):
-    """The parts of the machine. None is allowed without GPUs only, and means: whatever this machine has."""
+    """The parts of the machine. None is allowed without GPUs only, and means: whatever this machine has.
+
+    Of several `machines`, alike and training together, these are the parts of each.
+    """
 
     gpus: int = _key(_COUNT_FROM_0)
+    machines: int = _key(_COUNT_FROM_1, default=1)
     gpu: str | None = _key(_TEXT, default=None)
     gpu_memory_gib: float | None = _key(_ABOVE_0, default=None)  # of one GPU
     links: tuple[str, ...] = _key(_TEXTS, default=())
@@ -161,12 +170,18 @@ class Platform(_Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         gpus, batch, over = self.hardware.gpus, self.input.batch, self.input.batch % self.replicas
+        machines = self.hardware.machines
         if over:
-            near = " or ".join(str(n) for n in (batch - over, batch - over + gpus) if n > 0)
-            raise _wrong(Input, "batch", batch, f"a multiple of [hardware] gpus, {gpus}: {near}")
+            near = " or ".join(str(n) for n in (batch - over, batch - over + self.replicas) if n > 0)
+            of = f"[hardware] gpus, {gpus}" if machines == 1 else f"the {self.replicas} replicas of {machines} machines"
+            raise _wrong(Input, "batch", batch, f"a multiple of {of}: {near}")
         if self.batch_per_replica % self.input.accumulation:
             pieces = f"a divisor of the {self.batch_per_replica} utterances that a replica takes of a batch"
             raise _wrong(Input, "accumulation", self.input.accumulation, pieces)
+        fitting = ("nccl", "ring") if machines > 1 else ("first-gpu", "nccl", "hierarchical")
+        if self.training.reduction not in fitting:
+            fit = f"{' or '.join(fitting)}, as [hardware] machines is {machines}"
+            raise _wrong(Training, "reduction", self.training.reduction, fit)
         if self.training.reduction == "hierarchical" and gpus % 2 and gpus > 1:
             # TensorFlow's halves the devices, and would leave the last one's gradients out.
             raise _wrong(Training, "reduction", "hierarchical", f"first-gpu or nccl with {gpus} GPUs: it needs pairs")
@@ -186,6 +201,11 @@ class Platform(_Checked):
         plain["hardware"]["links"] = list(self.hardware.links)
         return plain
 
+    @property
+    def whole_price(self) -> Price | None:
+        """The price of all its machines together; None if it has none."""
+        return self.price and self.price.times(self.hardware.machines)
+
     def with_input(self, **knobs: int | bool | None) -> Platform:
         """A checked copy with other knobs of [input]: `batch=48, readers=4`; None leaves a knob as it is."""
         given = {knob: value for knob, value in knobs.items() if value is not None}
@@ -193,7 +213,8 @@ class Platform(_Checked):
 
     @property
     def replicas(self) -> int:
-        return max(1, self.hardware.gpus)
+        """How many take part in training, on all machines."""
+        return self.hardware.machines * max(1, self.hardware.gpus)
 
     @property
     def batch_per_replica(self) -> int:

@@ -462,7 +462,9 @@ def test_no_requirement_is_declared_that_nothing_imports(name):
 
 def test_no_import_is_without_its_declaration():
     optional = {
-        name: bound for extra in ("lm", "peers", "figures", "whisper") for name, bound in extras()[extra].items()
+        name: bound
+        for extra in ("lm", "peers", "figures", "whisper", "cluster")
+        for name, bound in extras()[extra].items()
     }
     declared = {module(name) for name in {**required(), **optional}}
     assert imported() - declared - {"keras"} == set()  # TensorFlow brings Keras, and is not to be had without

@@ -19,6 +19,7 @@
     judgement.py      the judge, and its result as a table for machines
     comparison.py     pairs of rigs: the machine, and the training as it was run
     ranking.py        the answer first: soonest, cheapest, tied, and what would tell
+    scaling.py        how speed grows with the number of machines
     profiles.py       rigs over many levels at once
     cost.py           prices
     published.py      the paper's tables

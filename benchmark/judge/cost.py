@@ -6,9 +6,9 @@
 There are three ways to look at it. Dollar-minutes, the paper's: the purchase price times the time to accuracy. The
 cost of one training on a rig that is bought: price / (years * 8766 h * duty) an hour, plus energy, over the hours it
 takes. The cost on a rig that is rented: rent for the hours that are billed. Prices come from the platform that the run
-recorded (run.json); power is what was measured (utilisation.csv, GPUs only). What is missing is NA, with the reason:
-never 0. With a price for energy a bought rig whose power was not measured has no cost: a training without energy is
-never compared with one that pays for it.
+recorded (run.json), of all its machines; power is what was measured (utilisation.csv, GPUs only). What is missing is
+NA, with the reason: never 0. With a price for energy a bought rig whose power was not measured has no cost: a training
+without energy is never compared with one that pays for it.
 """
 
 from __future__ import annotations
@@ -316,12 +316,13 @@ def price_of(group: Group) -> Price:
         if platform is None:
             without = "no run.json beside it, which would have the price"
             raise PriceError(TAKEN_IN if run.facts else f"{run.source}: {without}")
-        if platform.price is None:
+        price = platform.whole_price
+        if price is None:
             raise PriceError(f"platform {group.platform} has no [price]")
         devices = run.identity.devices
         if platforms.is_other_gpu(platform.hardware.gpu, devices):
             raise PriceError(f"it ran on {devices}, which are not the GPUs that the price is of")
-        found[platform.price] = run.source
+        found[price] = run.source
     if len(found) > 1:
         raise PriceError(f"the runs recorded {len(found)} different prices: {', '.join(found.values())}")
     return next(iter(found))

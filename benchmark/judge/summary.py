@@ -14,10 +14,11 @@ from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.question import Question, metric_name
 from benchmark.judge.ranking import answer
+from benchmark.judge.scaling import scalings
 from benchmark.record import Run, RunRecord
 from benchmark.tables import Table, cell, interval, number, plain
 
-SETTINGS = ("batch", "precision", "replicas")
+SETTINGS = ("batch", "precision", "machines", "replicas")
 """The settings of a rig that get a column where rigs side by side differ in them."""
 
 CLOCK_WORDS = {
@@ -71,7 +72,8 @@ def warnings_part(found: Sequence[str]) -> list[str | Table]:
 
 def block_tables(block: Sequence[Group], question: Question, *, brief: bool = False) -> list[Table]:
     """Return the tables of groups of one workload, real or emulated."""
-    return _tables(block, question) + ([] if brief else _statistics(block, question))
+    grown = [scaling.table(block[0].workload) for scaling in scalings(block)]
+    return _tables(block, question) + grown + ([] if brief else _statistics(block, question))
 
 
 def _heading(question: Question) -> str:

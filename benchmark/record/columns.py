@@ -24,10 +24,11 @@ import numpy as np
 
 from benchmark.record.phases import EVALUATED, Phase
 
-SCHEMA = 3
+SCHEMA = 4
 """The version of the format.
 
-Schema 3 has the column `variant`; until schema 2 the variant was part of the workload's name ("mini+specaugment").
+Schema 4 has the column `machines`; before it a run had one. Schema 3 has the column `variant`; until schema 2 the
+variant was part of the workload's name ("mini+specaugment").
 """
 
 METRICS = ("wer", "cer", "wer_mean", "cer_paper")
@@ -41,6 +42,7 @@ POOLED = (
     "features",
     "decoder",
     "evaluation",
+    "machines",
     "replicas",
     "devices",
     "code",
@@ -60,8 +62,9 @@ class JournalError(ValueError):
 class Identity:
     """The fields that are the same in every row of a run.
 
-    `batch` is the global batch in utterances. `features` is a digest and `code` a version. `variant` names what
-    differs from the named workload ("specaugment+synthetic"); it is empty if nothing does.
+    `replicas` are those of all machines, and `batch` is the global batch in utterances. `features` is a digest and
+    `code` a version. `variant` names what differs from the named workload ("specaugment+synthetic"); it is empty if
+    nothing does.
     """
 
     run: str
@@ -70,6 +73,7 @@ class Identity:
     variant: str = ""
     recipe: str
     seed: int
+    machines: int = 1
     replicas: int
     devices: str
     emulated: bool
@@ -238,6 +242,7 @@ COLUMNS = (
     "variant",
     "recipe",
     "seed",
+    "machines",
     "replicas",
     "devices",
     "emulated",
@@ -260,7 +265,11 @@ COLUMNS = (
     *METRICS,
     "down_s",
 )
-READABLE = {2: tuple(name for name in COLUMNS if name != "variant"), SCHEMA: COLUMNS}
+READABLE = {
+    2: tuple(name for name in COLUMNS if name not in ("variant", "machines")),
+    3: tuple(name for name in COLUMNS if name != "machines"),
+    SCHEMA: COLUMNS,
+}
 """Maps each readable schema to its columns."""
 
 IDENTITY, OUTCOME = (tuple(f.name for f in fields(part)) for part in (Identity, Outcome))
@@ -446,7 +455,8 @@ def _read_common(prefix: str, line: str, schema: int) -> dict[str, Any]:
         raise ValueError(f"not CSV ({error})") from None
     texts = dict(zip(READABLE[schema], values, strict=False))
     texts.setdefault("variant", texts["workload"].partition("+")[2])
-    if schema < SCHEMA:
+    texts.setdefault("machines", "1")
+    if schema < 3:
         texts["workload"] = texts["workload"].partition("+")[0]
     found: dict[str, Any] = {}
     for name in _COMMON:

@@ -141,7 +141,8 @@ class DevicesUsed:
     """The devices that trained: one name per replica, and how gradients were actually combined.
 
     `sensors` are the GPUs that trained by the prefix of their columns in utilisation.csv ("gpu3"); None if that could
-    not be found out. `partitioned` says that MIG shares one of them with others.
+    not be found out. `partitioned` says that MIG shares one of them with others. Of several `machines`, `sensors` are
+    the chief's, `hosts` their addresses, and `gathered_s` the seconds that the chief waited for them.
     """
 
     names: tuple[str, ...] = ()
@@ -150,6 +151,9 @@ class DevicesUsed:
     reduction: str | None = None
     sensors: tuple[str, ...] | None = None
     partitioned: bool = False
+    machines: int = 1
+    hosts: tuple[str, ...] = ()
+    gathered_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ alone can be judged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +21,7 @@ from benchmark.record.folder import FINISHED, End, folder_of, read_end
 from benchmark.record.history import RunRecord
 from benchmark.record.journal import read
 from benchmark.record.sentences import Heard, last_evaluation
-from benchmark.record.usage import NAME as USAGE_NAME
-from benchmark.record.usage import Usage, UsageError, read_usage
+from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
 
 NO_POWER = "no power was measured"
 
@@ -69,9 +69,13 @@ class Run:
         """Whether the run ended at its targets or a limit; a run that diverged did not."""
         return self.end is not None and self.end.status == FINISHED
 
-    def usage(self) -> Usage | None:
-        """Read utilisation.csv; None if there is none. Raises UsageError or OSError if it cannot be used."""
-        path = self.folder / USAGE_NAME if self.folder else None
+    def usage(self, rank: int = 0) -> Usage | None:
+        """Read utilisation.csv, or that of another host of the run; None if there is none.
+
+        Raises:
+            UsageError, OSError: it cannot be used.
+        """
+        path = self.folder / usage_name(rank) if self.folder else None
         return read_usage(path) if path and path.is_file() else None
 
     def gpu_power_w(self, *, at_once: bool = False) -> tuple[float | None, str]:
@@ -101,7 +105,19 @@ class Run:
             if there != replicas:
                 return None, f"which {replicas} of the machine's {there} GPUs trained is not known"
             sensors = tuple(usage.gpus)
-        return usage.mean_power_w(sensors), NO_POWER
+        own_w = usage.mean_power_w(sensors)
+        others_w = [self._power_of_rank(rank, sensors) for rank in range(1, self.identity.machines)]
+        if None in others_w:
+            return None, "the power of its other machines was not sampled"
+        return None if own_w is None else own_w + sum(filter(None, others_w)), NO_POWER
+
+    def _power_of_rank(self, rank: int, sensors: Sequence[str]) -> float | None:
+        """Return the mean power of another machine's GPUs, which has as many as this one; None if it is not known."""
+        try:
+            usage = self.usage(rank)
+            return usage.mean_power_w(sensors) if usage else None
+        except (UsageError, OSError, KeyError):
+            return None
 
     def heard(self) -> Heard | None:
         """Read the sentences of the last evaluation; None if there are none."""

@@ -4,7 +4,8 @@
     usage.summary(start_s=60).process_cpu_percent_mean, usage.energy().wh, usage.mean_power_w(["gpu3"])
     usage.samples                               # pandas, one row per sample
 
-The file has a header and one row per sample. A resumed run appends to the same file:
+The file has a header and one row per sample. A resumed run appends to the same file. Of a run on several machines it is
+the chief's; each other host has a utilisation-rank1.csv, with times of the run's clock.
 
     seconds              since model creation began, on the run's clock
     process_cpu_percent  CPU time of the run's process and all its descendants, without the sampler; 100 = one
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 NAME = "utilisation.csv"
+OF_RANK = "utilisation-rank{}.csv"
 GPU_COLUMN = re.compile(r"(gpu\d+)_util_percent")
 MOST = {
     "util_percent": 100.0,
@@ -49,6 +51,11 @@ MOST = {
 A driver that loses a GPU has been seen to give 4,294,967 W, a word of 32 bits in milliwatts.
 """
 LONGEST_STEP = 10  # usual steps; a longer step is a pause between attempts, in which power is not known
+
+
+def usage_name(rank: int) -> str:
+    """Return the name of a host's file; the chief, which has rank 0, is the only one on one machine."""
+    return OF_RANK.format(rank) if rank else NAME
 
 
 class UsageError(ValueError):

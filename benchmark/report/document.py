@@ -20,7 +20,7 @@ from benchmark.report.curves import errors, loss
 from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Shown, level_name, time_to_accuracy
 from benchmark.report.panels import throughput, timeline
 from benchmark.report.profiles import profile
-from benchmark.report.tradeoffs import batch_sizes, cost
+from benchmark.report.tradeoffs import batch_sizes, cost, machines
 from benchmark.report.usage import utilisation
 from benchmark.tables import number as digits
 from features.files import write_whole
@@ -159,6 +159,7 @@ def _figures(block: Block) -> Iterator[Figure]:
         yield from _of_runs(block)
     yield profile(block)
     yield batch_sizes(block)
+    yield from machines(block)
 
 
 def _of_runs(block: Block) -> Iterator[Figure]:

@@ -1,6 +1,6 @@
-"""The report's figures of what is bought with what: money with time, and batch size with epochs.
+"""The report's figures of what is bought with what: money with time, batch size with epochs, machines with speed.
 
-for figure in (cost(block), batch_sizes(block)): ...
+for figure in (cost(block), batch_sizes(block), *machines(block)): ...
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from benchmark.judge.circumstances import some
 from benchmark.judge.cost import RigCost, Terms, rig_costs
 from benchmark.judge.groups import Group
+from benchmark.judge.scaling import scalings
 from benchmark.report.figures import (
     COLOURS,
     DASHES,
@@ -164,3 +165,36 @@ def _epoch_points(block: Block, number: int) -> Iterator[tuple[Shown, int, float
         for run, epoch in zip(block.runs_of(group), group.levels[number].epochs, strict=True):
             if epoch is not None:
                 yield run, run.run.identity.batch, epoch
+
+
+def machines(block: Block) -> Iterator[Figure]:
+    """Yield throughput by the number of machines, for each kind of machine of which there are several numbers."""
+    for number, scaling in enumerate(scalings(block.groups)):
+        steps, fewest = scaling.steps, scaling.steps[0]
+        runs = [run for step in steps for run in block.runs_of(step.group)]
+        counts = sorted({step.machines for step in steps})
+        colour, marker = COLOURS[0], {"symbol": MARKERS[0], "size": 10, "color": COLOURS[0]}
+        hover = "%{x} machines: %{y:.4g} utterances/s"
+        measured = {"x": [step.machines for step in steps], "y": [rounded(step.utterances_per_s) for step in steps]}
+        ideal = [rounded(fewest.utterances_per_s * count / fewest.machines) for count in counts]
+        line = {"color": "#808080", "dash": "dot", "width": 2}
+        traces = (
+            trace(runs, "in proportion", mode="lines", x=counts, y=ideal, line=line),
+            trace(
+                runs, "measured", mode="lines+markers", marker=marker, hover=hover, line={"color": colour}, **measured
+            ),
+        )
+        batches, last = sorted({step.batch for step in steps}), steps[-1]
+        alike = len(batches) == 1
+        grows = "The batch is the same for all" if alike else f"The batch goes from {batches[0]} to {batches[-1]}"
+        caption = (
+            f"Utterances trained a second on {counts[0]} to {counts[-1]} machines of {neutral(scaling.devices)}; "
+            f"dotted, in proportion. {grows}. {last.machines} machines reach {scaling.efficiency(last):.0%} of that."
+        )
+        ticks = {"tickvals": counts, "ticktext": [str(count) for count in counts]}
+        yield Figure(
+            id=f"{block.id}-machines{number}", title="More machines", caption=caption, traces=traces,
+            layout={"xaxis": axis("machines", **ticks), "yaxis": axis("utterances/s", rangemode="tozero")},
+            keys=(Key(name="measured", colour=colour), Key(name="in proportion", colour="#808080", dash="dot")),
+            table=scaling.table(block.workload),
+        )  # fmt: skip

@@ -115,11 +115,23 @@ def _summary(usage: Usage) -> tuple[str, ...]:
     return (cell(cores, ".2f"), host, cell(found.process_memory_mib_max), gpus, memory, cell(found.energy_wh, ".1f"))
 
 
+def _other_hosts(run: Shown) -> Iterator[tuple[str, ...]]:
+    """Yield a row for every other machine of a run; how a machine's samples look in time is the chief's figure."""
+    for rank in range(1, run.run.identity.machines):
+        name = f"{run.name}, host {rank}"
+        try:
+            usage = run.run.usage(rank)
+            yield (name, *(_summary(usage) if usage else ("NA",) * 6))
+        except (ValueError, OSError):
+            yield (name, *("NA",) * 6)
+
+
 def utilisation(block: Block) -> tuple[Figure, Figure]:
     """(25 seconds from the middle of training, the whole run): CPU solid, GPUs dashed."""
     found = [sampled(run) for run in block.runs]
     header = ("run", "cores busy", "host CPU %", "memory MiB", "GPUs %", "GPU memory MiB", "GPU energy Wh")
     rows = tuple((each.run.name, *each.summary) for each in found if each.summary)
+    rows += tuple(row for run in block.runs for row in _other_hosts(run))
     figures = (
         _figure(block, found, "window", f"Utilisation over {WINDOW_S:g} seconds", _window),
         _figure(block, found, "whole", "Utilisation over the whole run", _whole),

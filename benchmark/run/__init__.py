@@ -1,4 +1,4 @@
-"""One training on this machine, from preparing its data to its last evaluation; writes a record.
+"""One training on this machine, or on several, from preparing its data to its last evaluation; writes a record.
 
 finished = session.run(job.Job(platform=..., workload=..., name="r1"), say=print)
 
@@ -17,6 +17,7 @@ data.py         finds the workload's features, or makes them
 devices.py      a platform's replicas under tf.distribute
 task.py         what is trained, on which data, on which devices
 trainer.py      the TensorFlow side of every phase
+host.py         what one machine does of it; machines/ has what several say to one another
 input.py        batches for a training step, cut for the replicas
 step.py         the training step
 optimisers.py   the optimisers that recipes name

@@ -1,6 +1,7 @@
 """A platform's replicas under tf.distribute: real GPUs if the machine has them, else logical CPUs.
 
 devices = prepare(platform)             # before TensorFlow has initialised its devices
+devices = prepare(platform, hosts)      # on each of several machines, which then wait for one another
 with devices.strategy.scope(): ...
 devices.emulated                        # True: the times say nothing about the platform
 """
@@ -9,11 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from benchmark.run.machines.hosts import Hosts
 from features.process import import_tensorflow, keep_memory
 from platforms import Platform, is_other_gpu
 
 keep_memory()
 tf = import_tensorflow()
+own_devices: tuple[str, ...] = ()  # of this machine, where there are several
 deterministic = False  # whether `be_deterministic` was called; a train step then reads no time of day
 
 
@@ -21,8 +24,9 @@ deterministic = False  # whether `be_deterministic` was called; a train step the
 class Devices:
     """The strategy to train under, the names of the devices, and whether CPUs stand in for missing GPUs.
 
-    `reduction` is how gradients are actually combined: NCCL works between GPUs only, so emulation falls back to
-    the first device.
+    `replicas` and `names` are those of all `machines`, of which this one has `rank`; each has as many. `reduction` is
+    how gradients are actually combined: NCCL works between GPUs only, so emulation falls back to the first device, or
+    between machines to a ring.
     """
 
     strategy: tf.distribute.Strategy
@@ -30,15 +34,28 @@ class Devices:
     names: tuple[str, ...]
     emulated: bool
     reduction: str
+    machines: int = 1
+    rank: int = 0
 
     @property
     def on_cpu(self) -> bool:
         return set(self.names) == {"CPU"}
 
+    @property
+    def local_replicas(self) -> int:
+        """How many of the replicas are on this machine."""
+        return self.replicas // self.machines
+
+    def rows(self, batch: int) -> range | None:
+        """Return which rows of a global batch are this machine's; None if all are."""
+        own = batch // self.machines
+        return range(self.rank * own, (self.rank + 1) * own) if self.machines > 1 else None
+
     def describe(self) -> str:
-        """Return the devices as text: "4 x NVIDIA GeForce RTX 2070", "CPU", "4 x CPU (emulated)"."""
-        count = f"{self.replicas} x " if self.replicas > 1 else ""
-        return count + " + ".join(dict.fromkeys(self.names)) + (" (emulated)" if self.emulated else "")
+        """Return the devices as text: "4 x NVIDIA GeForce RTX 2070", "CPU", "2 machines of 4 x CPU (emulated)"."""
+        machines = f"{self.machines} machines of " if self.machines > 1 else ""
+        count = f"{self.local_replicas} x " if self.local_replicas > 1 else ""
+        return machines + count + " + ".join(dict.fromkeys(self.names)) + (" (emulated)" if self.emulated else "")
 
 
 def gpus_present() -> int:
@@ -46,9 +63,12 @@ def gpus_present() -> int:
     return len(tf.config.list_physical_devices("GPU"))
 
 
-def prepare(platform: Platform) -> Devices:
-    """Set up devices, numeric precision and the gradients' reduction as the platform's file says."""
-    wanted, replicas = platform.hardware.gpus, platform.replicas
+def prepare(platform: Platform, hosts: Hosts | None = None) -> Devices:
+    """Set up devices, numeric precision and the gradients' reduction as the platform's file says.
+
+    With `hosts` it waits until all of them do the same, deaf to signals meanwhile: see that they are there beforehand.
+    """
+    wanted, local = platform.hardware.gpus, max(1, platform.hardware.gpus)
     gpus = tf.config.list_physical_devices("GPU")[:wanted]
     emulated = wanted > 0 and len(gpus) < wanted
     _set_precision(platform.training.precision)
@@ -57,14 +77,56 @@ def prepare(platform: Platform) -> Devices:
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
         names = tuple(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus)
-        logical = [f"GPU:{n}" for n in range(replicas)]
+        kind = "GPU"
     else:
         tf.config.set_visible_devices([], "GPU")
-        _split_cpu(replicas)
-        names, logical = ("CPU",) * replicas, [f"CPU:{n}" for n in range(replicas)]
-    reduction = "first-gpu" if emulated and platform.training.reduction == "nccl" else platform.training.reduction
-    strategy = tf.distribute.MirroredStrategy(logical, cross_device_ops=_cross_device_ops(reduction, logical[0]))
-    return Devices(strategy=strategy, replicas=replicas, names=names, emulated=emulated, reduction=reduction)
+        _split_cpu(local)
+        names, kind = ("CPU",) * local, "CPU"
+    logical = [f"{kind}:{n}" for n in range(local)]
+    if hosts is None:
+        reduction = "first-gpu" if emulated and platform.training.reduction == "nccl" else platform.training.reduction
+        strategy = tf.distribute.MirroredStrategy(logical, cross_device_ops=_cross_device_ops(reduction, logical[0]))
+        return Devices(strategy=strategy, replicas=local, names=names, emulated=emulated, reduction=reduction)
+    reduction = platform.training.reduction if kind == "GPU" else "ring"
+    return Devices(
+        strategy=_of_machines(hosts, logical, reduction),
+        replicas=local * hosts.count,
+        names=names * hosts.count,
+        emulated=emulated,
+        reduction=reduction,
+        machines=hosts.count,
+        rank=hosts.rank,
+    )
+
+
+def _of_machines(hosts: Hosts, logical: list[str], reduction: str) -> tf.distribute.Strategy:
+    """Return the strategy that trains on the replicas of all hosts."""
+    from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
+
+    global own_devices
+    own_devices = tuple(f"/job:worker/replica:0/task:{hosts.rank}/device:{name}" for name in logical)
+
+    def local_devices(_extended: object, _resolver: object, worker: str) -> tuple[tuple[str, ...], str]:
+        return tuple(f"{worker}/device:{name}" for name in logical), logical[0][:3]
+
+    # By itself it takes one CPU of each machine, and on GPUs as many as there are.
+    CollectiveAllReduceExtended._initialize_local_devices = local_devices
+    implementations = tf.distribute.experimental.CommunicationImplementation
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(
+        cluster_resolver=tf.distribute.cluster_resolver.SimpleClusterResolver(
+            tf.train.ClusterSpec({"worker": list(hosts.addresses)}),
+            task_type="worker",
+            task_id=hosts.rank,
+            num_accelerators={"GPU": len(logical)} if logical[0].startswith("GPU") else {},
+            rpc_layer="grpc",
+        ),
+        communication_options=tf.distribute.experimental.CommunicationOptions(
+            implementation=implementations.NCCL if reduction == "nccl" else implementations.RING
+        ),
+    )
+    # Every host has every batch: there is no need to ask all of them whether they have one more.
+    strategy.extended.experimental_enable_get_next_as_optional = False
+    return strategy
 
 
 def single_device(precision: str) -> Devices:
@@ -93,8 +155,12 @@ def be_deterministic() -> None:
 
 
 def synchronise() -> None:
-    """Wait until every device has finished its queued work."""
-    tf.test.experimental.sync_devices()
+    """Wait until every device of this machine has finished its queued work."""
+    if not own_devices:
+        tf.test.experimental.sync_devices()
+    for name in own_devices:  # TensorFlow's own function would ask those of other machines too, and fails
+        with tf.device(name):
+            tf.raw_ops.SyncDevice()
 
 
 def _split_cpu(replicas: int) -> None:

@@ -94,10 +94,15 @@ class Transcription:
 
     def __init__(self) -> None:
         self._parts: list[tuple[list[tuple[str, str]], Future[list[str]]]] = []
+        self._others: list[Callable[[], list[Sentence]]] = []
 
     def add(self, utterances: list[tuple[str, str]], hypotheses: Future[list[str]]) -> None:
         """Add a few utterances as (id, reference), and the future of their hypotheses, in the same order."""
         self._parts.append((utterances, hypotheses))
+
+    def join(self, others: Callable[[], list[Sentence]]) -> None:
+        """Add sentences that another machine transcribes; `others` waits for them."""
+        self._others.append(others)
 
     def result(self, progress: Callable[[int], None] = lambda utterances: None) -> Evaluated:
         """Wait for all sentences and count their errors. Raises as `sentences` does."""
@@ -114,6 +119,9 @@ class Transcription:
             for (identity, reference), hypothesis in zip(utterances, hypotheses.result(), strict=True):
                 sentences.append(Sentence(id=identity, reference=reference, hypothesis=hypothesis))
             progress(len(utterances))
+        for others in self._others:
+            sentences += (more := others())
+            progress(len(more))
         return sentences
 
 
@@ -179,17 +187,19 @@ class Transcriber:
             normalisation=self.task.workload.normalisation,
             chosen=self.task.data.chosen if role_or_subset == "train" else None,
             recordings=self.task.data.recordings,
+            rows=self.task.devices.rows(layout.batch),
         )
 
     def _logits(self, batch: dict[str, tf.Tensor]) -> np.ndarray:
-        """Return the logits of a whole batch, [B, T', 30], each replica computing its part."""
-        size = batch["frames"].shape[0] // self.task.devices.replicas
+        """Return the logits of a batch, or of this machine's rows of it, [B, T', 30], each replica computing a part."""
+        devices = self.task.devices
+        size = batch["frames"].shape[0] // devices.local_replicas
 
         def part(context: tf.distribute.ValueContext) -> tuple[tf.Tensor, tf.Tensor]:
-            start = context.replica_id_in_sync_group * size
+            start = (context.replica_id_in_sync_group - devices.rank * devices.local_replicas) * size
             return batch["features"][start : start + size], batch["frames"][start : start + size]
 
-        strategy = self.task.devices.strategy
+        strategy = devices.strategy
         parts = strategy.experimental_local_results(
             self._forward(strategy.experimental_distribute_values_from_function(part))
         )

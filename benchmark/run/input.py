@@ -20,7 +20,7 @@ from functools import reduce
 
 from benchmark.run.devices import Devices, tf
 from benchmark.run.task import Task
-from features.batches import EpochOrder, dataset_options, read_batches
+from features.batches import OF_BATCH, EpochOrder, dataset_options, read_batches
 
 NUMERIC = ("features", "frames", "labels", "label_lengths")
 Units = Callable[[dict[str, tf.Tensor]], tf.Tensor]
@@ -59,6 +59,7 @@ class Source:
             chosen=task.data.chosen,
             labels=task.data.labels,
             recordings=task.data.recordings,
+            rows=task.devices.rows(self.layout.batch),
         )
 
     def _from_memory(self) -> tf.data.Dataset:
@@ -77,19 +78,26 @@ class Source:
 def distributed(batches: tf.data.Dataset, devices: Devices, units: Units) -> tf.distribute.DistributedDataset:
     """Return batches in the form that `TrainStep.segment` takes: cut, if there are several replicas.
 
-    `units` says how much every utterance of a batch weighs, as `Learner.units` does.
+    `units` says how much every utterance of a batch weighs, as `Learner.units` does. On several machines each has its
+    rows of the batches (`read_batches`), and cuts them for its own replicas.
     """
-    if devices.replicas == 1:
-        cut = batches.map(lambda batch: _numbers(batch) | {"global_units": tf.reduce_sum(units(batch))})
+    if devices.local_replicas == 1:
+        cut = batches.map(lambda batch: _numbers(batch) | {"global_units": _global_units(batch, units)})
     else:
-        cut = batches.map(lambda batch: per_replica(batch, devices.replicas, units)).unbatch()
+        cut = batches.map(lambda batch: per_replica(batch, devices.local_replicas, units)).unbatch()
     return devices.strategy.distribute_datasets_from_function(lambda context: cut)
 
 
 def per_replica(batch: dict[str, tf.Tensor], replicas: int, units: Units) -> dict[str, tf.Tensor]:
     """Cut a batch for the replicas, [B, ...] -> [R, B / R, ...], and add the units of all as global_units."""
     parts = {name: _cut(values, replicas) for name, values in _numbers(batch).items()}
-    return parts | {"global_units": tf.fill([replicas], tf.reduce_sum(units(batch)))}
+    return parts | {"global_units": tf.fill([replicas], _global_units(batch, units))}
+
+
+def _global_units(batch: dict[str, tf.Tensor], units: Units) -> tf.Tensor:
+    """Return the units of all utterances of a global batch, also where these are some machine's rows of it."""
+    whole = {name: batch.get(f"{OF_BATCH}{name}", batch[name]) for name in ("frames", "label_lengths")}
+    return tf.reduce_sum(units(whole))
 
 
 def _numbers(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -41,10 +41,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """A listener for signals between entry and exit. It works in the main thread only; elsewhere it does nothing."""
+    """A listener for signals between entry and exit. It works in the main thread only; elsewhere it does nothing.
 
-    def __init__(self, *, stop: Callable[[], None], patience_s: float = PATIENCE_S) -> None:
-        self.stop, self.patience_s = stop, patience_s
+    If it is not `raising`, a signal calls `stop` whatever the phase.
+    """
+
+    def __init__(self, *, stop: Callable[[], None], patience_s: float = PATIENCE_S, raising: bool = True) -> None:
+        self.stop, self.patience_s, self.raising = stop, patience_s, raising
         self.signal: int | None = None
         self._deferred = False
 
@@ -83,7 +86,7 @@ class Interrupts:
 
     def _handle(self, number: int, _frame: object) -> None:
         self.signal = self.signal or number
-        if not self._deferred:
+        if self.raising and not self._deferred:
             raise Interrupted(self.signal)
 
     def _listen(self) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from benchmark.record.command import CommandLine
 from benchmark.record.phases import Plan
 from benchmark.run import decoding
+from benchmark.run.machines.channel import LIMIT_S
+from benchmark.run.machines.hosts import Hosts
 from benchmark.workloads import Workload
 from models.learner import MODELS, first_weights
 from models.recipes import RECIPES
@@ -76,7 +78,7 @@ class Job:
 
     If `resume` is set, the user has chosen no `name`, and an interrupted run of the same command goes on instead. If
     `fresh` is set, no run goes on. `start` is the checkpoint of another run whose weights this one begins with.
-    `command` is the command line to give again.
+    `command` is the command line to give again. `hosts` are the machines of the run, if they are several.
 
     Raises ValueError for a value out of range: at once, and not after hours of preparation.
     """
@@ -97,6 +99,8 @@ class Job:
     resume: bool = False
     fresh: bool = False
     start: Start | None = None
+    hosts: Hosts | None = None
+    wait_for_hosts_s: float = LIMIT_S
     command: CommandLine = CommandLine()
 
     def __post_init__(self) -> None:
@@ -104,6 +108,8 @@ class Job:
             raise ValueError(f"seed is {self.seed}; expected 0 to {2**32 - 1}")
         if not 0 <= self.monitor_hz <= 100:
             raise ValueError(f"monitor-hz is {self.monitor_hz}; expected 0 (off) to 100 samples a second")
+        if not 0 < self.wait_for_hosts_s <= 86_400:
+            raise ValueError(f"wait-for-hosts is {self.wait_for_hosts_s:g}; expected above 0, at most 86400 seconds")
         if self.decode_jobs < 1:
             raise ValueError(f"decode-jobs is {self.decode_jobs}; expected at least 1")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", self.name):

@@ -14,6 +14,7 @@ import platform as host
 import re
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -50,8 +51,13 @@ def collect(
     command: CommandLine,
     unavailable: dict[str, str],
     boards: Mapping[str, Mapping],
+    hosts: tuple[str, ...] = (),
+    gathered_s: float | None = None,
 ) -> Facts:
-    """Collect everything about a run that is known before it starts. `boards` are the machine's GPUs: see Monitor."""
+    """Collect everything about a run that is known before it starts. `boards` are the machine's GPUs: see Monitor.
+
+    `hosts` are the addresses of several machines, for which the chief waited `gathered_s` seconds.
+    """
     commit, dirty = code_version()
     build = tf.sysconfig.get_build_info()
     manifest, devices = task.data.manifest, task.devices
@@ -81,7 +87,7 @@ def collect(
             word_bonus=decoder.word_bonus,
         ),
         preparation_s=round(task.data.seconds, 3),
-        devices=_devices_used(devices, boards),
+        devices=replace(_devices_used(devices, boards), hosts=hosts, gathered_s=gathered_s),
         first_weights=task.learner.about,
         kernels=task.learner.kernels(tf.keras.config.dtype_policy().compute_dtype),
         host=Host(
@@ -108,12 +114,13 @@ def _devices_used(devices: Devices, boards: Mapping[str, Mapping]) -> DevicesUse
     sensors: list[str] | None = []
     if not devices.on_cpu:
         by_pci = {board["pci"]: name for name, board in boards.items()}
-        used = machine.cuda_boards()[: devices.replicas]
+        used = machine.cuda_boards()[: devices.local_replicas]
         sensors = [by_pci[pci] for pci in used if pci in by_pci]
-        sensors = sensors if len(sensors) == devices.replicas else None
+        sensors = sensors if len(sensors) == devices.local_replicas else None
     return DevicesUsed(
         names=devices.names,
         replicas=devices.replicas,
+        machines=devices.machines,
         emulated=devices.emulated,
         reduction=devices.reduction,
         sensors=None if sensors is None else tuple(sensors),

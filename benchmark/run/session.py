@@ -3,17 +3,22 @@
     finished = run(Job(platform=..., workload=..., name="r1", ...), say=print)
     finished.status, finished.journal
 
+On several machines each gives the same job. The chief's does all this, and `benchmark.run.machines.follow` what is left
+to the others.
+
 A run that was killed or interrupted goes on when the same job is given again: its journal says where it stood, its last
 good checkpoint is loaded, and a new attempt begins. The run's folder then has a run-attempt-2.json too.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +31,13 @@ from benchmark.record.phases import Plan
 from benchmark.record.run import Run
 from benchmark.record.sentences import Heard, SentenceLog
 from benchmark.record.usage import NAME as USAGE_NAME
-from benchmark.record.usage import read_usage
+from benchmark.record.usage import read_usage, usage_name
 from benchmark.run.decoding import DecodingPool, check_quietly
 from benchmark.run.interrupts import Interrupts
 from benchmark.run.job import Job, plan_of
 from benchmark.run.loop import Loop
+from benchmark.run.machines.channel import SILENCE_S, Caller, Chief
+from benchmark.run.machines.hosts import Hosts, described
 from benchmark.run.monitor import Monitor
 from benchmark.run.neighbours import Neighbours
 from benchmark.run.progress import Progress
@@ -53,15 +60,29 @@ Say = Callable[[str], None]
 DIVERGED, INTERRUPTED = 3, 130
 NICENESS_BESIDE_GPUS = 10
 LARGE_OTHER_LOAD = 0.10
+SHARED_LIMIT_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """The result of a job: its exit status (0 done, 3 diverged, 130 or 143 interrupted) and where the run is."""
+    """The result of a job: its exit status (0 done, 3 diverged, 130 or 143 interrupted) and where the run is.
+
+    `follower` says that another host was the chief, which has the run.
+    """
 
     status: int
     journal: Path
     folder: Path
+    follower: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a job needs before it trains."""
+
+    data: Data
+    decoder: Decoder
+    devices: Devices
 
 
 def run(job: Job, *, say: Say) -> Finished:
@@ -71,14 +92,53 @@ def run(job: Job, *, say: Say) -> Finished:
         ValueError, OSError: the job cannot be done or finished; the message says why.
         KeyboardInterrupt: a signal arrived before training began.
     """
-    from benchmark.run import data
-
     for folder in (job.data, job.results):
         check_name(folder)
+    if job.hosts is None:
+        return _run(job, None, say)
+    if not job.hosts.is_chief:
+        return _follow(job, job.hosts, say)
+    began = time.monotonic()
+    with Chief(job.hosts, limit_s=job.wait_for_hosts_s, waiting=say) as chief:
+        gathered_s = time.monotonic() - began
+        say(f"{job.hosts.count} hosts are here after {gathered_s:.1f} s: {described(job.hosts.addresses)}")
+        try:
+            finished = _run(job, Company(chief=chief, gathered_s=gathered_s), say)
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt)
+            chief.end(INTERRUPTED if stopped else 2, "interrupted" if stopped else str(error))
+            raise
+        chief.end(finished.status)
+        return finished
+
+
+def _run(job: Job, company: Company | None, say: Say) -> Finished:
     refuse_what_is_over(job.folder, fresh=job.fresh)
     neighbours = Neighbours()
     say(f"platform {job.platform.name}, workload {job.workload.label}, seed {job.seed}")
-    prepared = data.prepare(
+    prepared = _prepare(job, say)
+    if company:
+        prepared = _agreed(job, prepared, company, say)
+    if prepared.devices.emulated:
+        say(_emulation_warning(job.platform, prepared.devices.describe()))
+    identity = _identity(job, prepared)
+    if warning := neighbours.warning():
+        say(f"WARNING: {one_line(warning)}")
+    if job.resume and (name := interrupted(job.results, identity)):
+        job = job.renamed(name)
+        identity = _identity(job, prepared)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with locked(job.folder) as before, _explained(job, prepared.data):
+        refuse_what_is_over(job.folder)
+        status = _train(job, prepared, identity, before, company, say)
+    return Finished(status=status, journal=job.journal, folder=job.folder)
+
+
+def _prepare(job: Job, say: Say) -> Prepared:
+    """Make data, decoder and devices ready, on every host alike."""
+    from benchmark.run import data
+
+    found = data.prepare(
         job.workload,
         folder=job.data,
         corpus=job.corpus,
@@ -86,31 +146,112 @@ def run(job: Job, *, say: Say) -> Finished:
         streaming=job.platform.input.readers if job.platform.input.stream else 0,
         say=say,
     )
+    importlib.import_module("benchmark.run.devices")  # loads TensorFlow, without its chatter
+    learner = learner_of(job.workload.model, job.workload.to_dict())
+    decoder = _decoder(job, found, learner, say)
+    machine = _devices(job, say)
+    found = found.part(job.workload, learner.encode)  # after devices are set up: it reads ids with TensorFlow
+    if sentence := account.longer_than(found.manifest, job.workload.segment_s):
+        say(sentence)
+    return Prepared(data=found, decoder=decoder, devices=machine)
 
+
+@contextmanager
+def _explained(job: Job, data: Data) -> Iterator[None]:
+    """Turn TensorFlow's errors into sentences. Raises ValueError."""
     from benchmark.run import devices
 
-    learner = learner_of(job.workload.model, job.workload.to_dict())
-    decoder = _decoder(job, prepared, learner, say)
-    machine = _devices(job, say)
-    prepared = prepared.part(job.workload, learner.encode)  # after devices are set up: it reads ids with TensorFlow
-    if sentence := account.longer_than(prepared.manifest, job.workload.segment_s):
-        say(sentence)
-    identity = _identity(job, prepared, machine, decoder)
-    if warning := neighbours.warning():
-        say(f"WARNING: {one_line(warning)}")
-    if job.resume and (name := interrupted(job.results, identity)):
-        job = job.renamed(name)
-        identity = _identity(job, prepared, machine, decoder)
-    job.folder.mkdir(parents=True, exist_ok=True)
-    with locked(job.folder) as before:
-        refuse_what_is_over(job.folder)
+    try:
+        yield
+    except devices.tf.errors.ResourceExhaustedError as error:
+        raise ValueError(_out_of_memory(job, _reason(error))) from error
+    except (devices.tf.errors.OpError, UnicodeDecodeError) as error:  # the latter: a message with raw bytes
+        if job.hosts and isinstance(error, devices.tf.errors.UnavailableError):
+            time.sleep(SILENCE_S)  # a host is lost: the channel names it and ends this process
+        raise ValueError(_trouble(data, error)) from error
+
+
+# --- several machines ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Company:
+    """The other hosts of a run, as the chief sees them, and how long it waited until they were there."""
+
+    chief: Chief
+    gathered_s: float
+
+
+def _agreed(job: Job, prepared: Prepared, company: Company, say: Say) -> Prepared:
+    """Compare hosts. Raises ValueError if one differs from this one."""
+    from benchmark.run.machines.agreement import differences, facts_of, share_a_machine
+
+    facts = {0: facts_of(job, prepared.data, prepared.devices), **company.chief.answers()}
+    if found := differences(facts, job.hosts):
+        raise ValueError(found[0] + (f" (and {len(found) - 1} more differences)" if len(found) > 1 else ""))
+    if share_a_machine(facts):
+        say("WARNING: hosts of this run are processes of one machine: its times say nothing about several machines")
+        return replace(prepared, devices=replace(prepared.devices, emulated=True))
+    return prepared
+
+
+def _follow(job: Job, hosts: Hosts, say: Say) -> Finished:
+    """Take part in a run that another host leads."""
+
+    def warn(sentence: str) -> None:
+        if sentence.startswith("WARNING"):
+            say(f"{hosts.name(hosts.rank)}: {sentence}")
+
+    with Caller(hosts, limit_s=job.wait_for_hosts_s, waiting=say) as caller:
         try:
-            status = _train(job, prepared, machine, decoder, identity, before, say)
-        except devices.tf.errors.ResourceExhaustedError as error:
-            raise ValueError(_out_of_memory(job, _reason(error))) from error
-        except (devices.tf.errors.OpError, UnicodeDecodeError) as error:  # the latter: a message with raw bytes
-            raise ValueError(_trouble(prepared, error)) from error
-    return Finished(status=status, journal=job.journal, folder=job.folder)
+            from benchmark.run.machines.agreement import facts_of
+
+            prepared = _prepare(job, warn)
+            caller.answer(facts_of(job, prepared.data, prepared.devices))
+            if (order := caller.hear()) is not None:
+                job = job.renamed(order["run"])
+                with _explained(job, prepared.data):
+                    _take_part(job, prepared, caller)
+        except (ValueError, OSError) as error:
+            caller.fail(2, str(error))
+            raise
+        if caller.status:
+            say(f"{hosts.name(hosts.rank)}: the run ended: {caller.sentence or f'status {caller.status}'}")
+    return Finished(status=caller.status, journal=job.journal, folder=job.folder, follower=True)
+
+
+def _take_part(job: Job, prepared: Prepared, caller: Caller) -> None:
+    from benchmark.run.checkpoints import Checkpoints
+    from benchmark.run.host import Host
+    from benchmark.run.machines.follow import PATIENCE_S, follow
+
+    if not _within(SHARED_LIMIT_S, (job.folder / "pid").is_file):
+        raise ValueError(
+            f"{job.folder}: not there; expected the folder of the run that the chief has made: give --results a folder "
+            f"that all hosts share"
+        )
+    task = _task(job, prepared)
+    pool = _pool(job, prepared)
+    host = Host(task, Checkpoints(job.folder / "checkpoints"), pool)
+    clock_s, _ = caller.clock()
+    with ExitStack() as stack:
+        interrupts = Interrupts(stop=lambda: None, patience_s=PATIENCE_S, raising=False)
+        interrupts.stop = lambda: caller.answer({"signal": interrupts.signal})
+        stack.enter_context(interrupts)
+        if job.monitor_hz:
+            output = job.folder / usage_name(job.hosts.rank)
+            stack.enter_context(Monitor(output, started_at=time.monotonic() - clock_s, hz=job.monitor_hz))
+        stack.enter_context(pool)
+        stack.enter_context(prepared.data.opened())
+        follow(host, caller)
+
+
+def _within(limit_s: float, holds: Callable[[], bool]) -> bool:
+    """Wait until something holds, as a shared folder may show a file late."""
+    until = time.monotonic() + limit_s
+    while not (found := holds()) and time.monotonic() < until:
+        time.sleep(0.5)
+    return found
 
 
 # --- before training -------------------------------------------------------------------------------------------------
@@ -136,7 +277,7 @@ def _decoder(job: Job, data: Data, learner: Learner, say: Say) -> Decoder:
 def _devices(job: Job, say: Say) -> Devices:
     from benchmark.run import devices
 
-    machine = devices.prepare(job.platform)
+    machine = devices.prepare(job.platform, job.hosts)
     if job.deterministic:
         devices.be_deterministic()
         say("deterministic: results are bit-identical; compare utterances/s with a run without it to see the cost")
@@ -145,14 +286,13 @@ def _devices(job: Job, say: Say) -> Devices:
             f"WARNING: {job.platform.name} has {job.platform.hardware.gpu}, found {other}: the times are not "
             f"{job.platform.name}'s, and its price does not apply. Describe this machine in a platform file of its own."
         )
-    if machine.emulated:
-        say(_emulation_warning(job.platform, machine.describe()))
     return machine
 
 
-def _identity(job: Job, data: Data, machine: Devices, decoder: Decoder) -> Identity:
+def _identity(job: Job, prepared: Prepared) -> Identity:
     from benchmark.run import provenance
 
+    machine = prepared.devices
     return Identity(
         run=job.name,
         platform=job.platform.name,
@@ -160,21 +300,24 @@ def _identity(job: Job, data: Data, machine: Devices, decoder: Decoder) -> Ident
         variant=job.workload.variant,
         recipe=job.workload.recipe,
         seed=job.seed,
+        machines=machine.machines,
         replicas=machine.replicas,
         devices=machine.describe(),
         emulated=machine.emulated,
         batch=job.platform.input.batch,
         precision=job.platform.training.precision,
-        features=data.manifest.digest[:12],
-        decoder=decoder.label,
+        features=prepared.data.manifest.digest[:12],
+        decoder=prepared.decoder.label,
         evaluation=job.workload.evaluation_label,
         code=provenance.short_code(),
     )
 
 
 def _emulation_warning(platform: Platform, devices: str) -> str:
+    machines, gpus = platform.hardware.machines, platform.hardware.gpus
+    there = " of ".join([f"{machines} machines"] * (machines > 1) + [f"{gpus} x {platform.hardware.gpu}"] * (gpus > 0))
     return (
-        f"EMULATED: {platform.name} has {platform.hardware.gpus} x {platform.hardware.gpu}, which are not here. "
+        f"EMULATED: {platform.name} has {there}, which are not here. "
         f"Its replicas run on {devices}, with its batch of {platform.input.batch}. "
         f"The times say nothing about {platform.name} and are never ranked with real ones."
     )
@@ -184,32 +327,28 @@ def _emulation_warning(platform: Platform, devices: str) -> str:
 
 
 def _train(
-    job: Job, data: Data, machine: Devices, decoder: Decoder, identity: Identity, before: Heartbeat | None, say: Say
+    job: Job, prepared: Prepared, identity: Identity, before: Heartbeat | None, company: Company | None, say: Say
 ) -> int:
     """Train, with signals, sampler, heartbeat and view in place; return the exit status."""
-    from benchmark.run.task import Task
+    from benchmark.run.machines.lead import Everywhere
     from benchmark.run.trainer import Trainer
 
-    task = Task(
-        workload=job.workload,
-        platform=job.platform,
-        data=data,
-        devices=machine,
-        seed=job.seed,
-        synthetic=job.synthetic,
-        start=(job.start.checkpoints, job.start.step) if job.start else None,
-    )
-    niceness = 0 if machine.on_cpu else NICENESS_BESIDE_GPUS
-    pool = DecodingPool(decoder, jobs=job.decode_jobs, niceness=niceness)
-    screen = Screen(say)
-    trainer = Trainer(task, folder=job.folder, pool=pool, listener=screen)
+    data, machine, decoder = prepared.data, prepared.devices, prepared.decoder
+    task, pool, screen = _task(job, prepared), _pool(job, prepared), Screen(say)
+    all_hosts = {"everywhere": lambda own: Everywhere(own, company.chief)} if company else {}
+    trainer = Trainer(task, folder=job.folder, pool=pool, listener=screen, **all_hosts)
     plan = plan_of(job.workload, trainer.batches_per_epoch)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts(stop=trainer.stop))
         journal = open_journal(job.journal, identity, plan)
         stack.callback(journal.close)
+        if company:
+            company.chief.signal = partial(_pass_on, interrupts)
         clock, down_s = _clock(journal.earlier.ended_s if len(journal.earlier) else None, before)
-        _watch(job, task, plan, decoder, journal, clock, stack)
+        if company:
+            company.chief.elapsed = clock.elapsed
+            company.chief.tell({"run": job.name})
+        _watch(job, task, plan, decoder, journal, clock, stack, company)
         screen.view = stack.enter_context(view(f"{job.name}: {job.platform.label}, {machine.describe()}", plan, clock))
         screen.log = stack.enter_context(SentenceLog(job.folder))
         stack.enter_context(pool)
@@ -220,8 +359,40 @@ def _train(
         return _to_the_end(job, loop, say)
 
 
+def _pass_on(interrupts: Interrupts, number: int) -> None:
+    """Take a signal that reached another host as this one's."""
+    if interrupts.signal is None:
+        os.kill(os.getpid(), number)
+
+
+def _task(job: Job, prepared: Prepared) -> Task:
+    from benchmark.run.task import Task
+
+    return Task(
+        workload=job.workload,
+        platform=job.platform,
+        data=prepared.data,
+        devices=prepared.devices,
+        seed=job.seed,
+        synthetic=job.synthetic,
+        start=(job.start.checkpoints, job.start.step) if job.start else None,
+    )
+
+
+def _pool(job: Job, prepared: Prepared) -> DecodingPool:
+    niceness = 0 if prepared.devices.on_cpu else NICENESS_BESIDE_GPUS
+    return DecodingPool(prepared.decoder, jobs=job.decode_jobs, niceness=niceness)
+
+
 def _watch(
-    job: Job, task: Task, plan: Plan, decoder: Decoder, journal: Journal, clock: Clock, stack: ExitStack
+    job: Job,
+    task: Task,
+    plan: Plan,
+    decoder: Decoder,
+    journal: Journal,
+    clock: Clock,
+    stack: ExitStack,
+    company: Company | None,
 ) -> None:
     """Start the sampler, write down how the run is made, and start the heartbeat; `stack` ends them."""
     from benchmark.run import provenance
@@ -233,7 +404,14 @@ def _watch(
         stack.enter_context(sampler)
         unavailable, boards = sampler.unavailable, sampler.boards
     facts = provenance.collect(
-        task=task, plan=plan, decoder=decoder, command=job.command, unavailable=unavailable, boards=boards
+        task=task,
+        plan=plan,
+        decoder=decoder,
+        command=job.command,
+        unavailable=unavailable,
+        boards=boards,
+        hosts=job.hosts.addresses if job.hosts else (),
+        gathered_s=round(company.gathered_s, 3) if company else None,
     )
     write_facts(job.folder, facts, attempt=journal.attempt)
     (job.folder / END).unlink(missing_ok=True)

@@ -22,6 +22,8 @@ from benchmark.run import devices, optimisers
 from benchmark.run.devices import Devices, tf
 from models.learner import Learner
 
+SUMS = 5  # of `train_batch`
+
 
 class Totals(NamedTuple):
     """Sums over the batches of a segment; all are scalars.
@@ -76,34 +78,41 @@ class TrainStep:
     def _segment(self, batches: Iterator[dict[str, tf.Tensor]], step: tf.Tensor, count: tf.Tensor) -> Totals:
         """Train on `count` batches; `step` is the number of batches trained before."""
         strategy = self.devices.strategy
-        sums = (tf.constant(0.0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0))
+        sums = tf.zeros([SUMS])
         input_s, spoilt = tf.constant(0.0, tf.float64), tf.constant(-1)
-        number = tf.constant(0)
-        while number < count and not self._stopping:
-            with tf.control_dependencies(sums):  # ask for a batch only when the one before is done
+        number, stopped = tf.constant(0), tf.constant(False) if self._agreed else tf.identity(self._stopping)
+        while number < count and not stopped:
+            with tf.control_dependencies([sums]):  # ask for a batch only when the one before is done
                 asked_s = _now_s()
             with tf.control_dependencies([asked_s]):
                 part = next(batches)
             with tf.control_dependencies(strategy.experimental_local_results(part["frames"])):
                 input_s += _now_s() - asked_s
-            of_batch = self._batch(part, step + number)
-            sums = tuple(total + value for total, value in zip(sums, of_batch, strict=True))
+            of_batch = self._batch(part, step + number, tf.cast(self._stopping, tf.float32))
+            sums += of_batch
             number += 1
             spoilt = tf.where((spoilt < 0) & ~tf.math.is_finite(of_batch[0]), step + number, spoilt)
-        return Totals(number, *sums, input_s, spoilt)
+            with tf.control_dependencies([of_batch]):
+                stopped = of_batch[-1] > 0 if self._agreed else tf.identity(self._stopping)
+        loss, utterances, frames, tflop, _ = tf.unstack(sums)
+        return Totals(number, loss, utterances, frames, tflop, input_s, spoilt)
 
-    def _batch(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Train all replicas on a batch; return the sums of `train_batch` over replicas."""
+    @property
+    def _agreed(self) -> bool:
+        """Whether machines agree where to stop, by their sums: one that left a segment alone would hang the others."""
+        return self.devices.machines > 1
+
+    def _batch(self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor) -> tf.Tensor:
+        """Train all replicas on a batch; return the sums of `train_batch` over replicas, float32 [SUMS]."""
         strategy = self.devices.strategy
         if self.accumulation == 1:
-            return self._summed(strategy.run(self.train_batch, args=(part, step)))
+            return self._summed(strategy.run(self.train_batch, args=(part, step, stopping)))
         moving = [variable.value for variable in self.model.non_trainable_variables]
         before = [tf.identity(variable) for variable in moving]
         after = tuple(tf.zeros_like(value) for value in before)
-        sums = (tf.constant(0.0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0))
+        sums = tf.zeros([SUMS])
         for number in tf.range(self.accumulation):
-            of_piece = self._summed(strategy.run(self.accumulate, args=(part, step, number)))
-            sums = tuple(total + value for total, value in zip(sums, of_piece, strict=True))
+            sums += self._summed(strategy.run(self.accumulate, args=(part, step, stopping, number)))
             after = tuple(total + variable for total, variable in zip(after, moving, strict=True))
             for variable, value in zip(moving, before, strict=True):  # every piece moves the averages from one place
                 variable.assign(value)
@@ -112,11 +121,12 @@ class TrainStep:
         strategy.run(self.apply_accumulated)
         return sums
 
-    def _summed(self, of_replicas: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
-        reduce = self.devices.strategy.reduce
-        return tuple(reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in of_replicas)
+    def _summed(self, of_replicas: tf.Tensor) -> tf.Tensor:
+        return self.devices.strategy.reduce(tf.distribute.ReduceOp.SUM, of_replicas, axis=None)
 
-    def accumulate(self, part: dict[str, tf.Tensor], step: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def accumulate(
+        self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor, number: tf.Tensor
+    ) -> tf.Tensor:
         """Add the gradients of one piece of a replica's part to those before; return its sums, as `train_batch`."""
         utterances = part["frames"].shape[0] // self.accumulation
         first = number * utterances
@@ -127,7 +137,7 @@ class TrainStep:
         losses, gradients = self.gradients(piece, step, number)
         for total, gradient in zip(self._accumulated, gradients, strict=True):
             total.assign_add(gradient)
-        return self._sums(piece, losses)
+        return self._sums(piece, losses, stopping)
 
     def apply_accumulated(self) -> None:
         """Update the model with the gradients of a replica's pieces, and forget them."""
@@ -135,18 +145,25 @@ class TrainStep:
         for total in self._accumulated:
             total.assign(tf.zeros_like(total))
 
-    def train_batch(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Train one replica on its part of a batch; return sums of loss, utterances, frames and operations."""
+    def train_batch(self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor | float = 0.0) -> tf.Tensor:
+        """Train one replica on its part of a batch.
+
+        Returns:
+            Sums of loss, utterances, frames and operations, and whether its machine wants to stop: float32 [SUMS].
+        """
         losses, gradients = self.gradients(part, step)
         self.apply(gradients)
-        return self._sums(part, losses)
+        return self._sums(part, losses, stopping)
 
-    def _sums(self, part: dict[str, tf.Tensor], losses: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return (
-            tf.reduce_sum(losses),
-            tf.math.count_nonzero(part["frames"], dtype=tf.float32),
-            tf.reduce_sum(tf.cast(part["frames"], tf.float32)),
-            self.learner.tflop(part),
+    def _sums(self, part: dict[str, tf.Tensor], losses: tf.Tensor, stopping: tf.Tensor | float) -> tf.Tensor:
+        return tf.stack(  # one vector, as summing it over machines takes one message
+            [
+                tf.reduce_sum(losses),
+                tf.math.count_nonzero(part["frames"], dtype=tf.float32),
+                tf.reduce_sum(tf.cast(part["frames"], tf.float32)),
+                self.learner.tflop(part),
+                stopping,
+            ]
         )
 
     def seed_of(self, step: tf.Tensor, piece: int | tf.Tensor = 0) -> tf.Tensor:

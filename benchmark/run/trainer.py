@@ -27,6 +27,7 @@ from benchmark.run.checkpoints import Checkpoints, kept, restore_newest
 from benchmark.run.decoding import DecodingPool
 from benchmark.run.devices import tf
 from benchmark.run.evaluation import Diverged
+from benchmark.run.host import Host
 from benchmark.run.input import Source
 from benchmark.run.progress import Progress, segment_batches
 from benchmark.run.swap import Models
@@ -52,16 +53,25 @@ class Listener(Protocol):
 
 
 class Trainer:
-    """Performs phases. Counts are returned as an Outcome; hypotheses and warnings go to the listener."""
+    """Performs phases. Counts are returned as an Outcome; hypotheses and warnings go to the listener.
 
-    def __init__(self, task: Task, *, folder: Path, pool: DecodingPool, listener: Listener) -> None:
-        self.task, self.pool, self.listener = task, pool, listener
-        self.source = Source(task)
+    `everywhere` turns this machine's part into one that has all machines of the run take part.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        folder: Path,
+        pool: DecodingPool,
+        listener: Listener,
+        everywhere: Callable[[Host], Host] = lambda host: host,
+    ) -> None:
+        self.task, self.listener = task, listener
         self.checkpoints = Checkpoints(folder / "checkpoints")
-        self.models: Models | None = None  # until CREATE
+        self.host = everywhere(Host(task, self.checkpoints, pool))
         self._greedy = DecodingPool(Decoder(name="greedy", **task.learner.decoding), jobs=1)
         self._samples: list[dict[str, tf.Tensor]] = []
-        self._epoch_batches: Iterator | None = None
         self._perform = {
             Phase.CREATE: self.create,
             Phase.TRAIN: self.train,
@@ -73,6 +83,15 @@ class Trainer:
         }
 
     @property
+    def models(self) -> Models:
+        """The models in memory; there are none before CREATE."""
+        return self.host.models
+
+    @property
+    def source(self) -> Source:
+        return self.host.source
+
+    @property
     def batches_per_epoch(self) -> int:
         return self.source.batches_per_epoch
 
@@ -82,36 +101,30 @@ class Trainer:
 
     def create(self, progress: Progress, plan: Plan) -> Outcome:
         """Make model and optimiser; in a later attempt, load the last good checkpoint into them."""
-        self.pool.start()
-        self.models = Models(self.task)
+        self.host.make()
         step = 0
         if progress.earlier:
-            step = restore_newest(self.checkpoints, progress, plan, restore=self._restore, warn=self.listener.warn)
+            step = restore_newest(self.checkpoints, progress, plan, restore=self.host.restore, warn=self.listener.warn)
             if not step and self.checkpoints.steps():
-                self.models = Models(self.task)  # a restore that failed may have changed some variables
+                self.host.make()  # a restore that failed may have changed some variables
             self.checkpoints.prune([saved for saved in self.checkpoints.steps() if saved <= step])  # the rest is undone
         if not step and self.task.start:
-            folder, number = self.task.start
-            Checkpoints(folder).restore(number, self.models.model)
+            self.host.begin_with(*self.task.start)
         self._samples = list(self._sample_batches())
         return Outcome(step=step, epoch=-(-step // plan.batches_per_epoch))
 
-    def _restore(self, step: int) -> None:
-        self.models.restore(self.checkpoints, step)
-
     def stop(self) -> None:
         """End the train segment under way after its current batch; called from another thread."""
-        if self.models:
-            self.models.step.stop()
+        self.host.stop()
 
     def train(self, progress: Progress, plan: Plan) -> Outcome:
         """Train the next segment: at most `plan.segment` batches, within one epoch. Raises Diverged."""
         epoch = progress.step // plan.batches_per_epoch + 1
-        done_before = progress.step % plan.batches_per_epoch
-        if done_before == 0 or self._epoch_batches is None:
-            self._epoch_batches = iter(self.source.epoch(epoch, skip=done_before))
-        totals = self.models.step.segment(
-            self._epoch_batches, tf.constant(progress.step), tf.constant(segment_batches(progress, plan))
+        totals = self.host.segment(
+            epoch=epoch,
+            skip=progress.step % plan.batches_per_epoch,
+            step=progress.step,
+            count=segment_batches(progress, plan),
         )
         if totals.spoilt >= 0:
             raise Diverged(f"the loss became {float(totals.loss)} at batch {int(totals.spoilt)} (epoch {epoch})")
@@ -141,7 +154,7 @@ class Trainer:
 
     def swap(self, progress: Progress, plan: Plan) -> Outcome:
         """Exchange the training model for the evaluation model, or back, through the checkpoint that was just saved."""
-        self.models.swap(self.checkpoints, progress.step)
+        self.host.swap(progress.step)
         return Outcome(step=progress.step, epoch=progress.epoch)
 
     def evaluate(self, progress: Progress, plan: Plan, *, phase: Phase = Phase.EVALUATE) -> Outcome:
@@ -158,7 +171,7 @@ class Trainer:
     def begin_evaluation(self, progress: Progress, phase: Phase = Phase.EVALUATE) -> Callable[..., Outcome]:
         """Run the forward pass of the validation set; return a function that waits for decoding and counts errors."""
         step, epoch = progress.step, progress.epoch
-        transcription = self.models.transcriber.transcribe(self.task.validation, self.pool)
+        transcription = self.host.transcribe(self.task.validation)
 
         def known(advance: Callable[[int], None] = lambda utterances: None) -> Outcome:
             evaluated = transcription.result(advance)
@@ -174,8 +187,11 @@ class Trainer:
         return known
 
     def _sample_batches(self) -> Iterator[dict[str, tf.Tensor]]:
-        """Yield batches to generate from: the first three utterances of a training batch, the others made empty."""
+        """Yield batches to generate from: the first three utterances of a training batch, the others made empty.
+
+        On several machines the chief alone generates, from its rows.
+        """
         layout = self.source.layout
         for batch in self.models.transcriber.read("train", layout).take(SAMPLE_BATCHES):
-            real = np.arange(layout.batch) < GENERATED_SENTENCES
+            real = np.arange(batch["frames"].shape[0]) < GENERATED_SENTENCES
             yield {**batch, "frames": tf.where(real, batch["frames"], 0)}

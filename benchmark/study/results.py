@@ -241,7 +241,7 @@ def _usage(run: Run) -> dict[str, float | None]:
 
 def _cost(run: Run) -> tuple[float | None, str]:
     try:
-        price = run.facts.platform.price if run.facts else None
+        price = run.facts.platform.whole_price if run.facts else None
     except FactsError:
         price = None
     if price is None:

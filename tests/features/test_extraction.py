@@ -12,14 +12,17 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tones import write_chapter, write_tone
 
 from features import __main__ as command
-from features import extraction, manifest
+from features import extraction, manifest, records
 from features.extraction import extract_corpus
 from features.manifest import Settings, check_sizes
+from features.parts import Part
 from features.records import ShardPlan
-from features.workers import spawned
+from features.workers import WorkerKilled, spawned
 
 HOUSE = Path(__file__).resolve().parents[2]
 TWO_SHARDS = ("--jobs", "1", "--shard-utterances", "2")
@@ -191,9 +194,112 @@ def test_a_killed_worker_is_one_line_and_finished_shards_are_kept(corpus, tmp_pa
     assert content_names(tmp_path / "out") == ["train-a-00000.json", "train-a-00000.tfrecord"]
 
 
-def test_a_worker_that_is_killed_breaks_the_pool_and_does_not_hang_it():
-    with pytest.raises(BrokenProcessPool):
-        list(spawned(signal.raise_signal, [signal.SIGKILL], jobs=2))
+def die_once(item: tuple[int, Path]) -> int:
+    """Work that kills its process the first time that it is done; one of item 13 does so every time."""
+    number, folder = item
+    mark = folder / str(number)
+    if number == 13 or (number % 3 == 0 and not mark.exists()):
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_what_killed_workers_had_in_hand_is_done_again(tmp_path):
+    items = [(number, tmp_path) for number in (0, 1, 2, 4, 5, 7, 8)]
+    assert sorted(spawned(die_once, items, jobs=2)) == [0, 1, 2, 4, 5, 7, 8]
+
+
+def test_an_item_that_kills_its_worker_twice_is_named(tmp_path):
+    with pytest.raises(WorkerKilled) as error:
+        list(spawned(die_once, [(number, tmp_path) for number in (1, 13, 2)], jobs=2))
+    assert error.value.item[0] == 13
+
+
+def test_an_error_of_the_work_is_raised_as_it_is():
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(spawned(int, ["1", "x"], jobs=2))
+
+
+def killed_at_train(plan):
+    if plan.path.name == "train-a-00001.tfrecord":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return records.write_shard(plan)
+
+
+def test_a_shard_that_kills_its_worker_twice_is_named_and_others_are_kept(corpus, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(extraction, "write_shard", killed_at_train)
+    status, error = run(corpus, tmp_path / "out", "--jobs", "2", "--shard-utterances", "2", capsys=capsys)
+    assert status == 2 and "train-a-00001.tfrecord: its worker process was killed time and again" in error
+    assert content_names(tmp_path / "out") == ["train-a-00000.json", "train-a-00000.tfrecord"]
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def test_parts_written_at_once_and_merged_are_the_bytes_of_one_extraction(tone_corpus, tmp_path):
+    python, environment = [sys.executable, "-m", "features", tone_corpus], os.environ | {"PYTHONPATH": str(HOUSE)}
+    usual = ["--shard-utterances", "3", "--jobs", "1"]
+    extract_corpus(tone_corpus, tmp_path / "whole", settings=Settings(shard_utterances=3), jobs=1)
+    processes = [
+        subprocess.Popen(
+            [*python, tmp_path / "parts", *usual, "--part", f"{n}/3"],
+            env=environment,
+            cwd=HOUSE,
+            stderr=subprocess.PIPE,
+        )
+        for n in (1, 2, 3)
+    ]
+    for process in processes:
+        assert process.wait(60) == 0, process.stderr.read()
+        process.stderr.close()
+    assert not (tmp_path / "parts" / manifest.NAME).exists()
+    assert command.main([str(tone_corpus), str(tmp_path / "parts"), *usual[:2], "--merge"]) == 0
+    for path in (tmp_path / "whole").iterdir():
+        if path.suffix in (".tfrecord", ".json"):  # of a shard's .json all but the times of its audio, which are equal
+            assert (tmp_path / "parts" / path.name).read_bytes() == path.read_bytes(), path.name
+    assert content_names(tmp_path / "parts") == content_names(tmp_path / "whole")
+
+
+def test_merge_says_what_is_missing_and_how_to_make_it(corpus, tmp_path, capsys):
+    usual = ("--shard-utterances", "1", "--jobs", "1")
+    assert command.main([str(corpus), str(tmp_path / "out"), *usual, "--part", "1/2"]) == 0
+    assert "part 1/2: 2 shards are in" in capsys.readouterr().out  # of three
+    status, error = run(corpus, tmp_path / "out", *usual, "--merge", capsys=capsys)
+    assert status == 2 and "1 of 3 shards are not there, or not of this audio and these settings" in error
+    assert "(train-a-00001.tfrecord); give all parts with the same options first" in error
+    status, error = run(corpus, tmp_path / "out", "--shard-utterances", "2", "--merge", capsys=capsys)
+    assert status == 2 and "2 of 2 shards are not there" in error
+
+
+def test_parts_and_the_whole_keep_out_of_each_others_way(corpus, tmp_path, capsys):
+    out = tmp_path / "out"
+    with extraction._part_alone(out, Part(1, 2)):
+        for asked, says in (
+            ((), "a process extracts part 1/2 here; wait for it"),
+            (("--merge",), "a process extracts part 1/2 here"),
+            (("--part", "1/2"), "another process extracts part 1/2 here"),
+            (("--part", "2/3"), "a process extracts part 1/2 here"),
+        ):
+            status, error = run(corpus, out, *TWO_SHARDS, *asked, capsys=capsys)
+            assert status == 2 and says in error
+        assert command.main([str(corpus), str(out), *TWO_SHARDS, "--part", "2/2"]) == 0
+    with extraction._alone(out):
+        status, error = run(corpus, out, *TWO_SHARDS, "--part", "1/2", capsys=capsys)
+        assert status == 2 and "another process extracts features here" in error
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "1/9999999", "²/3"])
+def test_a_part_that_is_none_is_refused(corpus, tmp_path, text, capsys):
+    with pytest.raises(SystemExit):
+        command.main([str(corpus), str(tmp_path / "out"), "--part", text])
+    assert "expected a part and how many there are, such as 3/16" in capsys.readouterr().err
+
+
+@given(items=st.lists(st.integers()), count=st.integers(1, 20))
+def test_parts_hold_everything_once_and_are_alike(items, count):
+    parts = [Part(number, count).of(items) for number in range(1, count + 1)]
+    assert sorted(item for part in parts for item in part) == sorted(items)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 def test_every_file_gets_the_permissions_that_the_umask_leaves(corpus, tmp_path):

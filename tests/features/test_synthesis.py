@@ -19,7 +19,8 @@ import soundfile
 
 from features import synthesis
 from features.grammar import VOCABULARY, sentence
-from features.synthesis import SUBSETS, VOICES, chapters_of, main, synthesise
+from features.parts import Part
+from features.synthesis import SUBSETS, VOICES, chapters_of, main, speak_part, synthesise
 
 SENTENCES = 45  # 6% of it, 3, are dev and 3 test; 39 are train
 
@@ -56,6 +57,18 @@ def seconds(out: Path) -> float:
 
 
 # ---- layout
+
+
+def test_parts_spoken_apart_are_the_corpus_of_one_machine(corpus, tmp_path):
+    for number in (2, 1, 3):
+        spoken = speak_part(tmp_path, part=Part(number, 3), sentences=SENTENCES, jobs=1)
+        assert 0 < spoken < SENTENCES and not (tmp_path / "corpus.json").exists()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.flac")}
+    synthesise(tmp_path, sentences=SENTENCES, jobs=1)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.flac")} == before  # nothing is spoken again
+    for path in corpus.rglob("*"):
+        if path.is_file():
+            assert (tmp_path / path.relative_to(corpus)).read_bytes() == path.read_bytes(), path.name
 
 
 def test_every_line_of_a_transcript_has_its_audio_beside_it_and_every_audio_file_its_line(corpus):

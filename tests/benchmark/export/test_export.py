@@ -29,8 +29,8 @@ GOLDEN = Path(__file__).with_name("golden.mllog")
 CREATED = "2026-01-31T12:00:00+00:00"
 CREATED_MS = 1769860800 * 1000  # date -u -d 2026-01-31T12:00 +%s
 IDENTITY = {
-    "run": "r1", "platform": "sys1", "workload": "mini", "variant": "", "recipe": "paper", "seed": 7, "replicas": 4,
-    "devices": "CPU",
+    "run": "r1", "platform": "sys1", "workload": "mini", "variant": "", "recipe": "paper", "seed": 7, "machines": 1,
+    "replicas": 4, "devices": "CPU",
     "emulated": False, "batch": 96, "precision": "float32", "features": "ab12", "decoder": "greedy",
     "evaluation": "resident", "code": "cd34",
 }  # fmt: skip

@@ -29,6 +29,9 @@ def run_of(tmp_path, name, *, wers=(30, 30, 30), price_table=None, power_w=None,
     """A journal with the run.json, and perhaps the utilisation, of a rig with this price."""
     path = write(tmp_path / f"{name}.csv", make_run(wers, platform=name, run=name, **identity))
     platform = replace(platforms.load("sys1"), price=price_table)
+    if (machines := identity.get("machines", 1)) > 1:
+        hardware, training = replace(platform.hardware, machines=machines), replace(platform.training, reduction="nccl")
+        platform = replace(platform, hardware=hardware, training=training)
     (tmp_path / name).mkdir()
     (tmp_path / name / "run.json").write_text(
         json.dumps(
@@ -116,6 +119,20 @@ def test_what_is_missing_is_none_with_its_reason_and_never_0(tmp_path):
     assert "emulated" in found["twin (emulated)"].reason
     for cost in found.values():
         assert cost.cost is None and cost.dollar_minutes is None and not cost.on_front
+
+
+def test_several_machines_cost_and_draw_what_all_of_them_do(tmp_path):
+    """Two machines of 13,149 USD: 2 USD an hour. Each draws 500 W: 1 kW at .40 a kWh adds .40."""
+    terms = Terms(kwh_price=0.4)
+    run = run_of(tmp_path, "two", price_table=BOUGHT, power_w=[500] * 4, machines=2, replicas=8)
+    assert costs(run, terms=terms)["two"].reason.endswith("leave --kwh-price out to compare without energy")
+    assert "power of its other machines was not sampled" in costs(run, terms=terms)["two"].reason
+    samples = (tmp_path / "two" / "utilisation.csv").read_text()
+    (tmp_path / "two" / "utilisation-rank1.csv").write_text(samples)
+    found = costs(read(tmp_path / "two.csv"), terms=terms)["two"]
+    hours = found.minutes / 60
+    assert (found.total, found.power_w) == (2 * 13149, pytest.approx(1000))
+    assert found.owned == pytest.approx(2.4 * hours)
 
 
 def test_a_run_without_its_folder_has_no_price(tmp_path):

@@ -805,7 +805,7 @@ def long_run(number: int, chance: random.Random):
         if line % 20 == 19:
             phase, results = "evaluate", f",,,{9000 / (line + 99)},{5000 / (line + 99)},{chance.random()},1.5,"
         yield (
-            f"3,r{number},1,sys1,mini,,paper,{number},4,CPU,no,96,float32,ab12,greedy,resident,cd34,{phase},"
+            f"4,r{number},1,sys1,mini,,paper,{number},1,4,CPU,no,96,float32,ab12,greedy,resident,cd34,{phase},"
             f"{line // 20 + 1},{line * 50},{started_s:.6f},{seconds},4800,{chance.random() * 1e5},{results}\n"
         )
         started_s += seconds

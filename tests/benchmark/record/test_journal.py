@@ -63,7 +63,7 @@ def test_a_journal_is_one_header_and_one_line_for_every_phase(path):
     assert lines[0].split(",") == list(COLUMNS)
     assert len(lines) == 1 + len(STEPS)
     assert lines[2] == (
-        "3,sys1-mini-1,1,sys1,mini,,paper,1,4,4 x RTX 2070,no,96,float32,ab12,greedy,resident,0.1.0+cd34,"
+        "4,sys1-mini-1,1,sys1,mini,,paper,1,1,4,4 x RTX 2070,no,96,float32,ab12,greedy,resident,0.1.0+cd34,"
         "train,1,50,3.5,50.0,4800,60000.5,,,31.25,,,,,"
     )
 
@@ -220,15 +220,15 @@ DAMAGES = {
         lambda text: text.replace("schema,run", "run,schema", 1), 1, "column 1 of the header is 'run'; expected 's"
     ),
     "a column too few": (
-        lambda text: text.replace(",down_s\n", "\n", 1), 1, "column 32 of the header is nothing; expected 'down"
+        lambda text: text.replace(",down_s\n", "\n", 1), 1, "column 33 of the header is nothing; expected 'down"
     ),
     "a column too many": (
-        lambda text: text.replace(",down_s\n", ",down_s,x\n", 1), 1, "33 of the header is 'x'; expected nothing"
+        lambda text: text.replace(",down_s\n", ",down_s,x\n", 1), 1, "34 of the header is 'x'; expected nothing"
     ),
-    "a short line": (lambda text: text[: text.rindex(",")] + "\n", 6, "31 fields; expected 32 (a line cut short?)"),
+    "a short line": (lambda text: text[: text.rindex(",")] + "\n", 6, "32 fields; expected 33 (a line cut short?)"),
     "a line cut in its last number": (lambda text: text[:-2], 6, "no line break at its end"),
-    "an empty line": (lambda text: text.replace("\n3,", "\n\n3,", 1), 2, "0 fields; expected 32"),
-    "a quote never closed": (lambda text: text.replace("\n3,", '\n"3,', 1), 2, "1 fields; expected 32"),
+    "an empty line": (lambda text: text.replace("\n4,", "\n\n4,", 1), 2, "0 fields; expected 33"),
+    "a quote never closed": (lambda text: text.replace("\n4,", '\n"4,', 1), 2, "1 fields; expected 33"),
     "a NUL in text": (field(3, "platform", "sy\0s1"), 3, ""),  # Python 3.10's csv says so itself
     "a NUL in a number": (field(3, "step", "5\0"), 3, ""),
     "a huge field": (field(4, "devices", "x" * 200_000), 4, "not CSV (field larger than field limit (131072))"),
@@ -263,7 +263,7 @@ DAMAGES = {
     "a date of numbers": (field(3, "loss", "2026-01-31"), 3, "(a date, which a spreadsheet program made of a number)"),
     "an attempt before the one above": (field(2, "attempt", "2"), 3, "attempt is 1, but 2 above; expected attempts in"),
     "another schema": (
-        field(2, "schema", "1"), 2, "schema is 1; expected 3: read it with the version that wrote it"
+        field(2, "schema", "1"), 2, "schema is 1; expected 4: read it with the version that wrote it"
     ),
 }  # fmt: skip
 
@@ -298,7 +298,7 @@ def test_utf_16_is_named_by_its_byte_order_mark(path, valid, encoding):
         read(path)
 
 
-@pytest.mark.parametrize("end", ["\n", "\n\n  \n", "\r\n", "," * 31 + "\n"])
+@pytest.mark.parametrize("end", ["\n", "\n\n  \n", "\r\n", "," * 32 + "\n"])
 def test_blank_lines_at_the_end_and_a_byte_order_mark_change_nothing(path, valid, end):
     path.write_bytes(valid)
     before = read(path)
@@ -415,23 +415,27 @@ def test_clocks_begin_with_model_creation_and_not_with_the_sampler_that_was_star
     assert record.clock_s(12.5, "mlperf") == 10.0  # 12.5 - 2.5
 
 
-def older(text: str) -> str:
-    """A journal as schema 2 had it: no column `variant`, a variant glued onto the workload's name."""
+def older(text: str, schema: int = 2) -> str:
+    """A journal as older schemas had it: no column `machines`; until 2 no `variant`, but one glued onto the workload's
+    name."""
     lines = [line.split(",") for line in text.splitlines()]
     place = COLUMNS.index("variant")
     for number, values in enumerate(lines):
         if number:
-            values[0] = "2"
-            values[COLUMNS.index("workload")] += "".join(f"+{values[place]}" if values[place] else "")
-        del values[place]
+            values[0] = str(schema)
+        del values[COLUMNS.index("machines")]
+        if schema == 2:
+            values[COLUMNS.index("workload")] += f"+{values[place]}" if number and values[place] else ""
+            del values[place]
     return "".join(",".join(values) + "\n" for values in lines)
 
 
+@pytest.mark.parametrize("schema", [2, 3])
 @pytest.mark.parametrize("variant", ["", "specaugment+synthetic"])
-def test_journals_of_the_older_schema_are_read_and_their_variant_is_found_in_the_workload(path, variant):
+def test_journals_of_older_schemas_are_read_with_one_machine_and_their_variant(path, variant, schema):
     written = read(write(path, identity=replace(IDENTITY, variant=variant)))
-    text = older(path.read_text())
-    assert text.splitlines()[0].split(",") == list(READABLE[2])
+    text = older(path.read_text(), schema)
+    assert text.splitlines()[0].split(",") == list(READABLE[schema])
     path.write_text(text)
     assert read(path) == written
     assert (read(path).identity.workload, read(path).identity.variant) == ("mini", variant)
@@ -440,7 +444,7 @@ def test_journals_of_the_older_schema_are_read_and_their_variant_is_found_in_the
 def test_a_run_of_the_older_schema_does_not_go_on(path):
     write(path)
     path.write_text(older(path.read_text()))
-    with pytest.raises(JournalError, match="of an older schema than 3; its run cannot go on"):
+    with pytest.raises(JournalError, match="of an older schema than 4; its run cannot go on"):
         Journal.resume(path, IDENTITY)
 
 

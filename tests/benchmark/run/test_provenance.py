@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import pytest
 
 BOARDS = {f"gpu{n}": {"name": "V100", "pci": f"0000:{n}0:00.0", "mig": n == 2} for n in range(4)}
@@ -18,15 +16,17 @@ BOARDS = {f"gpu{n}": {"name": "V100", "pci": f"0000:{n}0:00.0", "mig": n == 2} f
 )
 def test_the_boards_that_train_are_matched_by_bus_id(tf, monkeypatch, visible, replicas, sensors, partitioned):
     from benchmark.run import provenance
+    from benchmark.run.devices import Devices
 
     monkeypatch.setattr(provenance.machine, "cuda_boards", lambda: visible)
-    devices = SimpleNamespace(on_cpu=False, replicas=replicas, names=("V100",), emulated=False, reduction="nccl")
+    devices = Devices(strategy=None, replicas=replicas, names=("V100",), emulated=False, reduction="nccl")
     used = provenance._devices_used(devices, BOARDS)
     assert (used.sensors, used.partitioned) == (sensors, partitioned)
 
 
 def test_a_run_on_cpus_uses_no_board(tf):
     from benchmark.run import provenance
+    from benchmark.run.devices import Devices
 
-    devices = SimpleNamespace(on_cpu=True, replicas=4, names=("CPU",), emulated=True, reduction="first-gpu")
+    devices = Devices(strategy=None, replicas=4, names=("CPU",), emulated=True, reduction="first-gpu")
     assert provenance._devices_used(devices, BOARDS).sensors == ()

@@ -455,7 +455,7 @@ def test_a_part_of_the_training_set_is_all_that_is_trained_on(make, tone_feature
     workload = replace(TINY, samples=9, subset_seed=3, label_noise=0.5)
     trainer = make(workload=workload)
     trainer.task = replace(trainer.task, data=trainer.task.data.part(workload))
-    trainer.source = type(trainer.source)(trainer.task)
+    trainer.host.source = type(trainer.source)(trainer.task)
     record = run(trainer, tmp_path / "r.csv", max_epochs=2)
     assert trainer.batches_per_epoch == 3  # 9 utterances in batches of 4
     for epoch in (1, 2):

@@ -1,0 +1,206 @@
+"""Runs on several machines: a process for each, on 127.0.0.1, beside one process with as many replicas."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import ROOT, command, wait_for
+
+from benchmark.record import journal
+from benchmark.record.columns import METRICS
+from benchmark.record.facts import read_facts
+from benchmark.record.usage import read_usage
+from benchmark.run.machines.channel import LOST
+from benchmark.run.progress import Progress
+
+USUAL = ("--max-epochs", 2, "--seed", 3, "--decoder", "greedy", "--batch", 8, "--monitor-hz", 0)
+PLATFORM = """
+name = "{name}"
+label = "some CPUs"
+description = "for tests"
+
+[hardware]
+gpus = {gpus}
+machines = {machines}
+{parts}
+
+[input]
+batch = 8
+readers = 2
+buffer = 4
+
+[training]
+reduction = "{reduction}"
+precision = "float32"
+"""
+PARTS = """
+gpu = "RTX 2070"
+gpu_memory_gib = 8
+links = {links}
+cpu = "some"
+logical_cores = 2
+ram_gib = 8
+"""
+
+
+def platform(folder: Path, *, machines: int, gpus: int) -> Path:
+    """Write a platform; its GPUs are not there, so that CPUs stand in for them."""
+    path = folder / f"m{machines}g{gpus}.toml"
+    reduction = "ring" if machines > 1 else "first-gpu"
+    parts = PARTS.format(links=["x"] * gpus) if gpus else ""
+    path.write_text(PLATFORM.format(name=path.stem, gpus=gpus, machines=machines, parts=parts, reduction=reduction))
+    return path
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens at, with room between them for the chief's second one."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+        if all(abs(port - other) > 5 for other in found):
+            found.append(port)
+    return found
+
+
+def start(folder: Path, hosts: str, rank: int, *arguments: object, inside: tuple[str, ...] = ()) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    words = [*inside, sys.executable, "-m", "benchmark", *arguments, "--hosts", hosts, "--rank", rank]
+    return subprocess.Popen(
+        list(map(str, words)), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def start_all(folder: Path, *arguments: object, machines: int = 2) -> list[subprocess.Popen]:
+    hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(machines))
+    return [start(folder, hosts, rank, *arguments) for rank in range(machines)]
+
+
+def ended(processes: list[subprocess.Popen], limit_s: float = 240) -> list[str]:
+    """Wait for processes; return what each said on standard error."""
+    until = time.monotonic() + limit_s
+    try:
+        return [process.communicate(timeout=max(1.0, until - time.monotonic()))[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def figures(folder: Path, name: str) -> list[tuple]:
+    """The losses and error rates of a run, in the order of its batches, whatever phases were repeated."""
+    rows = journal.read(folder / "results" / f"{name}.csv").rows
+    found = {}
+    for row in rows:
+        if row.phase.value in ("train", "evaluate"):
+            found[row.phase.value, row.step] = tuple(getattr(row, each) for each in ("loss", *METRICS))
+    return sorted(found.items())
+
+
+def rates(folder: Path, name: str) -> list[tuple]:
+    """The error rates of a run's evaluations; train rows of a run that was stopped end elsewhere."""
+    return [(what, found) for what, found in figures(folder, name) if what[0] == "evaluate"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tone_corpus) -> Path:
+    """Where all runs of this module are, with one that has two replicas in one process."""
+    folder = tmp_path_factory.mktemp("machines")
+    pair = platform(folder, machines=1, gpus=2)
+    done = command(folder, "benchmark", "--platform", pair, "--corpus", tone_corpus, *USUAL, "--name", "pair")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def two(folder, tone_corpus) -> tuple:
+    """What both hosts of a run on two machines are asked."""
+    return ("--platform", platform(folder, machines=2, gpus=0), "--corpus", tone_corpus, *USUAL)
+
+
+def test_two_machines_train_to_the_digit_as_two_replicas_of_one_do(folder, two):
+    processes = start_all(folder, *two, "--name", "two", "--monitor-hz", 5)
+    said = ended(processes)
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert figures(folder, "two") == figures(folder, "pair")
+    identity = journal.read(folder / "results" / "two.csv").identity
+    assert (identity.machines, identity.replicas, identity.devices) == (2, 2, "2 machines of CPU (emulated)")
+    assert "hosts of this run are processes of one machine" in said[0] and said[1] == ""
+    used = read_facts(folder / "results" / "two").devices
+    assert (used.machines, used.reduction, len(used.hosts)) == (2, "ring", 2) and used.gathered_s < 60
+    sampled = read_usage(folder / "results" / "two" / "utilisation-rank1.csv").samples
+    assert sampled["seconds"].is_monotonic_increasing and 0 < sampled["seconds"].iloc[0] < 60  # on the run's clock
+
+
+@pytest.mark.slow
+def test_a_run_that_loses_machines_and_is_told_to_stop_ends_as_one_that_nobody_touched(folder, two):
+    """Evaluations swap, so that all hosts load checkpoints that the chief has just written."""
+    arguments = (*two, "--max-epochs", 6, "--evaluation", "swap", "--name", "cut")
+    path = folder / "results" / "cut.csv"
+    for rank in (0, 1):
+        trained = path.read_text().count(",train,") if path.exists() else 0
+        processes = start_all(folder, *arguments)
+        wait_for(processes[0], path, ",train,", more_than=trained)
+        processes[rank].send_signal(signal.SIGTERM)
+        said = ended(processes, limit_s=30)
+        assert [process.returncode for process in processes] == [143, 143], said
+        assert "interrupted after batch" in said[0] and "go on with: python -m benchmark" in said[0]
+        progress = Progress.of(journal.read(path).rows)
+        assert progress.saved_step == progress.step > 0
+    for rank in (0, 1):
+        trained = path.read_text().count(",train,")
+        processes = start_all(folder, *arguments)
+        wait_for(processes[0], path, ",train,", more_than=trained)
+        lost_s = time.monotonic()
+        processes[rank].kill()
+        (said,) = ended([processes[1 - rank]], limit_s=20)
+        assert time.monotonic() - lost_s < 20 and processes[1 - rank].returncode == LOST
+        assert f"host {rank} (127.0.0.1:" in said and "was lost: its connection ended" in said
+        assert "give the command again on all hosts" in said
+        processes[rank].communicate()
+    processes = start_all(folder, *arguments)
+    said = ended(processes)
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert journal.read(path).attempts == 5
+    whole = command(folder, "benchmark", "--platform", folder / "m1g2.toml", *two[2:], "--max-epochs", 6, "--name", "6")
+    assert whole.returncode == 0 and rates(folder, "cut") == rates(folder, "6")
+
+
+@pytest.mark.slow
+def test_two_machines_of_two_replicas_train_as_four_replicas_do(folder, tone_corpus):
+    usual = ("--corpus", tone_corpus, *USUAL)
+    four = platform(folder, machines=1, gpus=4)
+    assert command(folder, "benchmark", "--platform", four, *usual, "--name", "four").returncode == 0
+    two = platform(folder, machines=2, gpus=2)
+    processes = start_all(folder, "--platform", two, *usual, "--evaluation", "overlap", "--name", "2x2")
+    said = ended(processes)
+    assert [process.returncode for process in processes] == [0, 0], said
+    ours, theirs = figures(folder, "2x2"), figures(folder, "four")
+    assert [what for what, _ in ours] == [what for what, _ in theirs]
+    values = [np.array([np.nan if v is None else v for _, found in each for v in found]) for each in (ours, theirs)]
+    np.testing.assert_allclose(*values, rtol=1e-6)  # sums of four numbers, in another order
+
+
+@pytest.mark.slow
+def test_a_machine_with_other_data_is_refused_with_both_values(folder, two, tone_corpus, tmp_path):
+    other = tmp_path / "corpus"
+    shutil.copytree(tone_corpus, other)
+    next(other.rglob("*.flac")).unlink()
+    hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
+    theirs = [other if word == tone_corpus else word for word in two]
+    processes = [
+        start(folder, hosts, 0, *two, "--name", "unlike"),
+        start(folder, hosts, 1, *theirs, "--name", "unlike", "--skip-bad", "--data", tmp_path / "data"),
+    ]
+    said = ended(processes)
+    assert [process.returncode for process in processes] == [2, 2], said
+    for each in said:
+        assert "features is " in each and "on host 0 (127.0.0.1:" in each and "on host 1 (127.0.0.1:" in each
+        assert "expected the same on all hosts" in each
