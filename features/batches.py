@@ -35,6 +35,8 @@ NORMALISATIONS = ("none", "frame-l2", "utterance")
 INTERLEAVED_SHARDS = 16
 SHUFFLE_WINDOW = 1024
 EDGE_STEP_FRAMES = CONVOLUTION_STRIDE
+OF_BATCH = "of_batch_"
+"""Where a machine has some rows of every batch, the keys that begin so are about all of its utterances."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +139,13 @@ def read_batches(
     chosen: np.ndarray | None = None,
     labels: Sequence[Sequence[int] | None] | None = None,
     recordings: Recordings | None = None,
+    rows: range | None = None,
 ) -> tf.data.Dataset:
     """One epoch. Without `order`: in the order of the shards, for evaluation. `chosen`: a part of the utterances, bool.
 
     `labels` has other labels for some utterances, None for the others. With `recordings` nothing is read from the
-    folder: features are made of the audio, and the batches are the same.
+    folder: features are made of the audio, and the batches are the same. With `rows`, batches have these of their
+    utterances, for a machine that trains together with others, and only these are parsed, or made.
 
     Args:
         readers: parallel reads and parses; `buffer`: batches made ahead.
@@ -149,7 +153,9 @@ def read_batches(
 
     Returns:
         A dataset of dicts: features float32 [B, T, 93] (T one of layout.boundaries), frames int32 [B],
-        labels int32 [B, L], label_lengths int32 [B], id and sentence string [B]. Filled-up places have 0 frames.
+        labels int32 [B, L], label_lengths int32 [B], id and sentence string [B]. Filled-up places have 0 frames. With
+        `rows` also of_batch_frames and of_batch_label_lengths, int32 [layout.batch]; the latter are those of `labels`,
+        0 where the records' own are used.
 
     Raises:
         ManifestError: a shard file is missing.
@@ -181,22 +187,106 @@ def read_batches(
     if rng is not None and not order.files_only:
         dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
     buckets = tf.constant(_buckets_of(layout, np.asarray(manifest.lengths(role_or_subset)), chosen, rng))
+    relabel = _relabelled(labels) if labels is not None else lambda utterance: utterance
+    mask = _masks(augment, int(rng.integers(1 << 31)) if rng is not None else 0)
+
+    def made(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
+        return relabel(_normalised(read(record), normalisation, window) | {"number": number})
+
+    if rows is not None:
+        masks = mask and _drawn(mask, manifest.lengths(role_or_subset), manifest.settings.features)
+        known = _known_lengths(manifest.lengths(role_or_subset), labels)
+        batches = _rows_in_buckets(dataset, layout, buckets, rows, made, known=known, masks=masks, readers=readers)
+        return batches.prefetch(buffer).with_options(dataset_options())
     dataset = dataset.map(
-        lambda number, record: (
-            _normalised(read(record), normalisation, window) | {"bucket": buckets[number], "number": number}
-        ),
+        lambda number, record: made(number, record) | {"bucket": buckets[number]},
         num_parallel_calls=readers,
         deterministic=True,
     )
-    if labels is not None:
-        dataset = dataset.map(_relabelled(labels), num_parallel_calls=readers, deterministic=True)
-    if augment == "specaugment":
-        dataset = dataset.map(spec_augment(int(rng.integers(1 << 31)) if rng is not None else 0))
-    elif augment != "none":
-        raise ValueError(f"augment is {augment!r}; expected none or specaugment")
+    if mask:
+        dataset = dataset.map(mask)
     dataset = dataset.map(lambda utterance: {name: value for name, value in utterance.items() if name != "number"})
     batches = _in_buckets(dataset, layout).map(lambda batch: _filled_up(batch, layout.batch))
     return batches.prefetch(buffer).with_options(dataset_options())
+
+
+def _masks(augment: str, seed: int) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None:
+    if augment not in ("none", "specaugment"):
+        raise ValueError(f"augment is {augment!r}; expected none or specaugment")
+    return spec_augment(seed) if augment == "specaugment" else None
+
+
+def _drawn(
+    mask: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], lengths: Sequence[int], features: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return what draws the mask of utterance `number`, bool [T, F]: masks are drawn in turn, also those of others."""
+    tf = import_tensorflow()
+    frames = tf.constant(lengths, tf.int32)
+
+    def drawn(number: tf.Tensor) -> tf.Tensor:
+        ones = tf.ensure_shape(tf.ones([frames[number], features]), [None, features])
+        return mask({"features": ones, "frames": frames[number]})["features"] > 0
+
+    return drawn
+
+
+def _known_lengths(lengths: Sequence[int], labels: Sequence[Sequence[int] | None] | None) -> dict[str, tf.Tensor]:
+    """Frames and labels of every utterance, and of none as the last one, int32 [utterances + 1]."""
+    tf = import_tensorflow()
+    labelled = [0] * len(lengths) if labels is None else [len(each or ()) for each in labels]
+    return {
+        f"{OF_BATCH}frames": tf.constant([*lengths, 0], tf.int32),
+        f"{OF_BATCH}label_lengths": tf.constant([*labelled, 0], tf.int32),
+    }
+
+
+def _rows_in_buckets(
+    dataset: tf.data.Dataset,
+    layout: Buckets,
+    buckets: tf.Tensor,
+    rows: range,
+    made: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]],
+    *,
+    known: dict[str, tf.Tensor],
+    masks: Callable[[tf.Tensor], tf.Tensor] | None,
+    readers: int,
+) -> tf.data.Dataset:
+    """The rows of the batches that `_in_buckets` and `_filled_up` make: batches of records, cut before parsing."""
+    tf = import_tensorflow()
+    edges = tf.constant(layout.boundaries, tf.int64)
+    spec = dataset.map(lambda number, record: _padded(made(number, record), edges[0])).element_spec
+    if masks:
+        dataset = dataset.map(lambda number, record: (number, record, masks(number)))
+    if len(layout.boundaries) == 1:
+        batched = dataset.padded_batch(layout.batch)
+    else:
+        batched = dataset.group_by_window(
+            lambda number, *_: buckets[number],
+            lambda _, window: window.padded_batch(layout.batch),
+            window_size=layout.batch,
+        )
+
+    def cut(numbers: tf.Tensor, records: tf.Tensor, *masked: tf.Tensor) -> dict[str, tf.Tensor]:
+        edge = edges[buckets[numbers[0]] if len(layout.boundaries) > 1 else 0]
+        there = tf.shape(numbers)[0]
+
+        def utterance(row: tf.Tensor) -> dict[str, tf.Tensor]:
+            found = made(numbers[row], records[row])
+            if masked:
+                seen = masked[0][row, : tf.shape(found["features"])[0]]
+                found["features"] = tf.where(seen, found["features"], tf.zeros([], found["features"].dtype))
+            return _padded(found, edge)
+
+        own = tf.clip_by_value(there - rows.start, 0, len(rows))
+        places = tf.minimum(tf.range(rows.start, rows.start + tf.maximum(own, 1)), there - 1)  # none has no shape
+        parsed = tf.map_fn(utterance, places, fn_output_signature=spec)
+        batch = _filled_up({name: values[:own] for name, values in parsed.items()}, len(rows))
+        nobody = tf.fill([layout.batch - there], tf.cast(tf.size(buckets), numbers.dtype))
+        numbers = tf.concat([numbers, nobody], 0)
+        whole = {name: tf.gather(values, numbers) for name, values in known.items()}
+        return batch | {name: tf.ensure_shape(values, [layout.batch]) for name, values in whole.items()}
+
+    return batched.map(cut, num_parallel_calls=readers, deterministic=True)
 
 
 def _relabelled(labels: Sequence[Sequence[int] | None]) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
@@ -297,6 +387,20 @@ def _in_buckets(dataset: tf.data.Dataset, layout: Buckets) -> tf.data.Dataset:
     return dataset.group_by_window(
         lambda utterance: utterance["bucket"], lambda number, window: batches(window, number), window_size=layout.batch
     )
+
+
+def _padded(utterance: dict[str, tf.Tensor], edge: tf.Tensor) -> dict[str, tf.Tensor]:
+    """An utterance with features and labels padded to `edge`, without its number."""
+    tf = import_tensorflow()
+    edge = tf.cast(edge, tf.int32)
+
+    def pad(values: tf.Tensor) -> tf.Tensor:
+        if values.shape.rank == 0:
+            return values
+        after = [[0, edge - tf.shape(values)[0]]] + [[0, 0]] * (values.shape.rank - 1)
+        return tf.ensure_shape(tf.pad(values, after), [None, *values.shape[1:]])
+
+    return {name: pad(values) for name, values in utterance.items() if name != "number"}
 
 
 def _filled_up(batch: dict[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:

@@ -285,3 +285,33 @@ def test_a_shard_missing_from_the_folder_is_named(tone_features, tmp_path):
     found = manifest.load(tone_features)
     with pytest.raises(manifest.ManifestError, match="train-tones-00000.tfrecord: in the manifest but not in"):
         read_batches(tmp_path, found, "train", Buckets.fixed(200, batch=2), readers=1, buffer=1)
+
+
+@pytest.mark.parametrize("augment", ["none", "specaugment"])
+@pytest.mark.parametrize("buckets", [1, 3])
+def test_rows_of_batches_for_several_machines_are_those_of_the_whole_ones(tf, tone_features, augment, buckets):
+    found = manifest.load(tone_features)
+    layout = Buckets.bucketed(found.lengths("train"), batch=6, buckets=buckets)  # 21 utterances: 3 places stay empty
+    asked = {"readers": 2, "buffer": 2, "order": EpochOrder(seed=1, epoch=2), "augment": augment}
+    whole = list(read_batches(tone_features, found, "train", layout, **asked))
+    rows = (range(0, 2), range(2, 4), range(4, 6))
+    shares = [list(read_batches(tone_features, found, "train", layout, rows=each, **asked)) for each in rows]
+    assert len(whole) == 4 and {len(share) for share in shares} == {4}
+    for batch, *parts in zip(whole, *shares, strict=True):
+        for name, values in batch.items():
+            joined = np.concatenate([part[name].numpy() for part in parts])
+            np.testing.assert_array_equal(joined, values.numpy(), err_msg=name)
+        for part in parts:
+            np.testing.assert_array_equal(part["of_batch_frames"].numpy(), batch["frames"].numpy())
+
+
+def test_rows_know_how_many_labels_the_other_machines_rows_have(tf, tone_features):
+    found = manifest.load(tone_features)
+    layout = Buckets.fixed(max(found.lengths("train")), batch=6)
+    labels = [[1] * (1 + number % 4) for number in range(21)]
+    asked = {"readers": 2, "buffer": 2, "order": EpochOrder(seed=1, epoch=2), "labels": labels}
+    whole = read_batches(tone_features, found, "train", layout, **asked)
+    share = read_batches(tone_features, found, "train", layout, rows=range(3, 6), **asked)
+    for batch, part in zip(whole, share, strict=True):
+        np.testing.assert_array_equal(part["of_batch_label_lengths"].numpy(), batch["label_lengths"].numpy())
+        np.testing.assert_array_equal(part["labels"].numpy(), batch["labels"].numpy()[3:])
