@@ -166,8 +166,9 @@ def _explained(job: Job, data: Data) -> Iterator[None]:
     except devices.tf.errors.ResourceExhaustedError as error:
         raise ValueError(_out_of_memory(job, _reason(error))) from error
     except (devices.tf.errors.OpError, UnicodeDecodeError) as error:  # the latter: a message with raw bytes
-        if job.hosts and isinstance(error, devices.tf.errors.UnavailableError):
-            time.sleep(SILENCE_S)  # a host is lost: the channel names it and ends this process
+        own = (devices.tf.errors.InvalidArgumentError, devices.tf.errors.DataLossError, UnicodeDecodeError)
+        if job.hosts and not isinstance(error, own):
+            time.sleep(SILENCE_S + 2)  # if another host is lost, the channel names it meanwhile and ends this process
         raise ValueError(_trouble(data, error)) from error
 
 

@@ -294,7 +294,7 @@ def test_rows_of_batches_for_several_machines_are_those_of_the_whole_ones(tf, to
     layout = Buckets.bucketed(found.lengths("train"), batch=6, buckets=buckets)  # 21 utterances: 3 places stay empty
     asked = {"readers": 2, "buffer": 2, "order": EpochOrder(seed=1, epoch=2), "augment": augment}
     whole = list(read_batches(tone_features, found, "train", layout, **asked))
-    rows = (range(0, 2), range(2, 4), range(4, 6))
+    rows = (range(2), range(2, 4), range(4, 6))
     shares = [list(read_batches(tone_features, found, "train", layout, rows=each, **asked)) for each in rows]
     assert len(whole) == 4 and {len(share) for share in shares} == {4}
     for batch, *parts in zip(whole, *shares, strict=True):
