@@ -13,7 +13,7 @@ alone, not on the number of readers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,12 +52,12 @@ class Buckets:
             raise ValueError(f"{self}: expected a batch of at least 1 and boundaries that rise")
 
     @classmethod
-    def bucketed(cls, lengths: Iterable[int], *, batch: int, buckets: int) -> Buckets:
+    def bucketed(cls, lengths: Sequence[int], *, batch: int, buckets: int) -> Buckets:
         """At most `buckets` buckets whose boundaries, multiples of 2 frames, leave the least padding.
 
         Exact: the best k buckets up to an edge are the best k - 1 up to an earlier one, and one more.
         """
-        lengths = np.asarray(list(lengths))
+        lengths = np.asarray(lengths)
         edges = np.unique(-(-lengths // EDGE_STEP_FRAMES)) * EDGE_STEP_FRAMES
         below = np.array([0, *cls(batch, tuple(edges.tolist()))._batches_up_to(lengths)])  # before each edge, after all
         count = below[1:, None] - below[None, :-1]  # in a bucket, by its last edge and the first one

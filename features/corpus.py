@@ -20,9 +20,11 @@ import os
 import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from features import text
+from features.listing import Listing, Spot, Utterance
 
 ROLES = ("train", "dev", "test")
 AUDIO_SUFFIXES = (".flac", ".wav")
@@ -36,17 +38,6 @@ TRANSCRIPT_SUFFIX = ".trans.txt"
 LAYOUT = "SUBSET/SPEAKER/CHAPTER"
 DANGLING = "a link that leads nowhere; expected its target to be there"
 CONVERT = "expected FLAC or WAV: convert it, for example with ffmpeg"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Utterance:
-    """One spoken sentence: where its audio is and what is said."""
-
-    id: str
-    subset: str
-    speaker: str
-    audio: Path
-    sentence: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,35 +60,48 @@ class CorpusError(ValueError):
     """The corpus cannot be used as it is; the message says which file, why, and the way out."""
 
 
-def read_corpus(root: Path) -> tuple[list[Utterance], list[Problem]]:
+def read_corpus(root: Path) -> tuple[Listing, list[Problem]]:
     """All utterances of all subsets, sorted by subset and id, and all problems found.
+
+    The utterances are a sequence that takes little memory: see features/listing.py.
 
     Raises:
         CorpusError: `root` is no folder, or holds no train*, dev* or test* folder with transcripts.
     """
     if not root.is_dir():
         raise CorpusError(f"{root}: no such folder; expected a corpus in LibriSpeech layout")
-    utterances: dict[str, Utterance] = {}
-    places: dict[str, str] = {}
     problems: list[Problem] = []
     chapters = list(_chapters(root, problems))
     read = {chapter.resolve() for _, chapter in chapters}
+
+    def again(subset: str, chapter: Path) -> list[Utterance]:
+        return [found for _, found in _read_chapter(chapter, subset, read) if isinstance(found, Utterance)]
+
+    utterances = Listing(again)
     for subset, chapter in chapters:
-        for where, found in _read_chapter(chapter, subset, read):
+        spoken = []
+        for _, found in _read_chapter(chapter, subset, read):
             if isinstance(found, Problem):
                 problems.append(found)
-            elif found.id in utterances:
-                reason = f"utterance {found.id} is in {places[found.id]} too; expected one"
-                problems.append(Problem(where=where, reason=reason, subset=subset))
             else:
-                utterances[found.id], places[found.id] = found, where
+                spoken.append(found)
+        utterances.add(subset, chapter, spoken)
+    for repeated, first in utterances.sort():
+        reason = f"utterance {repeated.id} is in {_line_of(first, read)} too; expected one"
+        problems.append(Problem(where=_line_of(repeated, read), reason=reason, subset=repeated.subset))
     if not utterances and not problems:
         strays = "".join(f"; {stray}" for stray in unused(root)[:1])
         raise CorpusError(
             f"{root}: no transcripts found; expected {LAYOUT}/*{TRANSCRIPT_SUFFIX} with "
             f"subsets named train*, dev* or test*{strays}"
         )
-    return sorted(utterances.values(), key=lambda u: (u.subset, u.id)), problems
+    return utterances, problems
+
+
+def _line_of(spot: Spot, read: Set[Path]) -> str:
+    """The transcript and line of an utterance."""
+    lines = (where for where, found in _read_chapter(spot.folder, spot.subset, read) if isinstance(found, Utterance))
+    return next(islice(lines, spot.place, None), str(spot.folder))
 
 
 def unused(root: Path) -> list[Problem]:

@@ -15,8 +15,11 @@ import os
 import random
 import shutil
 import sys
+import time
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +31,7 @@ from features.cluster import clustered
 from features.corpus import CorpusError, Problem, Utterance, one_line, read_corpus, role, unused
 from features.extract import FEATURES, promised_frames
 from features.files import check_name, locked, try_lock
+from features.listing import Listing
 from features.parts import Part
 from features.progress import progress
 from features.records import (
@@ -42,6 +46,8 @@ from features.records import (
 )
 from features.workers import WorkerKilled, spawned
 
+LOOKS, LOOK_S = 10, 0.05
+READS_AT_ONCE, SHARDS_AT_ONCE = 16, 4096
 SAMPLED_HEADERS = 500
 PART_LOCK = ".lock-part-"
 SKIP_BAD_HINT = "repair it, or pass --skip-bad to leave such utterances out and list them in the manifest"
@@ -72,8 +78,8 @@ def extract_corpus(
         root, out = root.absolute(), out.absolute()
     plans, problems = _planned(root, out, settings or manifest.Settings(), skip_bad, roles)
     with _alone(out):
-        outcomes = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)), scheduler=scheduler)
-        result = _manifest(plans, outcomes, problems, root, unused(root))
+        done = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)), scheduler=scheduler)
+        result = done.manifest(plans, problems, root, unused(root))
         manifest.save(result, out)
         _remove_strangers(out, plans)
     return result
@@ -120,14 +126,14 @@ def merge(
     check_name(out)
     plans, problems = _planned(root, out, settings or manifest.Settings(), skip_bad, roles)
     with _alone(out):
-        outcomes = {plan.path: done for plan in plans if (done := finished(plan))}
-        if missing := [plan.path.name for plan in plans if plan.path not in outcomes]:
+        done = _finished(plans)
+        if missing := [plan.path.name for plan in plans if plan not in done]:
             raise CorpusError(
                 f"{out}: {len(missing)} of {len(plans)} shards are not there, or not of this audio and these settings "
                 f"({missing[0]}{', ...' * (len(missing) > 1)}); give all parts with the same options first: --part 1/N "
                 f"to N/N"
             )
-        result = _manifest(plans, outcomes, problems, root, unused(root))
+        result = done.manifest(plans, problems, root, unused(root))
         manifest.save(result, out)
         _remove_strangers(out, plans)
     return result
@@ -145,11 +151,11 @@ def scan_corpus(
         CorpusError: as `extract_corpus` does, for what is seen.
     """
     plans, problems = _planned(root, Path(), settings or manifest.Settings(), skip_bad, roles)
-    outcomes, used = {}, {}
+    done, used = Gathered(), {}
     try:
         with progress("recordings", total=sum(len(plan.utterances) for plan in plans), unit="utterances") as advance:
             for plan in plans:
-                outcomes[plan.path] = outcome = look_at(plan)
+                done.add(outcome := look_at(plan))
                 lost = {each.where for each in outcome.left_out}
                 used[plan.path.name] = [utterance for utterance in plan.utterances if utterance.id not in lost]
                 advance(len(plan.utterances))
@@ -157,7 +163,7 @@ def scan_corpus(
         raise
     except ValueError as error:
         raise CorpusError(f"{error}; {SKIP_BAD_HINT}") from error
-    return _manifest(plans, outcomes, problems, root, unused(root)), used
+    return done.manifest(plans, problems, root, unused(root)), used
 
 
 def _planned(
@@ -170,12 +176,11 @@ def _planned(
         raise CorpusError(f"{problems[0]}{more}; {SKIP_BAD_HINT}")
     if not utterances:
         raise CorpusError(f"{root}: no usable utterance; {problems[0]}")
-    _check_roles(root, utterances, roles)
+    _check_roles(root, utterances.subsets, roles)
     return list(plan_shards(utterances, out, settings=settings, skip_bad=skip_bad)), problems
 
 
-def _check_roles(root: Path, utterances: list[Utterance], roles: tuple[str, ...]) -> None:
-    subsets = sorted({utterance.subset for utterance in utterances})
+def _check_roles(root: Path, subsets: list[str], roles: tuple[str, ...]) -> None:
     for missing in (name for name in roles if name not in map(role, subsets)):
         ways_out = {
             "train": "name the folder of the speakers to learn from train-something",
@@ -226,38 +231,57 @@ def _refuse(out: Path, because: str) -> None:
 
 
 def _is_held(path: Path) -> bool:
-    lock = try_lock(path)
-    if lock:
-        lock.release()
-    return lock is None
+    """Tell whether another process works under a lock; one that only looks, as this does, holds it for a moment."""
+    for _ in range(LOOKS):
+        if lock := try_lock(path):
+            lock.release()
+            return False
+        time.sleep(random.uniform(0.5, 1.5) * LOOK_S)
+    return True
 
 
 def plan_shards(
-    utterances: list[Utterance], out: Path, *, settings: manifest.Settings, skip_bad: bool
+    utterances: Sequence[Utterance], out: Path, *, settings: manifest.Settings, skip_bad: bool
 ) -> Iterator[ShardPlan]:
     """Cut every subset into shards, in an order mixed once and for all, so that each shard is a random sample.
 
     Training then needs only a small shuffle window to see speakers mixed.
     """
-    for subset in sorted({utterance.subset for utterance in utterances}):
-        chosen = [utterance for utterance in utterances if utterance.subset == subset]
-        random.Random(subset).shuffle(chosen)
-        for number, start in enumerate(range(0, len(chosen), settings.shard_utterances)):
+    for subset, chosen in _by_subset(utterances):
+        mixed = array("q", np.asarray(chosen, np.int64).tobytes())
+        random.Random(subset).shuffle(mixed)
+        for number, start in enumerate(range(0, len(mixed), settings.shard_utterances)):
+            places = np.array(mixed[start : start + settings.shard_utterances])
             yield ShardPlan(
                 path=out / f"{subset}-{number:05d}.tfrecord",
                 subset=subset,
                 settings=settings,
-                utterances=tuple(chosen[start : start + settings.shard_utterances]),
+                utterances=(
+                    utterances.select(places)
+                    if isinstance(utterances, Listing)
+                    else tuple(utterances[place] for place in places)
+                ),
                 skip_bad=skip_bad,
             )
 
 
-def _write(plans: list[ShardPlan], out: Path, *, jobs: int, scheduler: str = "") -> dict[Path, ShardOutcome]:
+def _by_subset(utterances: Sequence[Utterance]) -> Iterator[tuple[str, Sequence[int] | np.ndarray]]:
+    """Yield every subset, and the places of its utterances."""
+    if isinstance(utterances, Listing):
+        yield from ((subset, utterances.of(subset)) for subset in utterances.subsets)
+        return
+    found: dict[str, list[int]] = {}
+    for place, utterance in enumerate(utterances):
+        found.setdefault(utterance.subset, []).append(place)
+    yield from sorted(found.items())
+
+
+def _write(plans: list[ShardPlan], out: Path, *, jobs: int, scheduler: str = "") -> Gathered:
     """Write the shards that are not finished yet; a worker's ValueError becomes a CorpusError."""
-    outcomes = {plan.path: done for plan in plans if (done := finished(plan))}
-    waiting = [plan for plan in plans if plan.path not in outcomes]
+    done = _finished(plans)
+    waiting = [plan for plan in plans if plan not in done]
     if not waiting:
-        return outcomes
+        return done
     _check_room(waiting, out)
     (out / manifest.NAME).unlink(missing_ok=True)  # what it says will no longer be true
     total = sum(len(plan.utterances) for plan in waiting)
@@ -268,7 +292,7 @@ def _write(plans: list[ShardPlan], out: Path, *, jobs: int, scheduler: str = "")
             else:
                 written = ((plan, write_shard(plan)) for plan in waiting)
             for plan, outcome in written:
-                outcomes[plan.path] = outcome
+                done.add(outcome)
                 advance(len(plan.utterances))
     except CorpusError:
         raise
@@ -278,7 +302,18 @@ def _write(plans: list[ShardPlan], out: Path, *, jobs: int, scheduler: str = "")
         for plan in waiting:
             with suppress(OSError):
                 unfinished_path(plan.path).unlink()
-    return outcomes
+    return done
+
+
+def _finished(plans: Sequence[ShardPlan]) -> Gathered:
+    """What is known of the plans that are finished already."""
+    done = Gathered()
+    with ThreadPoolExecutor(READS_AT_ONCE) as readers:  # it is the disk, or the network, that they wait for
+        for first in range(0, len(plans), SHARDS_AT_ONCE):
+            for outcome in readers.map(finished, plans[first : first + SHARDS_AT_ONCE]):
+                if outcome:
+                    done.add(outcome)
+    return done
 
 
 def _check_room(plans: list[ShardPlan], out: Path) -> None:
@@ -298,11 +333,17 @@ def _size(size: float) -> str:
 
 def _needed_bytes(plans: list[ShardPlan]) -> float:
     """Estimate the hours of audio from the headers of at most SAMPLED_HEADERS recordings."""
-    settings, paths = plans[0].settings, [utterance.audio for plan in plans for utterance in plan.utterances]
-    sampled = paths if len(paths) <= SAMPLED_HEADERS else random.Random(0).sample(paths, SAMPLED_HEADERS)
-    frames = sum(count for path in sampled if (count := promised_frames(path)) <= settings.max_frames)
+    settings = plans[0].settings
+    ends = np.cumsum([len(plan.utterances) for plan in plans])
+    count = int(ends[-1])
+    sampled = (
+        range(count) if count <= SAMPLED_HEADERS else sorted(random.Random(0).sample(range(count), SAMPLED_HEADERS))
+    )
+    of_plan = np.searchsorted(ends, sampled, "right")
+    paths = [plans[n].utterances[int(each - ends[n])].audio for each, n in zip(sampled, of_plan, strict=True)]
+    frames = sum(long for path in paths if (long := promised_frames(path)) <= settings.max_frames)
     shrunk = 0.75 if settings.compression == "gzip" else 1.0
-    return frames * FEATURES * np.dtype(settings.dtype).itemsize * shrunk * len(paths) / len(sampled)
+    return frames * FEATURES * np.dtype(settings.dtype).itemsize * shrunk * count / len(paths)
 
 
 def _in_workers(plans: list[ShardPlan], jobs: int, scheduler: str) -> Iterator[tuple[ShardPlan, ShardOutcome]]:
@@ -328,35 +369,45 @@ def _in_workers(plans: list[ShardPlan], jobs: int, scheduler: str) -> Iterator[t
         ) from None
 
 
-def _manifest(
-    plans: list[ShardPlan],
-    outcomes: dict[Path, ShardOutcome],
-    problems: list[Problem],
-    root: Path,
-    strays: Sequence[Problem] = (),
-) -> manifest.Manifest:
-    ordered = [outcomes[plan.path] for plan in plans]
-    left_out = [_left_out(each, manifest.BAD_TREE, root) for each in problems]
-    left_out += [_left_out(each, manifest.NO_SUBSET, root) for each in strays]
-    notes: Counter[str] = Counter()
-    spoken: dict[str, Counter[str]] = {}
-    for outcome in ordered:
-        left_out += outcome.left_out
-        notes.update(outcome.notes)
-        spoken.setdefault(outcome.shard.subset, Counter()).update(outcome.words)
-    known = {word for subset, words in spoken.items() if role(subset) == "train" for word in words}
-    return manifest.Manifest(
-        settings=plans[0].settings if plans else manifest.Settings(),
-        left_out=tuple(sorted(left_out, key=lambda each: (each.subset, each.kind, each.where))),
-        shards=tuple(outcome.shard for outcome in ordered),
-        words=tuple(sorted(known)),
-        unknown={
-            subset: (sum(count for word, count in words.items() if word not in known), words.total())
-            for subset, words in spoken.items()
-            if role(subset) != "train"
-        },
-        notes=dict(notes),
-    )
+class Gathered:
+    """What is known of the shards that are done, added up: the words of each would take much memory."""
+
+    def __init__(self) -> None:
+        self.shards: dict[str, manifest.Shard] = {}
+        self._left_out: list[manifest.LeftOut] = []
+        self._notes: Counter[str] = Counter()
+        self._spoken: dict[str, Counter[str]] = {}
+
+    def add(self, outcome: ShardOutcome) -> None:
+        self.shards[outcome.shard.file] = outcome.shard
+        self._notes.update(outcome.notes)
+        self._spoken.setdefault(outcome.shard.subset, Counter()).update(outcome.words)
+        self._left_out += outcome.left_out
+        if len(self._left_out) > 2 * manifest.MOST_LISTED:
+            self._left_out = list(manifest.listed(self._left_out))
+
+    def __contains__(self, plan: ShardPlan) -> bool:
+        return plan.path.name in self.shards
+
+    def manifest(
+        self, plans: Sequence[ShardPlan], problems: list[Problem], root: Path, strays: Sequence[Problem] = ()
+    ) -> manifest.Manifest:
+        """Return the manifest of these plans, all of which are done."""
+        left_out = [_left_out(each, manifest.BAD_TREE, root) for each in problems]
+        left_out += [_left_out(each, manifest.NO_SUBSET, root) for each in strays]
+        known = {word for subset, words in self._spoken.items() if role(subset) == "train" for word in words}
+        return manifest.Manifest(
+            settings=plans[0].settings if plans else manifest.Settings(),
+            left_out=manifest.listed(left_out + self._left_out),
+            shards=tuple(self.shards[plan.path.name] for plan in plans),
+            words=tuple(sorted(known)),
+            unknown={
+                subset: (sum(count for word, count in words.items() if word not in known), words.total())
+                for subset, words in self._spoken.items()
+                if role(subset) != "train"
+            },
+            notes=dict(self._notes),
+        )
 
 
 def _left_out(problem: Problem, kind: str, root: Path) -> manifest.LeftOut:

@@ -14,12 +14,19 @@ converted. It holds no paths, dates or host names: the same corpus gives the sam
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
+import zlib
+from array import array
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
+
+import numpy as np
 
 from features import corpus
 from features.extract import FEATURES, FRAME_STEP_S
@@ -27,10 +34,18 @@ from features.files import digest as file_digest
 from features.files import write_whole
 from features.log_mel import MELS
 
-SCHEMA = 3
-"""Schema 3 knows who says what (`Shard.content`) and which subset lost what; schema 2 counted frames alone."""
-MOST_BYTES = 1 << 28  # LibriSpeech's has some 4 MB
+SCHEMA = 4
+READABLE = (3, SCHEMA)
+"""Schema 4 packs the frames of a shard into one text, and no longer lists every one of very many utterances left out.
+Schema 3 knows who says what (`Shard.content`) and which subset lost what; schema 2 counted frames alone."""
+MOST_BYTES = 1 << 28  # LibriSpeech's has some 1 MB, that of 30 million utterances some 100
+MOST_LISTED = 100_000
+"""Of more utterances that were left out, the first of each subset and kind are listed, and the rest as one entry."""
+LISTED_OF_KIND = 1000
+TOO_MANY = "too many to list"
 NAME = "manifest.json"
+FRAMES = "i"  # the type of array that holds frames: int, of 4 bytes
+MOST_FRAMES = 1 << 24  # utterances of a shard
 KNOWN = (FEATURES, MELS)
 """Features of a frame: 13 MFCC and 80 log-mel energies, or Whisper's 80."""
 DTYPES = ("float16", "float32")
@@ -109,12 +124,13 @@ class LeftOut:
 class Shard:
     """One TFRecord file: its subset, the frames of each utterance in file order, its SHA-256 and its size.
 
-    `content` is a SHA-256 of the ids, the transcripts and the samples of its utterances, in order.
+    `content` is a SHA-256 of the ids, the transcripts and the samples of its utterances, in order. `frames` is kept as
+    an array of 4 bytes each, as there may be 30 million of them; it is made of any sequence.
     """
 
     file: str
     subset: str
-    frames: tuple[int, ...]
+    frames: Sequence[int]
     content: str
     sha256: str
     bytes: int
@@ -123,7 +139,12 @@ class Shard:
     def from_dict(cls, fields: object) -> Shard:
         """Raises ValueError, KeyError or TypeError for what is no shard."""
         named = _fields(fields)
-        return cls(**{**named, "frames": _listed(named["frames"])})
+        frames = named["frames"]
+        return cls(**{**named, "frames": _unpacked(frames) if isinstance(frames, str) else _listed(frames)})
+
+    def to_dict(self, *, packed: bool = False) -> dict[str, object]:
+        """The shard as plain values, for JSON; its frames as a list, or `packed` into a text."""
+        return {**vars(self), "frames": _packed(self.frames) if packed else list(self.frames)}
 
     def __post_init__(self) -> None:
         named = isinstance(self.file, str) and re.fullmatch(r"[^/]+\.tfrecord", self.file) and self.file.isprintable()
@@ -131,8 +152,13 @@ class Shard:
             raise ValueError(f"found shard file {self.file!r}; expected a name that ends in .tfrecord, and no folder")
         if not (isinstance(self.subset, str) and self.subset.lower().startswith(corpus.ROLES)):
             raise ValueError(f"{self.file}: subset is {self.subset!r}; expected train*, dev* or test*")
-        if not all(_is_count(frames) for frames in self.frames):
+        try:
+            frames = array(FRAMES, self.frames)
+        except (TypeError, OverflowError):
+            frames = array(FRAMES, [0])
+        if any(isinstance(each, bool) for each in self.frames) or min(frames, default=1) < 1:
             raise ValueError(f"{self.file}: found frames that are no counts; expected whole numbers from 1")
+        object.__setattr__(self, "frames", frames)
         for name, digest in (("sha256", self.sha256), ("content", self.content)):
             if not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)):
                 raise ValueError(f"{self.file}: {name} is {digest!r}; expected 64 hexadecimal digits")
@@ -191,18 +217,25 @@ class Manifest:
     def subsets(self) -> list[str]:
         return sorted({shard.subset for shard in self.shards})
 
-    def lengths(self, role_or_subset: str) -> list[int]:
-        """Frames of every utterance, shard by shard."""
-        return [frames for shard in self.select(role_or_subset) for frames in shard.frames]
+    def lengths(self, role_or_subset: str) -> Sequence[int]:
+        """Frames of every utterance, shard by shard: an array that NumPy takes as it is."""
+        found = array(FRAMES)
+        for shard in self.select(role_or_subset):
+            found.extend(shard.frames)
+        return found
 
     def utterances(self, role_or_subset: str) -> int:
-        return len(self.lengths(role_or_subset))
+        return sum(len(shard.frames) for shard in self.select(role_or_subset))
 
     def seconds(self, role_or_subset: str) -> float:
         return sum(self.lengths(role_or_subset)) * FRAME_STEP_S
 
     def to_json(self) -> str:
-        return json.dumps({**asdict(self), "settings": self.settings.to_dict()}, indent=1, sort_keys=True)
+        plain = {name: value for name, value in vars(self).items() if name not in ("shards", "left_out")}
+        shards = [shard.to_dict(packed=True) for shard in self.shards]
+        left_out = [vars(each) for each in self.left_out]
+        parts = {"settings": self.settings.to_dict(), "shards": shards, "left_out": left_out, "schema": SCHEMA}
+        return json.dumps({**plain, **parts}, indent=1, sort_keys=True)
 
     @property
     def digest(self) -> str:
@@ -211,9 +244,13 @@ class Manifest:
         The shards' bytes are no part of it: they differ in last digits from one kind of CPU to another. Nor is what
         was left out: what is there says it all.
         """
-        shards = [[shard.file, shard.subset, shard.frames, shard.content] for shard in self.shards]
-        identity = {"schema": 3, "settings": self.settings.to_dict(), "shards": shards, "words": self.words}
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        settings = json.dumps(self.settings.to_dict(), sort_keys=True)
+        found = hashlib.sha256(f'{{"schema": 3, "settings": {settings}, "shards": ['.encode())
+        for number, shard in enumerate(self.shards):  # piece by piece: the whole text would be large
+            about = [shard.file, shard.subset, list(shard.frames), shard.content]
+            found.update(f"{', ' * (number > 0)}{json.dumps(about)}".encode())
+        found.update(f'], "words": {json.dumps(self.words)}}}'.encode())
+        return found.hexdigest()
 
     def lost(self, role_or_subset: str) -> dict[str, tuple[int, float]]:
         """What a subset or role lost: utterances and seconds of audio, as far as known, by kind; largest first."""
@@ -261,7 +298,7 @@ def load(folder: Path) -> Manifest:
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path}: not JSON ({error}); delete it and extract the features again") from None
     found = fields.get("schema") if isinstance(fields, dict) else None
-    if found != SCHEMA or isinstance(found, bool):
+    if found not in READABLE or isinstance(found, bool | float):
         why = " (it does not say which recordings the features are of)" if found == 2 else ""
         raise ManifestError(f"{path}: schema {found!r:.80}{why}, expected {SCHEMA}; extract the features again")
     try:
@@ -280,6 +317,49 @@ def load(folder: Path) -> Manifest:
         raise ManifestError(f"{path}: found no {error}; delete it and extract the features again") from None
     except (TypeError, ValueError) as error:  # TypeError: a field too many or too few
         raise ManifestError(f"{path}: {error}; delete it and extract the features again") from None
+
+
+def listed(left_out: Iterable[LeftOut], *, most: int = MOST_LISTED) -> tuple[LeftOut, ...]:
+    """Return what was left out in order; of more than `most` the first of each subset and kind, and the rest as one.
+
+    What this returned may be put in again, with more.
+    """
+    ordered = sorted(left_out, key=lambda each: (each.subset, each.kind, each.reason == TOO_MANY, each.where))
+    if len(ordered) <= most and not any(each.reason == TOO_MANY for each in ordered):
+        return tuple(ordered)
+    found: list[LeftOut] = []
+    for (subset, kind), alike in groupby(ordered, key=lambda each: (each.subset, each.kind)):
+        several = list(alike)
+        found += [each for each in several[:LISTED_OF_KIND] if each.reason != TOO_MANY]
+        if rest := [n for n, each in enumerate(several) if n >= LISTED_OF_KIND or each.reason == TOO_MANY]:
+            count = sum(several[n].utterances for n in rest)
+            seconds = round(sum(several[n].seconds or 0.0 for n in rest), 2)
+            found.append(
+                LeftOut(
+                    where=f"{count:,} more",
+                    subset=subset,
+                    kind=kind,
+                    reason=TOO_MANY,
+                    seconds=seconds,
+                    utterances=count,
+                )
+            )
+    return tuple(found)
+
+
+def _packed(frames: Sequence[int]) -> str:
+    """Frames as base64 of zlib of int32, little-endian."""
+    return base64.b64encode(zlib.compress(np.asarray(frames, "<i4").tobytes())).decode()
+
+
+def _unpacked(text: str) -> array:
+    try:
+        unpacked = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), MOST_FRAMES * 4 + 4)
+        if len(unpacked) % 4 or len(unpacked) > MOST_FRAMES * 4:
+            raise ValueError(f"{len(unpacked)} bytes")
+    except (ValueError, zlib.error) as error:
+        raise ValueError(f"frames are {text[:40]!r}, which cannot be unpacked ({error}); expected numbers") from None
+    return array(FRAMES, np.frombuffer(unpacked, "<i4").tolist())
 
 
 def _listed(value: object) -> tuple:

@@ -55,7 +55,7 @@ class Recordings(AbstractContextManager["Recordings"]):
         def made(number: np.int64) -> tuple[bytes, bytes, np.ndarray, np.ndarray]:
             utterance = utterances[number]
             labels = np.array(text.encode(utterance.sentence), np.int32)
-            matrix = self._started().submit(features_of, utterance, lengths[number], settings).result()
+            matrix = self._started().submit(features_of, utterance, lengths[int(number)], settings).result()
             return utterance.id.encode(), utterance.sentence.encode(), labels, matrix
 
         def read(number: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -31,12 +31,14 @@ from features import corpus, extract, log_mel, manifest, noise, text
 from features.corpus import Utterance
 from features.files import digest as file_digest
 from features.files import write_whole
+from features.listing import Selection
 from features.process import import_tensorflow
 from features.tfrecord import Writer, example
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+KEY_SCHEMA = 3  # shards that were written by schema 3 of the manifest are as good
 CONVOLUTION_FRAMES, CONVOLUTION_STRIDE = 11, 2
 """The model's first layer: what it can take in, and what it leaves for CTC to align."""
 
@@ -47,15 +49,24 @@ class ShardPlan:
 
     path: Path
     subset: str
-    utterances: tuple[Utterance, ...]
+    utterances: Sequence[Utterance]
     settings: manifest.Settings
     skip_bad: bool
+
+    @property
+    def brief(self) -> str:
+        """Changes when `key` does, and is found without reading a transcript, where the utterances are a Selection."""
+        if isinstance(self.utterances, Selection):
+            texts = self.utterances.digest
+        else:
+            texts = hashlib.sha256(b"".join(utterance.digest for utterance in self.utterances)).hexdigest()
+        return _digest([KEY_SCHEMA, self.settings.to_dict(), texts])
 
     @property
     def key(self) -> str:
         """Changes with the settings, the utterances and what is said: a shard of another key is made anew."""
         texts = [[utterance.id, utterance.sentence] for utterance in self.utterances]
-        return _digest([manifest.SCHEMA, self.settings.to_dict(), texts])
+        return _digest([KEY_SCHEMA, self.settings.to_dict(), texts])
 
     @property
     def stamp(self) -> str:
@@ -63,7 +74,10 @@ class ShardPlan:
 
         The time of the last change (ctime) cannot be set back, as that of modification can.
         """
-        statuses = [utterance.audio.stat() for utterance in self.utterances]
+        if isinstance(self.utterances, Selection):
+            statuses = [os.stat(path) for path in self.utterances.audio]
+        else:
+            statuses = [utterance.audio.stat() for utterance in self.utterances]
         return _digest([[status.st_size, status.st_mtime_ns, status.st_ctime_ns] for status in statuses])
 
 
@@ -71,11 +85,12 @@ class ShardPlan:
 class ShardOutcome:
     """The result of a ShardPlan: the manifest's entry, how often each word comes, what was left out and converted.
 
-    `key` and `stamp` are the plan's.
+    `key`, `brief` and `stamp` are the plan's. `brief` is "" where an older version wrote the shard.
     """
 
     key: str
     stamp: str
+    brief: str = ""
     shard: manifest.Shard
     words: dict[str, int]
     left_out: tuple[manifest.LeftOut, ...]
@@ -83,7 +98,8 @@ class ShardOutcome:
 
     def __post_init__(self) -> None:
         counts = [*self.words.values(), *self.notes.values()]
-        if not isinstance(self.stamp, str) or not all(type(count) is int for count in counts):
+        texts = (self.key, self.stamp, self.brief)
+        if not all(isinstance(text, str) for text in texts) or not all(type(count) is int for count in counts):
             raise ValueError(f"{self.shard.file}: found something else where a stamp or counts were expected")
 
     @classmethod
@@ -203,7 +219,9 @@ class _Tally:
             bytes=size,
         )
         left_out, words, notes = tuple(self.left_out), dict(self.words), dict(self.notes)
-        return ShardOutcome(key=plan.key, stamp=stamp, shard=shard, words=words, left_out=left_out, notes=notes)
+        return ShardOutcome(
+            key=plan.key, brief=plan.brief, stamp=stamp, shard=shard, words=words, left_out=left_out, notes=notes
+        )
 
 
 def _kept(plan: ShardPlan) -> ShardOutcome | None:
@@ -224,7 +242,7 @@ def _kept(plan: ShardPlan) -> ShardOutcome | None:
 
 
 def _noted(plan: ShardPlan, outcome: ShardOutcome) -> ShardOutcome:
-    write_whole(outcome_path(plan.path), json.dumps(asdict(outcome)))
+    write_whole(outcome_path(plan.path), json.dumps({**asdict(outcome), "shard": outcome.shard.to_dict()}))
     return outcome
 
 
@@ -276,8 +294,9 @@ def _earlier(plan: ShardPlan) -> ShardOutcome | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     named = (shard.file, shard.subset) == (plan.path.name, plan.subset)
-    usable = whole and named and outcome.key == plan.key and (plan.skip_bad or not outcome.bad)
-    return outcome if usable else None
+    usable = whole and named and (plan.skip_bad or not outcome.bad)
+    alike = usable and (outcome.brief == plan.brief if outcome.brief else outcome.key == plan.key)
+    return outcome if alike else None
 
 
 def _digest(value: object) -> str:

@@ -101,7 +101,7 @@ class Data:
         return self.recordings if self.recordings is not None else nullcontext()
 
     @property
-    def lengths(self) -> list[int]:
+    def lengths(self) -> Sequence[int]:
         """The frames of every utterance that is trained on."""
         lengths = self.manifest.lengths("train")
         return lengths if self.chosen is None else np.asarray(lengths)[self.chosen].tolist()

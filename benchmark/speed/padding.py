@@ -6,6 +6,7 @@ and 4 for comparison. Nothing is timed: the manifest's lengths say it all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import Setting
 from features import manifest
@@ -26,7 +27,7 @@ def measure(setting: Setting) -> list[Result]:
     return [compare(lengths, batch=batch, buckets=buckets) for buckets in BUCKETS]
 
 
-def compare(lengths: list[int], *, batch: int, buckets: int) -> Result:
+def compare(lengths: Sequence[int], *, batch: int, buckets: int) -> Result:
     """Padded frames in percent of all frames; the ratio is that of padded frames, fixed over bucketed."""
     fixed = Buckets.fixed(max(FIXED_FRAMES, *lengths), batch=batch)
     bucketed = Buckets.bucketed(lengths, batch=batch, buckets=buckets)

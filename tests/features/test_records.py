@@ -190,8 +190,8 @@ def test_words_that_the_training_words_do_not_hold_are_counted(corpus, tmp_path)
     ("text", "expected"),
     [
         ("{", "not JSON"),
-        ("[]", "schema None, expected 3"),
-        ('{"schema": 99}', "schema 99, expected 3"),
+        ("[]", "schema None, expected 4"),
+        ('{"schema": 99}', "schema 99, expected 4"),
         ('{"schema": 3, "shards": []}', "settings"),
         ('{"schema": 3, "shards": 3}', ""),
         ('{"schema": 2}', "it does not say which recordings the features are of"),
