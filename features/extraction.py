@@ -248,10 +248,11 @@ def plan_shards(
     Training then needs only a small shuffle window to see speakers mixed.
     """
     for subset, chosen in _by_subset(utterances):
-        mixed = array("q", np.asarray(chosen, np.int64).tobytes())
-        random.Random(subset).shuffle(mixed)
+        order = array("I", np.asarray(chosen, np.uint32).tobytes())
+        random.Random(subset).shuffle(order)
+        mixed = np.frombuffer(order, np.uint32)  # shards have views of it
         for number, start in enumerate(range(0, len(mixed), settings.shard_utterances)):
-            places = np.array(mixed[start : start + settings.shard_utterances])
+            places = mixed[start : start + settings.shard_utterances]
             yield ShardPlan(
                 path=out / f"{subset}-{number:05d}.tfrecord",
                 subset=subset,

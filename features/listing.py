@@ -13,6 +13,7 @@ bytes and their id. The first KEPT are objects all the same, so that the transcr
 from __future__ import annotations
 
 import hashlib
+import sys
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -62,7 +63,7 @@ class Listing(Sequence[Utterance]):
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._chapters: list[tuple[str, Path]] = []
+        self._chapters: list[tuple[str, str]] = []  # subset and folder
         self._kept: dict[int, Sequence[Utterance]] = {}
         self._kept_count = 0
         self._at_hand: OrderedDict[int, Sequence[Utterance]] = OrderedDict()
@@ -82,7 +83,7 @@ class Listing(Sequence[Utterance]):
         if not utterances:
             return
         chapter = len(self._chapters)
-        self._chapters.append((subset, folder))
+        self._chapters.append((sys.intern(subset), str(folder)))
         if self._kept_count < KEPT:
             self._kept[chapter] = utterances
             self._kept_count += len(utterances)
@@ -134,7 +135,7 @@ class Listing(Sequence[Utterance]):
 
     def _spot(self, at: int) -> Spot:
         subset, folder = self._chapters[self._of_chapter[at]]
-        return Spot(id=self._id[at].decode(), subset=subset, folder=folder, place=self._place[at])
+        return Spot(id=self._id[at].decode(), subset=subset, folder=Path(folder), place=self._place[at])
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -145,7 +146,7 @@ class Listing(Sequence[Utterance]):
     def of(self, subset: str) -> np.ndarray:
         """The places of a subset's utterances, in order of id."""
         number = self._subsets.index(subset)
-        return np.flatnonzero(np.asarray(self._of_subset)[self._order] == number)
+        return np.flatnonzero(np.asarray(self._of_subset)[self._order] == number).astype(np.uint32)
 
     def select(self, places: np.ndarray) -> Selection:
         return Selection(self, places)
@@ -185,7 +186,8 @@ class Listing(Sequence[Utterance]):
         if chapter in self._at_hand:
             self._at_hand.move_to_end(chapter)
             return self._at_hand[chapter]
-        self._at_hand[chapter] = found = self._read(*self._chapters[chapter])
+        subset, folder = self._chapters[chapter]
+        self._at_hand[chapter] = found = self._read(subset, Path(folder))
         if len(self._at_hand) > CHAPTERS_AT_HAND:
             self._at_hand.popitem(last=False)
         return found

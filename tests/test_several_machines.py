@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import ROOT, command, wait_for
+from whispers import folder_of
 
 from benchmark.record import journal
 from benchmark.record.columns import METRICS
@@ -247,3 +248,18 @@ def test_a_cable_that_is_pulled_ends_both_sides_in_time(folder, two, wire):
     assert [process.returncode for process in processes] == [LOST, LOST], said
     for rank, each in enumerate(said):
         assert f"host {1 - rank} (10.213.7.{2 - rank}:2222) was lost: it was silent for 12 s" in each
+
+
+@pytest.mark.slow
+def test_whisper_streams_and_trains_on_two_machines_as_on_two_replicas_of_one(folder, two, tmp_path):
+    """Its loss is over the tokens of the whole batch, of which a machine parses its rows alone; so is its audio."""
+    weights = folder_of(tmp_path / "tiny", positions=100)
+    corpus = two[3]
+    usual = ("--workload", "whisper", "--weights", weights, "--corpus", corpus, "--batch", 8, "--max-epochs", 2)
+    usual += ("--segment", 2, "--stream", "--no-targets", "--monitor-hz", 0)
+    done = command(folder, "benchmark", "--platform", folder / "m1g2.toml", *usual, "--name", "w1")
+    assert done.returncode == 0, done.stderr
+    processes = start_all(folder, "--platform", two[1], *usual, "--name", "w2")
+    said = ended(processes)
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert figures(folder, "w2") == figures(folder, "w1")

@@ -7,6 +7,7 @@ and 4 for comparison. Nothing is timed: the manifest's lengths say it all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import Setting
 from features import manifest
