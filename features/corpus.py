@@ -35,6 +35,7 @@ OTHER_AUDIO = (
 """Not read: Ogg and MP3 files do not say how long they are, so that one cut short would pass for a whole one, and what
 they decode to depends on the decoder's version."""
 TRANSCRIPT_SUFFIX = ".trans.txt"
+IDENTITY = re.compile(r"[\w.-]{1,200}")
 LAYOUT = "SUBSET/SPEAKER/CHAPTER"
 DANGLING = "a link that leads nowhere; expected its target to be there"
 CONVERT = "expected FLAC or WAV: convert it, for example with ffmpeg"
@@ -202,14 +203,16 @@ def _read_chapter(folder: Path, subset: str, read: Set[Path]) -> Iterator[tuple[
         return str(folder), Problem(where=str(where), reason=reason, subset=subset)
 
     try:
-        names = _names(folder)
+        with os.scandir(folder) as found:  # which says what a name is without asking for each
+            entries = {entry.name: entry for entry in found if not entry.name.startswith(".")}
     except OSError as error:
         yield problem(folder, _unreadable(error))
         return
-    recordings: dict[str, Path] = {}  # by id, FLAC before WAV before others
+    names = sorted(entries)
+    recordings: dict[str, os.DirEntry[str]] = {}  # by id, FLAC before WAV before others
     for name in sorted(filter(_is_audio, names), key=lambda name: not name.lower().endswith(AUDIO_SUFFIXES)):
-        recordings.setdefault(name.rpartition(".")[0], folder / name)
-    for path in (path for name in names if (folder / name).is_dir() for path in _below(folder / name)):
+        recordings.setdefault(name.rpartition(".")[0], entries[name])
+    for path in (path for name in names if _is_folder(entries[name]) for path in _below(folder / name)):
         if _is_speech(path.name) and path.parent.resolve() not in read:
             yield str(folder), _misplaced(path, subset)
     transcripts = [folder / name for name in names if name.lower().endswith(TRANSCRIPT_SUFFIX)]
@@ -233,11 +236,25 @@ def _read_chapter(folder: Path, subset: str, read: Set[Path]) -> Iterator[tuple[
         for number, line in lines:
             where = f"{path}:{number}"
             unspoken.pop(line.split(maxsplit=1)[0], None)
-            yield where, _read_line(path, where, line, subset, recordings)
+            yield where, _read_line(folder, where, line, subset, recordings)
     if whole:  # else it is known already why
         for identity in unspoken:
             reason = f"no line in {transcripts[0].name}; expected a line {identity} THE SENTENCE"
-            yield problem(recordings[identity], reason)
+            yield problem(folder / recordings[identity].name, reason)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a circle of links
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
@@ -254,7 +271,9 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return lines
 
 
-def _read_line(path: Path, where: str, line: str, subset: str, recordings: dict[str, Path]) -> Utterance | Problem:
+def _read_line(
+    folder: Path, where: str, line: str, subset: str, recordings: dict[str, os.DirEntry[str]]
+) -> Utterance | Problem:
     def problem(reason: str, place: Path | str = where) -> Problem:
         return Problem(where=str(place), reason=reason, subset=subset)
 
@@ -263,18 +282,19 @@ def _read_line(path: Path, where: str, line: str, subset: str, recordings: dict[
         sentence = text.normalise("".join(rest))
     except ValueError as error:
         return problem(_shortened(str(error)))
-    if not re.fullmatch(r"[\w.-]{1,200}", identity):
+    if not IDENTITY.fullmatch(identity):
         return problem(f"found {_shortened(identity)!r}; expected an utterance id that names a file")
     if not sentence:
         return problem(f"utterance {identity} has an empty transcript")
-    audio = recordings.get(identity)
-    if audio is None:
+    recording = recordings.get(identity)
+    if recording is None:
         return problem(f"audio file missing: expected {identity}.flac (or .wav) beside the transcript")
-    if not audio.name.lower().endswith(AUDIO_SUFFIXES):
+    audio = folder / recording.name
+    if not recording.name.lower().endswith(AUDIO_SUFFIXES):
         return problem(CONVERT, audio)
-    if not audio.is_file():
-        return problem(DANGLING if audio.is_symlink() else "no file; expected a recording", audio)
-    return Utterance(id=identity, subset=subset, speaker=path.parent.parent.name, audio=audio, sentence=sentence)
+    if not _is_file(recording):
+        return problem(DANGLING if recording.is_symlink() else "no file; expected a recording", audio)
+    return Utterance(id=identity, subset=subset, speaker=folder.parent.name, audio=audio, sentence=sentence)
 
 
 def _shortened(text: str) -> str:
