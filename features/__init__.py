@@ -2,6 +2,7 @@
 
     text.py        the 30 characters: sentence <-> labels
     corpus.py      a tree in LibriSpeech layout -> Utterance(id, audio path, sentence)
+    listing.py     the utterances of a corpus, however many
     download.py    LibriSpeech by HTTP
     synthesis.py   the embedded corpus, whose sentences come from grammar.py and whose voices from espeak.py
     extract.py     waveform -> float32 [T, 93]

@@ -18,13 +18,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from features import text
-from features.listing import Listing, Spot, Utterance
+from features.listing import Listing, Packed, Spot, Utterance
+from features.progress import progress
+from features.workers import spawned
 
 ROLES = ("train", "dev", "test")
 AUDIO_SUFFIXES = (".flac", ".wav")
@@ -35,8 +37,10 @@ OTHER_AUDIO = (
 """Not read: Ogg and MP3 files do not say how long they are, so that one cut short would pass for a whole one, and what
 they decode to depends on the decoder's version."""
 TRANSCRIPT_SUFFIX = ".trans.txt"
+MANY_CHAPTERS, GROUP = 20_000, 256  # LibriSpeech has 5,800
 IDENTITY = re.compile(r"[\w.-]{1,200}")
 LAYOUT = "SUBSET/SPEAKER/CHAPTER"
+DEPTH = f"at the wrong depth; expected it in a folder {LAYOUT}"
 DANGLING = "a link that leads nowhere; expected its target to be there"
 CONVERT = "expected FLAC or WAV: convert it, for example with ffmpeg"
 
@@ -73,23 +77,17 @@ def read_corpus(root: Path) -> tuple[Listing, list[Problem]]:
         raise CorpusError(f"{root}: no such folder; expected a corpus in LibriSpeech layout")
     problems: list[Problem] = []
     chapters = list(_chapters(root, problems))
-    read = {chapter.resolve() for _, chapter in chapters}
-
-    def again(subset: str, chapter: Path) -> list[Utterance]:
-        return [found for _, found in _read_chapter(chapter, subset, read) if isinstance(found, Utterance)]
-
-    utterances = Listing(again)
-    for subset, chapter in chapters:
-        spoken = []
-        for _, found in _read_chapter(chapter, subset, read):
-            if isinstance(found, Problem):
-                problems.append(found)
-            else:
-                spoken.append(found)
-        utterances.add(subset, chapter, spoken)
+    is_chapter = _Chapters(chapters)
+    utterances = Listing(_spoken)
+    for chapter, odd in _all_read(chapters):
+        if isinstance(chapter, Packed):
+            utterances.add_packed(chapter)
+        else:
+            utterances.add(*chapter)
+        problems += (each for each in odd if not (each.reason == DEPTH and is_chapter(Path(each.where).parent)))
     for repeated, first in utterances.sort():
-        reason = f"utterance {repeated.id} is in {_line_of(first, read)} too; expected one"
-        problems.append(Problem(where=_line_of(repeated, read), reason=reason, subset=repeated.subset))
+        reason = f"utterance {repeated.id} is in {_line_of(first)} too; expected one"
+        problems.append(Problem(where=_line_of(repeated), reason=reason, subset=repeated.subset))
     if not utterances and not problems:
         strays = "".join(f"; {stray}" for stray in unused(root)[:1])
         raise CorpusError(
@@ -99,9 +97,68 @@ def read_corpus(root: Path) -> tuple[Listing, list[Problem]]:
     return utterances, problems
 
 
-def _line_of(spot: Spot, read: Set[Path]) -> str:
+class _Chapters:
+    """Tells whether a folder is one of the chapters, by its real path: what lies in one of them by way of a link is not
+    at the wrong depth."""
+
+    def __init__(self, chapters: Sequence[tuple[str, Path]]) -> None:
+        self._chapters = chapters
+        self._real: set[Path] | None = None  # found when it is first asked for, which is seldom
+
+    def __call__(self, folder: Path) -> bool:
+        if self._real is None:
+            self._real = {chapter.resolve() for _, chapter in self._chapters}
+        return folder.resolve() in self._real
+
+
+ReadChapter = Packed | tuple[str, Path, list[Utterance]]
+
+
+def _all_read(chapters: list[tuple[str, Path]]) -> Iterator[tuple[ReadChapter, list[Problem]]]:
+    """Read all chapters, in order; very many by several processes, which send what they say in a packed form."""
+    jobs = len(os.sched_getaffinity(0))
+    if len(chapters) < MANY_CHAPTERS or jobs == 1:
+        yield from (
+            ((subset, folder, spoken), odd) for subset, folder in chapters for spoken, odd in [_read(subset, folder)]
+        )
+        return
+    groups = [(first, chapters[first : first + GROUP]) for first in range(0, len(chapters), GROUP)]
+    early: dict[int, list[tuple[Packed, list[Problem]]]] = {}
+    due = 0
+    with progress("transcripts", total=len(chapters), unit="chapters") as advance:
+        for first, found in spawned(_read_group, groups, jobs=jobs):
+            early[first] = found
+            while due in early:
+                yield from early.pop(due)
+                advance(min(GROUP, len(chapters) - due))
+                due += GROUP
+
+
+def _read_group(group: tuple[int, list[tuple[str, Path]]]) -> tuple[int, list[tuple[Packed, list[Problem]]]]:
+    """Read some chapters in a worker process."""
+    first, chapters = group
+    read = ((subset, folder, *_read(subset, folder)) for subset, folder in chapters)
+    return first, [(Packed.of(subset, folder, spoken), odd) for subset, folder, spoken, odd in read]
+
+
+def _read(subset: str, folder: Path) -> tuple[list[Utterance], list[Problem]]:
+    spoken: list[Utterance] = []
+    odd: list[Problem] = []
+    for _, found in _read_chapter(folder, subset):
+        if isinstance(found, Problem):
+            odd.append(found)
+        else:
+            spoken.append(found)
+    return spoken, odd
+
+
+def _spoken(subset: str, folder: Path) -> list[Utterance]:
+    return _read(subset, folder)[0]
+
+
+def _line_of(spot: Spot) -> str:
     """The transcript and line of an utterance."""
-    lines = (where for where, found in _read_chapter(spot.folder, spot.subset, read) if isinstance(found, Utterance))
+    lines = (where for where, found in _read_chapter(spot.folder, spot.subset) if isinstance(found, Utterance))
     return next(islice(lines, spot.place, None), str(spot.folder))
 
 
@@ -172,8 +229,7 @@ def _folders(parent: Path, problems: list[Problem], subset: str = "") -> Iterato
 
 
 def _misplaced(path: Path, subset: str) -> Problem:
-    reason = f"at the wrong depth; expected it in a folder {LAYOUT}"
-    return Problem(where=str(path), reason=reason, subset=subset, utterances=int(_is_audio(path.name)))
+    return Problem(where=str(path), reason=DEPTH, subset=subset, utterances=int(_is_audio(path.name)))
 
 
 def _below(place: Path) -> Iterator[Path]:
@@ -193,10 +249,10 @@ def _unreadable(error: OSError) -> str:
     return f"cannot be read ({error.strerror})"
 
 
-def _read_chapter(folder: Path, subset: str, read: Set[Path]) -> Iterator[tuple[str, Utterance | Problem]]:
+def _read_chapter(folder: Path, subset: str) -> Iterator[tuple[str, Utterance | Problem]]:
     """Yield what each line of the transcripts gives, with its place; then the recordings without a line.
 
-    `read` are the real paths of all chapters: what lies in one of them, by way of a link, is not at the wrong depth.
+    What lies deeper is a problem, unless it is in another chapter by way of a link, which the caller knows.
     """
 
     def problem(where: Path | str, reason: str) -> tuple[str, Problem]:
@@ -213,7 +269,7 @@ def _read_chapter(folder: Path, subset: str, read: Set[Path]) -> Iterator[tuple[
     for name in sorted(filter(_is_audio, names), key=lambda name: not name.lower().endswith(AUDIO_SUFFIXES)):
         recordings.setdefault(name.rpartition(".")[0], entries[name])
     for path in (path for name in names if _is_folder(entries[name]) for path in _below(folder / name)):
-        if _is_speech(path.name) and path.parent.resolve() not in read:
+        if _is_speech(path.name):
             yield str(folder), _misplaced(path, subset)
     transcripts = [folder / name for name in names if name.lower().endswith(TRANSCRIPT_SUFFIX)]
     if recordings and not transcripts:

@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, overload
+from typing import NamedTuple, TypeAlias, overload
 
 import numpy as np
 
@@ -43,6 +43,27 @@ class Utterance:
     def digest(self) -> bytes:
         """Eight bytes that change with the id and with what is said."""
         return hashlib.blake2b(f"{self.id}\0{self.sentence}".encode(), digest_size=8).digest()
+
+
+class Packed(NamedTuple):
+    """The utterances of a chapter without what they say. `suffixes` has one name's end for each, or one for all."""
+
+    subset: str
+    folder: str
+    ids: list[bytes]
+    suffixes: list[str]
+    digests: bytes
+
+    @classmethod
+    def of(cls, subset: str, folder: Path | str, utterances: Sequence[Utterance]) -> Packed:
+        suffixes = [each.audio.name[len(each.id) :] for each in utterances]
+        return cls(
+            subset=subset,
+            folder=str(folder),
+            ids=[each.id.encode() for each in utterances],
+            suffixes=suffixes[:1] if len(set(suffixes)) == 1 else suffixes,
+            digests=b"".join(each.digest for each in utterances),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,23 +99,26 @@ class Listing(Sequence[Utterance]):
 
     # --- making ------------------------------------------------------------------------------------------------------
 
-    def add(self, subset: str, folder: Path, utterances: Sequence[Utterance]) -> None:
+    def add(self, subset: str, folder: Path | str, utterances: Sequence[Utterance]) -> None:
         """Add the utterances of a chapter."""
-        if not utterances:
-            return
-        chapter = len(self._chapters)
-        self._chapters.append((sys.intern(subset), str(folder)))
-        if self._kept_count < KEPT:
-            self._kept[chapter] = utterances
+        if utterances and self._kept_count < KEPT:
+            self._kept[len(self._chapters)] = utterances
             self._kept_count += len(utterances)
-        number = _number(self._subsets, subset)
-        for place, utterance in enumerate(utterances):
-            self._of_chapter.append(chapter)
-            self._place.append(place)
-            self._of_subset.append(number)
-            self._suffix.append(_number(self._suffixes, utterance.audio.name[len(utterance.id) :]))
-            self._digests.append(int.from_bytes(utterance.digest, "little"))
-            self._fresh.append(utterance.id.encode())
+        self.add_packed(Packed.of(subset, folder, utterances))
+
+    def add_packed(self, chapter: Packed) -> None:
+        """Add the utterances of a chapter that another process has read."""
+        count = len(chapter.ids)
+        if not count:
+            return
+        suffixes = [_number(self._suffixes, suffix) for suffix in chapter.suffixes]
+        self._of_chapter.extend([len(self._chapters)] * count)
+        self._chapters.append((sys.intern(chapter.subset), chapter.folder))
+        self._place.extend(range(count))
+        self._of_subset.extend([_number(self._subsets, chapter.subset)] * count)
+        self._suffix.extend(suffixes * count if len(suffixes) == 1 else suffixes)
+        self._digests.frombytes(chapter.digests)
+        self._fresh += chapter.ids
         if len(self._fresh) >= BLOCK:
             self._pack()
 
@@ -153,8 +177,7 @@ class Listing(Sequence[Utterance]):
 
     def digest(self, places: np.ndarray) -> str:
         """A digest of the ids and sentences at these places."""
-        found = np.asarray(self._digests)[self._order[places]].astype("<u8")
-        return hashlib.sha256(found.tobytes()).hexdigest()
+        return hashlib.sha256(np.asarray(self._digests)[self._order[places]].tobytes()).hexdigest()
 
     def audio(self, place: int) -> str:
         """The path of a recording, without reading its chapter."""

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from tones import write_chapter
 
+from features import corpus
 from features.corpus import CorpusError, one_line, read_corpus, role, unused
 
 
@@ -259,3 +260,18 @@ def test_other_odd_characters_are_refused_with_line_name_and_what_to_do(root):
         "found '\u00e9' (latin small letter e with acute) in 'CAF\u00c9 \u2014 NOW'; expected"
     )
     assert problem.reason.endswith("write it as it is spoken, in these")
+
+
+def test_very_many_chapters_are_read_by_several_processes_alike(tmp_path, monkeypatch):
+    for speaker in range(1, 8):
+        write_chapter(tmp_path, "train-a" if speaker < 6 else "dev-b", speaker, ["x", "y"], seconds=0.2)
+    (tmp_path / "train-a" / "3" / "1" / "3-1.trans.txt").write_text("3-1-0000 FINE\n3-1-0001 PRICE: 5\n")
+    (tmp_path / "dev-b" / "7" / "1" / "deep").mkdir()
+    (tmp_path / "dev-b" / "7" / "1" / "deep" / "a.flac").touch()
+    few = read_corpus(tmp_path)
+    monkeypatch.setattr(corpus, "MANY_CHAPTERS", 0)
+    monkeypatch.setattr(corpus, "GROUP", 2)
+    monkeypatch.setattr(corpus.os, "sched_getaffinity", lambda _: {0, 1})
+    many = read_corpus(tmp_path)
+    assert list(many[0]) == list(few[0]) and many[1] == few[1] and len(many[1]) == 2
+    assert not many[0]._kept  # what they say stays where it was read
