@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -125,13 +126,16 @@ def _all_read(chapters: list[tuple[str, Path]]) -> Iterator[tuple[ReadChapter, l
     groups = [(first, chapters[first : first + GROUP]) for first in range(0, len(chapters), GROUP)]
     early: dict[int, list[tuple[Packed, list[Problem]]]] = {}
     due = 0
-    with progress("transcripts", total=len(chapters), unit="chapters") as advance:
-        for first, found in spawned(_read_group, groups, jobs=jobs):
-            early[first] = found
-            while due in early:
-                yield from early.pop(due)
-                advance(min(GROUP, len(chapters) - due))
-                due += GROUP
+    try:
+        with progress("transcripts", total=len(chapters), unit="chapters") as advance:
+            for first, found in spawned(_read_group, groups, jobs=jobs):
+                early[first] = found
+                while due in early:
+                    yield from early.pop(due)
+                    advance(min(GROUP, len(chapters) - due))
+                    due += GROUP
+    except BrokenProcessPool:
+        raise CorpusError("a process that reads transcripts was killed (out of memory?); start again") from None
 
 
 def _read_group(group: tuple[int, list[tuple[str, Path]]]) -> tuple[int, list[tuple[Packed, list[Problem]]]]:

@@ -35,7 +35,7 @@ class WorkerKilled(BrokenProcessPool):
     """An item killed its worker twice, the second time while it was alone; `item` is that one."""
 
     def __init__(self, item: Any) -> None:
-        super().__init__(f"{item} killed its worker twice")
+        super().__init__(f"{str(item)[:100]} killed its worker twice")
         self.item = item
 
 
