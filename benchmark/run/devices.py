@@ -112,6 +112,13 @@ def _of_machines(hosts: Hosts, logical: list[str], reduction: str) -> tf.distrib
     # By itself it takes one CPU of each machine, and on GPUs as many as there are.
     CollectiveAllReduceExtended._initialize_local_devices = local_devices
     implementations = tf.distribute.experimental.CommunicationImplementation
+    try:
+        return _strategy(hosts, logical, implementations.NCCL if reduction == "nccl" else implementations.RING)
+    except tf.errors.OpError as error:
+        raise ValueError(f"{hosts.name(hosts.rank)}: TensorFlow cannot join the others ({error.message})") from None
+
+
+def _strategy(hosts: Hosts, logical: list[str], implementation: object) -> tf.distribute.Strategy:
     strategy = tf.distribute.MultiWorkerMirroredStrategy(
         cluster_resolver=tf.distribute.cluster_resolver.SimpleClusterResolver(
             tf.train.ClusterSpec({"worker": list(hosts.addresses)}),
@@ -120,9 +127,7 @@ def _of_machines(hosts: Hosts, logical: list[str], reduction: str) -> tf.distrib
             num_accelerators={"GPU": len(logical)} if logical[0].startswith("GPU") else {},
             rpc_layer="grpc",
         ),
-        communication_options=tf.distribute.experimental.CommunicationOptions(
-            implementation=implementations.NCCL if reduction == "nccl" else implementations.RING
-        ),
+        communication_options=tf.distribute.experimental.CommunicationOptions(implementation=implementation),
     )
     # Every host has every batch: there is no need to ask all of them whether they have one more.
     strategy.extended.experimental_enable_get_next_as_optional = False

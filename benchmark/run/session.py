@@ -16,7 +16,7 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,8 @@ from benchmark.run.decoding import DecodingPool, check_quietly
 from benchmark.run.interrupts import Interrupts
 from benchmark.run.job import Job, plan_of
 from benchmark.run.loop import Loop
-from benchmark.run.machines.channel import SILENCE_S, Caller, Chief
+from benchmark.run.machines.channel import SILENCE_S, Caller, Chief, check_port
+from benchmark.run.machines.guard import guarded
 from benchmark.run.machines.hosts import Hosts, described
 from benchmark.run.monitor import Monitor
 from benchmark.run.neighbours import Neighbours
@@ -96,6 +97,7 @@ def run(job: Job, *, say: Say) -> Finished:
         check_name(folder)
     if job.hosts is None:
         return _run(job, None, say)
+    check_port(job.hosts)
     if not job.hosts.is_chief:
         return _follow(job, job.hosts, say)
     began = time.monotonic()
@@ -116,7 +118,7 @@ def _run(job: Job, company: Company | None, say: Say) -> Finished:
     refuse_what_is_over(job.folder, fresh=job.fresh)
     neighbours = Neighbours()
     say(f"platform {job.platform.name}, workload {job.workload.label}, seed {job.seed}")
-    prepared = _prepare(job, say)
+    prepared = _prepare(job, company.chief if company else None, say)
     if company:
         prepared = _agreed(job, prepared, company, say)
     if prepared.devices.emulated:
@@ -134,7 +136,7 @@ def _run(job: Job, company: Company | None, say: Say) -> Finished:
     return Finished(status=status, journal=job.journal, folder=job.folder)
 
 
-def _prepare(job: Job, say: Say) -> Prepared:
+def _prepare(job: Job, others: Chief | Caller | None, say: Say) -> Prepared:
     """Make data, decoder and devices ready, on every host alike."""
     from benchmark.run import data
 
@@ -149,7 +151,7 @@ def _prepare(job: Job, say: Say) -> Prepared:
     importlib.import_module("benchmark.run.devices")  # loads TensorFlow, without its chatter
     learner = learner_of(job.workload.model, job.workload.to_dict())
     decoder = _decoder(job, found, learner, say)
-    machine = _devices(job, say)
+    machine = _devices(job, others, say)
     found = found.part(job.workload, learner.encode)  # after devices are set up: it reads ids with TensorFlow
     if sentence := account.longer_than(found.manifest, job.workload.segment_s):
         say(sentence)
@@ -207,14 +209,15 @@ def _follow(job: Job, hosts: Hosts, say: Say) -> Finished:
         try:
             from benchmark.run.machines.agreement import facts_of
 
-            prepared = _prepare(job, warn)
+            prepared = _prepare(job, caller, warn)
             caller.answer(facts_of(job, prepared.data, prepared.devices))
             if (order := caller.hear()) is not None:
                 job = job.renamed(order["run"])
                 with _explained(job, prepared.data):
                     _take_part(job, prepared, caller)
-        except (ValueError, OSError) as error:
-            caller.fail(2, str(error))
+        except BaseException as error:  # whatever it is, the chief would wait for this host
+            stopped = isinstance(error, KeyboardInterrupt)
+            caller.fail(INTERRUPTED if stopped else 2, "interrupted" if stopped else str(error) or type(error).__name__)
             raise
         if caller.status:
             say(f"{hosts.name(hosts.rank)}: the run ended: {caller.sentence or f'status {caller.status}'}")
@@ -275,10 +278,11 @@ def _decoder(job: Job, data: Data, learner: Learner, say: Say) -> Decoder:
     return decoder
 
 
-def _devices(job: Job, say: Say) -> Devices:
+def _devices(job: Job, others: Chief | Caller | None, say: Say) -> Devices:
     from benchmark.run import devices
 
-    machine = devices.prepare(job.platform, job.hosts)
+    with guarded(others.connections) if others else nullcontext():
+        machine = devices.prepare(job.platform, job.hosts)
     if job.deterministic:
         devices.be_deterministic()
         say("deterministic: results are bit-identical; compare utterances/s with a run without it to see the cost")

@@ -70,6 +70,10 @@ class Peer:
         connection.settimeout(SILENCE_S)
         self._buffer = b""
 
+    @property
+    def connection(self) -> socket.socket:
+        return self._socket
+
     def start(self) -> None:
         for work in (self._read, self._beat):
             threading.Thread(target=work, name="channel", daemon=True).start()
@@ -151,6 +155,22 @@ class _Watched(AbstractContextManager[Any]):
         self._leave(status)
 
 
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def check_port(hosts: Hosts) -> None:
+    """Raise MissingError if this host's own port is taken: TensorFlow would fail on it, and the others wait."""
+    port = int(hosts.addresses[hosts.rank].rpartition(":")[2])
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        raise MissingError(
+            f"{hosts.name(hosts.rank)}: its port cannot be used here ({_why(error)}); end what holds it, or choose "
+            f"another in --hosts, the same everywhere"
+        ) from None
+
+
 class Chief(_Watched):
     """The chief's side: one connection to each of the others."""
 
@@ -224,6 +244,11 @@ class Chief(_Watched):
         self._answers[rank] = queue.Queue()
         self._peers[rank] = peer
         peer.send({"welcome": self.hosts.count})
+
+    @property
+    def connections(self) -> dict[str, socket.socket]:
+        """The connections to the others, by the host's name."""
+        return {self.hosts.name(rank): peer.connection for rank, peer in self._peers.items()}
 
     def tell(self, message: Message) -> None:
         """Send a message to all others."""
@@ -320,7 +345,7 @@ class Caller(_Watched):
             try:
                 return socket.create_connection((host, port), timeout=5.0)
             except OSError as error:
-                why = error.strerror or str(error)
+                why = _why(error)
             if time.monotonic() - said > 5:
                 self._waiting(f"waiting for {self.hosts.name(0)}, for at most {until - time.monotonic():.0f} s more")
                 said = time.monotonic() + 25
@@ -329,6 +354,11 @@ class Caller(_Watched):
             f"{self.hosts.name(0)} does not answer at {host}:{port} within {self.limit_s:g} s ({why}); start the "
             f"command there too, and see that the name and the port are right and open"
         )
+
+    @property
+    def connections(self) -> dict[str, socket.socket]:
+        """The connection to the chief, by its name."""
+        return {self.hosts.name(0): self._peer.connection}
 
     def hear(self) -> Message | None:
         """Wait for the next order; None at the end of the run, when `status` and `sentence` say how it ended."""
@@ -380,6 +410,6 @@ def _listening(host: str, port: int) -> socket.socket:
         except OSError as error:
             problem = error
     raise MissingError(
-        f"{host}:{port}: cannot listen ({problem.strerror if problem else ''}); expected a free port one above the "
+        f"{host}:{port}: cannot listen ({_why(problem) if problem else ''}); expected a free port one above the "
         f"chief's: choose another in --hosts"
     )

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmark.run.machines import channel
-from benchmark.run.machines.channel import LOST, Caller, Chief, MissingError
+from benchmark.run.machines.channel import LOST, Caller, Chief, MissingError, check_port
 from benchmark.run.machines.hosts import Hosts
 
 
@@ -177,6 +177,15 @@ def test_a_caller_that_does_not_belong_is_told_why(stranger, says):
         with pytest.raises(MissingError):  # host 2 never came
             waiting.result()
     first._peer.close()
+
+
+def test_a_port_that_is_taken_is_named_before_tensorflow_is_asked():
+    names = addresses(2)
+    check_port(Hosts(addresses=names, rank=1))
+    held = socket.create_server(("127.0.0.1", int(names[1].rpartition(":")[2])))
+    with held, pytest.raises(MissingError) as error:
+        check_port(Hosts(addresses=names, rank=1))
+    assert f"host 1 ({names[1]}): its port cannot be used here (Address already in use)" in str(error.value)
 
 
 def test_noise_at_the_port_is_not_a_host():
