@@ -87,13 +87,13 @@ def prepare(platform: Platform, hosts: Hosts | None = None) -> Devices:
         reduction = "first-gpu" if emulated and platform.training.reduction == "nccl" else platform.training.reduction
         strategy = tf.distribute.MirroredStrategy(logical, cross_device_ops=_cross_device_ops(reduction, logical[0]))
         return Devices(strategy=strategy, replicas=local, names=names, emulated=emulated, reduction=reduction)
-    reduction = platform.training.reduction if kind == "GPU" else "ring"
+    strategy = _of_machines(hosts, logical, platform.training.reduction if kind == "GPU" else "ring")
     return Devices(
-        strategy=_of_machines(hosts, logical, reduction),
+        strategy=strategy,
         replicas=local * hosts.count,
         names=names * hosts.count,
         emulated=emulated,
-        reduction=reduction,
+        reduction=strategy.extended._communication_options.implementation.value.lower(),  # as it was understood
         machines=hosts.count,
         rank=hosts.rank,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import platforms
-from platforms import Hardware, Input, Platform, PlatformError, Price, Training
+from platforms import Hardware, Input, Platform, PlatformError, Price, Training, load
 
 FOLDER = Path(platforms.__file__).parent
 SYS1 = (FOLDER / "sys1.toml").read_text(encoding="utf-8")
@@ -378,3 +378,45 @@ def test_a_platform_comes_back_from_json_as_it_was(name):
     text = json.dumps(plain, allow_nan=False)
     assert json.loads(text) == plain  # lists, not tuples: nothing changes on the way
     assert Platform.from_dict(json.loads(text)) == platform
+
+
+# --- several machines -------------------------------------------------------------------------------------------------
+
+
+def several(machines: int, **changes):
+    """sys1, of which several train together: 4 GPUs each, a batch of 96."""
+    sys1 = load("sys1")
+    keys = sys1.to_dict()
+    keys["hardware"]["machines"] = machines
+    keys["training"]["reduction"] = "nccl"
+    for table, values in changes.items():
+        keys[table] |= values
+    return Platform.from_dict(keys)
+
+
+def test_replicas_and_price_are_of_all_machines():
+    two = several(2)
+    assert (two.replicas, two.batch_per_replica) == (8, 12)  # 96 / 8
+    assert two.whole_price.total == pytest.approx(2 * load("sys1").price.total)
+    assert load("sys1").whole_price == load("sys1").price and load("cpu").whole_price is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (lambda: several(0), "[hardware] machines = 0; expected a whole number from 1"),
+        (lambda: several(5), "[input] batch = 96; expected a multiple of the 20 replicas of 5 machines: 80 or 100"),
+        (
+            lambda: several(2, training={"reduction": "first-gpu"}),
+            "[training] reduction = 'first-gpu'; expected nccl or ring, as [hardware] machines is 2",
+        ),
+        (
+            lambda: several(1, training={"reduction": "ring"}),
+            "[training] reduction = 'ring'; expected first-gpu or nccl or hierarchical, as [hardware] machines is 1",
+        ),
+    ],
+)
+def test_what_several_machines_cannot_be_is_refused(asked, says):
+    with pytest.raises(PlatformError) as error:
+        asked()
+    assert says in str(error.value)

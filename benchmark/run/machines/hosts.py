@@ -63,11 +63,6 @@ class Hosts:
         taken = {_split(each)[1] for each in self.addresses if _split(each)[0] == host}
         return host, next(p for p in range(port + 1, port + 2 + len(taken)) if p not in taken)
 
-    @property
-    def tf_config(self) -> dict[str, object]:
-        """The cluster as TensorFlow's TF_CONFIG says it."""
-        return {"cluster": {"worker": list(self.addresses)}, "task": {"type": "worker", "index": self.rank}}
-
 
 def resolve(*, machines: int, given: str | None, rank: int | None, environ: Mapping[str, str]) -> Hosts | None:
     """Find out who trains together; None on one machine.

@@ -22,7 +22,6 @@ def found(given=None, rank=None, machines=2, **environ):
 def test_hosts_are_given_with_a_rank_and_the_usual_port():
     hosts = found("a,b:77", rank=1)
     assert (hosts.addresses, hosts.rank, hosts.is_chief) == (("a:2222", "b:77"), 1, False)
-    assert hosts.tf_config == {"cluster": {"worker": ["a:2222", "b:77"]}, "task": {"type": "worker", "index": 1}}
 
 
 def test_options_go_before_tf_config_which_goes_before_slurm():
