@@ -195,6 +195,9 @@ def machines(block: Block) -> Iterator[Figure]:
         yield Figure(
             id=f"{block.id}-machines{number}", title="More machines", caption=caption, traces=traces,
             layout={"xaxis": axis("machines", **ticks), "yaxis": axis("utterances/s", rangemode="tozero")},
-            keys=(Key(name="measured", colour=colour, marker=MARKERS[0]), Key(name="in proportion", colour="#808080", dash="dot")),
+            keys=(
+                Key(name="measured", colour=colour, marker=MARKERS[0]),
+                Key(name="in proportion", colour="#808080", dash="dot"),
+            ),
             table=scaling.table(block.workload),
         )  # fmt: skip
