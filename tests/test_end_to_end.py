@@ -85,7 +85,8 @@ def test_run_json_tells_what_it_was_made_with(run, folder):
     facts = json.loads((folder / "results" / "first" / "run.json").read_text())
     assert facts["platform"]["name"] == "twin" and facts["workload"]["name"] == "speech" and facts["seed"] == 3
     used = {"names": ["CPU", "CPU"], "replicas": 2, "emulated": True, "reduction": "first-gpu"}
-    assert facts["devices"] == {**used, "sensors": [], "partitioned": False}
+    alone = {"machines": 1, "hosts": [], "gathered_s": None}
+    assert facts["devices"] == {**used, **alone, "sensors": [], "partitioned": False}
     assert facts["versions"]["tensorflow"].startswith("2.") and len(facts["features"]["manifest_sha256"]) == 64
     assert "gpu" in facts["unavailable"] or facts["unavailable"] == {}
 
