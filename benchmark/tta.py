@@ -22,11 +22,13 @@ from benchmark.tables import show
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = cli.parse(_parser(), argv)
+    collecting = gc.isenabled()
     gc.disable()  # rows make no reference cycles; looking for some in a million rows takes a tenth of the time
     try:
         return cli.command("benchmark.tta", lambda: _judge(options))
     finally:
-        gc.enable()
+        if collecting:
+            gc.enable()
 
 
 def _judge(options: argparse.Namespace) -> None:
