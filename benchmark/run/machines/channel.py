@@ -262,7 +262,7 @@ class Chief(_Watched):
     def promised(self, number: int) -> list[Future[Message]]:
         """Return, for each of the others, the future of its answer of that number, which may come at any time."""
         futures = []
-        for rank in self._peers:
+        for rank in sorted(self._peers):
             future: Future[Message] = Future()
             self._promised[rank, number] = future
             futures.append(future)
