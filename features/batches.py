@@ -153,9 +153,9 @@ def read_batches(
 
     Returns:
         A dataset of dicts: features float32 [B, T, 93] (T one of layout.boundaries), frames int32 [B],
-        labels int32 [B, L], label_lengths int32 [B], id and sentence string [B]. Filled-up places have 0 frames. With
-        `rows` also of_batch_frames and of_batch_label_lengths, int32 [layout.batch]; the latter are those of `labels`,
-        0 where the records' own are used.
+        labels int32 [B, L] (L that of the longest), label_lengths int32 [B], id and sentence string [B]. Filled-up
+        places have 0 frames. With `rows` also of_batch_frames and of_batch_label_lengths, int32 [layout.batch]; the
+        latter are those of `labels`, 0 where the records' own are used.
 
     Raises:
         ManifestError: a shard file is missing.
@@ -280,6 +280,7 @@ def _rows_in_buckets(
         own = tf.clip_by_value(there - rows.start, 0, len(rows))
         places = tf.minimum(tf.range(rows.start, rows.start + tf.maximum(own, 1)), there - 1)  # none has no shape
         parsed = tf.map_fn(utterance, places, fn_output_signature=spec)
+        parsed["labels"] = parsed["labels"][:, : tf.reduce_max(parsed["label_lengths"])]
         batch = _filled_up({name: values[:own] for name, values in parsed.items()}, len(rows))
         nobody = tf.fill([layout.batch - there], tf.cast(tf.size(buckets), numbers.dtype))
         numbers = tf.concat([numbers, nobody], 0)
@@ -376,8 +377,8 @@ def _in_buckets(dataset: tf.data.Dataset, layout: Buckets) -> tf.data.Dataset:
     edges = tf.constant(layout.boundaries, tf.int64)
 
     def batches(of_bucket: tf.data.Dataset, number: int | tf.Tensor) -> tf.data.Dataset:
-        shapes = {  # features are padded to the edge, and labels as far
-            name: [edges[number] if size is None else size for size in spec.shape]
+        shapes = {  # features are padded to the edge, labels to the longest of the batch
+            name: [edges[number], spec.shape[1]] if name == "features" else spec.shape
             for name, spec in dataset.element_spec.items()
         }
         return of_bucket.padded_batch(layout.batch, shapes)

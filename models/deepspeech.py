@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from models import ctc, lstm
+from models.kernels import Choice
 from models.learner import Part
 from models.lstm import LSTM
 from models.recipes import RECIPES, Recipe
@@ -98,7 +99,7 @@ class DeepSpeechLearner:
     about: dict[str, str] = {}
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config, self.ctc_kernel = config, None
         self.optimiser, self.shuffle_files_only = config.recipe.optimiser, config.recipe.shuffle_files_only
 
     def build(self) -> DeepSpeech:
@@ -109,7 +110,18 @@ class DeepSpeechLearner:
 
     def losses(self, model: DeepSpeech, part: Part, seed: tf.Tensor) -> tf.Tensor:
         frames = output_frames(part["frames"], self.config)
-        return ctc.ctc_loss(part["labels"], part["label_lengths"], self.logits(model, part, seed), frames)
+        logits = self.logits(model, part, seed)
+        return ctc.ctc_loss(part["labels"], part["label_lengths"], logits, frames, kernel=self.ctc_kernel)
+
+    def label_step(self, frames: tf.Tensor) -> tf.Tensor:
+        """An eighth of the outputs: CTC's kernel for GPUs is compiled for each length of labels."""
+        return tf.maximum(1, frames // (8 * self.config.stride))
+
+    def moving(self, model: DeepSpeech) -> list[tf.Variable]:
+        return [variable.value for norm in model.norms for variable in (norm.moving_mean, norm.moving_variance)]
+
+    def moved(self, model: DeepSpeech) -> list[tf.Tensor]:
+        return [value for norm in model.norms for value in norm.moved.values]
 
     def units(self, part: Part) -> tf.Tensor:
         return units(part)
@@ -124,9 +136,13 @@ class DeepSpeechLearner:
     def output_counts(self, frames: np.ndarray) -> np.ndarray:
         return np.asarray(output_frames(frames, self.config))
 
-    def kernels(self, dtype: str) -> dict[str, str]:
+    def choose_kernels(self, *, dtype: str, batch: int, frames: int) -> dict[str, Choice]:
         recurrent = lstm.kernel_for(self.config.units, peepholes=self.config.recipe.peepholes, dtype=dtype)
-        return {"lstm": recurrent, "ctc": ctc.kernel_for()}
+        outputs = max(1, output_frames(frames, self.config))
+        labels = max(1, min(outputs // 3, ctc.CUDNN_LABELS))  # of fast speech
+        loss = ctc.kernel_for(ctc.Shape(batch=batch, frames=outputs, labels=labels))
+        self.ctc_kernel = loss.kernel
+        return {"lstm": recurrent, "ctc": loss}
 
 
 class DeepSpeech(keras.Model):
@@ -163,10 +179,11 @@ class DeepSpeech(keras.Model):
         self, features: tf.Tensor, frames: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         x = tf.transpose(self.convolution(features), [1, 0, 2])  # time first until the logits
-        valid_TB = tf.transpose(tf.sequence_mask(output_frames(frames, self.config), tf.shape(x)[0]))
+        outputs, most = output_frames(tf.cast(frames, tf.int64), self.config), tf.shape(x, out_type=tf.int64)[0]
+        valid_TB = tf.transpose(tf.sequence_mask(outputs, most))
         for number, norm in enumerate(self.norms):
             if number:
-                x = self.lstms[number - 1](x)
+                x = self.lstms[number - 1](x, training=training)
             if self.config.recipe.relu:
                 x = tf.nn.relu(x)
             x = norm(x, valid_TB, training=training)
@@ -175,11 +192,18 @@ class DeepSpeech(keras.Model):
         return tf.transpose(self.output_layer(x), [1, 0, 2])
 
 
+class Moved:
+    """The new values of a layer's moving averages; Keras would search a list for layers and variables."""
+
+    values: tuple[tf.Tensor, ...] = ()
+
+
 class BatchNorm(keras.layers.Layer):
     """Batch normalisation over the valid frames only, bool like the first two axes of x: padding changes nothing.
 
     At evaluation the moving averages are used, unless `always_batch_statistics`. Under a distribution strategy
-    each replica normalises by its own share of the batch, and the moving averages are the mean over replicas.
+    each replica normalises by its own share of the batch. `moved.values` is what the last call in training makes of
+    moving_mean and moving_variance; whoever trains assigns the mean over replicas, all layers' in one message.
     """
 
     EPSILON = 1e-3
@@ -187,6 +211,7 @@ class BatchNorm(keras.layers.Layer):
     def __init__(self, momentum: float, *, always_batch_statistics: bool = False, **options) -> None:
         super().__init__(**options)
         self.momentum, self.always_batch_statistics = momentum, always_batch_statistics
+        self.moved = Moved()
 
     def build(self, x_shape, *_) -> None:
         def weight(name: str, initializer: str, **options):
@@ -195,8 +220,8 @@ class BatchNorm(keras.layers.Layer):
             )
 
         self.gamma, self.beta = weight("gamma", "ones"), weight("beta", "zeros")
-        self.moving_mean = weight("moving_mean", "zeros", trainable=False, aggregation="mean")
-        self.moving_variance = weight("moving_variance", "ones", trainable=False, aggregation="mean")
+        self.moving_mean = weight("moving_mean", "zeros", trainable=False)
+        self.moving_variance = weight("moving_variance", "ones", trainable=False)
 
     def call(self, x: tf.Tensor, valid: tf.Tensor, training: bool = False) -> tf.Tensor:
         if training or self.always_batch_statistics:
@@ -205,8 +230,8 @@ class BatchNorm(keras.layers.Layer):
             mean, variance = self.moving_mean, self.moving_variance
         if training:
             keep = self.momentum
-            self.moving_mean.assign(keep * self.moving_mean + (1 - keep) * mean)
-            self.moving_variance.assign(keep * self.moving_variance + (1 - keep) * variance)
+            pairs = ((self.moving_mean, mean), (self.moving_variance, variance))
+            self.moved.values = tuple(keep * moving + (1 - keep) * new for moving, new in pairs)
         scale = self.gamma * tf.math.rsqrt(variance + self.EPSILON)
         return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - mean * scale, x.dtype)
 

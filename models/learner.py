@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from models.kernels import Choice
 from models.recipes import AdaDelta, AdamW
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ MODELS = {
 }
 
 Part = Mapping[str, "tf.Tensor"]
-"""Utterances: features [B, T, F], frames [B], labels [B, L], label_lengths [B]; empty places have 0 frames."""
+"""Utterances: features [B, T, F], frames [B], labels [B, L], label_lengths [B]; empty places have 0 frames.
+
+Whole numbers are int64 in training, as those of 32 bits are computed with in the host's memory, whatever the device.
+"""
 
 
 class Learner(Protocol):
@@ -89,6 +93,15 @@ class Learner(Protocol):
     def losses(self, model: keras.Model, part: Part, seed: tf.Tensor) -> tf.Tensor:
         """Return the loss of every utterance in nats, float32 [B]; 0 for empty places."""
 
+    def moving(self, model: keras.Model) -> list[tf.Variable]:
+        """Return the variables that training moves beside those with gradients, as batch normalisation's averages."""
+
+    def moved(self, model: keras.Model) -> list[tf.Tensor]:
+        """Return what the last call of `losses` makes of them on this replica; the trainer assigns replicas' means."""
+
+    def label_step(self, frames: tf.Tensor) -> tf.Tensor | int:
+        """Return of what number the width of labels should be a multiple, for a batch padded to so many frames."""
+
     def units(self, part: Part) -> tf.Tensor:
         """Return how much every utterance weighs in the mean that is differentiated, float32 [B]."""
 
@@ -101,8 +114,11 @@ class Learner(Protocol):
     def output_counts(self, frames: np.ndarray) -> np.ndarray:
         """Return how many outputs utterances of so many frames have, int [B]."""
 
-    def kernels(self, dtype: str) -> dict[str, str]:
-        """Return which kernels compute what, for run.json."""
+    def choose_kernels(self, *, dtype: str, batch: int, frames: int) -> dict[str, Choice]:
+        """Choose which kernels compute what; a GPU tries them. Until then, those that always work are used.
+
+        The largest batch of a replica has `batch` utterances of `frames` frames.
+        """
 
 
 def learner_of(name: str, settings: Mapping[str, Any]) -> Learner:

@@ -21,13 +21,14 @@ Shapes in comments: B utterances, T frames, I inputs, H units.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 import keras
 import tensorflow as tf
 
 from models import recurrence
+from models.kernels import Choice, apart, reason
 
 KERNELS = ("llvm", "xla", "cudnn")
 
@@ -37,7 +38,8 @@ class LSTM(keras.layers.Layer):
 
     Weights: kernel [I, 4H], recurrent kernel [H, 4H], bias [4H], and [3, H] if `peepholes`. The forget gate's
     bias starts at `forget_bias`, other biases at zero. Frames past an utterance's end only affect later frames.
-    `loop`, one of KERNELS, is for comparisons; None takes the fastest that fits.
+    `loop`, one of KERNELS, is for comparisons; None takes the fastest that fits. Outputs of `training=False` are the
+    same, but have no gradient on a GPU, where they take less memory.
     """
 
     def __init__(
@@ -59,21 +61,27 @@ class LSTM(keras.layers.Layer):
         parts = [0.0, self.forget_bias, 0.0, 0.0]
         return tf.repeat(tf.constant(parts, dtype or "float32"), shape[0] // 4)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, training: bool = True) -> tf.Tensor:
         weights = [tf.cast(w, inputs.dtype) for w in (self.kernel, self.recurrent, self.bias)]
-        loop = self.loop or kernel_for(self.units, peepholes=self.peepholes, dtype=inputs.dtype.name)
+        loop = self.loop or kernel_for(self.units, peepholes=self.peepholes, dtype=inputs.dtype.name).kernel
         if loop == "cudnn":
-            return _cudnn(inputs, *weights)
-        forward, backward = (_llvm_forward, _llvm_backward) if loop == "llvm" else (_xla_forward, _xla_backward)
+            return _cudnn(inputs, *weights, training=training)
         peephole = tf.cast(self.peephole, inputs.dtype) if self.peepholes else None
-        return _lstm(inputs, *weights, peephole, forward=forward, backward=backward)
+        return _lstm(inputs, *weights, peephole, **(_LLVM if loop == "llvm" else _XLA))
 
 
-def kernel_for(units: int, *, peepholes: bool, dtype: str) -> str:
-    """Which of KERNELS is fastest for a layer of this size and precision on the devices that TensorFlow may use."""
-    if tf.config.list_logical_devices("GPU"):
-        return "cudnn" if not peepholes and _cudnn_agrees(dtype) else "xla"
-    return "llvm" if dtype == "float32" and recurrence.fits(units) else "xla"
+def kernel_for(units: int, *, peepholes: bool, dtype: str) -> Choice:
+    """Choose which of KERNELS is fastest for a layer on the devices that TensorFlow may use; a GPU tries cuDNN's."""
+    if not tf.config.list_logical_devices("GPU"):
+        if dtype == "float32" and recurrence.fits(units):
+            return Choice("llvm", "there is no GPU")
+        vectors = "no float32" if dtype != "float32" else f"{units} units fill no vectors of this processor"
+        return Choice("xla", f"there is no GPU, and {vectors}")
+    if peepholes:
+        return Choice("xla", "cuDNN has no peepholes")
+    if why := _cudnn_differs(dtype):
+        return Choice("xla", why, fallen_back=True)
+    return Choice("cudnn", "its outputs and gradients are those of XLA on the CPU")
 
 
 def _lstm(
@@ -136,6 +144,7 @@ def _llvm_backward(dh, gates, c, recurrent, peephole):
 
 
 # --- XLA: any device and precision, compiled once for each shape -----------------------------------------------------
+# Only `maximum_iterations` ends the loops: XLA then knows how long they are, and a GPU asks the host after no frame.
 
 
 @tf.function(jit_compile=True)
@@ -153,9 +162,7 @@ def _xla_forward(xw, recurrent, peephole):
         h = o * tf.tanh(c)
         return t + 1, h, c, hs.write(t, h), gates.write(t, tf.concat([i, f, g, o], 1)), cs.write(t, c)
 
-    *_, hs, gates, cs = tf.while_loop(
-        lambda t, *_: t < frames, step, [0, state, state, *kept], maximum_iterations=frames
-    )
+    *_, hs, gates, cs = tf.while_loop(lambda *_: True, step, [0, state, state, *kept], maximum_iterations=frames)
     return tf.concat([state[None], hs.stack()], 0), gates.stack(), tf.concat([state[None], cs.stack()], 0)
 
 
@@ -182,14 +189,14 @@ def _xla_backward_loop(dh, gates, c, transposed, peephole):
         dc = dc * f + dzi * peephole[0] + dzf * peephole[1]
         return t - 1, tf.matmul(dz, transposed), dc, dzs.write(t, dz)
 
-    *_, dzs = tf.while_loop(lambda t, *_: t >= 0, step, [frames - 1, state, state, kept], maximum_iterations=frames)
+    *_, dzs = tf.while_loop(lambda *_: True, step, [frames - 1, state, state, kept], maximum_iterations=frames)
     return dzs.stack()
 
 
 # --- cuDNN: GPUs, no peepholes ---------------------------------------------------------------------------------------
 
 
-def _cudnn(x, kernel, recurrent, bias):
+def _cudnn(x, kernel, recurrent, bias, *, training=True):
     state = tf.zeros([1, tf.shape(x)[1], recurrent.shape[0]], x.dtype)
     outputs = tf.raw_ops.CudnnRNNV3(
         input=x,
@@ -198,7 +205,7 @@ def _cudnn(x, kernel, recurrent, bias):
         params=cudnn_parameters(kernel, recurrent, bias),
         sequence_lengths=tf.fill([tf.shape(x)[1]], tf.shape(x)[0]),
         rnn_mode="lstm",
-        is_training=True,
+        is_training=training,  # keeps what the gradient needs: memory that an evaluation has no use for
         time_major=True,
     )[0]
     return tf.ensure_shape(outputs, [x.shape[0], x.shape[1], recurrent.shape[0]])
@@ -215,17 +222,43 @@ def cudnn_parameters(kernel: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor) -
 
 
 @cache
-def _cudnn_agrees(dtype: str) -> bool:
-    """Tell whether cuDNN's LSTM runs here and gives XLA's result: a library that does not fit the driver must not end
-    a run, nor make it learn something else."""
-    with tf.init_scope():
-        random = [tf.random.stateless_normal(shape, [n, 1]) for n, shape in enumerate([(5, 2, 3), (3, 32), (8, 32)])]
-        x, kernel, recurrent = (tf.cast(value, dtype) for value in random)
-        bias = tf.zeros([32], x.dtype)
-        try:
-            found = _cudnn(x, kernel, recurrent, bias)
-        except tf.errors.OpError:
-            return False
-        expected = _lstm(x, kernel, recurrent, bias, None, forward=_xla_forward, backward=_xla_backward)
-        difference = tf.reduce_max(tf.abs(tf.cast(found, "float32") - tf.cast(expected, "float32")))
-        return bool(difference < 0.05)  # tf32 and bfloat16 round
+def _cudnn_differs(dtype: str) -> str:
+    """Return how cuDNN's LSTM differs from XLA's on the CPU, or fails; "" if it does neither.
+
+    A library that does not fit the driver must not end a run, nor make it learn something else.
+    """
+    return apart(_difference, dtype)
+
+
+def _difference(dtype: str) -> str:
+    shapes = [(40, 3, 6), (6, 64), (16, 64), (64,)]  # 40 frames, 3 utterances, 6 inputs, 16 units
+    given = [tf.cast(0.4 * tf.random.stateless_normal(shape, [n, 1]), dtype) for n, shape in enumerate(shapes)]
+    try:
+        found = _outputs_and_gradients(_cudnn, given)
+        with tf.device("CPU:0"):  # on a GPU, XLA may lack what it compiles with
+            expected = _outputs_and_gradients(partial(_lstm, peephole=None, **_XLA), given)
+    except tf.errors.OpError as error:
+        return f"cuDNN's failed: {reason(error)}"
+    alike = all(_near(a, b) for a, b in zip(found, expected, strict=True))
+    return "" if alike else "cuDNN's outputs or gradients are not XLA's"
+
+
+def _outputs_and_gradients(layer: Callable[..., tf.Tensor], given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    @tf.function
+    def compute(*given: tf.Tensor) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            outputs = layer(*given)
+            loss = tf.reduce_sum(tf.sin(tf.cast(outputs, tf.float32)))
+        return [outputs, *tape.gradient(loss, given)]
+
+    return [tf.cast(value, tf.float32) for value in compute(*given)]
+
+
+def _near(found: tf.Tensor, expected: tf.Tensor) -> bool:
+    """Within 5% of the largest value, as tf32 and bfloat16 round; never where one is NaN."""
+    return bool(tf.reduce_max(tf.abs(found - expected)) < 0.05 * tf.reduce_max(tf.abs(expected)))
+
+
+_LLVM = {"forward": _llvm_forward, "backward": _llvm_backward}
+_XLA = {"forward": _xla_forward, "backward": _xla_backward}

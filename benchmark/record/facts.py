@@ -206,6 +206,7 @@ class Facts:
         preparation_s: float,
         devices: DevicesUsed,
         kernels: Mapping[str, str],
+        kernels_because: Mapping[str, str],
         first_weights: Mapping[str, str],
         host: Host,
         versions: Mapping[str, str | None],

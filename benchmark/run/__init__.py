@@ -6,6 +6,7 @@ job.py          what the command line asks for
 session.py      a run from its preparation to its end
 loop.py         performs one phase after the other and writes a row for each
 progress.py     where a run stands, and what comes next: a pure state machine
+trouble.py      TensorFlow's errors in sentences
 resume.py       which run a command goes on with
 interrupts.py   handles Ctrl-C, SIGTERM and SIGHUP
 view.py         shows the run while it is under way

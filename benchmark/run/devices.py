@@ -119,7 +119,7 @@ def _of_machines(hosts: Hosts, logical: list[str], reduction: str) -> tf.distrib
 
 
 def _strategy(hosts: Hosts, logical: list[str], implementation: object) -> tf.distribute.Strategy:
-    strategy = tf.distribute.MultiWorkerMirroredStrategy(
+    return tf.distribute.MultiWorkerMirroredStrategy(
         cluster_resolver=tf.distribute.cluster_resolver.SimpleClusterResolver(
             tf.train.ClusterSpec({"worker": list(hosts.addresses)}),
             task_type="worker",
@@ -129,9 +129,6 @@ def _strategy(hosts: Hosts, logical: list[str], implementation: object) -> tf.di
         ),
         communication_options=tf.distribute.experimental.CommunicationOptions(implementation=implementation),
     )
-    # Every host has every batch: there is no need to ask all of them whether they have one more.
-    strategy.extended.experimental_enable_get_next_as_optional = False
-    return strategy
 
 
 def single_device(precision: str) -> Devices:
@@ -159,6 +156,22 @@ def be_deterministic() -> None:
     deterministic = True
 
 
+def wake(devices: Devices) -> None:
+    """Have every GPU of this machine load its libraries and replicas find each other; a CPU has nothing to load."""
+    if devices.on_cpu:
+        return
+
+    @tf.function
+    def first() -> tf.Tensor:
+        frames = tf.ones([2, 16, 8])
+        product = tf.matmul(frames, tf.ones([8, 8]))
+        found = tf.reduce_sum(tf.nn.conv1d(product, tf.ones([3, 8, 8]), stride=1, padding="VALID"))
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, found)
+
+    devices.strategy.run(first)
+    synchronise()
+
+
 def synchronise() -> None:
     """Wait until every device of this machine has finished its queued work."""
     if not own_devices:
@@ -182,6 +195,10 @@ def _cross_device_ops(reduction: str, first: str) -> tf.distribute.CrossDeviceOp
 
 
 def _set_precision(precision: str) -> None:
-    """Set the numeric precision. TF32 is used only if asked for; TensorFlow by itself would use it for float32."""
-    tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
+    """Set the numeric precision. Float32 is computed as such; TensorFlow by itself would use TF32 for it.
+
+    The mixed precisions allow TF32, which is finer than their own types: TensorFlow runs cuDNN's LSTM in float32 where
+    bfloat16 is asked for, and without TF32 that would be slower than the precision tf32.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(precision != "float32")
     tf.keras.mixed_precision.set_global_policy(precision if precision.startswith("mixed_") else "float32")

@@ -49,7 +49,7 @@ class Host:
     def segment(self, *, epoch: int, skip: int, step: int, count: int) -> Totals:
         """Train on `count` batches of an epoch, after its first `skip`; `step` batches were trained before."""
         if skip == 0 or self._batches is None:
-            self._batches = iter(self.source.epoch(epoch, skip=skip))
+            self._batches = self.source.epoch(epoch, skip=skip)
         return self.models.step.segment(self._batches, tf.constant(step), tf.constant(count))
 
     def swap(self, step: int) -> None:

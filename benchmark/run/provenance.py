@@ -89,7 +89,8 @@ def collect(
         preparation_s=round(task.data.seconds, 3),
         devices=replace(_devices_used(devices, boards), hosts=hosts, gathered_s=gathered_s),
         first_weights=task.learner.about,
-        kernels=task.learner.kernels(tf.keras.config.dtype_policy().compute_dtype),
+        kernels={part: choice.kernel for part, choice in task.kernels.items()},
+        kernels_because={part: choice.why for part, choice in task.kernels.items()},
         host=Host(
             cpu=machine.cpu_name(),
             logical_cores=os.cpu_count(),

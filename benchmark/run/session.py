@@ -15,12 +15,12 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.record.clocks import Clock
 from benchmark.record.columns import Identity
@@ -36,13 +36,14 @@ from benchmark.run.decoding import DecodingPool, check_quietly
 from benchmark.run.interrupts import Interrupts
 from benchmark.run.job import Job, plan_of
 from benchmark.run.loop import Loop
-from benchmark.run.machines.channel import SILENCE_S, Caller, Chief, check_port
+from benchmark.run.machines.channel import Caller, Chief, check_port
 from benchmark.run.machines.guard import guarded
 from benchmark.run.machines.hosts import Hosts, described
 from benchmark.run.monitor import Monitor
 from benchmark.run.neighbours import Neighbours
 from benchmark.run.progress import Progress
 from benchmark.run.resume import interrupted, open_journal, refuse_what_is_over
+from benchmark.run.trouble import explained
 from benchmark.run.view import PlainView, view
 from features import account
 from features.corpus import one_line
@@ -130,7 +131,7 @@ def _run(job: Job, company: Company | None, say: Say) -> Finished:
         job = job.renamed(name)
         identity = _identity(job, prepared)
     job.folder.mkdir(parents=True, exist_ok=True)
-    with locked(job.folder) as before, _explained(job, prepared.data):
+    with locked(job.folder) as before, explained(job, prepared.data):
         refuse_what_is_over(job.folder)
         status = _train(job, prepared, identity, before, company, say)
     return Finished(status=status, journal=job.journal, folder=job.folder)
@@ -156,22 +157,6 @@ def _prepare(job: Job, others: Chief | Caller | None, say: Say) -> Prepared:
     if sentence := account.longer_than(found.manifest, job.workload.segment_s):
         say(sentence)
     return Prepared(data=found, decoder=decoder, devices=machine)
-
-
-@contextmanager
-def _explained(job: Job, data: Data) -> Iterator[None]:
-    """Turn TensorFlow's errors into sentences. Raises ValueError."""
-    from benchmark.run import devices
-
-    try:
-        yield
-    except devices.tf.errors.ResourceExhaustedError as error:
-        raise ValueError(_out_of_memory(job, _reason(error))) from error
-    except (devices.tf.errors.OpError, UnicodeDecodeError) as error:  # the latter: a message with raw bytes
-        own = (devices.tf.errors.InvalidArgumentError, devices.tf.errors.DataLossError, UnicodeDecodeError)
-        if job.hosts and not isinstance(error, own):
-            time.sleep(SILENCE_S + 2)  # if another host is lost, the channel names it meanwhile and ends this process
-        raise ValueError(_trouble(data, error)) from error
 
 
 # --- several machines ------------------------------------------------------------------------------------------------
@@ -213,7 +198,7 @@ def _follow(job: Job, hosts: Hosts, say: Say) -> Finished:
             caller.answer(facts_of(job, prepared.data, prepared.devices))
             if (order := caller.hear()) is not None:
                 job = job.renamed(order["run"])
-                with _explained(job, prepared.data):
+                with explained(job, prepared.data):
                     _take_part(job, prepared, caller)
         except BaseException as error:  # whatever it is, the chief would wait for this host
             stopped = isinstance(error, KeyboardInterrupt)
@@ -235,6 +220,7 @@ def _take_part(job: Job, prepared: Prepared, caller: Caller) -> None:
             f"that all hosts share"
         )
     task = _task(job, prepared)
+    _wake(task, lambda sentence: None)
     pool = _pool(job, prepared)
     host = Host(task, Checkpoints(job.folder / "checkpoints"), pool)
     clock_s, _ = caller.clock()
@@ -340,6 +326,7 @@ def _train(
 
     data, machine, decoder = prepared.data, prepared.devices, prepared.decoder
     task, pool, screen = _task(job, prepared), _pool(job, prepared), Screen(say)
+    _wake(task, say)
     all_hosts = {"everywhere": lambda own: Everywhere(own, company.chief)} if company else {}
     trainer = Trainer(task, folder=job.folder, pool=pool, listener=screen, **all_hosts)
     plan = plan_of(job.workload, trainer.batches_per_epoch)
@@ -382,6 +369,21 @@ def _task(job: Job, prepared: Prepared) -> Task:
         synthetic=job.synthetic,
         start=(job.start.checkpoints, job.start.step) if job.start else None,
     )
+
+
+def _wake(task: Task, say: Say) -> None:
+    """Start the GPUs and choose the kernels, before a clock starts: loading libraries takes them seconds, once.
+
+    What is compiled for the shapes of this model comes later, within CREATE and the first batches, and counts.
+    """
+    from benchmark.run import devices
+
+    devices.wake(task.devices)
+    for part, choice in task.kernels.items():
+        if choice.fallen_back:
+            say(f"WARNING: the {part} is computed by the slower kernel {choice.kernel}: {one_line(choice.why)}")
+        elif not task.devices.on_cpu:
+            say(f"{part}: kernel {choice.kernel}; {choice.why}")
 
 
 def _pool(job: Job, prepared: Prepared) -> DecodingPool:
@@ -521,36 +523,3 @@ class Screen:
 
     def warn(self, sentence: str) -> None:
         self.say(f"WARNING: {sentence}")
-
-
-# --- what went wrong -------------------------------------------------------------------------------------------------
-
-
-def _trouble(data: Data, error: Exception) -> str:
-    """Return what went wrong in TensorFlow. It does not name a shard that it cannot read, so all are checked."""
-    if bad := data.damage():
-        return bad[0] + (f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else "")
-    reason = str(error) if isinstance(error, UnicodeDecodeError) else _reason(error)
-    if data.recordings is not None:
-        if reason.startswith("BrokenProcessPool"):
-            return "a process that makes features was killed, possibly out of memory; --readers starts fewer"
-        if (said := reason.removeprefix("ValueError: ")) != reason:
-            return f"{said}; repair it, or give --skip-bad, which decodes all beforehand and leaves such ones out"
-    return f"TensorFlow gave up: {reason}"
-
-
-def _reason(error: Any) -> str:
-    """Return the reason in a TensorFlow error, the last line after those that say where it happened."""
-    lines = [line.strip() for line in error.message.splitlines()]
-    lines = [line for line in lines if line and not line.startswith(("File ", "[[", "Detected at", "Original stack"))]
-    return lines[-1][:300] if lines else type(error).__name__
-
-
-def _out_of_memory(job: Job, reason: str) -> str:
-    platform, pieces = job.platform, 2 * job.platform.input.accumulation
-    half = platform.replicas * max(1, platform.batch_per_replica // 2)
-    same = "" if platform.batch_per_replica % pieces else f", or this one in pieces: --accumulation {pieces}"
-    return (
-        f"out of memory with a batch of {platform.batch_per_replica} utterances a replica "
-        f"({reason[:100]}); give a smaller batch: {job.command.changed(batch=half)}{same}"
-    )

@@ -4,13 +4,17 @@
     totals = step.segment(iterator, tf.constant(0), tf.constant(50))        # Totals of 50 batches
     float(totals.loss), float(totals.input_s)
 
-The iterator is that of a dataset cut by `benchmark.run.input`: every replica gets its part of a global batch. Gradients
-are summed over replicas and divided by the units of the global batch, utterances or tokens, so that a batch means the
-same on any number of replicas. Dropout depends on seed, step and replica alone.
+The iterator is one of `benchmark.run.input`: every replica gets its part of a global batch. Gradients are summed over
+replicas and divided by the units of the global batch, utterances or tokens, so that a batch means the same on any
+number of replicas. Dropout depends on seed, step and replica alone.
 
 With `accumulation` k a replica takes its part of a batch in k pieces, one after another, and the optimiser acts once on
 their sum: k times less memory for activations, the same step. As batch normalisation sees pieces, R replicas that
 accumulate k pieces train as k R replicas do, to rounding: losses, weights and moving averages.
+
+A step sends two messages between replicas: the gradients, and one vector with its sums and all moving averages. On a
+GPU it copies nothing back to the host that the next step would wait for: what is reckoned for the host is reckoned on
+the host, and whole numbers that a device needs have 64 bits, as TensorFlow keeps those of 32 in the host's memory.
 """
 
 from __future__ import annotations
@@ -20,9 +24,11 @@ from typing import NamedTuple
 
 from benchmark.run import devices, optimisers
 from benchmark.run.devices import Devices, tf
+from benchmark.run.input import take
 from models.learner import Learner
 
 SUMS = 5  # of `train_batch`
+HOST = "CPU:0"
 
 
 class Totals(NamedTuple):
@@ -62,36 +68,35 @@ class TrainStep:
     ) -> None:
         self.learner, self.devices, self.precision, self.seed = learner, devices, precision, seed
         self.accumulation = accumulation
-        with tf.device("CPU:0"):
+        with tf.device(HOST):
             self._stopping = tf.Variable(False, trainable=False)
         with devices.strategy.scope():
             self.model = learner.build()
             self.optimizer = optimisers.build(learner.optimiser, precision=precision, batches=batches)
             self.optimizer.build(self.model.trainable_variables)
-            self._accumulated = [_local(v.shape) for v in self.model.trainable_variables] if accumulation > 1 else []
         self.segment = tf.function(self._segment)
 
     def stop(self) -> None:
         """End the segment under way in another thread after its current batch; later segments do nothing."""
         self._stopping.assign(True)
 
-    def _segment(self, batches: Iterator[dict[str, tf.Tensor]], step: tf.Tensor, count: tf.Tensor) -> Totals:
+    def _segment(self, batches: Iterator, step: tf.Tensor, count: tf.Tensor) -> Totals:
         """Train on `count` batches; `step` is the number of batches trained before."""
-        strategy = self.devices.strategy
         sums = tf.zeros([SUMS])
-        input_s, spoilt = tf.constant(0.0, tf.float64), tf.constant(-1)
+        input_s, spoilt = tf.constant(0.0, tf.float64), tf.constant(-1, tf.int64)
         number, stopped = tf.constant(0), tf.constant(False) if self._agreed else tf.identity(self._stopping)
         while number < count and not stopped:
             with tf.control_dependencies([sums]):  # ask for a batch only when the one before is done
                 asked_s = _now_s()
             with tf.control_dependencies([asked_s]):
-                part = next(batches)
-            with tf.control_dependencies(strategy.experimental_local_results(part["frames"])):
+                part = take(batches, self.devices)
+            with tf.control_dependencies(self.devices.strategy.experimental_local_results(part["frames"])):
                 input_s += _now_s() - asked_s
             of_batch = self._batch(part, step + number, tf.cast(self._stopping, tf.float32))
             sums += of_batch
             number += 1
-            spoilt = tf.where((spoilt < 0) & ~tf.math.is_finite(of_batch[0]), step + number, spoilt)
+            first = (spoilt < 0) & ~tf.math.is_finite(of_batch[0])
+            spoilt = tf.where(first, tf.cast(step + number, tf.int64), spoilt)
             with tf.control_dependencies([of_batch]):
                 stopped = of_batch[-1] > 0 if self._agreed else tf.identity(self._stopping)
         loss, utterances, frames, tflop, _ = tf.unstack(sums)
@@ -103,73 +108,68 @@ class TrainStep:
         return self.devices.machines > 1
 
     def _batch(self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor) -> tf.Tensor:
-        """Train all replicas on a batch; return the sums of `train_batch` over replicas, float32 [SUMS]."""
+        """Train all replicas on a batch; return the sums of `train_batch`, float32 [SUMS]."""
         strategy = self.devices.strategy
-        if self.accumulation == 1:
-            return self._summed(strategy.run(self.train_batch, args=(part, step, stopping)))
-        moving = [variable.value for variable in self.model.non_trainable_variables]
-        before = [tf.identity(variable) for variable in moving]
-        after = tuple(tf.zeros_like(value) for value in before)
-        sums = tf.zeros([SUMS])
-        for number in tf.range(self.accumulation):
-            sums += self._summed(strategy.run(self.accumulate, args=(part, step, stopping, number)))
-            after = tuple(total + variable for total, variable in zip(after, moving, strict=True))
-            for variable, value in zip(moving, before, strict=True):  # every piece moves the averages from one place
-                variable.assign(value)
-        for variable, total in zip(moving, after, strict=True):
-            variable.assign(total / self.accumulation)
-        strategy.run(self.apply_accumulated)
-        return sums
-
-    def _summed(self, of_replicas: tf.Tensor) -> tf.Tensor:
-        return self.devices.strategy.reduce(tf.distribute.ReduceOp.SUM, of_replicas, axis=None)
-
-    def accumulate(
-        self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor, number: tf.Tensor
-    ) -> tf.Tensor:
-        """Add the gradients of one piece of a replica's part to those before; return its sums, as `train_batch`."""
-        utterances = part["frames"].shape[0] // self.accumulation
-        first = number * utterances
-        piece = {
-            name: values if name == "global_units" else _rows(values, first, utterances)
-            for name, values in part.items()
-        }
-        losses, gradients = self.gradients(piece, step, number)
-        for total, gradient in zip(self._accumulated, gradients, strict=True):
-            total.assign_add(gradient)
-        return self._sums(piece, losses, stopping)
-
-    def apply_accumulated(self) -> None:
-        """Update the model with the gradients of a replica's pieces, and forget them."""
-        self.apply([total.read_value() for total in self._accumulated])
-        for total in self._accumulated:
-            total.assign(tf.zeros_like(total))
+        return strategy.experimental_local_results(strategy.run(self.train_batch, args=(part, step, stopping)))[0]
 
     def train_batch(self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor | float = 0.0) -> tf.Tensor:
         """Train one replica on its part of a batch.
 
         Returns:
-            Sums of loss, utterances, frames and operations, and whether its machine wants to stop: float32 [SUMS].
+            Sums over all replicas of loss, utterances, frames and operations, and how many machines want to stop:
+            float32 [SUMS].
         """
-        losses, gradients = self.gradients(part, step)
+        found, gradients = self._piece(part, step, 0) if self.accumulation == 1 else self._in_pieces(part, step)
         self.apply(gradients)
-        return self._sums(part, losses, stopping)
+        return self._share(found, stopping)
 
-    def _sums(self, part: dict[str, tf.Tensor], losses: tf.Tensor, stopping: tf.Tensor | float) -> tf.Tensor:
-        return tf.stack(  # one vector, as summing it over machines takes one message
-            [
-                tf.reduce_sum(losses),
-                tf.math.count_nonzero(part["frames"], dtype=tf.float32),
-                tf.reduce_sum(tf.cast(part["frames"], tf.float32)),
-                self.learner.tflop(part),
-                stopping,
-            ]
-        )
+    def _in_pieces(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Do `_piece` for all pieces of a part; return the sums of what it returns."""
+        utterances = part["frames"].shape[0] // self.accumulation
+        moving = sum(variable.shape.num_elements() for variable in self.learner.moving(self.model))
+        found = tf.zeros([SUMS - 1 + moving])
+        gradients = [tf.zeros(variable.shape) for variable in self.model.trainable_variables]
+        for number in tf.range(self.accumulation):
+            piece = {
+                name: values if name == "global_units" else _rows(values, number * utterances, utterances)
+                for name, values in part.items()
+            }
+            more, of_piece = self._piece(piece, step, number)
+            found += more
+            gradients = [total + gradient for total, gradient in zip(gradients, of_piece, strict=True)]
+        return found, gradients
+
+    def _piece(
+        self, part: dict[str, tf.Tensor], step: tf.Tensor, number: int | tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Return the sums of a part or a piece of it, followed by its moving averages, in one vector; its gradients."""
+        losses, gradients = self.gradients(part, step, number)
+        sums = [
+            tf.reduce_sum(losses),
+            tf.math.count_nonzero(part["frames"], dtype=tf.float32),
+            tf.reduce_sum(tf.cast(part["frames"], tf.float32)),
+            self.learner.tflop(part),
+        ]
+        moved = [tf.reshape(value, [-1]) for value in self.learner.moved(self.model)]
+        return tf.concat([tf.stack(sums), *moved], 0), gradients
+
+    def _share(self, found: tf.Tensor, stopping: tf.Tensor | float) -> tf.Tensor:
+        """Sum what `_piece` found over replicas, in one message; move the averages; return the sums [SUMS]."""
+        context = tf.distribute.get_replica_context()
+        shared = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat([[stopping], found], 0))
+        moving = self.learner.moving(self.model)
+        sizes = [variable.shape.num_elements() for variable in moving]
+        stopping, sums, *moved = tf.split(shared, [1, SUMS - 1, *sizes])
+        for variable, total in zip(moving, moved, strict=True):
+            mean = total / self.devices.replicas / self.accumulation
+            variable.assign(tf.reshape(mean, variable.shape))
+        return tf.concat([sums, stopping], 0)
 
     def seed_of(self, step: tf.Tensor, piece: int | tf.Tensor = 0) -> tf.Tensor:
         """Return the seed of a replica's dropout in a batch, or in a piece of it, int32 [2]."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return tf.random.fold_in(tf.random.fold_in([self.seed, 0], step), replica * self.accumulation + piece)
+        with tf.device(HOST):  # where random operations of a GPU read their seeds
+            return tf.random.fold_in(tf.random.fold_in([self.seed, 0], step), replica * self.accumulation + piece)
 
     def logits(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
         """Return the logits of a replica's part in training, with dropout, [B, T', C]."""
@@ -196,14 +196,6 @@ class TrainStep:
         if self.precision == "mixed_float16":
             gradients = spoilt_together(gradients)
         self.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
-
-
-def _local(shape: tf.TensorShape) -> tf.Variable:
-    """Return a variable of zeros that every replica has for itself."""
-    on_read = tf.VariableSynchronization.ON_READ
-    return tf.Variable(
-        tf.zeros(shape), trainable=False, synchronization=on_read, aggregation=tf.VariableAggregation.SUM
-    )
 
 
 def _rows(values: tf.Tensor, first: tf.Tensor, count: int) -> tf.Tensor:

@@ -15,6 +15,7 @@ from benchmark.run.data import Data
 from benchmark.run.devices import Devices
 from benchmark.workloads import Workload
 from features.batches import Buckets
+from models.kernels import Choice
 from models.learner import Learner, learner_of
 from platforms import Platform
 
@@ -57,6 +58,16 @@ class Task:
     def learner(self) -> Learner:
         """The workload's model: its sizes, loss, optimiser and outputs."""
         return learner_of(self.workload.model, self.workload.to_dict())
+
+    @cached_property
+    def kernels(self) -> dict[str, Choice]:
+        """Which kernels compute what, and why. A GPU tries some, which takes seconds: ask before a clock starts."""
+        training = self.platform.training.precision
+        return self.learner.choose_kernels(
+            dtype=training.removeprefix("mixed_") if training.startswith("mixed_") else "float32",
+            batch=self.platform.batch_per_replica // self.platform.input.accumulation,
+            frames=self.layout.boundaries[-1],
+        )
 
     def new_model(self) -> keras.Model:
         """Make a model with new weights under the devices' strategy."""

@@ -60,7 +60,7 @@ def learnt(*, folder: str, hours: float, spoken: float, size: str) -> Ask:
     def batches(count: int):
         nonlocal epoch
         epoch += 1
-        return iter(distributed(features, found, layout, machine, epoch=epoch)), count
+        return distributed(features, found, layout, machine, epoch=epoch), count
 
     def read() -> float:
         given, count = batches(min(READ_BATCHES, whole))

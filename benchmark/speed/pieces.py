@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import platforms
 from benchmark.run import devices
 from benchmark.run.devices import Devices, tf
+from benchmark.run.input import take
 from benchmark.speed import synthetic
 from benchmark.speed.reading import write_shards
 from benchmark.speed.sizes import SIZES, Size
@@ -33,8 +34,8 @@ def pieces(*, platform: str, size: str, batch: int, folder: str) -> Callable[[st
     rig = platforms.load(platform).with_input(batch=batch)
     machine = devices.prepare(rig)
     step, memory = synthetic.train_step(shape, machine, rig.training.precision)
-    shards = iter(_from_shards(Path(folder), shape, machine, rig))
-    part = next(memory)
+    shards = _from_shards(Path(folder), shape, machine, rig)
+    part = take(memory, machine)
     bodies = {"forward": _forward, "ctc": _ctc, "backward": _backward, "reduction": _reduction, "optimiser": _whole}
     looped = {name: _looped(step, body, machine, count) for name, body in bodies.items()}
     segments = {"memory": memory, "shards": shards}
@@ -107,7 +108,7 @@ def _whole(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf
     return step.train_batch(part, number)[0]
 
 
-def _from_shards(folder: Path, size: Size, machine: Devices, rig: Platform) -> tf.distribute.DistributedDataset:
+def _from_shards(folder: Path, size: Size, machine: Devices, rig: Platform) -> Iterator:
     """Real input, as `benchmark.run.input` feeds it, from utterances of the size's frames and labels."""
     write_shards(folder, utterances=max(512, size.batch), frames=size.frames, labels=size.labels)
     found, layout = manifest.load(folder), Buckets.fixed(size.frames, batch=size.batch)

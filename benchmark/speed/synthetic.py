@@ -34,19 +34,15 @@ def train_step(size: Size, devices: Devices, precision: str) -> tuple[TrainStep,
     """Model, optimiser and step as a run has them, and an endless iterator over one batch."""
     tf.keras.utils.set_random_seed(SEED)
     step = TrainStep(deepspeech.DeepSpeechLearner(config(size)), devices=devices, precision=precision, seed=SEED)
-    return step, iter(batches(size, devices))
+    return step, batches(size, devices)
 
 
-def batches(size: Size, devices: Devices) -> tf.distribute.DistributedDataset:
+def batches(size: Size, devices: Devices) -> Iterator:
     """The same batch for ever, each replica its share; two are kept ahead, as a run's input would."""
-
-    def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        with tf.device("CPU:0"):
-            cut = inputs.per_replica(size.numbers(), devices.replicas, deepspeech.units)
-            once = tf.data.Dataset.from_tensor_slices(cut)
-        return once.repeat().prefetch(2)
-
-    return devices.strategy.distribute_datasets_from_function(dataset)
+    with tf.device("CPU:0"):
+        cut = inputs.per_replica(size.numbers(), devices.replicas, deepspeech.units)
+        once = tf.data.Dataset.from_tensor_slices(cut)
+    return inputs.parts_of(once.repeat().prefetch(2), devices)
 
 
 def distributed(
@@ -58,8 +54,8 @@ def distributed(
     readers: int = 2,
     buffer: int = 8,
     epoch: int = 1,
-) -> tf.distribute.DistributedDataset:
+) -> Iterator:
     """Real input as `benchmark.run.input` feeds it, the same epoch for ever."""
     order = EpochOrder(seed=SEED, epoch=epoch)
     read = read_batches(folder, found, "train", layout, readers=readers, buffer=buffer, order=order)
-    return inputs.distributed(read.repeat(), devices, deepspeech.units)
+    return inputs.distributed(read.repeat(), devices, deepspeech.DeepSpeechLearner(deepspeech.Config()))

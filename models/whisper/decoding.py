@@ -1,7 +1,7 @@
 """Greedy decoding of Whisper: one token after another, keeping keys and values of those before.
 
     decode = tf.function(greedy)
-    tokens = decode(model, features, prefix=(50257, 50362), end=50256, longest=100)     # int32 [B, <= 100]
+    tokens = decode(model, features, prefix=(50257, 50362), end=50256, longest=100)     # int64 [B, <= 100]
 
 Utterances that have ended go on with the end token until all have ended or the longest is reached. What one says does
 not depend on the others.
@@ -22,7 +22,7 @@ def greedy(
     model: Whisper, features: tf.Tensor, *, prefix: Sequence[int], end: int, longest: int,
     suppressed: Sequence[int] = (), suppressed_first: Sequence[int] = (),
 ) -> tf.Tensor:  # fmt: skip
-    """Transcribe features [B, T, mels]; return tokens without the prefix, int32 [B, L], padded with `end`.
+    """Transcribe features [B, T, mels]; return tokens without the prefix, int64 [B, L], padded with `end`.
 
     At most `longest` tokens are made, fewer if the text's positions end. Suppressed tokens never come; those of
     `suppressed_first` are not the first one.
@@ -38,8 +38,9 @@ def greedy(
     always = _penalty(suppressed, config.vocabulary)
     first = always + _penalty(suppressed_first, config.vocabulary)
     for place, token in enumerate(prefix):
-        logits, kept = _step(model, tf.fill([count], token), place, kept, crossed)
-    token = tf.argmax(logits + first, -1, output_type=tf.int32)
+        logits, kept = _step(model, tf.fill([count], tf.constant(token, tf.int64)), place, kept, crossed)
+    end = tf.constant(end, tf.int64)  # a GPU computes with whole numbers of 64 bits; TensorFlow has the host do others
+    token = tf.argmax(logits + first, -1)
     said, ended, place = token[:, None], tf.equal(token, end), tf.constant(len(prefix))
 
     def going(said: tf.Tensor, ended: tf.Tensor, place: tf.Tensor, kept: tuple) -> tf.Tensor:
@@ -47,7 +48,7 @@ def greedy(
 
     def on(said: tf.Tensor, ended: tf.Tensor, place: tf.Tensor, kept: tuple) -> tuple:
         logits, kept = _step(model, said[:, -1], place, kept, crossed)
-        token = tf.where(ended, end, tf.argmax(logits + always, -1, output_type=tf.int32))
+        token = tf.where(ended, end, tf.argmax(logits + always, -1))
         return tf.concat([said, token[:, None]], 1), ended | tf.equal(token, end), place + 1, kept
 
     growing = tf.TensorShape([None, config.heads, None, size])

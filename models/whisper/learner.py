@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from models.kernels import Choice
 from models.learner import Part
 from models.recipes import RECIPES
 from models.whisper import network, places, tokens, weights
@@ -80,22 +81,32 @@ class WhisperLearner:
         return found
 
     def logits(self, model: network.Whisper, part: Part, seed: tf.Tensor) -> tf.Tensor:
-        """Logits of the tokens and the end, [B, L + 1, vocabulary], of as many tokens as the longest has."""
+        """Logits of the tokens and the end, [B, L + 1, vocabulary]."""
         return self._logits_and_targets(model, part)[0]
 
     def losses(self, model: network.Whisper, part: Part, seed: tf.Tensor) -> tf.Tensor:
         logits, targets = self._logits_and_targets(model, part)
-        weight = tf.sequence_mask(self.units(part), tf.shape(targets)[1], tf.float32)
+        most = tf.shape(targets, out_type=tf.int64)[1]
+        weight = tf.sequence_mask(tf.cast(self.units(part), tf.int64), most, tf.float32)
         return tf.reduce_sum(weight * tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits), 1)
 
     def _logits_and_targets(self, model: network.Whisper, part: Part) -> tuple[tf.Tensor, tf.Tensor]:
-        prefix = self.tokens.prefix
-        lengths, count = part["label_lengths"], tf.shape(part["labels"])[0]
-        said = part["labels"][:, : tf.reduce_max(lengths)]
-        said = tf.where(tf.sequence_mask(lengths, tf.shape(said)[1]), said, self.tokens.end)
-        given = tf.concat([tf.tile([prefix], [count, 1]), said], 1)
-        targets = tf.concat([said, tf.fill([count, 1], self.tokens.end)], 1)
-        return model(part["features"], given)[:, len(prefix) - 1 :], targets
+        prefix, end = (tf.constant(tokens, tf.int64) for tokens in (self.tokens.prefix, self.tokens.end))
+        said, lengths = (tf.cast(part[name], tf.int64) for name in ("labels", "label_lengths"))
+        count = tf.shape(said)[0]
+        said = tf.where(tf.sequence_mask(lengths, tf.shape(said, out_type=tf.int64)[1]), said, end)
+        given = tf.concat([tf.tile(prefix[None], [count, 1]), said], 1)
+        targets = tf.concat([said, tf.fill([count, 1], end)], 1)
+        return model(part["features"], given)[:, len(self.tokens.prefix) - 1 :], targets
+
+    def label_step(self, frames: tf.Tensor) -> int:
+        return 1
+
+    def moving(self, model: network.Whisper) -> list[tf.Variable]:
+        return []
+
+    def moved(self, model: network.Whisper) -> list[tf.Tensor]:
+        return []
 
     def units(self, part: Part) -> tf.Tensor:
         """The tokens of an utterance and its end."""
@@ -107,7 +118,7 @@ class WhisperLearner:
         return tf.reduce_sum(tf.where(part["frames"] > 0, operations / 1e12, 0.0))
 
     def outputs(self, model: network.Whisper, features: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-        """Tokens of every utterance, int32 [B, longest], padded with the end."""
+        """Tokens of every utterance, int64 [B, longest], padded with the end."""
         held, first = (self.start.suppressed, self.start.suppressed_first) if self.start else ((), ())
         said = greedy(
             model, features, prefix=self.tokens.prefix, end=self.tokens.end, longest=self.longest, suppressed=held,
@@ -115,14 +126,16 @@ class WhisperLearner:
         )  # fmt: skip
         missing = self.longest - tf.shape(said)[1]
         return tf.ensure_shape(
-            tf.pad(said, [[0, 0], [0, missing]], constant_values=self.tokens.end), [None, self.longest]
+            tf.pad(said, [[0, 0], [0, missing]], constant_values=tf.constant(self.tokens.end, tf.int64)),
+            [None, self.longest],
         )
 
     def output_counts(self, frames: np.ndarray) -> np.ndarray:
         return np.full(len(frames), self.longest)
 
-    def kernels(self, dtype: str) -> dict[str, str]:
-        return {"attention": f"TensorFlow's matrix products in {dtype}, softmax in float32"}
+    def choose_kernels(self, *, dtype: str, batch: int, frames: int) -> dict[str, Choice]:
+        products = f"TensorFlow's matrix products in {dtype}, softmax in float32"
+        return {"attention": Choice(products, "there is no other")}
 
     @property
     def about(self) -> dict[str, str]:

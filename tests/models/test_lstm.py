@@ -156,9 +156,11 @@ def test_the_kernel_is_llvm_on_a_cpu_where_size_and_precision_fit_else_xla(tf, l
 
     if tf.config.list_logical_devices("GPU"):
         pytest.skip("a GPU is there")
-    assert kernel_for(800, peepholes=True, dtype="float32") == "llvm"
-    assert kernel_for(801, peepholes=False, dtype="float32") == "xla"
-    assert kernel_for(800, peepholes=False, dtype="bfloat16") == "xla"
+    assert kernel_for(800, peepholes=True, dtype="float32")[:2] == ("llvm", "there is no GPU")
+    kernel, why, _ = kernel_for(801, peepholes=False, dtype="float32")
+    assert kernel == "xla" and "801 units fill no vectors" in why
+    kernel, why, _ = kernel_for(800, peepholes=False, dtype="bfloat16")
+    assert kernel == "xla" and "no float32" in why
 
 
 def test_cudnns_vector_of_weights_has_the_layout_of_keras(tf, layers):
@@ -174,6 +176,82 @@ def test_cudnns_vector_of_weights_has_the_layout_of_keras(tf, layers):
         transpose_weights=True,
     )
     np.testing.assert_array_equal(cudnn_parameters(kernel, recurrent, bias), theirs)
+
+
+class CudnnStandIn:
+    """In the place of TensorFlow's cuDNN LSTM: computes by Keras's equations what `spoil` then changes."""
+
+    def __init__(self, tf, units, inputs, *, spoil=lambda outputs: outputs):
+        self.tf, self.units, self.inputs, self.spoil, self.asked = tf, units, inputs, spoil, []
+
+    def __call__(self, *, input, params, is_training, **_):
+        self.asked.append(is_training)
+        sizes = [self.inputs * self.units] * 4 + [self.units**2] * 4 + [4 * self.units] * 2
+        parts = self.tf.split(params, sizes)
+        kernel, recurrent = (
+            self.tf.concat([self.tf.transpose(self.tf.reshape(m, [self.units, -1])) for m in matrices], 1)
+            for matrices in (parts[:4], parts[4:8])
+        )
+        outputs = written_out(self.tf, input, kernel, recurrent, parts[8] + parts[9], self.tf.zeros([3, self.units]))
+        return [self.spoil(outputs)]
+
+
+def test_cudnn_is_used_if_its_outputs_and_gradients_are_right_and_the_reason_is_told_if_not(tf, layers, monkeypatch):
+    """Its right self; a forget gate's bias in the wrong gate; a wrong gradient of right outputs; NaN; an error."""
+    from models import lstm
+
+    def half_the_gradient(outputs):
+        return 0.5 * outputs + tf.stop_gradient(0.5 * outputs)
+
+    def fail(outputs):  # while it runs, not while it is traced
+        broken = tf.debugging.Assert(False, ["Failed to call DoRnnForward"])
+        with tf.control_dependencies([broken]):
+            return tf.identity(outputs)
+
+    cases = {
+        "": lambda outputs: outputs,
+        "cuDNN's outputs or gradients are not XLA's": half_the_gradient,
+    }
+    for expected, spoil in cases.items():
+        monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", CudnnStandIn(tf, 16, 6, spoil=spoil))
+        assert lstm._difference("float32") == expected
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", CudnnStandIn(tf, 16, 6, spoil=fail))
+    assert "cuDNN's failed: assertion failed: [Failed to call DoRnnForward]" in lstm._difference("float32")
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", CudnnStandIn(tf, 16, 6, spoil=lambda y: y * float("nan")))
+    assert "not XLA's" in lstm._difference("float32")
+    swapped = lstm.cudnn_parameters
+
+    def misplaced(kernel, recurrent, bias):
+        i, f, g, o = tf.split(bias, 4)
+        return swapped(kernel, recurrent, tf.concat([f, i, g, o], 0))
+
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", CudnnStandIn(tf, 16, 6))
+    monkeypatch.setattr(lstm, "cudnn_parameters", misplaced)
+    assert "not XLA's" in lstm._difference("float32")
+
+
+def test_an_evaluation_asks_cudnn_for_no_reserve_space(tf, layers, monkeypatch):
+    _, LSTM = layers
+    cudnn = CudnnStandIn(tf, 4, 3)
+    monkeypatch.setattr(tf.raw_ops, "CudnnRNNV3", cudnn)
+    layer, inputs = LSTM(4, loop="cudnn"), tf.random.stateless_normal([5, 2, 3], [1, 2])
+    trained, evaluated = layer(inputs, training=True), layer(inputs, training=False)
+    np.testing.assert_array_equal(trained, evaluated)
+    assert cudnn.asked == [True, False]
+
+
+def test_xla_knows_how_long_the_loops_are(tf, layers):
+    """Else a GPU hands the loop's condition to the host after every frame."""
+    from models import lstm
+
+    xw, recurrent, peephole = tf.zeros([7, 2, 16]), tf.zeros([4, 16]), tf.zeros([3, 4])
+    loops = {
+        lstm._xla_forward: (xw, recurrent, peephole),
+        lstm._xla_backward_loop: (xw[:, :, :4], xw, tf.zeros([8, 2, 4]), tf.transpose(recurrent), peephole),
+    }
+    for loop, given in loops.items():
+        text = loop.experimental_get_compiler_ir(*given)(stage="optimized_hlo")
+        assert '"known_trip_count":{"n":"7"}' in text
 
 
 def test_on_a_gpu_cudnn_and_xla_agree(tf, layers):

@@ -1,6 +1,7 @@
 """Long experiments whose figures stand in docs/: `make trial` lists them, `python -m tests.trials.NAME --help` tells.
 
     kill         does a run that is killed again and again end in the same figures?        docs/reliability.md
+    iterators    does training wait when the iterator of an epoch is given up?             docs/reliability.md
     endurance    do memory, files and speed stay where they are over 2,000 epochs?         docs/reliability.md
     convergence  do buckets of like length cost epochs?                                    docs/speed.md
     threshold    what does the beam's threshold cost and save?                             docs/evaluation.md

@@ -55,7 +55,7 @@ def ours_step(_: argparse.Namespace) -> list[float]:
         "labels": tf.constant(rng.integers(0, 50_000, (BATCH, TOKENS)), tf.int32),
         "label_lengths": tf.fill([BATCH], TOKENS),
     }
-    data = iter(distributed(tf.data.Dataset.from_tensors(batch).repeat(), machine, learner.units))
+    data = distributed(tf.data.Dataset.from_tensors(batch).repeat(), machine, learner)
     return timed(lambda: float(step.segment(data, tf.constant(0), tf.constant(1)).loss))
 
 

@@ -194,6 +194,22 @@ def test_batches_from_memory_are_as_many_as_read_ones_and_nothing_is_read(make, 
     assert len(epochs) == 1
 
 
+@pytest.mark.parametrize(("replicas", "synthetic"), [(1, False), (2, False), (2, True)])
+def test_no_dataset_is_tuned_by_tf_data_those_of_devices_included(make, tmp_path, monkeypatch, tf, replicas, synthetic):
+    """Giving up a tuned iterator waits for a sleeping thread, and the clock goes on."""
+    from tensorflow.python.data.ops.iterator_ops import OwnedIterator
+
+    from benchmark.run import input as inputs
+
+    read, begin, onto = [], OwnedIterator._create_iterator, inputs._onto_devices
+    monkeypatch.setattr(OwnedIterator, "_create_iterator", lambda self, data: (read.append(data), begin(self, data))[1])
+    monkeypatch.setattr(inputs, "_onto_devices", lambda data, devices: (read.append(data), onto(data, devices))[1])
+    run(make(replicas=replicas, synthetic=synthetic), tmp_path / "r.csv", max_epochs=2)
+    epochs = 2 * (1 if replicas == 1 else 1 + replicas)  # what is read, and on each device what is ahead
+    assert len(read) >= epochs + 2  # and evaluations
+    assert {data.options().autotune.enabled for data in read} == {False}
+
+
 def test_the_same_seed_gives_the_same_losses_and_another_seed_others(make, tmp_path):
     one, again, other = (
         losses(run(make(seed=seed), tmp_path / f"{name}.csv", max_epochs=1))
