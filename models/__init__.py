@@ -8,6 +8,7 @@
     ctc.py               the loss and its kernels
     forward_backward.py  the one for GPUs
     kernels.py           the choice of a kernel
+    masks.py             which places of a padded batch are real
     beam_search.py       the dictionary's beam search: compiled, deterministic
     decoders.py          greedy, dictionary, language model
     whisper/             Whisper: its network, published weights, tokens, greedy decoding

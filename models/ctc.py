@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from models import forward_backward
 from models.kernels import Choice, apart, reason
+from models.masks import within
 
 KERNELS = ("cpu", "xla", "cudnn")
 CUDNN_LABELS = 255  # of an utterance; cuDNN refuses 256
@@ -81,8 +82,7 @@ def _masked(logits: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
     TensorFlow hands out cuDNN's gradient without clearing it, and cuDNN writes none there: it is what memory held
     before, NaN for one, which times 0 would stay NaN.
     """
-    most = tf.shape(logits, out_type=frames.dtype)[1]
-    return tf.where(tf.sequence_mask(frames, most)[:, :, None], logits, 0.0)
+    return tf.where(within(frames, tf.shape(logits)[1])[:, :, None], logits, 0.0)
 
 
 # --- the kernels: labels, lengths and frames of at least 1, logits [B, T', C] -> losses [B] --------------------------
@@ -128,7 +128,7 @@ _KERNELS = {"cpu": _cpu, "xla": _xla, "cudnn": _cudnn}
 
 def _present(labels: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     """int64 [N, 2]: utterance and place of every label that is no padding."""
-    return tf.where(tf.sequence_mask(lengths, tf.shape(labels, out_type=lengths.dtype)[1]))
+    return tf.where(within(lengths, tf.shape(labels)[1]))
 
 
 # --- which kernel a GPU is given -------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from models import ctc, lstm
 from models.kernels import Choice
 from models.learner import Part
 from models.lstm import LSTM
+from models.masks import within
 from models.recipes import RECIPES, Recipe
 
 
@@ -179,8 +180,8 @@ class DeepSpeech(keras.Model):
         self, features: tf.Tensor, frames: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         x = tf.transpose(self.convolution(features), [1, 0, 2])  # time first until the logits
-        outputs, most = output_frames(tf.cast(frames, tf.int64), self.config), tf.shape(x, out_type=tf.int64)[0]
-        valid_TB = tf.transpose(tf.sequence_mask(outputs, most))
+        outputs = output_frames(tf.cast(frames, tf.int64), self.config)
+        valid_TB = tf.transpose(within(outputs, tf.shape(x)[0]))
         for number, norm in enumerate(self.norms):
             if number:
                 x = self.lstms[number - 1](x, training=training)

@@ -74,6 +74,13 @@ class TrainStep:
             self.model = learner.build()
             self.optimizer = optimisers.build(learner.optimiser, precision=precision, batches=batches)
             self.optimizer.build(self.model.trainable_variables)
+            moving = sum(variable.shape.num_elements() for variable in learner.moving(self.model))
+            summed = [[SUMS - 1 + moving], *(variable.shape for variable in self.model.trainable_variables)]
+            self._accumulated = [_local(shape) for shape in summed] if accumulation > 1 else []
+        self._first = devices.strategy.extended.worker_devices[0]
+        with tf.device(self._first):
+            self._sums = tf.Variable(tf.zeros([SUMS]), trainable=False)
+            self._spoilt = tf.Variable(-1, trainable=False, dtype=tf.int64)
         self.segment = tf.function(self._segment)
 
     def stop(self) -> None:
@@ -82,25 +89,35 @@ class TrainStep:
 
     def _segment(self, batches: Iterator, step: tf.Tensor, count: tf.Tensor) -> Totals:
         """Train on `count` batches; `step` is the number of batches trained before."""
-        sums = tf.zeros([SUMS])
-        input_s, spoilt = tf.constant(0.0, tf.float64), tf.constant(-1, tf.int64)
-        number, stopped = tf.constant(0), tf.constant(False) if self._agreed else tf.identity(self._stopping)
-        while number < count and not stopped:
-            with tf.control_dependencies([sums]):  # ask for a batch only when the one before is done
-                asked_s = _now_s()
-            with tf.control_dependencies([asked_s]):
-                part = take(batches, self.devices)
-            with tf.control_dependencies(self.devices.strategy.experimental_local_results(part["frames"])):
-                input_s += _now_s() - asked_s
-            of_batch = self._batch(part, step + number, tf.cast(self._stopping, tf.float32))
-            sums += of_batch
-            number += 1
-            first = (spoilt < 0) & ~tf.math.is_finite(of_batch[0])
-            spoilt = tf.where(first, tf.cast(step + number, tf.int64), spoilt)
-            with tf.control_dependencies([of_batch]):
-                stopped = of_batch[-1] > 0 if self._agreed else tf.identity(self._stopping)
-        loss, utterances, frames, tflop, _ = tf.unstack(sums)
-        return Totals(number, loss, utterances, frames, tflop, input_s, spoilt)
+        self._sums.assign(tf.zeros([SUMS]))
+        self._spoilt.assign(tf.constant(-1, tf.int64))
+        with tf.device(HOST):  # the loop itself; it waits for no GPU, so that work can be queued ahead
+            input_s, number, stopped = tf.constant(0.0, tf.float64), tf.constant(0), tf.constant(False)
+            while number < count and not stopped:
+                with tf.control_dependencies([number]):  # known when the batch before is done
+                    asked_s = _now_s()
+                with tf.control_dependencies([asked_s]):
+                    part = take(batches, self.devices)
+                with tf.control_dependencies(self.devices.strategy.experimental_local_results(part["frames"])):
+                    input_s += _now_s() - asked_s
+                if self._agreed:  # by the batches before: this one's sums would be waited for
+                    with tf.device(self._first):
+                        stopping = self._sums[-1]
+                    stopped = stopping > 0
+                done = self._count(self._batch(part, step + number, tf.cast(self._stopping, tf.float32)), step + number)
+                with tf.control_dependencies(done):
+                    number += 1
+                    if not self._agreed:
+                        stopped = tf.identity(self._stopping)
+        loss, utterances, frames, tflop, _ = tf.unstack(self._sums.read_value())
+        return Totals(number, loss, utterances, frames, tflop, input_s, self._spoilt.read_value())
+
+    def _count(self, of_batch: tf.Tensor, step: tf.Tensor) -> list[tf.Operation]:
+        """Add a batch's sums to those of the segment, on the device that has them."""
+        with tf.device(self._first):
+            first = (self._spoilt < 0) & ~tf.math.is_finite(of_batch[0])
+            spoilt = tf.where(first, tf.cast(step + 1, tf.int64), self._spoilt)
+            return [self._sums.assign_add(of_batch).op, self._spoilt.assign(spoilt).op]
 
     @property
     def _agreed(self) -> bool:
@@ -110,7 +127,13 @@ class TrainStep:
     def _batch(self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor) -> tf.Tensor:
         """Train all replicas on a batch; return the sums of `train_batch`, float32 [SUMS]."""
         strategy = self.devices.strategy
-        return strategy.experimental_local_results(strategy.run(self.train_batch, args=(part, step, stopping)))[0]
+        if self.accumulation == 1:
+            sums = strategy.run(self.train_batch, args=(part, step, stopping))
+        else:
+            for number in tf.range(self.accumulation):
+                strategy.run(self._accumulate, args=(part, step, number))
+            sums = strategy.run(self._apply_accumulated, args=(stopping,))
+        return strategy.experimental_local_results(sums)[0]
 
     def train_batch(self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor | float = 0.0) -> tf.Tensor:
         """Train one replica on its part of a batch.
@@ -119,25 +142,29 @@ class TrainStep:
             Sums over all replicas of loss, utterances, frames and operations, and how many machines want to stop:
             float32 [SUMS].
         """
-        found, gradients = self._piece(part, step, 0) if self.accumulation == 1 else self._in_pieces(part, step)
+        found, gradients = self._piece(part, step, 0)
         self.apply(gradients)
         return self._share(found, stopping)
 
-    def _in_pieces(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Do `_piece` for all pieces of a part; return the sums of what it returns."""
+    def _accumulate(self, part: dict[str, tf.Tensor], step: tf.Tensor, number: tf.Tensor) -> None:
+        """Add the gradients and sums of one piece of a replica's part to those before."""
         utterances = part["frames"].shape[0] // self.accumulation
-        moving = sum(variable.shape.num_elements() for variable in self.learner.moving(self.model))
-        found = tf.zeros([SUMS - 1 + moving])
-        gradients = [tf.zeros(variable.shape) for variable in self.model.trainable_variables]
-        for number in tf.range(self.accumulation):
-            piece = {
-                name: values if name == "global_units" else _rows(values, number * utterances, utterances)
-                for name, values in part.items()
-            }
-            more, of_piece = self._piece(piece, step, number)
-            found += more
-            gradients = [total + gradient for total, gradient in zip(gradients, of_piece, strict=True)]
-        return found, gradients
+        piece = {
+            name: values if name == "global_units" else _rows(values, number * utterances, utterances)
+            for name, values in part.items()
+        }
+        found, gradients = self._piece(piece, step, number)
+        for total, value in zip(self._accumulated, [found, *gradients], strict=True):
+            total.assign_add(value)
+
+    def _apply_accumulated(self, stopping: tf.Tensor) -> tf.Tensor:
+        """Update the model with what a replica's pieces add up to, and forget it; return as `train_batch` does."""
+        found, *gradients = (total.read_value() for total in self._accumulated)
+        self.apply(gradients)
+        sums = self._share(found, stopping)
+        for total in self._accumulated:
+            total.assign(tf.zeros_like(total))
+        return sums
 
     def _piece(
         self, part: dict[str, tf.Tensor], step: tf.Tensor, number: int | tf.Tensor
@@ -196,6 +223,14 @@ class TrainStep:
         if self.precision == "mixed_float16":
             gradients = spoilt_together(gradients)
         self.optimizer.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
+
+
+def _local(shape: tf.TensorShape | list[int]) -> tf.Variable:
+    """Return a variable of zeros that every replica has for itself."""
+    on_read = tf.VariableSynchronization.ON_READ
+    return tf.Variable(
+        tf.zeros(shape), trainable=False, synchronization=on_read, aggregation=tf.VariableAggregation.SUM
+    )
 
 
 def _rows(values: tf.Tensor, first: tf.Tensor, count: int) -> tf.Tensor:

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from models.kernels import Choice
 from models.learner import Part
+from models.masks import within
 from models.recipes import RECIPES
 from models.whisper import network, places, tokens, weights
 from models.whisper.decoding import greedy
@@ -86,15 +87,14 @@ class WhisperLearner:
 
     def losses(self, model: network.Whisper, part: Part, seed: tf.Tensor) -> tf.Tensor:
         logits, targets = self._logits_and_targets(model, part)
-        most = tf.shape(targets, out_type=tf.int64)[1]
-        weight = tf.sequence_mask(tf.cast(self.units(part), tf.int64), most, tf.float32)
+        weight = tf.cast(within(self.units(part), tf.shape(targets)[1]), tf.float32)
         return tf.reduce_sum(weight * tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits), 1)
 
     def _logits_and_targets(self, model: network.Whisper, part: Part) -> tuple[tf.Tensor, tf.Tensor]:
         prefix, end = (tf.constant(tokens, tf.int64) for tokens in (self.tokens.prefix, self.tokens.end))
         said, lengths = (tf.cast(part[name], tf.int64) for name in ("labels", "label_lengths"))
         count = tf.shape(said)[0]
-        said = tf.where(tf.sequence_mask(lengths, tf.shape(said, out_type=tf.int64)[1]), said, end)
+        said = tf.where(within(lengths, tf.shape(said)[1]), said, end)
         given = tf.concat([tf.tile(prefix[None], [count, 1]), said], 1)
         targets = tf.concat([said, tf.fill([count, 1], end)], 1)
         return model(part["features"], given)[:, len(self.tokens.prefix) - 1 :], targets
@@ -124,11 +124,9 @@ class WhisperLearner:
             model, features, prefix=self.tokens.prefix, end=self.tokens.end, longest=self.longest, suppressed=held,
             suppressed_first=first,
         )  # fmt: skip
-        missing = self.longest - tf.shape(said)[1]
-        return tf.ensure_shape(
-            tf.pad(said, [[0, 0], [0, missing]], constant_values=tf.constant(self.tokens.end, tf.int64)),
-            [None, self.longest],
-        )
+        count, length = tf.unstack(tf.shape(said))
+        rest = tf.fill([count, self.longest - length], tf.constant(self.tokens.end, tf.int64))
+        return tf.ensure_shape(tf.concat([said, rest], 1), [None, self.longest])
 
     def output_counts(self, frames: np.ndarray) -> np.ndarray:
         return np.full(len(frames), self.longest)

@@ -228,6 +228,21 @@ def test_two_replicas_train_the_same_utterances_and_stay_equal(make, tmp_path):
         np.testing.assert_array_equal(first, second)
 
 
+def test_a_step_sends_two_messages_its_gradients_and_all_the_rest(make, tf, monkeypatch):
+    from tensorflow.python.distribute.cross_device_ops import CrossDeviceOps
+
+    sent, reduce = [], CrossDeviceOps.batch_reduce
+    monkeypatch.setattr(
+        CrossDeviceOps, "batch_reduce", lambda self, *given, **more: (sent.append(1), reduce(self, *given, **more))[1]
+    )
+    monkeypatch.setattr(CrossDeviceOps, "reduce", lambda *_, **__: pytest.fail("a message of its own"))
+    trainer = make(replicas=2, workload=replace(TINY, layers=3))
+    plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=1, max_seconds=1, targets={}, segment=1)
+    trainer.perform(Phase.CREATE, Progress(), plan)
+    trainer.perform(Phase.TRAIN, Progress(), plan)  # traces one step
+    assert len(sent) == 2
+
+
 def test_one_step_is_the_same_on_one_and_on_two_replicas_without_batch_statistics(make, monkeypatch, tf):
     """The gradient of a batch is the mean over its utterances, wherever they are computed."""
     from models import deepspeech

@@ -1,0 +1,17 @@
+"""Which places of a padded batch are real.
+
+within(lengths, tf.shape(x)[1])         # bool [B, T]
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def within(lengths: tf.Tensor, most: tf.Tensor | int) -> tf.Tensor:
+    """Return which of `most` (int32) places are within each length, [B] -> bool [B, most].
+
+    Equal to tf.sequence_mask. That compares whole numbers of 32 bits, which a GPU has the host do: it would wait for
+    the lengths. Those of 64 bits are compared where they are.
+    """
+    return tf.cast(tf.range(most), tf.int64) < tf.cast(lengths, tf.int64)[:, None]
