@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from benchmark.record.command import CommandLine
 from benchmark.record.facts import Code, DecoderFacts, DevicesUsed, Facts, Features, Host, Lost, SubsetUse
@@ -97,7 +98,7 @@ def collect(
             cpu_quota=machine.cpu_quota(),
             intra_op_threads=tf.config.threading.get_intra_op_parallelism_threads(),
             inter_op_threads=tf.config.threading.get_inter_op_parallelism_threads(),
-            gpus=tuple(board["name"] for board in boards.values()) if boards or "gpu" in unavailable else None,
+            gpus=tuple(map(_name, boards.values())) if boards or "gpu" in unavailable else None,
             python=host.python_version(),
             system=machine.system(),
             nvidia_driver=_nvidia_driver(),
@@ -109,11 +110,15 @@ def collect(
     )
 
 
+def _name(board: Mapping[str, Any]) -> str:
+    return board["name"] or f"GPU that cannot be read ({board['problem']})"
+
+
 def _devices_used(devices: Devices, boards: Mapping[str, Mapping]) -> DevicesUsed:
     """Match CUDA's GPUs with NVML's by PCI bus id: CUDA_VISIBLE_DEVICES renumbers the one and not the other."""
     sensors: list[str] | None = []
     if not devices.on_cpu:
-        by_pci = {board["pci"]: name for name, board in boards.items()}
+        by_pci = {board["pci"]: name for name, board in boards.items()}  # None for a GPU that is lost
         used = machine.cuda_boards()[: devices.local_replicas]
         sensors = [by_pci[pci] for pci in used if pci in by_pci]
         sensors = sensors if len(sensors) == devices.local_replicas else None
