@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmark.record import Facts, FactsError, Run
+from benchmark.record.energy import WHOLE
 from benchmark.record.facts import Features
 from benchmark.record.journal import read_identity
 from benchmark.tables import Table
@@ -93,6 +94,8 @@ def of_group(runs: Sequence[Run]) -> Iterator[str]:
     yield from _of_machines(runs)
     yield from _of_data(runs)
     yield from _of_load(runs)
+
+    yield from _of_power(runs)
 
 
 def _of_machines(runs: Sequence[Run]) -> Iterator[str]:
@@ -180,6 +183,15 @@ def _of_load(runs: Sequence[Run]) -> Iterator[str]:
 
 
 # --- what to do next -------------------------------------------------------------------------------------------------
+def _of_power(runs: Sequence[Run]) -> Iterator[str]:
+    """Name runs of which a part has no power, as a GPU was lost or the sampler ended; by what their ends wrote down."""
+    for run in runs:
+        power = run.gpu_power(at_once=True)
+        if power.share is not None and 0 < power.share < WHOLE:
+            what = "its mean power is that of this part"
+            if power.watts is None:
+                what = "its energy is not known; look at its utilisation.csv, and run again on a sound machine"
+            yield f"{run.source}: {power.note}; {what}"
 
 
 def next_command(runs: Sequence[Run]) -> str:

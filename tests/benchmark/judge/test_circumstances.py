@@ -208,3 +208,22 @@ def test_other_load_during_a_run_is_warned_of(tmp_path, load, warned):
     found = " ".join(warnings_of(tmp_path))
     words = f"1 of 1 run shared the machine: other processes took 31% of its CPUs' time during {path}"
     assert (words in found) is warned
+
+
+# Power
+
+
+@pytest.mark.parametrize(
+    ("share", "watts", "said"),
+    [
+        (0.107, None, "; its energy is not known;"),
+        (0.952, 500.0, "; its mean power is that of this part"),
+        (1.0, 500, ""),
+    ],
+)
+def test_a_run_of_which_a_part_has_no_power_is_named(tmp_path, share, watts, said):
+    note = f"gpu2 was last read at 61.3 s: power is known for {share:.1%} of the run"
+    path = run_of(tmp_path, "a", end={"gpu_power_w": watts, "gpu_power_share": share, "gpu_power_note": note})
+    found = [text for text in warnings_of(tmp_path) if "power" in text]
+    assert len(found) == bool(said)
+    assert not said or f"{path}: {note}{said}" in found[0]
