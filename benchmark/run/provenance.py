@@ -8,6 +8,7 @@ A value that cannot be found out is None. `unavailable` has the reasons why sens
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform as host
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.record.command import CommandLine
-from benchmark.record.facts import Code, DecoderFacts, DevicesUsed, Facts, Features, Host, Lost, SubsetUse
+from benchmark.record.facts import Code, Cuda, DecoderFacts, DevicesUsed, Facts, Features, Host, Lost, SubsetUse
 from benchmark.record.phases import Plan
 from benchmark.run.devices import Devices, tf
 from benchmark.run.task import Task
@@ -28,6 +29,7 @@ from features.extract import FRAME_STEP_S
 from features.manifest import Manifest
 from models.decoders import Decoder
 from platforms import machine
+from platforms.loaded import loaded_cuda, nvidia_packages
 
 RECORDED_PACKAGES = (
     "tensorflow",
@@ -60,7 +62,7 @@ def collect(
     `hosts` are the addresses of several machines, for which the chief waited `gathered_s` seconds.
     """
     commit, dirty = code_version()
-    build = tf.sysconfig.get_build_info()
+    kernels = task.learner.kernels(tf.keras.config.dtype_policy().compute_dtype)  # tries them, and so loads libraries
     manifest, devices = task.data.manifest, task.devices
     return Facts.of(
         created=datetime.now(timezone.utc),
@@ -90,7 +92,7 @@ def collect(
         preparation_s=round(task.data.seconds, 3),
         devices=replace(_devices_used(devices, boards), hosts=hosts, gathered_s=gathered_s),
         first_weights=task.learner.about,
-        kernels=task.learner.kernels(tf.keras.config.dtype_policy().compute_dtype),
+        kernels=kernels,
         host=Host(
             cpu=machine.cpu_name(),
             logical_cores=os.cpu_count(),
@@ -103,11 +105,28 @@ def collect(
             system=machine.system(),
             nvidia_driver=_nvidia_driver(),
         ),
-        versions={name: machine.version(name) for name in RECORDED_PACKAGES},
-        cuda=build.get("cuda_version"),
-        cudnn=build.get("cudnn_version"),
+        versions={name: machine.version(name) for name in RECORDED_PACKAGES} | nvidia_packages(),
+        loaded=_loaded(devices),
+        built_for=_built_for(),
         unavailable=unavailable,
     )
+
+
+def _loaded(devices: Devices) -> Cuda:
+    """Return the CUDA libraries that this process computes with; none where it computes on CPUs."""
+    if devices.on_cpu:
+        return Cuda()
+    found = loaded_cuda()
+    if "cudnn" not in found:  # TensorFlow loads it for the first operation that needs it; a convolution does
+        with contextlib.suppress(tf.errors.OpError):
+            tf.nn.conv2d(tf.zeros([1, 8, 8, 1]), tf.zeros([3, 3, 1, 1]), strides=1, padding="SAME")
+        found = loaded_cuda()
+    return Cuda(**found)
+
+
+def _built_for() -> Cuda:
+    build = tf.sysconfig.get_build_info()
+    return Cuda(cuda=build.get("cuda_version"), cudnn=build.get("cudnn_version"))
 
 
 def _name(board: Mapping[str, Any]) -> str:

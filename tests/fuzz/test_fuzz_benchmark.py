@@ -317,6 +317,8 @@ FACTS = {
     "devices": {"replicas": 4},
     "features": {"folder": "features"},
     "host": {"logical_cores": 8},
+    "loaded": {"cuda": "12.5", "cudnn": "9.3.0"},
+    "built_for": {"cuda": "12.5.1", "cudnn": "9"},
     "unavailable": {"gpu": "NVML: no driver"},
 }
 

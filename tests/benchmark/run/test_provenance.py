@@ -1,6 +1,8 @@
 import pytest
 from standin import asked, cuda_boards
 
+from benchmark.record.facts import Cuda
+
 MIG_2 = "MIG-d0000000-5555-6666-7777-888888888882"
 BOARDS = {f"gpu{n}": {"name": "V100", "pci": f"0000:{n}0:00.0", "mig": n == 2} for n in range(4)}
 
@@ -79,6 +81,28 @@ def used_by(nvidia, monkeypatch, *, replicas, variables):
     monkeypatch.setattr(provenance.machine, "cuda_boards", lambda: visible)
     devices = Devices(strategy=None, replicas=replicas, names=("GPU",), emulated=False, reduction="nccl")
     return provenance._devices_used(devices, boards)
+
+
+# What was loaded
+
+
+def test_a_run_on_cpus_has_loaded_no_cuda_whatever_the_process_has(tf, monkeypatch):
+    from benchmark.run import provenance
+    from benchmark.run.devices import Devices
+
+    monkeypatch.setattr(provenance, "loaded_cuda", lambda: {"cuda": "12.5"})
+    devices = Devices(strategy=None, replicas=1, names=("CPU",), emulated=False, reduction="first-gpu")
+    assert provenance._loaded(devices) == Cuda()
+
+
+def test_cudnn_is_asked_after_tensorflow_has_loaded_it(tf, monkeypatch):
+    from benchmark.run import provenance
+    from benchmark.run.devices import Devices
+
+    found = iter([{"cuda": "12.5", "cuda_driver": "13.0"}, {"cuda": "12.5", "cuda_driver": "13.0", "cudnn": "9.3.0"}])
+    monkeypatch.setattr(provenance, "loaded_cuda", lambda: next(found))
+    devices = Devices(strategy=None, replicas=1, names=("V100",), emulated=False, reduction="first-gpu")
+    assert provenance._loaded(devices) == Cuda(cuda="12.5", cuda_driver="13.0", cudnn="9.3.0")
 
 
 def test_a_board_that_cannot_be_read_is_one_of_the_machines_gpus_all_the_same(tf):
