@@ -180,7 +180,7 @@ def _utilisation(finished: Run) -> str:
     if not summary.samples or summary.process_cpu_percent_mean is None or summary.process_memory_mib_max is None:
         return "utilisation: no samples"
     gpus = ", ".join(
-        f"GPU {n} {gpu.util_percent_mean:.0f}%"
+        f"GPU {n} {gpu.util_percent_mean:.0f}%{gpu.partly}"
         for n, gpu in enumerate(summary.gpus)
         if gpu.util_percent_mean is not None
     )

@@ -13,6 +13,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # a core each: threads that
 
 import pytest
 from hypothesis import settings
+from standin import compiled
 from tones import write_chapter
 
 gc.disable()  # a collection frees the graphs of past tests one by one, for up to two minutes of some other test
@@ -33,6 +34,15 @@ def real_speech() -> Path:
     if not (REAL_SPEECH / "an4").is_dir():
         pytest.skip("real recordings are not here")
     return REAL_SPEECH
+
+
+@pytest.fixture(scope="session")
+def nvidia(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the stand-ins for NVIDIA's libraries (tests/standin.py); tests skip without a C compiler."""
+    libraries = compiled(tmp_path_factory.mktemp("nvidia"))
+    if libraries is None:
+        pytest.skip("no C compiler is here")
+    return libraries
 
 
 @pytest.fixture(scope="session")

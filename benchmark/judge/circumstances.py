@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmark.record import Facts, FactsError, Run
+from benchmark.record.energy import WHOLE
 from benchmark.record.facts import Features
 from benchmark.record.journal import read_identity
 from benchmark.tables import Table
@@ -24,7 +25,8 @@ LARGE_LOST_SHARE = 0.05
 LARGE_OTHER_LOAD = 0.10
 Part = TypeVar("Part")
 NOT_KNOWN = "not known"
-SOFTWARE = ("tensorflow", "keras", "CUDA", "cuDNN")
+SOFTWARE = ("tensorflow", "keras", "CUDA", "CUDA driver", "cuDNN", "CUDA build", "cuDNN build")
+"""CUDA and cuDNN are those that were loaded; a build's are those that TensorFlow was made for."""
 RIG_COLUMNS = {
     "batch": "batch",
     "precision": "precision",
@@ -76,7 +78,7 @@ def machine_name(run: Run) -> str:
         f"{cores} cores{quota}" if cores else "",
         machine.get("GPUs", ""),
         f"driver {machine['NVIDIA driver']}" if "NVIDIA driver" in machine else "",
-        f"tensorflow {machine['tensorflow']}" if "tensorflow" in machine else "",
+        *(f"{name} {machine[name]}" for name in ("tensorflow", "CUDA", "cuDNN") if name in machine),
     ]
     return ", ".join(part for part in parts if part and part != "none")
 
@@ -93,6 +95,7 @@ def of_group(runs: Sequence[Run]) -> Iterator[str]:
     yield from _of_machines(runs)
     yield from _of_data(runs)
     yield from _of_load(runs)
+    yield from _of_power(runs)
 
 
 def _of_machines(runs: Sequence[Run]) -> Iterator[str]:
@@ -179,6 +182,17 @@ def _of_load(runs: Sequence[Run]) -> Iterator[str]:
         )
 
 
+def _of_power(runs: Sequence[Run]) -> Iterator[str]:
+    """Name runs of which a part has no power, as a GPU was lost or the sampler ended; by what their ends wrote down."""
+    for run in runs:
+        power = run.gpu_power(at_once=True)
+        if power.share is not None and 0 < power.share < WHOLE:
+            what = "its mean power is that of this part"
+            if power.watts is None:
+                what = "its energy is not known; look at its utilisation.csv, and run again on a sound machine"
+            yield f"{run.source}: {power.note}; {what}"
+
+
 # --- what to do next -------------------------------------------------------------------------------------------------
 
 
@@ -225,7 +239,7 @@ def between(groups: Mapping[str, Sequence[Run]]) -> Iterator[str]:
         name: {
             label: ", ".join(sorted({machine_of(run).get(name, "") for run in runs})) for label, runs in named.items()
         }
-        for name in SOFTWARE
+        for name in ("NVIDIA driver", *SOFTWARE)
     }
     for name, values in {**columns, **software}.items():
         known = {label: value for label, value in values.items() if value}

@@ -6,9 +6,9 @@
 There are three ways to look at it. Dollar-minutes, the paper's: the purchase price times the time to accuracy. The
 cost of one training on a rig that is bought: price / (years * 8766 h * duty) an hour, plus energy, over the hours it
 takes. The cost on a rig that is rented: rent for the hours that are billed. Prices come from the platform that the run
-recorded (run.json), of all its machines; power is what was measured (utilisation.csv, GPUs only). What is missing is
-NA, with the reason: never 0. With a price for energy a bought rig whose power was not measured has no cost: a training
-without energy is never compared with one that pays for it.
+recorded (run.json), of all its machines; power is what was measured (utilisation.csv, GPUs only), in 90% of a run at
+least. What is missing is NA, with the reason: never 0. With a price for energy a bought rig whose power was not
+measured has no cost: a training without energy is never compared with one that pays for it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ from typing import Any
 import numpy as np
 
 import platforms
+from benchmark.judge.circumstances import some
 from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
 from benchmark.record import FactsError, Run, RunRecord
+from benchmark.record.energy import NO_POWER
+from benchmark.record.run import GpuPower
 from benchmark.tables import Table, cell, money, number
 from platforms import LARGEST, Price
 
@@ -212,11 +215,9 @@ def _rig_cost(group: Group, level: Level, terms: Terms) -> RigCost:
     )
     if level.minutes is None:
         return replace(about, reason=f"{level.name} was not reached")
-    power_w, note = power_of(group.runs, at_once=terms.kwh_price is None)
+    power_w, measured = power_of(group.runs, at_once=terms.kwh_price is None)
     unpaid = terms.kwh_price is not None and price.total is not None and power_w is None
-    if terms.kwh_price is None:
-        note = "energy is left out: no --kwh-price is given"
-    notes = [note] if price.total is not None and not unpaid else []
+    notes = _on_energy(terms, power_w, measured, bought=price.total is not None)
     if price.total is not None and not price.storage_included:
         notes.append("the price is without storage")
     more = _more_minutes(group, level, terms)
@@ -228,8 +229,7 @@ def _rig_cost(group: Group, level: Level, terms: Terms) -> RigCost:
     ]
     reason = ""
     if unpaid:
-        why = note.removeprefix("energy is left out: ")
-        reason = f"what it costs if bought is not known: {why}; leave --kwh-price out to compare without energy"
+        reason = f"what it costs if bought is not known: {measured}; leave --kwh-price out to compare without energy"
     low, high = ends or (None, None)
     return replace(
         about,
@@ -329,16 +329,34 @@ def price_of(group: Group) -> Price:
 
 
 def power_of(runs: Sequence[Run], *, at_once: bool = False) -> tuple[float | None, str]:
-    """Return the mean power over time of the GPUs that the runs used, in watts, or None; and a note on energy.
+    """Return the mean power over time of the GPUs that the runs used, in watts, or None; and how, or why not.
 
     `at_once` reads what the ends of runs wrote down, and no samples.
     """
-    found = [run.gpu_power_w(at_once=at_once) for run in runs]
-    measured = [power_w for power_w, _ in found if power_w is not None]
-    if not found or len(measured) < len(found):
-        why = next((why for power_w, why in found if power_w is None), "no power was measured")
-        return None, f"energy is left out: {why}"
-    return statistics.fmean(measured), "energy is the GPUs' alone"
+    found = [(run.source, run.gpu_power(at_once=at_once)) for run in runs]
+    missing = [(source, power) for source, power in found if power.watts is None]
+    if not found or missing:
+        return None, _by_note(missing, runs=len(found)) or NO_POWER
+    return statistics.fmean(power.watts for _, power in found), _by_note(found, runs=len(found))
+
+
+def _by_note(found: Sequence[tuple[str, GpuPower]], *, runs: int) -> str:
+    """Return the notes on power, each with the sources that have it if these are not all."""
+    sources: dict[str, list[str]] = {}
+    for source, power in found:
+        sources.setdefault(power.note, []).append(source)
+    return ", ".join(note if len(own) == runs else f"{note} ({some(own)})" for note, own in sources.items())
+
+
+def _on_energy(terms: Terms, power_w: float | None, measured: str, *, bought: bool) -> list[str]:
+    """Return the notes on what energy is in the costs, and how it was measured."""
+    if terms.kwh_price is None:
+        notes = ["energy is left out: no --kwh-price is given"] if bought else []
+        told = power_w is not None or not measured.startswith(NO_POWER)
+        return [*notes, f"energy kWh: {measured}"] if told else notes
+    if not bought:
+        return []
+    return [] if power_w is None else [f"energy is the GPUs' alone, {measured}"]
 
 
 def cost_rows(groups: Sequence[Group], terms: Terms) -> list[dict[str, object]]:

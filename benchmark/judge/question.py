@@ -26,7 +26,7 @@ CORPUS_SUM = {mean: total for total, mean in AS_THE_PAPER.items()}
 SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "run", "machine")
 """The fields by which --by can keep runs apart. Platform, workload, variant and emulation always do.
 
-`machine` is what run.json says: processor, cores that may be used, GPUs, driver, TensorFlow.
+`machine` is what run.json says: processor, cores that may be used, GPUs, driver, TensorFlow, CUDA and cuDNN.
 """
 
 COMPARED = ("workload", "variant", "recipe", "features", "decoder", "emulated")

@@ -10,7 +10,8 @@ journal.py     writes, resumes and reads the journal
 history.py     figures computed from the journal: clocks, evaluations, time to accuracy, throughput
 facts.py       run.json: how the run was made
 command.py     the command that began a run, as its user would type it again
-usage.py       utilisation.csv: how busy the machine was, and the energy it used
+usage.py       utilisation.csv: how busy the machine was
+energy.py      the energy of GPUs by its samples, and of what share of the run
 sentences.py   sentences.jsonl: references and hypotheses
 folder.py      the run's folder: lock, heartbeat, end.json
 run.py         all of these files in one object

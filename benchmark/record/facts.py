@@ -31,6 +31,7 @@ SCHEMA = 3
 READABLE = (2, SCHEMA)
 """Schema 3 has a field for the workload's variant; until schema 2 it was part of the name ("mini+specaugment")."""
 
+CUDA_NAMES = {"CUDA": "cuda", "CUDA driver": "cuda_driver", "cuDNN": "cudnn"}
 Part = TypeVar("Part")
 
 
@@ -183,6 +184,18 @@ class Host:
         return float(self.logical_cores) if known else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cuda:
+    """Versions of CUDA and cuDNN: those that a process has loaded, or those that TensorFlow was built for.
+
+    `cuda_driver` is the newest CUDA that the driver can run. None is not loaded, or not known.
+    """
+
+    cuda: str | None = None
+    cuda_driver: str | None = None
+    cudnn: str | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Facts:
     """The content of a run.json. A part is parsed when it is asked for; FactsError is raised then if it is invalid."""
@@ -210,8 +223,8 @@ class Facts:
         first_weights: Mapping[str, str],
         host: Host,
         versions: Mapping[str, str | None],
-        cuda: str | None = None,
-        cudnn: str | None = None,
+        loaded: Cuda,
+        built_for: Cuda,
         unavailable: Mapping[str, str],
     ) -> Facts:
         """Make the facts of a run that is about to begin."""
@@ -279,17 +292,20 @@ class Facts:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The versions of packages by name, CUDA's and cuDNN's among them; those that are not known are left out."""
-        found = self.content.get("versions")
-        named = {**(found if isinstance(found, Mapping) else {})}
-        named |= {name: self.content.get(name.lower()) for name in ("CUDA", "cuDNN")}
+        """The versions of packages by name, and of CUDA and cuDNN: "cuDNN" is what was loaded, "cuDNN build" what
+        TensorFlow was built for, which is all that older versions wrote. Those that are not known are left out.
+        """
+        content = self.content
+        named = dict(_mapping(content.get("versions")))
+        built_for = {**_mapping(content), **_mapping(content.get("built_for"))}
+        for words, key in CUDA_NAMES.items():
+            named |= {words: _mapping(content.get("loaded")).get(key), f"{words} build": built_for.get(key)}
         return {str(name): str(version) for name, version in named.items() if version}
 
     @property
     def unavailable(self) -> dict[str, str]:
         """The reasons why sensors could not be read, by sensor."""
-        found = self.content.get("unavailable")
-        return {str(name): str(why) for name, why in found.items()} if isinstance(found, Mapping) else {}
+        return {str(name): str(why) for name, why in _mapping(self.content.get("unavailable")).items()}
 
     def _made(self, name: str, make: Any) -> Any:
         try:
@@ -349,6 +365,10 @@ def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError(f"{text} is not finite")
     return number
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _plain(value: Any) -> Any:

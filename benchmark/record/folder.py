@@ -51,7 +51,9 @@ class End:
     """How a run, or an attempt at it, ended: finished, diverged or interrupted; and after which batch and epoch.
 
     `other_load` is the share of the machine's CPU time, 0 to 1, that other processes took, and
-    `gpu_power_w` the mean power of the GPUs that the run used; None if it is not known.
+    `gpu_power_w` the mean power of the GPUs that the run used, None if it is not known; `gpu_power_share` is the share
+    of the run, 0 to 1, of which it was measured, and `gpu_power_note` says how, or why it is not known. Older versions
+    wrote neither share nor note.
     """
 
     status: str
@@ -61,6 +63,8 @@ class End:
     clock_s: float = 0.0
     other_load: float | None = None
     gpu_power_w: float | None = None
+    gpu_power_share: float | None = None
+    gpu_power_note: str = ""
     at: str = ""  # time of day, with its zone
 
     @property
@@ -166,8 +170,10 @@ def read_end(folder: Path) -> End | None:
         end = End(**{name: value for name, value in found.items() if name in names})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    plausible = _within(end.other_load, 1) and _within(end.gpu_power_w, MOST_POWER_W)
-    return end if plausible and isinstance(end.status, str) and isinstance(end.message, str) else None
+    most = {"other_load": 1, "gpu_power_w": MOST_POWER_W, "gpu_power_share": 1}
+    plausible = all(_within(getattr(end, name), limit) for name, limit in most.items())
+    texts = (end.status, end.message, end.gpu_power_note)
+    return end if plausible and all(isinstance(text, str) for text in texts) else None
 
 
 def _within(value: object, most: float) -> bool:

@@ -96,6 +96,19 @@ class RunRecord:
         return float(self.table.columns["started_s"][0]) if len(self) else 0.0
 
     @cached_property
+    def spans_s(self) -> tuple[tuple[float, float], ...]:
+        """The stretch of the run's clock that each attempt took, from its first row's start to the latest end."""
+        starts_s, firsts = (
+            self.table.columns["started_s"],
+            np.flatnonzero(np.diff(self.table.columns["attempt"], prepend=0)),
+        )
+        bounds = [*firsts.tolist(), len(self)]
+        return tuple(
+            (float(starts_s[first:after].min()), float(self._ends_s[first:after].max()))
+            for first, after in zip(bounds, bounds[1:], strict=False)
+        )
+
+    @cached_property
     def _ends_s(self) -> np.ndarray:
         return self.table.columns["started_s"] + self.table.columns["seconds"]
 

@@ -10,11 +10,12 @@ alone can be judged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from benchmark.record.columns import Identity, JournalError, check_complete
+from benchmark.record.energy import BOTH, NO_POWER, Energy
 from benchmark.record.facts import NAME as RUN_JSON
 from benchmark.record.facts import Facts, FactsError, read_facts
 from benchmark.record.folder import FINISHED, End, folder_of, read_end
@@ -23,7 +24,19 @@ from benchmark.record.journal import read
 from benchmark.record.sentences import Heard, last_evaluation
 from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
 
-NO_POWER = "no power was measured"
+SHARE_UNKNOWN = "of what share of the run is not known: an older version wrote it down, which did not look"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuPower:
+    """The mean power in watts of the GPUs that a run used, and the share of the run, 0 to 1, of which it is known.
+
+    `note` says how it was measured, and what is missing; without `watts` it says why.
+    """
+
+    watts: float | None = None
+    share: float | None = None
+    note: str = NO_POWER
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,17 +89,23 @@ class Run:
             UsageError, OSError: it cannot be used.
         """
         path = self.folder / usage_name(rank) if self.folder else None
-        return read_usage(path) if path and path.is_file() else None
+        return read_usage(path, spans_s=self.record.spans_s) if path and path.is_file() else None
 
-    def gpu_power_w(self, *, at_once: bool = False) -> tuple[float | None, str]:
-        """Return the mean power of the GPUs that the run used, in watts, or None and why it is not known.
+    def gpu_power(self, *, at_once: bool = False) -> GpuPower:
+        """Return the mean power of the GPUs that the run used; `at_once` reads what its end wrote down, and no samples.
 
-        `at_once` reads what the end of the run wrote down, and no samples.
+        What a version wrote that did not look at the share of the run counts only where there are no samples.
         """
-        if self.end is not None and self.end.gpu_power_w is not None:
-            return self.end.gpu_power_w, ""
-        if at_once:
-            return None, NO_POWER
+        end = self.end
+        if end is not None and end.gpu_power_note:
+            return GpuPower(watts=end.gpu_power_w, share=end.gpu_power_share, note=end.gpu_power_note)
+        sampled = None if at_once else self._sampled_power()
+        if sampled is None and end is not None and end.gpu_power_w is not None:
+            return GpuPower(watts=end.gpu_power_w, note=SHARE_UNKNOWN)
+        return sampled or GpuPower()
+
+    def _sampled_power(self) -> GpuPower | None:
+        """Return the power by the samples; None if there are none."""
         try:
             devices = self.facts.devices if self.facts else None
         except FactsError:
@@ -94,30 +113,41 @@ class Run:
         try:
             usage = self.usage()
         except (UsageError, OSError):
-            return None, NO_POWER
+            return None
         if usage is None or not usage.gpus:
-            return None, NO_POWER
+            return None
         if devices and devices.partitioned:
-            return None, "the GPU is partitioned (MIG), and its power is that of all its instances"
+            return GpuPower(note="the GPU is partitioned (MIG), and its power is that of all its instances")
         sensors = devices.sensors if devices else None
         if sensors is None:  # not known; but there is only one way to use all of them
             replicas, there = self.identity.replicas, len(usage.gpus)
             if there != replicas:
-                return None, f"which {replicas} of the machine's {there} GPUs trained is not known"
+                return GpuPower(note=f"which {replicas} of the machine's {there} GPUs trained is not known")
             sensors = tuple(usage.gpus)
-        own_w = usage.mean_power_w(sensors)
-        others_w = [self._power_of_rank(rank, sensors) for rank in range(1, self.identity.machines)]
-        if None in others_w:
-            return None, "the power of its other machines was not sampled"
-        return None if own_w is None else own_w + sum(filter(None, others_w)), NO_POWER
+        return self._power_of(sensors, usage) if sensors else GpuPower()
 
-    def _power_of_rank(self, rank: int, sensors: Sequence[str]) -> float | None:
-        """Return the mean power of another machine's GPUs, which has as many as this one; None if it is not known."""
+    def _power_of(self, sensors: Sequence[str], usage: Usage) -> GpuPower:
+        """Return the power of these GPUs of every machine of the run, which are alike; `usage` is the chief's."""
+        energies = [usage.energy(sensors)]
+        for rank in range(1, self.identity.machines):
+            energy = self._energy_of_rank(rank, sensors)
+            if energy is None:
+                return GpuPower(note="the power of its other machines was not sampled")
+            energies.append(replace(energy, gap=energy.gap and f"host {rank}: {energy.gap}"))
+        least = min(energies, key=lambda energy: energy.share)
+        watts = [energy.mean_w for energy in energies]
+        if None in watts:
+            return GpuPower(share=least.share, note=least.gap)
+        sources = {energy.source for energy in energies}
+        source = sources.pop() if len(sources) == 1 else BOTH
+        return GpuPower(watts=sum(watts), share=least.share, note=replace(least, source=source).note)
+
+    def _energy_of_rank(self, rank: int, sensors: Sequence[str]) -> Energy | None:
         try:
             usage = self.usage(rank)
-            return usage.mean_power_w(sensors) if usage else None
-        except (UsageError, OSError, KeyError):
+        except (UsageError, OSError):
             return None
+        return usage.energy(sensors) if usage and usage.gpus else None
 
     def heard(self) -> Heard | None:
         """Read the sentences of the last evaluation; None if there are none."""

@@ -1,6 +1,6 @@
 """utilisation.csv: how busy the machine was, usually sampled ten times a second; its columns, summary and energy.
 
-    usage = read_usage(folder / "utilisation.csv")
+    usage = read_usage(folder / "utilisation.csv", spans_s=record.spans_s)
     usage.summary(start_s=60).process_cpu_percent_mean, usage.energy().wh, usage.mean_power_w(["gpu3"])
     usage.samples                               # pandas, one row per sample
 
@@ -15,7 +15,8 @@ the chief's; each other host has a utilisation-rank1.csv, with times of the run'
     host_cpu_percent     CPU use of the whole machine, 0 to 100
     host_memory_mib      memory that a new process could not have: total less available
     gpu{i}_{sensor}      for every GPU of the machine, in NVML's order: util_percent, memory_mib, power_w,
-                         temperature_c, sm_clock_mhz, memory_clock_mhz, pcie_gen, pcie_width
+                         temperature_c, sm_clock_mhz, memory_clock_mhz, pcie_gen, pcie_width, and energy_j: the GPU's
+                         own count since its driver was loaded, which some lack, and files of older versions
 
 A value that could not be read is an empty field, never 0. `benchmark.run.sampler` writes the file. pandas is imported
 only where it is needed, as importing it takes time and memory.
@@ -27,19 +28,21 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.record.energy import LEAST_SHARE, MOST_POWER_W, WHOLE, Energy, Spans, energy_of, percent
+
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 NAME = "utilisation.csv"
 OF_RANK = "utilisation-rank{}.csv"
 GPU_COLUMN = re.compile(r"(gpu\d+)_util_percent")
 MOST = {
     "util_percent": 100.0,
-    "power_w": 5_000.0,  # the largest boards draw 1,400 W
+    "power_w": MOST_POWER_W,
+    "energy_j": 1e12,  # 1,400 W for 22 years
     "memory_mib": 2.0**21,
     "temperature_c": 200.0,
     "sm_clock_mhz": 20_000.0,
@@ -50,7 +53,6 @@ MOST = {
 
 A driver that loses a GPU has been seen to give 4,294,967 W, a word of 32 bits in milliwatts.
 """
-LONGEST_STEP = 10  # usual steps; a longer step is a pause between attempts, in which power is not known
 
 
 def usage_name(rank: int) -> str:
@@ -64,26 +66,28 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True)
 class GpuSummary:
-    """How busy one GPU was over a stretch of a run; a value is None if its sensor was never read."""
+    """How busy one GPU was over a stretch of a run; a value is None if its sensor was never read.
+
+    `share`, 0 to 1, is that of the samples in which its utilisation was read. A GPU that was lost has a mean of the
+    time before: say `partly` beside it. Its mean power is None if it was read in less than LEAST_SHARE of the samples.
+    """
 
     util_percent_mean: float | None
     power_w_mean: float | None
     memory_mib_max: float | None
+    share: float = 0.0
 
-
-@dataclass(frozen=True)
-class Energy:
-    """The energy in Wh of some GPUs together, and the seconds that it covers; `wh` is None if no power was read."""
-
-    wh: float | None
-    seconds: float
+    @property
+    def partly(self) -> str:
+        """What to say beside a mean that is not of the whole stretch: " (of 11% of the samples)"; else empty."""
+        return partly(self.share) if self.util_percent_mean is not None else ""
 
 
 @dataclass(frozen=True)
 class Summary:
     """How busy the machine was over a stretch of a run; a value is None if its sensor was never read.
 
-    `energy_wh` is the energy of all GPUs together, over `energy_s` seconds.
+    `energy` is that of all GPUs together.
     """
 
     samples: int
@@ -91,15 +95,19 @@ class Summary:
     host_cpu_percent_mean: float | None
     process_memory_mib_max: float | None
     gpus: tuple[GpuSummary, ...]
-    energy_wh: float | None
-    energy_s: float
+    energy: Energy
 
 
 @dataclass(frozen=True, eq=False)
 class Usage:
-    """All samples of a run, in the order of the file."""
+    """All samples of a run, in the order of the file.
+
+    `spans_s` are the stretches of the run's clock that its attempts took, of which energy has to be known; empty if the
+    samples are all that is known of the run.
+    """
 
     samples: DataFrame
+    spans_s: Spans = ()
 
     @property
     def gpus(self) -> list[str]:
@@ -109,41 +117,28 @@ class Usage:
     def summary(self, *, start_s: float = 0, end_s: float | None = None) -> Summary:
         """Summarise the samples with start_s <= seconds <= end_s; without end_s, to the end of the file."""
         rows = self._between(start_s, end_s)
-        energy = self.energy(start_s=start_s, end_s=end_s)
         return Summary(
             samples=len(rows),
             process_cpu_percent_mean=_statistic(rows, "process_cpu_percent", "mean"),
             host_cpu_percent_mean=_statistic(rows, "host_cpu_percent", "mean"),
             process_memory_mib_max=_statistic(rows, "process_memory_mib", "max"),
-            gpus=tuple(
-                GpuSummary(
-                    util_percent_mean=_statistic(rows, f"{gpu}_util_percent", "mean"),
-                    power_w_mean=_statistic(rows, f"{gpu}_power_w", "mean"),
-                    memory_mib_max=_statistic(rows, f"{gpu}_memory_mib", "max"),
-                )
-                for gpu in self.gpus
-            ),
-            energy_wh=energy.wh,
-            energy_s=energy.seconds,
+            gpus=tuple(_of_gpu(rows, gpu) for gpu in self.gpus),
+            energy=self.energy(start_s=start_s, end_s=end_s),
         )
 
     def energy(self, gpus: Sequence[str] | None = None, *, start_s: float = 0, end_s: float | None = None) -> Energy:
-        """Integrate power over time by the trapezoidal rule, for some GPUs ("gpu3") together (default: all).
-
-        Samples in which the power of one of them is missing are left out, and so are steps longer than LONGEST_STEP.
-        """
-        rows = self._between(start_s, end_s)
-        power_w = rows.reindex(columns=[f"{gpu}_power_w" for gpu in (self.gpus if gpus is None else gpus)])
-        total_w: Series = power_w.sum(axis=1, skipna=False, min_count=1).dropna()  # without GPUs NaN, not 0 W
-        step_s = rows.loc[total_w.index, "seconds"].diff()
-        counted = (step_s > 0) & (step_s <= self._longest_step_s)  # a resumed run may go back in time: step_s < 0
-        energy_j = ((total_w + total_w.shift()) / 2 * step_s)[counted].sum()
-        return Energy(float(energy_j) / 3600 if counted.any() else None, float(step_s[counted].sum()))
+        """Return the energy of some GPUs ("gpu3") together (default: all), and of what share of the time it is."""
+        return energy_of(
+            self.samples,
+            self.gpus if gpus is None else gpus,
+            spans_s=self.spans_s,
+            start_s=start_s,
+            end_s=math.inf if end_s is None else end_s,
+        )
 
     def mean_power_w(self, gpus: Sequence[str]) -> float | None:
-        """Return the mean power in watts of some GPUs together; None if that of one was not measured."""
-        energy = self.energy(gpus)
-        return None if energy.wh is None else energy.wh * 3600 / energy.seconds
+        """Return the mean power in watts of some GPUs together; None if it is known for less than LEAST_SHARE."""
+        return self.energy(gpus).mean_w
 
     def other_load(self, *, cores: float) -> float | None:
         """Return the share of the machine's CPUs, 0 to 1, that others than the run kept busy; None if not sampled.
@@ -159,14 +154,9 @@ class Usage:
     def _between(self, start_s: float, end_s: float | None) -> DataFrame:
         return self.samples[self.samples["seconds"].between(start_s, math.inf if end_s is None else end_s)]
 
-    @cached_property
-    def _longest_step_s(self) -> float:
-        step_s = self.samples["seconds"].diff()
-        return LONGEST_STEP * float(step_s[step_s > 0].median())
 
-
-def read_usage(path: str | Path) -> Usage:
-    """Read a run's utilisation.csv.
+def read_usage(path: str | Path, *, spans_s: Spans = ()) -> Usage:
+    """Read a run's utilisation.csv; `spans_s` are the stretches of its clock that the run's attempts took.
 
     Raises:
         UsageError: it is not a table of numbers with a column "seconds".
@@ -182,7 +172,7 @@ def read_usage(path: str | Path) -> Usage:
     if "seconds" not in samples:
         found = str(list(samples))[:200]
         raise UsageError(f"{path}: found the columns {found}, expected 'seconds' first; another file?")
-    return Usage(_plausible(samples))
+    return Usage(_plausible(samples), spans_s)
 
 
 def _plausible(samples: DataFrame) -> DataFrame:
@@ -197,6 +187,25 @@ def _plausible(samples: DataFrame) -> DataFrame:
 def summarise(path: str | Path, *, start_s: float = 0, end_s: float | None = None) -> Summary:
     """Read a run's utilisation.csv and summarise a stretch of it. Raises what `read_usage` raises."""
     return read_usage(path).summary(start_s=start_s, end_s=end_s)
+
+
+def partly(share: float) -> str:
+    """Return what to say beside a mean over a share of the samples: " (of 11% of the samples)"; empty for all."""
+    return "" if share >= WHOLE else f" (of {percent(share)} of the samples)"
+
+
+def _of_gpu(rows: DataFrame, gpu: str) -> GpuSummary:
+    share = {name: _share_read(rows, f"{gpu}_{name}") for name in ("util_percent", "power_w")}
+    return GpuSummary(
+        util_percent_mean=_statistic(rows, f"{gpu}_util_percent", "mean"),
+        power_w_mean=_statistic(rows, f"{gpu}_power_w", "mean") if share["power_w"] >= LEAST_SHARE else None,
+        memory_mib_max=_statistic(rows, f"{gpu}_memory_mib", "max"),
+        share=share["util_percent"],
+    )
+
+
+def _share_read(rows: DataFrame, column: str) -> float:
+    return float(rows[column].notna().mean()) if column in rows and len(rows) else 0.0
 
 
 def _statistic(rows: DataFrame, column: str, name: str) -> float | None:

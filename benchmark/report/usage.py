@@ -8,14 +8,16 @@ the reason that run.json has for it ("unavailable") stands under the figure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from benchmark.record import Facts, FactsError
+from benchmark.record.energy import NO_POWER, Energy, percent
 from benchmark.record.phases import Phase
-from benchmark.record.usage import Usage
+from benchmark.record.usage import Summary, Usage, partly
 from benchmark.report.figures import COLOURS, DASHES, MINUTES, Block, Figure, Key, Shown, axis, neutral, rounded, trace
 from benchmark.report.panels import panel_axis, panels
 from benchmark.tables import Table
@@ -36,6 +38,7 @@ class Sampled:
     percent: dict[str, np.ndarray] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)  # "GPU" -> why
     summary: tuple[str, ...] = ()  # cells of the table
+    energy: str = ""  # how it was measured, and of what share of the run
 
 
 def sampled(run: Shown) -> Sampled:
@@ -45,7 +48,9 @@ def sampled(run: Shown) -> Sampled:
     except FactsError as error:
         facts, problem = None, str(error)
     reasons = facts.unavailable if facts else {}
-    absent = {_sensor_name(key): why for key, why in reasons.items()} | ({"run.json": problem} if problem else {})
+    # Without a counter energy is that of power over time, which `energy` says.
+    absent = {_sensor_name(key): why for key, why in reasons.items() if not key.endswith("_energy_j")}
+    absent |= {"run.json": problem} if problem else {}
     cores = _cores(facts)
     try:
         usage = run.run.usage()
@@ -53,7 +58,7 @@ def sampled(run: Shown) -> Sampled:
             why = reasons.get("sampler", "the run's folder has no utilisation.csv")
             return Sampled(run=run, seconds=np.empty(0), absent={**absent, "all sensors": why})
         seconds, percent = _percent(usage, cores=cores)
-        summary = _summary(usage)
+        summary = usage.summary()
     except (ValueError, OSError) as error:
         return Sampled(run=run, seconds=np.empty(0), absent={"all sensors": f"utilisation.csv: {error}"})
     if "CPU" in percent and cores is None:
@@ -71,7 +76,14 @@ def sampled(run: Shown) -> Sampled:
         elif seconds[-1] - known_s[-1] > GRACE_S:
             last = digits((known_s[-1] - run.record.created_s) / 60)
             absent[f"{name} after minute {last} of {until}"] = "it could no longer be read"
-    return Sampled(run=run, seconds=seconds, percent=percent, absent=absent, summary=summary)
+    return Sampled(
+        run=run,
+        seconds=seconds,
+        percent=percent,
+        absent=absent,
+        summary=_cells(summary),
+        energy=_on_energy(summary.energy),
+    )
 
 
 def _sensor_name(column: str) -> str:
@@ -101,18 +113,27 @@ def _percent(usage: Usage, *, cores: float | None) -> tuple[np.ndarray, dict[str
     return rows["seconds"].to_numpy(), percent
 
 
-def _summary(usage: Usage) -> tuple[str, ...]:
-    """The cells of the table of means."""
-    found = usage.summary()
+def _cells(found: Summary) -> tuple[str, ...]:
+    """The cells of the table of means; what is not of the whole run says of how much it is."""
 
     def cell(value: float | None, style: str = ".0f") -> str:
         return styled(value, style)
 
     cores = None if found.process_cpu_percent_mean is None else found.process_cpu_percent_mean / 100
-    gpus = ", ".join(cell(gpu.util_percent_mean) for gpu in found.gpus) or "NA"
+    gpus = ", ".join(cell(gpu.util_percent_mean) + gpu.partly for gpu in found.gpus) or "NA"
     memory = ", ".join(cell(gpu.memory_mib_max) for gpu in found.gpus) or "NA"
-    host = cell(found.host_cpu_percent_mean)
-    return (cell(cores, ".2f"), host, cell(found.process_memory_mib_max), gpus, memory, cell(found.energy_wh, ".1f"))
+    host, energy = cell(found.host_cpu_percent_mean), cell(found.energy.wh, ".1f")
+    if found.energy.wh is not None and found.energy.gap:
+        energy += f" (of {percent(found.energy.share)} of the run)"
+    return (cell(cores, ".2f"), host, cell(found.process_memory_mib_max), gpus, memory, energy)
+
+
+def _on_energy(energy: Energy) -> str:
+    """Say how energy was measured, or why it is not known; empty if no GPU told any."""
+    if energy.gap == NO_POWER:
+        return ""
+    named = re.sub(r"\bgpu(\d+)", r"GPU \1", energy.note)
+    return f"GPU energy: {named}" if energy.wh is not None else f"GPU energy NA: {named}"
 
 
 def _other_hosts(run: Shown) -> Iterator[tuple[str, ...]]:
@@ -121,7 +142,7 @@ def _other_hosts(run: Shown) -> Iterator[tuple[str, ...]]:
         name = f"{run.name}, host {rank}"
         try:
             usage = run.run.usage(rank)
-            yield (name, *(_summary(usage) if usage else ("NA",) * 6))
+            yield (name, *(_cells(usage.summary()) if usage else ("NA",) * 6))
         except (ValueError, OSError):
             yield (name, *("NA",) * 6)
 
@@ -171,12 +192,14 @@ def _notes(found: Sequence[Sampled]) -> tuple[str, ...]:
     for each in found:
         for name, why in each.absent.items():
             notes.setdefault(f"{name} not sampled: {why}", []).append(each.run.name)
+        if each.energy:
+            notes.setdefault(each.energy, []).append(each.run.name)
     return tuple(f"{what} ({_some(names)})" for what, names in notes.items())
 
 
 def _mean(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
-    return f"{np.mean(known):.0f}" if known else "NA"
+    return f"{np.mean(known):.0f}{partly(len(known) / len(values))}" if known else "NA"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ resume.py       which run a command goes on with
 interrupts.py   handles Ctrl-C, SIGTERM and SIGHUP
 view.py         shows the run while it is under way
 monitor.py      starts and ends sampler.py, which writes utilisation.csv
+gpus.py         the machine's GPUs as NVML shows them
 neighbours.py   looks for other load on the machine
 provenance.py   finds out how the run is made
 

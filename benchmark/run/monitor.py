@@ -5,8 +5,8 @@
     monitor.failure  # None, or one line: why the sampler ended before the run, and when its last sample was
 
 `benchmark.run.sampler` is the sampler, a process of its own; `benchmark.record.usage` describes its file. `unavailable`
-has, for each empty column, the reason ("gpu": there are no GPU columns, "sampler": there are no samples). A sensor
-that fails for the first time during the run is added when the monitor ends.
+has, for each empty column, the reason ("gpu": there are no GPU columns, "gpu2": those of a lost GPU are all empty,
+"sampler": there are no samples). A sensor that fails for the first time during the run is added when the monitor ends.
 """
 
 from __future__ import annotations

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from benchmark.record.command import CommandLine
-from benchmark.record.facts import Code, DecoderFacts, DevicesUsed, Facts, Features, Host, Lost, SubsetUse
+from benchmark.record.facts import Code, Cuda, DecoderFacts, DevicesUsed, Facts, Features, Host, Lost, SubsetUse
 from benchmark.record.phases import Plan
 from benchmark.run.devices import Devices, tf
 from benchmark.run.task import Task
@@ -27,6 +28,7 @@ from features.extract import FRAME_STEP_S
 from features.manifest import Manifest
 from models.decoders import Decoder
 from platforms import machine
+from platforms.loaded import loaded_cuda, nvidia_packages
 
 RECORDED_PACKAGES = (
     "tensorflow",
@@ -59,7 +61,6 @@ def collect(
     `hosts` are the addresses of several machines, for which the chief waited `gathered_s` seconds.
     """
     commit, dirty = code_version()
-    build = tf.sysconfig.get_build_info()
     manifest, devices = task.data.manifest, task.devices
     return Facts.of(
         created=datetime.now(timezone.utc),
@@ -98,23 +99,37 @@ def collect(
             cpu_quota=machine.cpu_quota(),
             intra_op_threads=tf.config.threading.get_intra_op_parallelism_threads(),
             inter_op_threads=tf.config.threading.get_inter_op_parallelism_threads(),
-            gpus=tuple(board["name"] for board in boards.values()) if boards or "gpu" in unavailable else None,
+            gpus=tuple(map(_name, boards.values())) if boards or "gpu" in unavailable else None,
             python=host.python_version(),
             system=machine.system(),
             nvidia_driver=_nvidia_driver(),
         ),
-        versions={name: machine.version(name) for name in RECORDED_PACKAGES},
-        cuda=build.get("cuda_version"),
-        cudnn=build.get("cudnn_version"),
+        versions={name: machine.version(name) for name in RECORDED_PACKAGES} | nvidia_packages(),
+        loaded=_loaded(devices),
+        built_for=_built_for(),
         unavailable=unavailable,
     )
+
+
+def _loaded(devices: Devices) -> Cuda:
+    """Return the CUDA libraries that this process computes with, after `devices.wake`; none where it is on CPUs."""
+    return Cuda() if devices.on_cpu else Cuda(**loaded_cuda())
+
+
+def _built_for() -> Cuda:
+    build = tf.sysconfig.get_build_info()
+    return Cuda(cuda=build.get("cuda_version"), cudnn=build.get("cudnn_version"))
+
+
+def _name(board: Mapping[str, Any]) -> str:
+    return board["name"] or f"GPU that cannot be read ({board['problem']})"
 
 
 def _devices_used(devices: Devices, boards: Mapping[str, Mapping]) -> DevicesUsed:
     """Match CUDA's GPUs with NVML's by PCI bus id: CUDA_VISIBLE_DEVICES renumbers the one and not the other."""
     sensors: list[str] | None = []
     if not devices.on_cpu:
-        by_pci = {board["pci"]: name for name, board in boards.items()}
+        by_pci = {board["pci"]: name for name, board in boards.items()}  # None for a GPU that is lost
         used = machine.cuda_boards()[: devices.local_replicas]
         sensors = [by_pci[pci] for pci in used if pci in by_pci]
         sensors = sensors if len(sensors) == devices.local_replicas else None

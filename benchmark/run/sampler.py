@@ -2,16 +2,19 @@
 
 The run starts it (benchmark/run/monitor.py) by exec, never by fork, as the parent may have started TensorFlow. It ends
 when its standard input has a byte or is closed, so it does not outlive its parent. It prints one JSON object per line:
-{"refused": why}, or {"unavailable": {column: why}} when it starts and again for each new failure. The first one has the
-machine's GPUs as well: {"boards": {"gpu0": {"name": "NVIDIA V100", "pci": "0000:3b:00.0", "mig": false}}}. A value that
-could not be read is an empty field, never 0. `benchmark.record.usage` describes the columns.
+{"refused": why}, or {"unavailable": {column: why}} when it starts and again for each new failure; "gpu2" stands for all
+columns of a GPU. The first one has the machine's GPUs as well, those that cannot be read with their problem:
+
+    {"boards": {"gpu0": {"name": "NVIDIA V100", "pci": "0000:3b:00.0", "mig": false},
+                "gpu1": {"name": null, "pci": null, "mig": false, "problem": "NVMLError_GpuIsLost: GPU is lost"}}}
+
+A value that could not be read is an empty field, never 0. `benchmark.record.usage` describes the columns.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import json
 import math
 import os
@@ -24,20 +27,10 @@ from pathlib import Path
 import psutil
 import pynvml
 
-from platforms.machine import pci_bus_id
+from benchmark.run.gpus import LATER_SENSORS, boards, by_gpu, gpu_sensors, reason
 
 MIB = 2**20
 TAIL_BYTES = 2**16  # more than a row
-GPU_SENSORS = {  # NVML counts memory in bytes and power in milliwatts
-    "util_percent": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
-    "memory_mib": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used / MIB,
-    "power_w": lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000,
-    "temperature_c": lambda nvml, gpu: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),
-    "sm_clock_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
-    "memory_clock_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM),
-    "pcie_gen": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkGeneration(gpu),
-    "pcie_width": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu),
-}
 REFRESH_S = 1.0
 REFRESH_SHARE = 0.002  # of a core's time at most: to find children, psutil reads /proc/*/stat of the whole host
 
@@ -106,39 +99,6 @@ def host_sensors(pid: int) -> dict:
     }
 
 
-def gpu_sensors(nvml) -> tuple[dict, dict[str, str]]:
-    """Return {column: sensor}, and {"gpu": why} if there is none. If a GPU is lost, only its own columns fail."""
-    try:
-        nvml.nvmlInit()
-        gpus = range(nvml.nvmlDeviceGetCount())
-    except nvml.NVMLError as error:
-        return {}, {"gpu": f"NVML: {error}"}
-    handle = functools.cache(nvml.nvmlDeviceGetHandleByIndex)
-    sensors = {
-        f"gpu{i}_{name}": lambda i=i, sensor=sensor: sensor(nvml, handle(i))
-        for i in gpus
-        for name, sensor in GPU_SENSORS.items()
-    }
-    return sensors, {} if gpus else {"gpu": "NVML: the driver lists no GPU"}
-
-
-def boards(nvml) -> dict[str, dict]:
-    """Return name, PCI bus id and whether MIG partitions it, of every GPU by its columns' prefix; {} without NVML."""
-    found = {}
-    with contextlib.suppress(nvml.NVMLError, AttributeError):
-        for number in range(nvml.nvmlDeviceGetCount()):
-            gpu, partitioned = nvml.nvmlDeviceGetHandleByIndex(number), False
-            with contextlib.suppress(nvml.NVMLError, AttributeError):  # most GPUs know no MIG
-                partitioned = bool(nvml.nvmlDeviceGetMigMode(gpu)[0])
-            name, pci = _text(nvml.nvmlDeviceGetName(gpu)), _text(nvml.nvmlDeviceGetPciInfo(gpu).busId)
-            found[f"gpu{number}"] = {"name": name, "pci": pci_bus_id(pci), "mig": partitioned}
-    return found
-
-
-def _text(found: str | bytes) -> str:
-    return found.decode() if isinstance(found, bytes) else found
-
-
 def read(sensors: dict) -> tuple[dict[str, float], dict[str, str]]:
     """Read all sensors; return values and reasons of failure by column: each column is in one of the two."""
     values, reasons = {}, {}
@@ -146,8 +106,16 @@ def read(sensors: dict) -> tuple[dict[str, float], dict[str, str]]:
         try:
             values[column] = round(sensor(), 3)
         except (OSError, psutil.AccessDenied, pynvml.NVMLError) as error:
-            reasons[column] = f"{type(error).__name__}: {error}"
+            reasons[column] = reason(error)
     return values, reasons
+
+
+def columns_of(path: Path, *, columns: list[str]) -> list[str]:
+    """Return the columns of a file's rows: without LATER_SENSORS if it was begun by a version that had none."""
+    earlier = [column for column in columns if not column.endswith(LATER_SENSORS)]
+    with contextlib.suppress(OSError), path.open(errors="replace") as file:
+        return earlier if file.readline() == ",".join(earlier) + "\n" else columns
+    return columns
 
 
 def open_for_append(path: Path, *, columns: list[str]):
@@ -197,22 +165,24 @@ def ticks(hz: float):
 def sample(*, pid: int, origin: float, hz: float, output: Path) -> None:
     gpu, told = gpu_sensors(pynvml)
     sensors = {"seconds": lambda: time.monotonic() - origin, **host_sensors(pid), **gpu}
+    sensors = {column: sensors[column] for column in columns_of(output, columns=list(sensors))}
     told |= read(sensors)[1]  # these values make no row: CPU time is the difference between two readings
     try:
         rows = open_for_append(output, columns=list(sensors))
     except (OSError, ValueError) as error:
         print(json.dumps({"refused": str(error)}), flush=True)
         return
-    print(json.dumps({"unavailable": told, "boards": boards(pynvml)}), flush=True)
+    print(json.dumps({"unavailable": by_gpu(told, of=sensors), "boards": boards(pynvml)}), flush=True)
     for _ in ticks(hz):
         values, reasons = read(sensors)
         try:
             append(rows, (",".join(str(values.get(column, "")) for column in sensors) + "\n").encode())
         except OSError as error:
             sys.exit(f"{output.name}: {error.strerror}")
-        for column in [name for name in reasons if name not in told]:
-            told[column] = f"{reasons[column]} (first at {values['seconds']:.1f} s)"
-            print(json.dumps({"unavailable": {column: told[column]}}), flush=True)
+        new = {name: f"{why} (first at {values['seconds']:.1f} s)" for name, why in reasons.items() if name not in told}
+        if new:
+            print(json.dumps({"unavailable": by_gpu(new, of=sensors.keys() - told.keys())}), flush=True)
+            told |= new
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.record.clocks import Clock
 from benchmark.record.columns import Identity
@@ -452,24 +452,29 @@ def _to_the_end(job: Job, loop: Loop, say: Say) -> int:
 
 
 def _end(job: Job, status: str, progress: Progress, message: str = "") -> End:
+    after_a_signal = status == "interrupted"  # somebody waits
+    told = {} if after_a_signal else {"other_load": _other_load(job), **_gpu_power(job)}
     return End(
         status=status,
         message=message,
         step=progress.step,
         epoch=progress.epoch,
         clock_s=progress.ended_s,
-        other_load=None if status == "interrupted" else _other_load(job),  # after a signal somebody waits
-        gpu_power_w=None if status == "interrupted" else _gpu_power_w(job),
+        **told,
     )
 
 
-def _gpu_power_w(job: Job) -> float | None:
-    """Return the mean power of the run's GPUs, if it was sampled."""
+def _gpu_power(job: Job) -> dict[str, Any]:
+    """Return what end.json says about the power of the run's GPUs; {} if there is no run to read."""
     try:
-        watts, _ = Run(read(job.journal)).gpu_power_w()
+        power = Run(read(job.journal)).gpu_power()
     except (OSError, ValueError):
-        return None
-    return None if watts is None else round(watts, 2)
+        return {}
+    return {
+        "gpu_power_w": None if power.watts is None else round(power.watts, 2),
+        "gpu_power_share": None if power.share is None else round(power.share, 4),
+        "gpu_power_note": power.note,
+    }
 
 
 def _other_load(job: Job) -> float | None:

@@ -84,6 +84,13 @@ def test_out_of_memory_proposes_a_batch_that_the_gpus_divide():
             ),
             "1.5 cores, 2.0 GiB of memory at most, GPU 0 85%",  # (100 + 200) / 2, max(2048, 1024), (90 + 80) / 2
         ),
+        (
+            (
+                "seconds,process_cpu_percent,process_memory_mib,gpu0_util_percent,gpu1_util_percent\n"
+                "1,100,2048,90,88\n2,200,1024,80,\n"
+            ),
+            "GPU 0 85%, GPU 1 88% (of 50% of the samples)",
+        ),
     ],
 )
 def test_utilisation_is_one_line_and_never_fails_a_run(tmp_path: Path, text, said):

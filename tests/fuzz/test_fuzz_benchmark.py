@@ -317,6 +317,8 @@ FACTS = {
     "devices": {"replicas": 4},
     "features": {"folder": "features"},
     "host": {"logical_cores": 8},
+    "loaded": {"cuda": "12.5", "cudnn": "9.3.0"},
+    "built_for": {"cuda": "12.5.1", "cudnn": "9"},
     "unavailable": {"gpu": "NVML: no driver"},
 }
 
@@ -390,8 +392,8 @@ def test_every_reader_of_run_json_uses_it_or_says_which_file_it_is(folder, conte
 # --- utilisation.csv -------------------------------------------------------------------------------------------------
 
 SAMPLES = (
-    "seconds,process_cpu_percent,process_memory_mib,host_cpu_percent,host_memory_mib,gpu0_util_percent\n"
-    + "".join(f"{n / 10},150,1000,50,2000,80\n" for n in range(20))
+    "seconds,process_cpu_percent,process_memory_mib,host_cpu_percent,host_memory_mib,gpu0_util_percent,gpu0_power_w,"
+    "gpu0_energy_j\n" + "".join(f"{n / 10},150,1000,50,2000,80,200,{5000 + 20 * n}\n" for n in range(20))
 )
 damaged_samples = st.lists(
     st.tuples(st.integers(0, len(SAMPLES)), st.integers(0, 40), odd_texts), max_size=4
@@ -408,7 +410,8 @@ def _cut(text: str, edits) -> str:
 
 @fuzz
 @given(content=damaged_samples | st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8")))
-@example(content=SAMPLES.encode() + b"inf,1,1,1,1,1\n")
+@example(content=SAMPLES.encode() + b"inf,1,1,1,1,1,1,1\n")
+@example(content=SAMPLES.encode() + b"1e308,1,1,1,1,1,1,1\n-1e308,1,1,1,1,1,1,1e300\n")
 @example(content=SAMPLES[:-7].encode())
 def test_any_utilisation_is_summed_up_or_refused_by_name_and_shown_with_its_faults(folder, content):
     path = folder / "used" / "utilisation.csv"
@@ -420,6 +423,8 @@ def test_any_utilisation_is_summed_up_or_refused_by_name_and_shown_with_its_faul
     assert found.percent or found.absent
     assert all(len(values) == len(found.seconds) for values in found.percent.values())
     try:
-        assert asdict(summarise(path))["samples"] >= 0
+        summary = summarise(path)
+        assert asdict(summary)["samples"] >= 0
+        assert 0 <= summary.energy.share <= 1 and (summary.energy.wh is None or 0 <= summary.energy.wh < math.inf)
     except ValueError as error:
         assert one_line(error, path), error

@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
+from standin import cuda_boards
 
 from platforms import machine
 
@@ -69,6 +70,50 @@ def test_the_boards_are_cudas_in_cudas_order(monkeypatch):
     assert machine.cuda_boards() == ("0000:af:00.0", "0000:3b:00.0")
     monkeypatch.setattr(FakeCuda, "cuInit", lambda self, flags: 100)  # CUDA_ERROR_NO_DEVICE
     assert machine.cuda_boards() == ()
+
+
+RTX = ("0000:01:00.0", "0000:3b:00.0", "0000:4c:00.0", "0000:af:00.0")
+CASES = {  # of four RTX 2070: CUDA_VISIBLE_DEVICES and the indices of the boards by their bus
+    "3,1": (3, 1),
+    "": (),
+    "-1": (),
+    "0,4,1": (0,),  # an entry that names nothing ends the list
+    "0,x,1": (0,),
+    "GPU-c0000000-1111-2222-3333-444444444443,GPU-a1": (3, 1),
+    "GPU-a": (),  # two begin so
+    "1,GPU-9,0": (1,),
+    "MIG-d0000000-5555-6666-7777-888888888881": (),
+}
+
+
+def test_the_boards_of_four_are_those_of_cuda_visible_devices(nvidia):
+    (every, *found) = cuda_boards(nvidia, {}, *({"CUDA_VISIBLE_DEVICES": text} for text in CASES))
+    assert every == RTX
+    assert dict(zip(CASES, found, strict=True)) == {text: tuple(RTX[n] for n in own) for text, own in CASES.items()}
+
+
+def test_cudas_order_is_not_the_buss_unless_asked_for(nvidia):
+    slow, fast = "0000:01:00.0", "0000:03:00.0"
+    by_bus = {"STANDIN": "reversed", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert cuda_boards(
+        nvidia,
+        {"STANDIN": "reversed"},
+        by_bus,
+        {"STANDIN": "reversed", "CUDA_VISIBLE_DEVICES": "1"},
+        {**by_bus, "CUDA_VISIBLE_DEVICES": "1"},
+        {"STANDIN": "reversed", "CUDA_VISIBLE_DEVICES": "GPU-e"},
+    ) == [(fast, slow), (slow, fast), (slow,), (fast,), (slow,)]
+
+
+def test_a_lost_board_moves_up_those_behind_it_and_a_part_of_a_board_is_the_board(nvidia):
+    part = "MIG-d0000000-5555-6666-7777-888888888881"
+    assert cuda_boards(
+        nvidia,
+        {"STANDIN_LOST": "1"},
+        {"STANDIN_LOST": "1", "CUDA_VISIBLE_DEVICES": "1"},
+        {"STANDIN": "h200", "STANDIN_MIG": "1", "CUDA_VISIBLE_DEVICES": part},
+        {"STANDIN": "h200", "CUDA_VISIBLE_DEVICES": part},
+    ) == [(RTX[0], *RTX[2:]), (RTX[2],), ("0000:05:00.0",), ()]
 
 
 def test_without_a_driver_there_are_no_boards(monkeypatch):

@@ -21,6 +21,7 @@ def run_of(
     *,
     host=None,
     versions=None,
+    loaded=None,
     features=None,
     end=None,
     targets=None,
@@ -34,6 +35,7 @@ def run_of(
     facts = {"schema": 3, "host": {**HOST, **(host or {})}, "versions": {**VERSIONS, **(versions or {})}}
     facts |= {"features": features or {}, "plan": {"targets": targets or {"wer": [30]}}}
     facts |= {"command": command} if command else {}
+    facts |= {"loaded": loaded} if loaded else {}
     (folder / name / "run.json").write_text(json.dumps(facts))
     if end:
         (folder / name / "end.json").write_text(json.dumps({"status": "finished", **end}))
@@ -67,6 +69,41 @@ def test_machines_that_differ_are_named_with_field_and_values(tmp_path, change, 
     assert len(found) == bool(words)
     assert words.format(first, second) in "".join(found)
     assert not words or "keep them apart with --by machine" in found[0]
+
+
+LOADED = {"cuda": "12.5", "cuda_driver": "13.0", "cudnn": "9.3.0"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"loaded": {"cudnn": "9.14.0"}}, "cuDNN is 9.3.0 in {0} and 9.14.0 in {1}"),
+        ({"loaded": {"cuda": "12.8"}}, "CUDA is 12.5 in {0} and 12.8 in {1}"),
+        ({"loaded": {"cuda_driver": "12.6"}}, "CUDA driver is 13.0 in {0} and 12.6 in {1}"),
+        ({"host": {"nvidia_driver": "560.35.03"}}, "NVIDIA driver is 580.95.05 in {0} and 560.35.03 in {1}"),
+    ],
+)
+def test_what_was_loaded_tells_machines_and_rigs_apart_under_one_tensorflow(tmp_path, change, words):
+    usual = {"host": {"nvidia_driver": "580.95.05"}, "loaded": LOADED}
+    other = {part: {**values, **change.get(part, {})} for part, values in usual.items()}
+    first, second = run_of(tmp_path, "a", seed=1, **usual), run_of(tmp_path, "b", seed=2, **other)
+    assert words.format(first, second) in " ".join(warnings_of(tmp_path))
+    names = {machine_name(run) for run in read_runs(f"{tmp_path}/*.csv")}
+    assert (len(names) == 2) == ("cuda_driver" not in change.get("loaded", {}))  # it goes with the driver
+    third = run_of(tmp_path, "c", seed=3, platform="rig", **usual)
+    name, values = words.split(" is ")[0], words.split(" is ")[1].split(" in ")[0]
+    said = " ".join(judge(read_runs([second, third]), Question()).warnings)
+    assert f"the rigs differ in {name} too" in said and f"{values}: rig" in said
+
+
+def test_what_tensorflow_was_built_for_is_not_taken_for_what_was_loaded(tmp_path):
+    """An older run.json has only the build's versions: it differs from no other one in what was loaded."""
+    run_of(tmp_path, "a", seed=1, loaded=LOADED)
+    old = run_of(tmp_path, "b", seed=2)
+    path = tmp_path / "b" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "cuda": "12.5.1", "cudnn": "9"}))
+    assert not [text for text in warnings_of(tmp_path) if "different machines" in text]
+    assert read_runs([old])[0].facts.versions == {**VERSIONS, "CUDA build": "12.5.1", "cuDNN build": "9"}
 
 
 def test_by_machine_keeps_them_apart(tmp_path):
@@ -197,6 +234,25 @@ def test_the_data_are_a_table_of_what_is_used_and_left_out(tmp_path, capsys):
     assert lines[1].split() == ["train-a", "60", "0.50", "20", "20", "too", "long", "(0.25", "h)"]
     assert lines[2].split() == ["dev-a", "5", "0.01", "15", "15", "too", "long", "(0.10", "h)", "26.0%"]
     assert lines[3].split() == ["dev-b", "9", "0.02", "0"]
+
+
+# Power
+
+
+@pytest.mark.parametrize(
+    ("share", "watts", "said"),
+    [
+        (0.107, None, "; its energy is not known;"),
+        (0.952, 500.0, "; its mean power is that of this part"),
+        (1.0, 500, ""),
+    ],
+)
+def test_a_run_of_which_a_part_has_no_power_is_named(tmp_path, share, watts, said):
+    note = f"gpu2 was last read at 61.3 s: power is known for {share:.1%} of the run"
+    path = run_of(tmp_path, "a", end={"gpu_power_w": watts, "gpu_power_share": share, "gpu_power_note": note})
+    found = [text for text in warnings_of(tmp_path) if "power" in text]
+    assert len(found) == bool(said)
+    assert not said or f"{path}: {note}{said}" in found[0]
 
 
 # Other load

@@ -14,8 +14,9 @@ from journals import make_run, write
 import platforms
 from benchmark import price
 from benchmark.judge import Question, judge
-from benchmark.judge.cost import PriceError, Terms, rig_costs, training_cost
+from benchmark.judge.cost import PriceError, Terms, power_of, rig_costs, training_cost
 from benchmark.record import read_run
+from benchmark.record.energy import COUNTERS, NO_POWER, POWER
 from benchmark.record.journal import read
 from platforms import Price
 
@@ -26,8 +27,12 @@ BOUGHT = Price(
 
 
 def run_of(tmp_path, name, *, wers=(30, 30, 30), price_table=None, power_w=None, used=None, **identity):
-    """A journal with the run.json, and perhaps the utilisation, of a rig with this price."""
-    path = write(tmp_path / f"{name}.csv", make_run(wers, platform=name, run=name, **identity))
+    """A journal with the run.json, and perhaps the utilisation, of a rig with this price.
+
+    The readings of `power_w` are evenly spread over the run, the last one at its end.
+    """
+    made = make_run(wers, platform=name, run=name, **identity)
+    path = write(tmp_path / f"{name}.csv", made)
     platform = replace(platforms.load("sys1"), price=price_table)
     if (machines := identity.get("machines", 1)) > 1:
         hardware, training = replace(platform.hardware, machines=machines), replace(platform.training, reduction="nccl")
@@ -45,7 +50,8 @@ def run_of(tmp_path, name, *, wers=(30, 30, 30), price_table=None, power_w=None,
     )
     (tmp_path / name / "end.json").write_text('{"status": "finished"}')
     if power_w is not None:
-        rows = "".join(f"{n},1,1,1,50,{watts}\n" for n, watts in enumerate(power_w))
+        step_s = made.ended_s / max(1, len(power_w) - 1)
+        rows = "".join(f"{n * step_s},1,1,1,50,{watts}\n" for n, watts in enumerate(power_w))
         (tmp_path / name / "utilisation.csv").write_text(f"seconds,a,b,c,gpu0_util_percent,gpu0_power_w\n{rows}")
     return read(path)
 
@@ -260,8 +266,8 @@ def test_two_currencies_are_said_and_not_converted(tmp_path, capsys):
 
 
 FOUR_BOARDS = "seconds,gpu0_util_percent,gpu0_power_w,gpu3_util_percent,gpu3_power_w\n" + "".join(
-    f"{second},0,60,90,300\n" for second in range(5)
-)
+    f"{second},0,60,90,300\n" for second in range(361)
+)  # of a run of 360 s
 
 
 def test_the_power_is_that_of_the_boards_that_trained_whatever_cuda_visible_devices_called_them(tmp_path):
@@ -284,6 +290,72 @@ def test_power_of_boards_that_are_not_known_or_shared_is_none_with_the_reason(tm
     (tmp_path / "rig" / "utilisation.csv").write_text(FOUR_BOARDS)
     found = costs(record, terms=Terms(kwh_price=0.4))["rig"]
     assert found.power_w is None and f"is not known: {why}" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("lost_s", "power_w", "said"),
+    [
+        (
+            38,
+            None,
+            "is not known: gpu3 was last read at 38.0 s: power is known for 11% of the run; leave --kwh-price out",
+        ),
+        (
+            343,
+            360,
+            f"energy is the GPUs' alone, {POWER}; gpu3 was last read at 343.0 s: power is known for 95.2% of the ",
+        ),
+        (360, 360, f"energy is the GPUs' alone, {POWER}"),
+    ],
+)
+def test_the_power_before_a_gpu_was_lost_is_not_the_runs(tmp_path, capsys, lost_s, power_w, said):
+    """Two boards of 60 and 300 W trained for 360 s."""
+    record = run_of(tmp_path, "rig", price_table=BOUGHT, power_w=[1], used={"sensors": ["gpu0", "gpu3"]}, replicas=2)
+    header, *rows = FOUR_BOARDS.splitlines()
+    rows = [row if n <= lost_s else row.removesuffix("90,300") + "," for n, row in enumerate(rows)]
+    (tmp_path / "rig" / "utilisation.csv").write_text("\n".join([header, *rows]) + "\n")
+    found = costs(record, terms=Terms(kwh_price=0.4))["rig"]
+    assert found.power_w == (power_w and pytest.approx(power_w)) and said in " ".join([found.reason, *found.notes])
+    assert (found.cost is None, found.energy_kwh is None) == (power_w is None,) * 2
+    assert price.main([record.source, "--metric", "wer", "--kwh-price", "0.4"]) == 0
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_without_a_price_of_energy_its_column_says_how_it_was_measured_or_why_not(tmp_path):
+    """What the end of each run wrote down; nothing is said where no power was measured."""
+    notes = {
+        "whole": COUNTERS,
+        "part": "gpu2 was last read at 38.0 s: power is known for 11% of the run",
+        "none": NO_POWER,
+    }
+    found = {}
+    for name, note in notes.items():
+        record = run_of(tmp_path, name, price_table=BOUGHT)
+        end = {"status": "finished", "gpu_power_w": 250.0 if name == "whole" else None, "gpu_power_note": note}
+        (tmp_path / name / "end.json").write_text(json.dumps(end))
+        found |= costs(record)
+    left_out = "energy is left out: no --kwh-price is given"
+    assert {name: cost.notes for name, cost in found.items()} == {
+        "whole": (left_out, f"energy kWh: {COUNTERS}"),
+        "part": (left_out, f"energy kWh: {notes['part']}"),
+        "none": (left_out,),
+    }
+    assert [cost.energy_kwh is None for cost in found.values()] == [False, True, True]
+
+
+def test_of_several_runs_each_note_on_power_has_those_it_is_of(tmp_path):
+    sources = []
+    for seed, note in ((1, COUNTERS), (2, COUNTERS), (3, POWER)):
+        sources.append(run_of(tmp_path, f"rig{seed}", price_table=BOUGHT, seed=seed).source)
+        end = {"status": "finished", "gpu_power_w": 100.0 * seed, "gpu_power_note": note, "gpu_power_share": 1.0}
+        (tmp_path / f"rig{seed}" / "end.json").write_text(json.dumps(end))
+    runs = [read_run(source) for source in sources]
+    both = f"{COUNTERS} ({sources[0]}, {sources[1]}), {POWER} ({sources[2]})"
+    assert power_of(runs) == (200.0, both)
+    assert power_of(runs[:2]) == (150.0, COUNTERS)
+    (tmp_path / "rig3" / "end.json").unlink()
+    assert power_of([*runs[:2], read_run(sources[2])]) == (None, f"{NO_POWER} ({sources[2]})")
+    assert power_of([]) == (None, NO_POWER)
 
 
 @pytest.mark.parametrize("watts", ["nan", "inf", "1e308", "-5", "4294967.295"])

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.record.energy import NO_POWER, POWER, Energy
 from benchmark.record.usage import GpuSummary, Summary, read_usage, summarise
 
+NOTHING = Energy(gap=NO_POWER)
 HOST = ["seconds", "process_cpu_percent", "process_memory_mib", "host_cpu_percent", "host_memory_mib"]
 
 
@@ -35,12 +37,12 @@ def test_the_summary_of_a_file_worked_out_by_hand(output):
         host_cpu_percent_mean=30.0,  # (10 + 20 + 60) / 3
         process_memory_mib_max=3000.0,
         gpus=(
-            GpuSummary(util_percent_mean=45.0, power_w_mean=150.0, memory_mib_max=300.0),  # 90 / 2, 450 / 3
-            GpuSummary(util_percent_mean=50.0, power_w_mean=60.0, memory_mib_max=400.0),  # 50 / 1, 180 / 3
+            # 90 / 2 and 450 / 3; 50 / 1 and 180 / 3; utilisation was read in two and in one of three samples
+            GpuSummary(util_percent_mean=45.0, power_w_mean=150.0, memory_mib_max=300.0, share=2 / 3),
+            GpuSummary(util_percent_mean=50.0, power_w_mean=60.0, memory_mib_max=400.0, share=1 / 3),
         ),
         # GPU 0: (50 + 150) / 2 x 1 s + (150 + 250) / 2 x 2 s = 500 J; GPU 1: 60 W x 3 s = 180 J; / 3600
-        energy_wh=pytest.approx(680 / 3600),
-        energy_s=3.0,
+        energy=Energy(wh=pytest.approx(680 / 3600), seconds=3.0, share=1.0, source=POWER),
     )
 
 
@@ -48,35 +50,35 @@ def test_the_window_takes_both_its_ends(output):
     summary = summarise(write(output, TWO_GPUS), start_s=1, end_s=3)
     assert summary.samples == 2
     assert summary.host_cpu_percent_mean == 40.0  # (20 + 60) / 2
-    assert summary.energy_wh == pytest.approx((400 + 120) / 3600)  # (150 + 250) / 2 x 2 s; 60 W x 2 s
+    assert summary.energy.wh == pytest.approx((400 + 120) / 3600)  # (150 + 250) / 2 x 2 s; 60 W x 2 s
     assert summarise(output, end_s=0.5).samples == 1
 
 
 def test_a_window_without_samples_is_none_everywhere_and_never_0(output):
     assert summarise(write(output, TWO_GPUS), start_s=100) == Summary(
-        0, None, None, None, (GpuSummary(None, None, None), GpuSummary(None, None, None)), None, 0.0
+        0, None, None, None, (GpuSummary(None, None, None), GpuSummary(None, None, None)), NOTHING
     )
 
 
 def test_one_sample_has_power_but_no_energy(output):
     summary = summarise(write(output, TWO_GPUS), end_s=0)
     assert summary.gpus[0].power_w_mean == 50.0
-    assert (summary.energy_wh, summary.energy_s) == (None, 0.0)
+    assert (summary.energy.wh, summary.energy.seconds) == (None, 0.0)
 
 
 def test_a_file_without_gpus_has_no_gpu_and_no_energy(output):
     summary = summarise(write(output, "seconds,host_cpu_percent\n0,10\n1,20\n"))
-    assert summary == Summary(2, None, 15.0, None, (), None, 0.0)
+    assert summary == Summary(2, None, 15.0, None, (), NOTHING)
 
 
 def test_a_file_with_its_header_alone_has_no_figures(output):
-    assert summarise(write(output, ",".join(HOST) + "\n")) == Summary(0, None, None, None, (), None, 0.0)
+    assert summarise(write(output, ",".join(HOST) + "\n")) == Summary(0, None, None, None, (), NOTHING)
 
 
 def test_energy_of_a_rig_with_a_gpu_that_tells_no_power_is_none(output):
     text = "seconds,gpu0_util_percent,gpu0_power_w,gpu1_util_percent,gpu1_power_w\n0,1,100,1,\n1,1,100,1,\n"
     summary = summarise(write(output, text))
-    assert summary.energy_wh is None  # GPU 0's 100 J alone would read as the rig's
+    assert summary.energy.wh is None  # GPU 0's 100 J alone would read as the rig's
     assert [gpu.power_w_mean for gpu in summary.gpus] == [100.0, None]
 
 
@@ -91,8 +93,8 @@ def test_energy_bridges_a_missed_reading_but_not_the_pause_before_a_resumed_run(
     """
     summary = summarise(write(output, text))
     # (100 + 300) / 2 x 2 s over the missed reading + 300 W x 1 s after an hour of pause = 700 J in 3 s
-    assert summary.energy_wh == pytest.approx(700 / 3600)
-    assert summary.energy_s == 3.0
+    assert summary.energy.wh == pytest.approx(700 / 3600)
+    assert summary.energy.seconds == 3.0
 
 
 def test_energy_of_rows_that_go_back_in_time_counts_both_attempts_once(output):
@@ -106,8 +108,8 @@ def test_energy_of_rows_that_go_back_in_time_counts_both_attempts_once(output):
     """
     summary = summarise(write(output, text))
     # 100 W x 2 s, then the run was resumed from 1 s: 200 W x 1 s; the step of -1 s is none
-    assert summary.energy_wh == pytest.approx(400 / 3600)
-    assert summary.energy_s == 3.0
+    assert summary.energy.wh == pytest.approx(400 / 3600)
+    assert summary.energy.seconds == 3.0
 
 
 def test_a_file_without_seconds_is_refused_by_naming_what_it_has(output):
@@ -135,7 +137,7 @@ def test_a_torn_last_row_costs_no_more_than_itself(output):
     whole = summarise(write(output, TWO_GPUS))
     output.write_text(output.read_text() + "6,4")
     assert summarise(output).samples == whole.samples + 1
-    assert summarise(output).energy_wh == whole.energy_wh
+    assert summarise(output).energy.wh == whole.energy.wh
     assert summarise(output, end_s=4) == whole
 
 
@@ -161,6 +163,22 @@ def test_one_impossible_value_changes_no_mean_and_no_maximum(output):
     header = "seconds,gpu0_util_percent,gpu0_memory_mib,host_memory_mib\n"
     (gpu,) = read_usage(write(output, header + rows)).summary().gpus
     assert (gpu.util_percent_mean, gpu.memory_mib_max) == (40, 900)
+
+
+def test_a_lost_gpus_mean_is_said_to_be_of_a_part_and_its_mean_power_is_none(output):
+    """Of 20 samples GPU 1 was read in two, and GPU 2 in 19."""
+    header = "seconds," + ",".join(f"gpu{n}_util_percent,gpu{n}_power_w" for n in range(3)) + "\n"
+    rows = "".join(f"{n},90,100,{'88,100' if n < 2 else ','},{'87,100' if n < 19 else ','}\n" for n in range(20))
+    gpus = read_usage(write(output, header + rows)).summary().gpus
+    assert [(gpu.util_percent_mean, gpu.partly) for gpu in gpus] == [
+        (90, ""), (88, " (of 10% of the samples)"), (87, " (of 95% of the samples)"),
+    ]  # fmt: skip
+    assert [gpu.power_w_mean for gpu in gpus] == [100, None, 100]
+
+
+def test_a_gpu_that_was_never_read_is_of_no_part(output):
+    (gpu,) = read_usage(write(output, "seconds,gpu0_util_percent\n0,\n1,\n")).summary().gpus
+    assert (gpu.util_percent_mean, gpu.partly) == (None, "")
 
 
 def test_other_load_is_what_the_host_did_and_the_run_did_not(output):

@@ -19,6 +19,7 @@ from journals import make_row, make_run, write
 import platforms
 from benchmark.judge import Question, judge, read_runs
 from benchmark.record import Run, RunRecord
+from benchmark.record.energy import POWER
 from benchmark.record.journal import read
 from benchmark.record.phases import Phase
 from benchmark.record.sentences import Example, Heard
@@ -676,6 +677,39 @@ def test_a_gpu_that_was_lost_half_way_is_stated_with_the_minute(results):
     assert "GPU 1 after minute 4.99 of 9.66 not sampled: it could no longer be read (r1)" in [
         note for note in utilisation(block_of(record))[0].notes if "GPU 1" in note or "GPU 0" in note
     ]
+
+
+@pytest.mark.parametrize(
+    ("lost_s", "cells", "note"),
+    [
+        (
+            60,
+            ("80, 80 (of 10% of the samples)", "NA"),
+            "GPU energy NA: GPU 1 was last read at 60.0 s: power is known for 10%",
+        ),
+        (
+            555,
+            ("80, 80 (of 95.6% of the samples)", "46.2 (of 95.6% of the run)"),
+            f"GPU energy: {POWER}; GPU 1 was last",
+        ),
+        (580, ("80, 80", "48.3"), f"GPU energy: {POWER} (r1)"),
+    ],
+)
+def test_means_and_energy_of_a_gpu_that_was_lost_say_of_how_much_they_are(results, lost_s, cells, note):
+    """Of a run of 580 s on two GPUs of 100 and 200 W: 300 W x 555 s / 3600 are 46.25 Wh."""
+    rows = [f"{n / 2},200,1000,60,2000,80,100,{'80,200' if n / 2 <= lost_s else ','}" for n in range(1161)]
+    header = samples(until_s=0).strip() + "".join(f",gpu{n}_util_percent,gpu{n}_power_w" for n in (0, 1))
+    record = save(results, make_run(WERS), facts=run_json(), usage="\n".join([header, *rows]) + "\n")
+    _, whole = utilisation(block_of(record))
+    ((_, _, _, _, gpus, _, energy),) = whole.table.rows
+    assert (gpus, energy) == cells
+    assert any(each.startswith(note) for each in whole.notes)
+
+
+def test_a_gpu_without_an_energy_counter_is_no_missing_sensor_of_the_figures(results):
+    reasons = {"gpu0_energy_j": "NVMLError_NotSupported: Not Supported", "gpu0_power_w": "NVMLError: Unknown Error"}
+    record = save(results, make_run(WERS), facts=run_json(unavailable=reasons), usage=samples(until_s=580, gpus=1))
+    assert utilisation(block_of(record))[1].notes == ("GPU 0 power w not sampled: NVMLError: Unknown Error (r1)",)
 
 
 def other_of(results: Path) -> RunRecord:

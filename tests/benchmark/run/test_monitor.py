@@ -18,8 +18,9 @@ import pytest
 from benchmark.record.usage import summarise
 from benchmark.run import monitor as monitor_module
 from benchmark.run import sampler as sampler_module
+from benchmark.run.gpus import GPU_SENSORS
 from benchmark.run.monitor import ROOT, Monitor
-from benchmark.run.sampler import GPU_SENSORS, ProcessTree
+from benchmark.run.sampler import ProcessTree
 
 HOST = ["seconds", "process_cpu_percent", "process_memory_mib", "host_cpu_percent", "host_memory_mib"]
 SPIN = [sys.executable, "-c", "while True: pass"]
@@ -38,6 +39,7 @@ FAKE_NVML = """
     def nvmlDeviceGetUtilizationRates(gpu): return SimpleNamespace(gpu=70 + gpu)
     def nvmlDeviceGetMemoryInfo(gpu): return SimpleNamespace(used=(3 + gpu) * 2**30)
     def nvmlDeviceGetPowerUsage(gpu): return 250_500 + gpu
+    def nvmlDeviceGetTotalEnergyConsumption(gpu): return 7_000_250 + gpu
     def nvmlDeviceGetTemperature(gpu, sensor): return {NVML_TEMPERATURE_GPU: 40 + gpu}[sensor]
     def nvmlDeviceGetClockInfo(gpu, clock): return {NVML_CLOCK_SM: 1980, NVML_CLOCK_MEM: 2619}[clock] + gpu
     def nvmlDeviceGetCurrPcieLinkGeneration(gpu): return 5 - gpu
@@ -269,6 +271,7 @@ def test_nvml_values_arrive_in_their_columns_and_units(output, fake_nvml):
         "memory_clock_mhz": 2619,
         "pcie_gen": 5,
         "pcie_width": 16,
+        "energy_j": 7000.25,  # 7 000 250 mJ / 1000
     }
     assert {name: float(rows[1][f"gpu1_{name}"]) for name in GPU_SENSORS} == {
         "util_percent": 71,
@@ -279,6 +282,7 @@ def test_nvml_values_arrive_in_their_columns_and_units(output, fake_nvml):
         "memory_clock_mhz": 2620,
         "pcie_gen": 4,
         "pcie_width": 8,
+        "energy_j": 7000.251,
     }
 
 
@@ -340,9 +344,36 @@ def test_a_gpu_without_a_handle_does_not_cost_the_other_gpu_its_values(output, f
     """)
     with start(output) as monitor:
         wait_for_rows(output, more_than=1)
-    assert set(monitor.unavailable) == {f"gpu0_{name}" for name in GPU_SENSORS}
+    assert monitor.unavailable == {"gpu0": "NVMLError: GPU is lost"}
+    assert {rows_of(output)[0][f"gpu0_{name}"] for name in GPU_SENSORS} == {""}
     assert rows_of(output)[0]["gpu0_util_percent"] == ""
     assert rows_of(output)[0]["gpu1_util_percent"] == "71"
+
+
+def test_sensors_that_fail_alike_are_named_apart_while_another_of_their_gpu_is_read(output, fake_nvml):
+    fake_nvml("""
+        def nvmlDeviceGetPowerUsage(gpu): raise NVMLError("Not Supported")
+        nvmlDeviceGetTotalEnergyConsumption = nvmlDeviceGetUtilizationRates = nvmlDeviceGetPowerUsage
+    """)
+    with start(output) as monitor:
+        pass
+    columns = [f"gpu{n}_{name}" for n in (0, 1) for name in ("util_percent", "power_w", "energy_j")]
+    assert monitor.unavailable == dict.fromkeys(columns, "NVMLError: Not Supported")
+
+
+def test_a_board_without_a_name_keeps_its_bus_id_and_hides_none_behind_it(output, fake_nvml):
+    fake_nvml("""
+        def nvmlDeviceGetName(gpu):
+            if gpu == 0:
+                raise NVMLError("Unknown Error")
+            return b"NVIDIA V100"
+    """)
+    with start(output) as monitor:
+        pass
+    assert monitor.boards == {
+        "gpu0": {"name": None, "pci": "0000:3b:00.0", "mig": False, "problem": "NVMLError: Unknown Error"},
+        "gpu1": {"name": "NVIDIA V100", "pci": "0000:3c:00.0", "mig": True},
+    }
 
 
 def test_without_a_driver_there_are_no_gpu_columns_and_one_reason(output, no_gpu):
