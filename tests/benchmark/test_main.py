@@ -5,7 +5,6 @@ import pytest
 from benchmark import __main__ as command
 from benchmark import workloads
 from benchmark.record import Run, RunRecord
-from benchmark.run import session
 
 
 def job(*arguments: str) -> command.Job:
@@ -61,14 +60,6 @@ def test_a_name_is_made_of_platform_workload_seed_and_time():
 def test_a_name_must_name_files(name):
     with pytest.raises(ValueError, match="cannot name files"):
         job("--name", name)
-
-
-def test_out_of_memory_proposes_a_batch_that_the_gpus_divide():
-    said = session._out_of_memory(job("--platform", "sys1", "--seed", "3"), "OOM when allocating\nmore")
-    assert "24 utterances a replica" in said  # 4 GPUs x 24 / 2
-    assert said.endswith(" --batch 48, or this one in pieces: --accumulation 2")
-    assert session._out_of_memory(job("--platform", "sys1", "--accumulation", "24"), "OOM").endswith(" --batch 48")
-    assert "--batch 4" in session._out_of_memory(job("--platform", "sys1", "--batch", "4"), "OOM")
 
 
 @pytest.mark.parametrize(

@@ -4,24 +4,20 @@ import re
 
 import pytest
 
+import platforms
+from benchmark import workloads
 from benchmark.record.command import CommandLine
+from benchmark.run.job import Job
 from benchmark.run.trouble import explained, out_of_memory
 
 
-@pytest.fixture
-def job(tmp_path):
-    import platforms
-    from benchmark import workloads
-    from benchmark.run.job import Job
+def job_of(platform, *command):
+    return Job(platform=platform, workload=workloads.load("mini"), name="r", command=CommandLine(command))
 
-    return Job(
-        platform=platforms.load("cpu").with_input(batch=16),
-        workload=workloads.load("mini"),
-        name="r",
-        data=tmp_path,
-        results=tmp_path,
-        command=CommandLine(("--batch", "16")),
-    )
+
+@pytest.fixture
+def job():
+    return job_of(platforms.load("cpu").with_input(batch=16), "--batch", "16")
 
 
 ON_A_GPU = [
@@ -41,6 +37,15 @@ def test_a_lack_of_memory_inside_a_gpus_library_is_told_with_a_smaller_batch_and
     assert (
         re.search(r"--batch 8\b", sentence) and "--accumulation 2" in sentence and "16 utterances a replica" in sentence
     )
+
+
+def test_the_proposed_batch_is_one_that_the_gpus_divide(tf):
+    sys1, error = platforms.load("sys1"), tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nmore")
+    said = out_of_memory(job_of(sys1, "--platform", "sys1"), error)
+    assert "24 utterances a replica" in said  # 4 GPUs x 24 / 2
+    assert said.endswith(" --batch 48, or this one in pieces: --accumulation 2")
+    assert out_of_memory(job_of(sys1.with_input(accumulation=24)), error).endswith(" --batch 48")
+    assert "--batch 4" in out_of_memory(job_of(sys1.with_input(batch=4)), error)
 
 
 def test_memory_is_not_blamed_for_other_errors(tf, job):
