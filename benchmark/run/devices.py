@@ -194,6 +194,11 @@ def _cross_device_ops(reduction: str, first: str) -> tf.distribute.CrossDeviceOp
     return tf.distribute.ReductionToOneDevice(reduce_to_device=first)
 
 
+def compute_dtype(precision: str) -> str:
+    """Return the type that layers compute in: "bfloat16" for mixed_bfloat16."""
+    return precision.removeprefix("mixed_") if precision.startswith("mixed_") else "float32"
+
+
 def _set_precision(precision: str) -> None:
     """Set the numeric precision. Float32 is computed as such; TensorFlow by itself would use TF32 for it.
 

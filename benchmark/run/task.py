@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.run.data import Data
-from benchmark.run.devices import Devices
+from benchmark.run.devices import Devices, compute_dtype
 from benchmark.workloads import Workload
 from features.batches import Buckets
 from models.kernels import Choice
@@ -62,9 +62,8 @@ class Task:
     @cached_property
     def kernels(self) -> dict[str, Choice]:
         """Which kernels compute what, and why. A GPU tries some, which takes seconds: ask before a clock starts."""
-        training = self.platform.training.precision
         return self.learner.choose_kernels(
-            dtype=training.removeprefix("mixed_") if training.startswith("mixed_") else "float32",
+            dtype=compute_dtype(self.platform.training.precision),
             batch=self.platform.batch_per_replica // self.platform.input.accumulation,
             frames=self.layout.boundaries[-1],
         )

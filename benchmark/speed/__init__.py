@@ -5,7 +5,7 @@
     results.py    Result, the table, the JSON file, the machine in words
     limits.py     what the hardware can do: matrix products, reading bytes
     step.py reading.py extraction.py decoding.py start.py judge.py overhead.py padding.py    the parts, one each
-    scaling.py breakdown.py    slow ones, when asked for by name
+    ctc.py scaling.py breakdown.py    others, when asked for by name
     sizes.py networks.py       the model's sizes; the training step as ours, as Keras's and as PyTorch's
 
 The suite's own waste would be charged to the rig that it measures. Absolute times depend on the machine and on what

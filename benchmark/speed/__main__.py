@@ -6,6 +6,7 @@ where nothing else runs.
 
 parts, with what they take on two cores:
   step        a training step against stock Keras and PyTorch, paper and mini size          4 min
+  ctc         the CTC loss and its gradient, by every kernel; only by name                  1 min
   input       utterances read and batched a second, against the authors' layout             30 s
   extraction  FLAC to shard, against a plain librosa pipeline, on one core and on all       1 min
   decoding    a dictionary's beam search, against pyctcdecode, on one core and on all       1 min
@@ -14,7 +15,7 @@ parts, with what they take on two cores:
   overhead    what monitor and journal cost a run                                           2 min
   padding     padded frames, buckets against fixed; only with --features DIR                1 s
   scaling     batch, length, emulated replicas, corpus of 1, 10, 100 hours; only by name    30 min, 8 GB
-Without a part's name: all but padding (unless --features is given) and scaling.
+Without a part's name: all but ctc, padding (unless --features is given) and scaling.
 
   --breakdown  where a step's time goes, on any platform, in place of parts                 2 min
 
@@ -39,6 +40,7 @@ from benchmark.tables import Table, show
 
 PARTS = {
     "step": "step",
+    "ctc": "ctc",
     "input": "reading",
     "extraction": "extraction",
     "decoding": "decoding",
@@ -50,7 +52,7 @@ PARTS = {
 }
 """Part -> module of this package; each has `measure(setting)`, an iterable of Results."""
 
-BY_NAME_ONLY = ("scaling",)
+BY_NAME_ONLY = ("ctc", "scaling")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -50,7 +50,7 @@ def keras(*, size: str, batch: int, precision: str, frames: int | None = None) -
     layers, shape = tf.keras.layers, SIZES[size].of(batch=batch, frames=frames)
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
-    tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
+    tf.config.experimental.enable_tensor_float_32_execution(precision != "float32")
     tf.keras.mixed_precision.set_global_policy(precision if precision.startswith("mixed_") else "float32")
     began_s = time.monotonic()
     inputs = outputs = tf.keras.Input((None, FEATURES))
@@ -94,7 +94,7 @@ def torch(*, size: str, batch: int, precision: str, frames: int | None = None) -
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     on_gpu = torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
     half = {"mixed_bfloat16": torch.bfloat16, "mixed_float16": torch.float16}.get(precision)
     scaler = torch.amp.GradScaler(device, enabled=half is torch.float16)
 

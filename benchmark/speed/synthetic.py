@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.run import input as inputs
-from benchmark.run.devices import Devices, tf
+from benchmark.run.devices import Devices, compute_dtype, tf
 from benchmark.run.step import TrainStep
 from benchmark.speed.sizes import Size
 from features.batches import Buckets, EpochOrder, read_batches
@@ -33,7 +33,10 @@ def training_flops(size: Size) -> float:
 def train_step(size: Size, devices: Devices, precision: str) -> tuple[TrainStep, Iterator]:
     """Model, optimiser and step as a run has them, and an endless iterator over one batch."""
     tf.keras.utils.set_random_seed(SEED)
-    step = TrainStep(deepspeech.DeepSpeechLearner(config(size)), devices=devices, precision=precision, seed=SEED)
+    learner = deepspeech.DeepSpeechLearner(config(size))
+    batch = size.batch // devices.replicas
+    learner.choose_kernels(dtype=compute_dtype(precision), batch=batch, frames=size.frames)
+    step = TrainStep(learner, devices=devices, precision=precision, seed=SEED)
     return step, batches(size, devices)
 
 

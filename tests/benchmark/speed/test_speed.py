@@ -333,6 +333,13 @@ def test_what_is_not_above_zero_in_every_round_is_within_the_noise(seconds, nois
     assert breakdown.within_noise(seconds) is noise
 
 
+def test_all_kernels_of_the_ctc_compute_the_same_loss():
+    from benchmark.speed import ctc
+
+    losses = {name: ctc.CONTENDERS[name](size="tiny", batch=2)("go")["loss"] for name in ("chosen", "xla", "dense")}
+    assert losses["xla"] == pytest.approx(losses["chosen"], rel=1e-4) == pytest.approx(losses["dense"], rel=1e-4)
+
+
 def test_the_parts_of_a_step_add_up_to_the_whole():
     # call + (forward) + (ctc - forward) + ... + (shards - memory) = call + shards
     added = sum(
