@@ -23,15 +23,15 @@ from benchmark.judge.judgement import judge
 from benchmark.judge.summary import report_parts
 from benchmark.record import Run, UsageError, read_run
 from benchmark.record.command import CommandLine, by_make
-from benchmark.run import decoding
-from benchmark.run.decoding import KILLED_WORKER, PUBLISHED_MODELS
-from benchmark.run.job import Job, changed_workload, language_model_of, start_of, usual_name
-from benchmark.run.machines.channel import LIMIT_S
-from benchmark.run.machines.hosts import Hosts, resolve
+from benchmark.run.evaluate import decoding
+from benchmark.run.evaluate.decoding import KILLED_WORKER
+from benchmark.run.prepare.hosts import LIMIT_S, Hosts, resolve
+from benchmark.run.prepare.job import Job, changed_workload, language_model_of, start_of, usual_name
+from benchmark.run.prepare.language_models import PUBLISHED_MODELS
 from benchmark.run.session import run
 from benchmark.tables import show
-from models.decoders import NAMES as DECODERS
-from models.recipes import RECIPES
+from models.ctc.decoders import NAMES as DECODERS
+from models.table import RECIPES
 from platforms import Platform
 
 WORKLOAD_OPTIONS = (
@@ -129,7 +129,7 @@ def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
     if options.corpus:
         return "speech"
     if platform.hardware.gpus and (options.data / "features" / "librispeech" / "manifest.json").is_file():
-        from benchmark.run import devices
+        from benchmark.run.prepare import devices
 
         if devices.gpus_present() >= platform.hardware.gpus:
             return "librispeech"

@@ -5,7 +5,7 @@
         return command("benchmark.tta", lambda: show(...))
 
 A user's mistake gives one line on standard error and exit status 2; Ctrl-C gives 130. A pipe that closes
-(`| head -1`) ends a command quietly, and a training goes on without its viewer: `features.streams`.
+(`| head -1`) ends a command quietly, and a training goes on without its viewer: `features.jobs.streams`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from benchmark.judge.cost import TENURES, Terms
 from benchmark.judge.question import SPLITS, JudgeError
 from benchmark.record import CLOCKS, METRICS, Run, read_run
 from benchmark.record.command import by_make
-from features import streams
-from features.streams import parse as parse
-from features.streams import say as say
+from features.jobs import streams
+from features.jobs.streams import parse as parse
+from features.jobs.streams import say as say
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 

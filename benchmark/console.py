@@ -23,7 +23,7 @@ COMMANDS = {
     "speed": ("benchmark.speed.__main__", "how fast each part of the suite is"),
     "features": ("features.__main__", "extract features from a corpus"),
     "download": ("features.download", "LibriSpeech and its language models"),
-    "synthesis": ("features.synthesis", "the embedded corpus"),
+    "synthesis": ("features.synthesis.__main__", "the embedded corpus"),
 }
 """Each command's module, and what it does."""
 

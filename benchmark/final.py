@@ -23,14 +23,17 @@ from typing import Any
 
 from benchmark import cli
 from benchmark.judge.published import final_error_rates
-from benchmark.run import decoding
-from benchmark.run.final import BEAM_WIDTH, WHICH, Result, Trained, Wanted, data_of, evaluate, load_trained, write
+from benchmark.run.evaluate import decoding
+from benchmark.run.evaluate.final import BEAM_WIDTH, Result, Wanted, data_of, evaluate, write
+from benchmark.run.prepare.language_models import PUBLISHED_MODELS
+from benchmark.run.prepare.trained import WHICH, Trained, load_trained
 from benchmark.tables import Table, show
-from features import account
-from features.corpus import one_line, role
-from features.subsets import SELECTIONS
-from models import decoders
-from models.decoders import Decoder
+from features.corpus.layout import role
+from features.jobs.streams import one_line
+from features.reading.subsets import SELECTIONS
+from features.shards import account
+from models.ctc import decoders
+from models.ctc.decoders import Decoder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -135,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--subsets", nargs="+", default=[], metavar="NAME", help="subsets or roles (dev, test); default: all of both")
     add("--decoder", nargs="+", choices=decoders.NAMES, default=[], help="default: the run's decoder")
     add("--beam-width", nargs="+", type=int, default=[BEAM_WIDTH], metavar="N", help="default: 512")
-    published = ", ".join(decoding.PUBLISHED_MODELS)
+    published = ", ".join(PUBLISHED_MODELS)
     add("--language-model", metavar="FILE", help=f"ARPA or KenLM binary file, or a LibriSpeech model: {published}")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="where downloads are; default: %(default)s")
     add(

@@ -47,13 +47,14 @@ from benchmark.study.proxy import proxy_parts
 from benchmark.study.results import Observation, observations
 from benchmark.tables import money, show
 from benchmark.workloads import Workload
-from features.extract import FEATURES, FRAME_STEP_S
-from features.records import CONVOLUTION_FRAMES
-from features.subsets import SELECTIONS
-from models.learner import MODELS
+from features.corpus.audio import FRAME_STEP_S
+from features.frames.mfcc import FEATURES
+from features.reading.subsets import SELECTIONS
+from features.shards.records import CONVOLUTION_FRAMES
+from models.table import MODELS
 
 if TYPE_CHECKING:
-    from benchmark.run.data import Data
+    from benchmark.run.prepare.data import Data
 
 CHECKPOINT_BYTES = 12  # a parameter: weights and two moments, float32
 PAGE = "study.html"
@@ -170,7 +171,7 @@ def _grid(options: argparse.Namespace) -> Grid:
 
 def _prepared(options: argparse.Namespace, *, train_on: str | None = None) -> Data:
     """Find or make the features that runs train on; of the corpus that an arm trains on, if it is named."""
-    from benchmark.run import data
+    from benchmark.run.prepare import data
 
     corpus = options.corpus if train_on is None else None if train_on == EMBEDDED else Path(train_on)
     usual = "speech" if corpus else "mini"

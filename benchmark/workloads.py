@@ -15,9 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from models.decoders import NAMES as DECODERS
-from models.learner import MODELS
-from models.recipes import RECIPES
+from models.ctc.decoders import NAMES as DECODERS
+from models.table import MODELS, RECIPES
 
 CORPORA = ("embedded", "folder", "librispeech")
 NORMALISATIONS = ("none", "frame-l2", "utterance")

@@ -17,12 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from features import account, manifest, parts
-from features.cluster import LOCAL
-from features.corpus import one_line, role
-from features.extract import FRAME_STEP_S
-from features.extraction import extract_corpus, extract_part, merge
-from features.streams import parse, reported
+from features.corpus.audio import FRAME_STEP_S
+from features.corpus.layout import role
+from features.jobs import parts
+from features.jobs.cluster import LOCAL
+from features.jobs.streams import one_line, parse, reported
+from features.shards import account, manifest
+from features.shards.extraction import extract_corpus, extract_part, merge
 
 AGAIN = "make room or mend that, then start the same command again: finished shards are kept"
 

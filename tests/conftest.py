@@ -48,7 +48,7 @@ def nvidia(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tf():
     """TensorFlow with four logical CPUs, so that tests can make up to four replicas."""
-    from features.process import import_tensorflow
+    from features.jobs.process import import_tensorflow
 
     tensorflow = import_tensorflow()
     cpu = tensorflow.config.list_physical_devices("CPU")[0]
@@ -71,8 +71,8 @@ def tone_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tone_features(tone_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tone corpus's features, in shards of 8. Read only."""
-    from features.extraction import extract_corpus
-    from features.manifest import Settings
+    from features.shards.extraction import extract_corpus
+    from features.shards.manifest import Settings
 
     out = tmp_path_factory.mktemp("features")
     extract_corpus(tone_corpus, out, settings=Settings(shard_utterances=8), jobs=1)

@@ -216,8 +216,8 @@ def test_a_fault_in_training_ends_in_a_sentence_and_a_status_and_what_was_writte
     script = f"""
 import sys
 from benchmark.__main__ import main
-from benchmark.run.devices import tf
-from benchmark.run.step import TrainStep
+from benchmark.run.prepare.devices import tf
+from benchmark.run.train.step import TrainStep
 
 whole = TrainStep.losses
 def losses(self, part, step, piece=0):
@@ -249,7 +249,7 @@ def test_a_shard_that_is_damaged_during_a_run_is_named(tmp_path, tone_corpus):
 import sys
 from pathlib import Path
 from benchmark.__main__ import main
-from benchmark.run.trainer import Trainer
+from benchmark.run.train.trainer import Trainer
 
 create = Trainer.create
 def spoil_then_create(self, progress, plan):

@@ -9,7 +9,7 @@ import pytest
 from gpu_graphs import GPUS, walk
 
 from models.kernels import Choice
-from models.recipes import RECIPES
+from models.table import RECIPES
 
 BATCH, FRAMES, LABELS = 4, 40, 5
 
@@ -20,7 +20,8 @@ SCALED = "mixed_float16"
 @pytest.fixture
 def on_gpus(tf, monkeypatch):
     """Models are made as on a CPU; then the kernels of a GPU are forced, and graphs are traced."""
-    from models import ctc, lstm
+    from models.ctc import loss as ctc
+    from models.deepspeech import lstm
 
     def force(loss="xla", recurrent="cudnn"):
         monkeypatch.setattr(
@@ -32,7 +33,7 @@ def on_gpus(tf, monkeypatch):
 
 
 def machine(tf, replicas):
-    from benchmark.run.devices import Devices
+    from benchmark.run.prepare.devices import Devices
 
     strategy = tf.distribute.MirroredStrategy(
         GPUS[:replicas], cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=GPUS[0])
@@ -43,7 +44,7 @@ def machine(tf, replicas):
 
 
 def deepspeech(recipe):
-    from models.deepspeech import Config, DeepSpeechLearner
+    from models.deepspeech.learner import Config, DeepSpeechLearner
 
     return DeepSpeechLearner(Config(recipe=RECIPES[recipe], filters=8, units=8, layers=2))
 
@@ -59,9 +60,9 @@ def whisper():
 
 def traced_step(tf, on_gpus, learner, *, replicas=1, precision="float32", accumulation=1, **forced):
     """A step with its segment, traced on batches of its model."""
-    from benchmark.run import devices
-    from benchmark.run.input import distributed
-    from benchmark.run.step import TrainStep
+    from benchmark.run.prepare import devices
+    from benchmark.run.train.input import distributed
+    from benchmark.run.train.step import TrainStep
 
     devices._set_precision(precision)
     try:
@@ -110,7 +111,7 @@ def test_a_step_has_kernels_for_all_it_does_and_copies_nothing_to_the_host(tf, o
 
 def test_machines_that_agree_where_to_stop_copy_one_number_a_batch(tf, on_gpus, monkeypatch):
     """It is that of the batch before: the step under way is not waited for."""
-    from benchmark.run.step import TrainStep
+    from benchmark.run.train.step import TrainStep
 
     monkeypatch.setattr(TrainStep, "_agreed", True)
     _, function = traced_step(tf, on_gpus, deepspeech("paper"))
@@ -133,7 +134,7 @@ def test_whispers_decoding_copies_once_a_token(tf, on_gpus):
 
 
 def forward(tf, on_gpus, learner, given, features):
-    """The function of an evaluation's forward pass, as `benchmark.run.evaluation` has it."""
+    """The function of an evaluation's forward pass, as `benchmark.run.evaluate.evaluation` has it."""
     with given.strategy.scope():
         model = learner.build()
     on_gpus()
@@ -170,7 +171,7 @@ DTYPES = ("float32", "float16", "bfloat16")
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_lstms_loops_lower_for_a_gpu_in_every_precision(tf, dtype):
-    from models import lstm
+    from models.deepspeech import lstm
 
     xw, recurrent, peephole = tf.zeros([7, 2, 16], dtype), tf.zeros([4, 16], dtype), tf.zeros([3, 4], dtype)
     cells = tf.zeros([8, 2, 4], dtype)
@@ -182,7 +183,7 @@ def test_the_lstms_loops_lower_for_a_gpu_in_every_precision(tf, dtype):
 
 
 def test_the_ctc_lowers_for_a_gpu_and_keeps_its_products_in_float32(tf):
-    from models.forward_backward import loss_and_gradient
+    from models.ctc.forward_backward import loss_and_gradient
 
     labels, lengths = tf.zeros([2, 3], tf.int64), tf.constant([3, 1], tf.int64)
     text = lowered(loss_and_gradient, labels, lengths, lengths + 5, tf.zeros([2, 11, 30]))

@@ -43,7 +43,8 @@ def test_modules_find_their_own_packages_whatever_the_folder_holds(site, users_f
 
 
 def test_the_decoder_and_the_sampler_are_the_suites_too(site, users_folder):
-    code = "import benchmark, models.decoders, features.text; from benchmark.run import monitor; print(monitor.ROOT)"
+    code = "import benchmark, models.ctc.decoders, features.corpus.text; "
+    code += "from benchmark.run.watch import monitor; print(monitor.ROOT)"
     done = call(users_folder, site, "-c", code)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -13,7 +13,7 @@ from commands import ROOT, begin, command, wait_for
 from benchmark.record import journal
 from benchmark.record.columns import METRICS
 from benchmark.record.phases import Phase
-from benchmark.run.progress import Progress
+from benchmark.run.state.progress import Progress
 
 
 @pytest.mark.slow

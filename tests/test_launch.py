@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import __main__ as benchmark
-from benchmark.run.machines.hosts import resolve
+from benchmark.run.prepare.hosts import resolve
 from features import __main__ as features
 
 LAUNCH = Path(__file__).resolve().parents[1] / "docs" / "launch"

@@ -19,8 +19,8 @@ from benchmark.record.columns import METRICS
 from benchmark.record.facts import read_facts
 from benchmark.record.usage import read_usage
 from benchmark.run.machines.channel import LOST, Caller
-from benchmark.run.machines.hosts import Hosts
-from benchmark.run.progress import Progress
+from benchmark.run.prepare.hosts import Hosts
+from benchmark.run.state.progress import Progress
 
 USUAL = ("--max-epochs", 2, "--seed", 3, "--decoder", "greedy", "--batch", 8, "--monitor-hz", 0)
 PLATFORM = """

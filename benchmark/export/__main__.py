@@ -14,7 +14,7 @@ from benchmark.export.runs import NOTICES, Ask, ExportError, load, source_name
 from benchmark.export.tables import as_json, dawnbench
 from benchmark.record import CLOCKS, POOLED, Run
 from benchmark.record.history import differing
-from features.files import write_whole
+from features.jobs.files import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)

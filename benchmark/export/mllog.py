@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from benchmark.export.runs import NOTICES, Ask, ExportError, created_ms, hardest_wer
 from benchmark.record import METRICS, Row, Run, RunRecord
 from benchmark.record.phases import Phase
-from models.recipes import RECIPES, AdaDelta, AdamW
+from models.optimisers import AdaDelta, AdamW
+from models.table import RECIPES
 
 
 @dataclass(frozen=True, kw_only=True)

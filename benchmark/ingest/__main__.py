@@ -21,7 +21,7 @@ from benchmark import cli
 from benchmark.ingest.mllog import IngestError, Log, read_log
 from benchmark.record.folder import folder_of, write_end
 from benchmark.record.journal import Journal
-from features.files import write_whole
+from features.jobs.files import write_whole
 
 PATTERN = "result_*.txt"  # MLPerf's
 

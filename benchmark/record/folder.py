@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
 
-from features.files import try_lock, write_whole
+from features.jobs.files import try_lock, write_whole
 
 END, ALIVE = "end.json", "alive"
 FINISHED = "finished"

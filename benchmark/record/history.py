@@ -6,8 +6,8 @@
     record.to_frame()                           # pandas, one row per phase
 
 A RunRecord does not change: it holds the rows that were read, of a run that has ended or is under way. NumPy computes
-its figures from whole columns. `benchmark.run.progress`, in contrast, follows a run row by row to decide what comes
-next.
+its figures from whole columns. `benchmark.run.state.progress`, in contrast, follows a run row by row to decide what
+comes next.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@
                  v
             [swap -->] evaluate [--> swap]  --> train, or done
 
-Each row of the journal is one phase. A Plan says when each phase is due. `benchmark.run.progress` decides from the
-journal and the plan what comes next. There are three modes of evaluation:
+Each row of the journal is one phase. A Plan says when each phase is due. `benchmark.run.state.progress` decides from
+the journal and the plan what comes next. There are three modes of evaluation:
 
     resident    the training model is evaluated where it is
     swap        the paper's: the training model's memory is freed; an evaluation model is loaded from the

@@ -18,8 +18,8 @@ the chief's; each other host has a utilisation-rank1.csv, with times of the run'
                          temperature_c, sm_clock_mhz, memory_clock_mhz, pcie_gen, pcie_width, and energy_j: the GPU's
                          own count since its driver was loaded, which some lack, and files of older versions
 
-A value that could not be read is an empty field, never 0. `benchmark.run.sampler` writes the file. pandas is imported
-only where it is needed, as importing it takes time and memory.
+A value that could not be read is an empty field, never 0. `benchmark.run.watch.sampler` writes the file. pandas is
+imported only where it is needed, as importing it takes time and memory.
 """
 
 from __future__ import annotations

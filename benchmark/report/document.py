@@ -23,7 +23,7 @@ from benchmark.report.profiles import profile
 from benchmark.report.tradeoffs import batch_sizes, cost, machines
 from benchmark.report.usage import utilisation
 from benchmark.tables import number as digits
-from features.files import write_whole
+from features.jobs.files import write_whole
 
 
 def write_report(runs: Sequence[Run], path: Path, question: Question | None = None) -> int:

@@ -20,13 +20,13 @@ from benchmark.record.clocks import Clock, Span
 from benchmark.record.columns import Outcome
 from benchmark.record.journal import Journal
 from benchmark.record.phases import EVALUATED, Phase, Plan
-from benchmark.run.interrupts import Interrupted, Interrupts, Uninterrupted
-from benchmark.run.progress import Progress, next_phase
-from benchmark.run.view import PlainView
+from benchmark.run.state.progress import Progress, next_phase
+from benchmark.run.watch.interrupts import Interrupted, Interrupts, Uninterrupted
+from benchmark.run.watch.view import PlainView
 
 
 class Performs(Protocol):
-    """The interface of what performs phases: `benchmark.run.trainer.Trainer`, or a stand-in in tests."""
+    """The interface of what performs phases: `benchmark.run.train.trainer.Trainer`, or a stand-in in tests."""
 
     def perform(self, phase: Phase, progress: Progress, plan: Plan) -> Outcome: ...
 

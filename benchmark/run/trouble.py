@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from benchmark.run.job import Job
 from benchmark.run.machines.channel import SILENCE_S
+from benchmark.run.prepare.job import Job
 from models.kernels import reason
 
 if TYPE_CHECKING:
-    from benchmark.run.data import Data
+    from benchmark.run.prepare.data import Data
 
 OUT_OF_MEMORY = re.compile(r"out.of.memory|\bOOM\b|_STATUS_ALLOC_FAILED|failed to allocate", re.IGNORECASE)
 PERHAPS_OUT_OF_MEMORY = re.compile(r"Failed to call DoRnn|No algorithm worked|scratch space|_EXECUTION_FAILED")
@@ -27,7 +27,7 @@ PERHAPS_OUT_OF_MEMORY = re.compile(r"Failed to call DoRnn|No algorithm worked|sc
 @contextmanager
 def explained(job: Job, data: Data) -> Iterator[None]:
     """Turn TensorFlow's errors into sentences. Raises ValueError."""
-    from benchmark.run.devices import tf
+    from benchmark.run.prepare.devices import tf
 
     try:
         yield
@@ -45,7 +45,7 @@ def out_of_memory(job: Job, error: Any) -> str | None:
 
     Memory that runs out inside cuDNN comes as an internal error of the call that needed it, without the word.
     """
-    from benchmark.run.devices import tf
+    from benchmark.run.prepare.devices import tf
 
     said = str(getattr(error, "message", error))
     if isinstance(error, tf.errors.ResourceExhaustedError) or OUT_OF_MEMORY.search(said):

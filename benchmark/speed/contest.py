@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from features.progress import progress
+from features.jobs.progress import progress
 
 ROOT = Path(__file__).resolve().parents[2]
 END_LIMIT_S = 5.0

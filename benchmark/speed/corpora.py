@@ -17,10 +17,10 @@ BATCH, READ_BATCHES, TRAIN_BATCHES = 16, 60, 10
 
 
 def extracted(*, folder: str, hours: float, spoken: float) -> Ask:
-    """`features.extraction.extract_corpus` of the whole corpus; made first where it is not there."""
+    """`features.shards.extraction.extract_corpus` of the whole corpus; made first where it is not there."""
     from benchmark.speed.scaling import repeat_corpus
-    from features import synthesis
-    from features.extraction import extract_corpus
+    from features.shards.extraction import extract_corpus
+    from features.synthesis import corpus as synthesis
 
     source, corpus, out = (Path(folder) / name for name in ("spoken", f"corpus-{hours:g}", f"features-{hours:g}"))
     synthesis.synthesise(source, hours=spoken)
@@ -40,10 +40,10 @@ def extracted(*, folder: str, hours: float, spoken: float) -> Ask:
 
 def learnt(*, folder: str, hours: float, spoken: float, size: str) -> Ask:
     """Seconds an utterance of READ_BATCHES read from the beginning of an epoch, or of TRAIN_BATCHES trained on."""
-    from benchmark.run import devices
+    from benchmark.run.prepare import devices
     from benchmark.speed.synthetic import distributed, train_step
-    from features import manifest
-    from features.batches import Buckets
+    from features.reading.batches import Buckets
+    from features.shards import manifest
 
     tf, machine = devices.tf, devices.single_device("float32")
     features = Path(folder) / f"features-{hours:g}"
@@ -87,7 +87,7 @@ def learnt(*, folder: str, hours: float, spoken: float, size: str) -> Ask:
 def replicas(*, size: str, replicas: int) -> Ask:
     """The size's batch shared by logical CPUs; `loss` is that of the same number of steps for any number of them."""
     import platforms
-    from benchmark.run import devices
+    from benchmark.run.prepare import devices
     from benchmark.speed.synthetic import train_step
 
     tf, shape = devices.tf, SIZES[size]

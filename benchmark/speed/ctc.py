@@ -1,7 +1,8 @@
 """Part `ctc`: the CTC loss and its gradient, by each kernel of models.ctc, TensorFlow's dense one and PyTorch's.
 
 Seconds a batch of the size's outputs and labels. Ours is the kernel that a run would have here. Every answer has the
-mean loss, so that a fast kernel that is wrong is seen; how right they are is what tests/models/test_ctc.py is about.
+mean loss, so that a fast kernel that is wrong is seen; how right they are is what tests/models/ctc/test_loss.py is
+about.
 """
 
 from __future__ import annotations
@@ -68,10 +69,10 @@ def compare(size: Size, *, rounds: int) -> list[Result]:
 
 def chosen(*, size: str, batch: int) -> Ask:
     """The kernel that a run chooses."""
-    from features.process import import_tensorflow
+    from features.jobs.process import import_tensorflow
 
     _grow(import_tensorflow())
-    from models import ctc
+    from models.ctc import loss as ctc
 
     shape = SIZES[size].of(batch=batch)
     choice = ctc.kernel_for(ctc.Shape(batch=batch, frames=shape.outputs, labels=shape.labels))
@@ -80,11 +81,11 @@ def chosen(*, size: str, batch: int) -> Ask:
 
 def kernel(*, size: str, batch: int, name: str, **facts: Any) -> Ask:
     """One of models.ctc.KERNELS."""
-    from features.process import import_tensorflow
+    from features.jobs.process import import_tensorflow
 
     tf = import_tensorflow()
     _grow(tf)
-    from models import ctc
+    from models.ctc import loss as ctc
 
     shape = SIZES[size].of(batch=batch)
     labels, lengths, frames = (tf.constant(value, tf.int64) for value in _whole(shape))
@@ -94,7 +95,7 @@ def kernel(*, size: str, batch: int, name: str, **facts: Any) -> Ask:
 
 def dense(*, size: str, batch: int) -> Ask:
     """tf.nn.ctc_loss on dense labels, what one finds first."""
-    from features.process import import_tensorflow
+    from features.jobs.process import import_tensorflow
 
     tf = import_tensorflow()
     _grow(tf)

@@ -1,7 +1,8 @@
 """Part `decoding`: seconds to decode an utterance of 830 output frames (16.7 s), on one core and on all.
 
-Ours: `models.decoders`, held to a dictionary of 20,000 words, beam width 256. Baseline: pyctcdecode without a language
-model at its defaults (beam width 100). All cores: `benchmark.run.decoding.DecodingPool` against one worker of it.
+Ours: `models.ctc.decoders`, held to a dictionary of 20,000 words, beam width 256. Baseline: pyctcdecode without a
+language model at its defaults (beam width 100). All cores: `benchmark.run.evaluate.decoding.DecodingPool` against one
+worker of it.
 
 Logits are made, not learnt (`logits_of`): a random sentence is spelled along the frames, one or two frames a label and
 blanks between, each frame's right class 7 to 13 nats above noise of deviation 1; beside every label a wrong letter
@@ -21,7 +22,7 @@ import numpy as np
 from benchmark.speed.contest import Arena, contender, cores, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import Setting
-from features import text
+from features.corpus import text
 
 WORDS, FRAMES, BEAM_WIDTH = 20_000, 830, 256
 CHARACTERS_A_FRAME = 0.25  # LibriSpeech: about 14 a second, at 50 output frames a second
@@ -124,7 +125,7 @@ def _utterances(count: int, words: int) -> tuple[list[str], np.ndarray]:
 
 
 def ours(*, utterances: int, words: int) -> Callable[[str], dict]:
-    from models.decoders import dictionary
+    from models.ctc.decoders import dictionary
 
     spoken, logits = _utterances(utterances, words)
     decode = dictionary(vocabulary(words), beam_width=BEAM_WIDTH)
@@ -148,8 +149,8 @@ def pyctcdecode(*, utterances: int, words: int) -> Callable[[str], dict]:
 
 
 def pool(*, utterances: int, words: int, jobs: int) -> Callable[[str], dict]:
-    from benchmark.run.decoding import DecodingPool
-    from models.decoders import Decoder
+    from benchmark.run.evaluate.decoding import DecodingPool
+    from models.ctc.decoders import Decoder
 
     spoken, logits = _utterances(utterances, words)
     spoken, logits = spoken * jobs, np.concatenate([logits] * jobs)

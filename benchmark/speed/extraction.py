@@ -1,11 +1,11 @@
 """Part `extraction`: FLAC to finished shard, in seconds of audio a second ("times real time").
 
-Ours: `features.records.write_shard`, what every worker of `python -m features` runs. Baseline: the plain pipeline
-that a user would write with librosa: librosa.load, librosa.feature.melspectrogram of 80 bands, its logarithm,
-librosa.feature.mfcc of it, float16, the same shard. The corpus is spoken by the suite (`features.synthesis`).
-All cores: one worker a core at once, each on its own, against one alone in the same round. Starting workers is left
-out: it is paid once a corpus. Limit of the first row: FLAC decoding and nothing else; of the second: as many times
-one core as there are cores.
+Ours: `features.shards.records.write_shard`, what every worker of `python -m features` runs. Baseline: the plain
+pipeline that a user would write with librosa: librosa.load, librosa.feature.melspectrogram of 80 bands, its logarithm,
+librosa.feature.mfcc of it, float16, the same shard. The corpus is spoken by the suite (`features.synthesis`). All
+cores: one worker a core at once, each on its own, against one alone in the same round. Starting workers is left out: it
+is paid once a corpus. Limit of the first row: FLAC decoding and nothing else; of the second: as many times one core as
+there are cores.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TARGET_TIMES, TARGET_MIB = 1000, 500
 
 def measure(setting: Setting) -> list[Result]:
     """Two rows: one core, all cores."""
-    from features import synthesis
+    from features.synthesis import corpus as synthesis
 
     with tempfile.TemporaryDirectory() as folder, Arena() as arena:
         corpus = Path(folder) / "corpus"
@@ -79,7 +79,7 @@ def _results(played, *, workers: int) -> list[Result]:
 
 
 def _worker(name: str, corpus: Path, out: Path, *, core: int):
-    from features.records import worker_environment
+    from features.shards.records import worker_environment
 
     with worker_environment():
         environment = {key: os.environ[key] for key in os.environ if key.endswith(("THREADS", "LOG_LEVEL", "DEVICES"))}
@@ -87,19 +87,19 @@ def _worker(name: str, corpus: Path, out: Path, *, core: int):
 
 
 def ours(*, corpus: str, out: str) -> Callable[[str], dict]:
-    from features import manifest
-    from features.corpus import read_corpus
-    from features.extraction import plan_shards
-    from features.process import keep_memory
-    from features.records import write_shard
+    from features.corpus.layout import read_corpus
+    from features.jobs.process import keep_memory
+    from features.shards import manifest
+    from features.shards.extraction import plan_shards
+    from features.shards.records import write_shard
 
-    keep_memory()  # as features.workers
+    keep_memory()  # as features.jobs.workers
     Path(out).mkdir()
     utterances, _ = read_corpus(Path(corpus))
     plans = list(plan_shards(utterances, Path(out), settings=manifest.Settings(), skip_bad=False))
 
     def extract() -> float:
-        from features.extract import FRAME_STEP_S
+        from features.corpus.audio import FRAME_STEP_S
 
         return sum(sum(write_shard(plan).shard.frames) for plan in plans) * FRAME_STEP_S
 
@@ -110,8 +110,8 @@ def librosa(*, corpus: str, out: str) -> Callable[[str], dict]:
     import librosa
     import numpy as np
 
-    from features.corpus import read_corpus
-    from features.process import import_tensorflow
+    from features.corpus.layout import read_corpus
+    from features.jobs.process import import_tensorflow
 
     tf = import_tensorflow()
     utterances, _ = read_corpus(Path(corpus))
@@ -140,8 +140,8 @@ def librosa(*, corpus: str, out: str) -> Callable[[str], dict]:
 
 
 def decoding(*, corpus: str, out: str) -> Callable[[str], dict]:
-    from features.corpus import read_corpus
-    from features.extract import read_audio
+    from features.corpus.audio import read_audio
+    from features.corpus.layout import read_corpus
 
     utterances, _ = read_corpus(Path(corpus))
     return _timed(lambda: sum(read_audio(utterance.audio).seconds for utterance in utterances))

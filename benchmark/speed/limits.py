@@ -18,7 +18,7 @@ SIDES = {"CPU": 2048, "GPU": 8192}
 
 def matmul(*, precision: str) -> Ask:
     """2 N^3 operations a product; the best of four in an answer."""
-    from benchmark.run import devices
+    from benchmark.run.prepare import devices
 
     tf = devices.tf
     kind = devices.single_device(precision).strategy.extended.worker_devices[0].rsplit(":", 2)[1]

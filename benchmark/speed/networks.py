@@ -20,8 +20,8 @@ Ask = Callable[[str], dict]
 
 
 def ours(*, size: str, batch: int, precision: str, frames: int | None = None) -> Ask:
-    """benchmark.run.step.TrainStep, segments from a batch in memory."""
-    from benchmark.run import devices
+    """benchmark.run.train.step.TrainStep, segments from a batch in memory."""
+    from benchmark.run.prepare import devices
     from benchmark.speed.synthetic import train_step, training_flops
 
     tf, shape = devices.tf, SIZES[size].of(batch=batch, frames=frames)
@@ -42,10 +42,10 @@ def ours(*, size: str, batch: int, precision: str, frames: int | None = None) ->
 
 def keras(*, size: str, batch: int, precision: str, frames: int | None = None) -> Ask:
     """keras.layers.Conv1D, LSTM, BatchNormalization, Dropout, Dense in one tf.function, not compiled by XLA."""
-    from features.process import import_tensorflow
+    from features.jobs.process import import_tensorflow
 
     tf = import_tensorflow()
-    from models.ctc import ctc_loss
+    from models.ctc.loss import ctc_loss
 
     layers, shape = tf.keras.layers, SIZES[size].of(batch=batch, frames=frames)
     for gpu in tf.config.list_physical_devices("GPU"):

@@ -1,9 +1,9 @@
 """Part `overhead`: what watching and writing down cost a run: monitor and journal, on and off in turn.
 
 One process trains segments of mini size. An answer is four of them, plain, watched, watched, plain: with a running
-`benchmark.run.monitor.Monitor` at 10 samples a second and without. What other processes do to such a pair is several
-times what the monitor does, so the sampler's own CPU time is given too: all that it can take from a run. A journal's
-row is appended 2,000 times, and set against the seconds of a row of 50 batches.
+`benchmark.run.watch.monitor.Monitor` at 10 samples a second and without. What other processes do to such a pair is
+several times what the monitor does, so the sampler's own CPU time is given too: all that it can take from a run. A
+journal's row is appended 2,000 times, and set against the seconds of a row of 50 batches.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def watched(*, size: str, batches: int) -> Callable[[str], dict]:
     """Seconds a batch watched, and plain; `sampler_s`: CPU seconds of the sampler in `watched_s`."""
     import psutil
 
-    from benchmark.run import devices
-    from benchmark.run.monitor import Monitor
+    from benchmark.run.prepare import devices
+    from benchmark.run.watch.monitor import Monitor
     from benchmark.speed.synthetic import train_step
 
     tf = devices.tf

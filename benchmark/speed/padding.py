@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import Setting
-from features import manifest
-from features.batches import Buckets
+from features.reading.batches import Buckets
+from features.shards import manifest
 
 FIXED_FRAMES = 1670
 BUCKETS = (10, 4)

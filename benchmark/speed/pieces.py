@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platforms
-from benchmark.run import devices
-from benchmark.run.devices import Devices, tf
-from benchmark.run.input import take
+from benchmark.run.prepare import devices
+from benchmark.run.prepare.devices import Devices, tf
+from benchmark.run.train.input import take
 from benchmark.speed import synthetic
 from benchmark.speed.reading import write_shards
 from benchmark.speed.sizes import SIZES, Size
-from features import manifest
-from features.batches import Buckets
+from features.reading.batches import Buckets
+from features.shards import manifest
 from platforms import Platform
 
 if TYPE_CHECKING:
-    from benchmark.run.step import TrainStep
+    from benchmark.run.train.step import TrainStep
 
 BATCHES_A_ROW = 50
 LOOPED = {"paper": 2, "mini": 8, "tiny": 4}  # batches an answer
@@ -109,7 +109,7 @@ def _whole(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf
 
 
 def _from_shards(folder: Path, size: Size, machine: Devices, rig: Platform) -> Iterator:
-    """Real input, as `benchmark.run.input` feeds it, from utterances of the size's frames and labels."""
+    """Real input, as `benchmark.run.train.input` feeds it, from utterances of the size's frames and labels."""
     write_shards(folder, utterances=max(512, size.batch), frames=size.frames, labels=size.labels)
     found, layout = manifest.load(folder), Buckets.fixed(size.frames, batch=size.batch)
     knobs = rig.input

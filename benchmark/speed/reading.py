@@ -1,8 +1,8 @@
 """Part `input`: utterances read, parsed and batched a second, on one core.
 
-Ours: `features.batches.read_batches` from float16 shards of 12-second utterances, normalised, in order of a shuffled
-epoch. Baseline: the layout of the paper's authors, GZIP TFRecords of tf.train.Example with a FloatList of T * 93
-features, parsed as VarLen, padded into batches, not shuffled, not normalised. Limit: the shards' bytes read from the
+Ours: `features.reading.batches.read_batches` from float16 shards of 12-second utterances, normalised, in order of a
+shuffled epoch. Baseline: the layout of the paper's authors, GZIP TFRecords of tf.train.Example with a FloatList of T *
+93 features, parsed as VarLen, padded into batches, not shuffled, not normalised. Limit: the shards' bytes read from the
 page cache into one buffer, on the same core.
 """
 
@@ -20,7 +20,9 @@ import soundfile
 from benchmark.speed.contest import Arena, contender, cores, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import FEATURES, Setting
-from features import extract, manifest
+from features.corpus.audio import SAMPLE_RATE_HZ, STEP_SAMPLES
+from features.frames import mfcc as extract
+from features.shards import manifest
 
 FRAMES = 1200
 BATCH = 24
@@ -63,14 +65,14 @@ def write_shards(folder: Path, *, utterances: int, frames: int, labels: int = 5,
 
     DISTINCT stretches of noise are extracted once; a TFRecord file put `copies` times behind itself is one too.
     """
-    from features import records
-    from features.corpus import Utterance
+    from features.corpus.layout import Utterance
+    from features.shards import records
 
     sentence = ("noise" * labels)[:labels]
     settings, spoken = manifest.Settings(max_frames=max(frames, 11)), []
     for number, samples in enumerate(_noise(frames)):
         audio = folder / f"1-1-{number:04d}.flac"
-        soundfile.write(audio, samples, extract.SAMPLE_RATE_HZ)
+        soundfile.write(audio, samples, SAMPLE_RATE_HZ)
         spoken.append(Utterance(id=audio.stem, subset="train-noise", speaker="1", audio=audio, sentence=sentence))
     first = records.ShardPlan(
         path=folder / "once.tfrecord", subset="train-noise", utterances=tuple(spoken), settings=settings, skip_bad=False
@@ -90,7 +92,7 @@ def write_shards(folder: Path, *, utterances: int, frames: int, labels: int = 5,
 
 def write_authors_shard(path: Path, *, utterances: int) -> Path:
     """Theirs: features as a FloatList, labels as an Int64List, all under GZIP."""
-    from features.process import import_tensorflow
+    from features.jobs.process import import_tensorflow
 
     tf, kinds = import_tensorflow(), [extract.features(samples) for samples in _noise(FRAMES)]
     feature = tf.train.Feature
@@ -109,12 +111,12 @@ def write_authors_shard(path: Path, *, utterances: int) -> Path:
 def _noise(frames: int) -> list[np.ndarray]:
     """Samples at 16 kHz that make so many frames, float32."""
     rng = np.random.default_rng(0)
-    return [0.1 * rng.standard_normal(frames * extract.STEP_SAMPLES, dtype=np.float32) for _ in range(DISTINCT)]
+    return [0.1 * rng.standard_normal(frames * STEP_SAMPLES, dtype=np.float32) for _ in range(DISTINCT)]
 
 
 def ours(*, folder: str) -> Callable[[str], dict]:
-    from features.batches import Buckets, EpochOrder, read_batches
-    from features.process import keep_memory
+    from features.jobs.process import keep_memory
+    from features.reading.batches import Buckets, EpochOrder, read_batches
 
     keep_memory()  # as in a run
     found = manifest.load(Path(folder))
@@ -131,7 +133,7 @@ def ours(*, folder: str) -> Callable[[str], dict]:
 
 
 def authors(*, path: str) -> Callable[[str], dict]:
-    from benchmark.run.devices import tf  # which keeps memory too
+    from benchmark.run.prepare.devices import tf
 
     kinds = {
         "features": tf.io.VarLenFeature(tf.float32),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from features.records import CONVOLUTION_FRAMES, CONVOLUTION_STRIDE
+from features.shards.records import CONVOLUTION_FRAMES, CONVOLUTION_STRIDE
 
 FEATURES = 93
 KERNEL, STRIDE = CONVOLUTION_FRAMES, CONVOLUTION_STRIDE

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark.run import input as inputs
-from benchmark.run.devices import Devices, compute_dtype, tf
-from benchmark.run.step import TrainStep
+from benchmark.run.prepare.devices import Devices, compute_dtype, tf
+from benchmark.run.train import input as inputs
+from benchmark.run.train.step import TrainStep
 from benchmark.speed.sizes import Size
-from features.batches import Buckets, EpochOrder, read_batches
-from features.manifest import Manifest
-from models import deepspeech
+from features.reading.batches import Buckets, EpochOrder, read_batches
+from features.shards.manifest import Manifest
+from models.deepspeech import network as deepspeech
+from models.deepspeech.learner import DeepSpeechLearner, units
 
 SEED = 1
 
@@ -33,7 +34,7 @@ def training_flops(size: Size) -> float:
 def train_step(size: Size, devices: Devices, precision: str) -> tuple[TrainStep, Iterator]:
     """Model, optimiser and step as a run has them, and an endless iterator over one batch."""
     tf.keras.utils.set_random_seed(SEED)
-    learner = deepspeech.DeepSpeechLearner(config(size))
+    learner = DeepSpeechLearner(config(size))
     batch = size.batch // devices.replicas
     learner.choose_kernels(dtype=compute_dtype(precision), batch=batch, frames=size.frames)
     step = TrainStep(learner, devices=devices, precision=precision, seed=SEED)
@@ -43,7 +44,7 @@ def train_step(size: Size, devices: Devices, precision: str) -> tuple[TrainStep,
 def batches(size: Size, devices: Devices) -> Iterator:
     """The same batch for ever, each replica its share; two are kept ahead, as a run's input would."""
     with tf.device("CPU:0"):
-        cut = inputs.per_replica(size.numbers(), devices.replicas, deepspeech.units)
+        cut = inputs.per_replica(size.numbers(), devices.replicas, units)
         once = tf.data.Dataset.from_tensor_slices(cut)
     return inputs.parts_of(once.repeat().prefetch(2), devices)
 
@@ -58,7 +59,7 @@ def distributed(
     buffer: int = 8,
     epoch: int = 1,
 ) -> Iterator:
-    """Real input as `benchmark.run.input` feeds it, the same epoch for ever."""
+    """Real input as `benchmark.run.train.input` feeds it, the same epoch for ever."""
     order = EpochOrder(seed=SEED, epoch=epoch)
     read = read_batches(folder, found, "train", layout, readers=readers, buffer=buffer, order=order)
-    return inputs.distributed(read.repeat(), devices, deepspeech.DeepSpeechLearner(deepspeech.Config()))
+    return inputs.distributed(read.repeat(), devices, DeepSpeechLearner(deepspeech.Config()))

@@ -29,7 +29,7 @@ from benchmark.study.results import Observation, observations
 from benchmark.tables import number
 
 LOOK_EVERY_S = 2.0
-SAVES_WITHIN_S = 10.0  # after a signal; benchmark.run.interrupts gives up after 8
+SAVES_WITHIN_S = 10.0  # after a signal; benchmark.run.watch.interrupts gives up after 8
 INTERRUPTED = 130
 Say = Callable[[str], None]
 Advance = Callable[[str, int, float], None]  # name, points done, share of the one that is on

@@ -22,7 +22,7 @@ from benchmark.study.judgement import DRAWS, NAMES, published_table, study_parts
 from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points
 from benchmark.study.saturation import detectable, gains
 from benchmark.tables import Table, number
-from features.files import write_whole
+from features.jobs.files import write_whole
 
 BLUE, GREY, RED, GREEN = COLOURS[0], "#808080", COLOURS[1], COLOURS[2]
 ROLES = {"train": BLUE, "dev": GREY, "test": RED}  # the Whisper-Tiny study's

@@ -19,7 +19,7 @@ import numpy as np
 from benchmark.judge.cost import Terms, cheapest, training_cost
 from benchmark.record import FactsError, Run, RunRecord, UsageError, read_run
 from benchmark.study.curves import WORST, Point, StudyError
-from features.corpus import role
+from features.corpus.layout import role
 
 NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)(?:\+(.+))?")
 FINAL, UTTERANCES = "final.csv", "final-utterances.csv"

@@ -20,8 +20,8 @@ import tensorflow as tf
 from models.kernels import Choice
 from models.learner import Part
 from models.masks import within
-from models.recipes import RECIPES
 from models.whisper import network, places, tokens, weights
+from models.whisper.config import RECIPES
 from models.whisper.decoding import greedy
 
 TOKENS_A_SECOND = 12

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from benchmark import workloads
-from features.batches import NORMALISATIONS
+from features.reading.batches import NORMALISATIONS
 
 
 def test_librispeech_is_the_papers():

@@ -35,7 +35,7 @@ from benchmark.record.usage import summarise
 from benchmark.report.document import report
 from benchmark.report.figures import Shown
 from benchmark.report.usage import sampled
-from benchmark.run.final import FinalError, load_trained
+from benchmark.run.prepare.trained import FinalError, load_trained
 from benchmark.tables import plain
 from benchmark.workloads import load as load_workload
 from platforms import Platform, PlatformError

@@ -22,10 +22,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tones import write_chapter, write_tone
 
-from features import account, extract, extraction, manifest, records
-from features.corpus import CorpusError, one_line, read_corpus
-from features.download import DownloadError, unpack
-from features.manifest import LeftOut, Manifest, ManifestError, Settings, Shard
+from features.corpus.audio import frame_count, promised_frames, read_audio
+from features.corpus.download import DownloadError, unpack
+from features.corpus.layout import CorpusError, read_corpus
+from features.jobs.streams import one_line
+from features.shards import account, extraction, manifest, records
+from features.shards.manifest import LeftOut, Manifest, ManifestError, Settings, Shard
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 fuzzed = settings(
@@ -239,12 +241,12 @@ def test_any_audio_is_samples_or_a_value_error_that_names_it(tmp_path_factory, c
     path = tmp_path_factory.getbasetemp() / "x.flac"
     path.write_bytes(content)
     try:
-        audio = extract.read_audio(path, max_frames=1670)
+        audio = read_audio(path, max_frames=1670)
     except ValueError as error:
         assert str(error).startswith(f"{path}: ")
     else:
-        assert 0 < extract.frame_count(len(audio.samples)) <= 1670
-    assert extract.promised_frames(path) >= 0
+        assert 0 < frame_count(len(audio.samples)) <= 1670
+    assert promised_frames(path) >= 0
 
 
 def _tar() -> bytes:

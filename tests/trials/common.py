@@ -15,10 +15,10 @@ from benchmark.record.columns import Identity
 from benchmark.record.history import RunRecord
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Plan
-from benchmark.run.decoding import DecodingPool
+from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.loop import Loop
 from benchmark.workloads import Workload
-from features import manifest
+from features.shards import manifest
 from platforms import Platform
 
 
@@ -57,10 +57,10 @@ def loop_of(
     shown: Silent, max_epochs: int, **plan: Any,
 ) -> Iterator[Loop]:  # fmt: skip
     """A run of a small model in this process, ready to begin; its journal is folder/run.csv."""
-    from benchmark.run import devices
-    from benchmark.run.data import Data
-    from benchmark.run.task import Task
-    from benchmark.run.trainer import Trainer
+    from benchmark.run.prepare import devices
+    from benchmark.run.prepare.data import Data
+    from benchmark.run.prepare.task import Task
+    from benchmark.run.train.trainer import Trainer
 
     data = Data(folder=features, manifest=manifest.load(features), seconds=0.0)
     task = Task(workload=workload, platform=platform, data=data, devices=machine(platform), seed=seed)
@@ -89,7 +89,7 @@ _machines: dict[str, Any] = {}
 
 def machine(platform: Platform) -> Any:
     """A platform's devices, set up once in a process."""
-    from benchmark.run import devices
+    from benchmark.run.prepare import devices
 
     if platform.name not in _machines:
         _machines[platform.name] = devices.prepare(platform)

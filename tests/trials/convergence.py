@@ -22,9 +22,9 @@ from pathlib import Path
 from scipy import stats
 
 from benchmark import workloads
-from benchmark.run.decoding import DecodingPool
-from features.progress import progress
-from models.decoders import Decoder
+from benchmark.run.evaluate.decoding import DecodingPool
+from features.jobs.progress import progress
+from models.ctc.decoders import Decoder
 from tests.trials import common
 
 PADDINGS = ("fixed", "bucket")

@@ -26,10 +26,10 @@ import psutil
 
 from benchmark import workloads
 from benchmark.record.phases import Phase
-from benchmark.run.decoding import DecodingPool
-from benchmark.run.monitor import Monitor
-from features import manifest
-from models.decoders import Decoder
+from benchmark.run.evaluate.decoding import DecodingPool
+from benchmark.run.watch.monitor import Monitor
+from features.shards import manifest
+from models.ctc.decoders import Decoder
 from tests.trials import common
 
 EVERY = 100

@@ -2,8 +2,8 @@
 
     python -m tests.trials.iterators --iterators 30 --replicas 1 2 4
 
-Reads from an iterator as training does (`benchmark.run.input`) for 5 to 15 s, gives it up, and times that; so many
-times for each number of replicas, which are logical CPUs. Prints the median and the longest wait. An iterator that
+Reads from an iterator as training does (`benchmark.run.train.input`) for 5 to 15 s, gives it up, and times that; so
+many times for each number of replicas, which are logical CPUs. Prints the median and the longest wait. An iterator that
 tf.data tunes waits for its tuning thread, which sleeps ever longer and is not always woken: up to 25 s of idle
 processors. The suite's are not tuned, so all waits should be milliseconds. Thirty iterators take about 5 minutes for
 each number of replicas; the figures stand in docs/reliability.md.
@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from features.progress import progress
+from features.jobs.progress import progress
 from tests.trials import common
 
 BATCHES_A_SECOND = 20
@@ -32,11 +32,11 @@ def waits(replicas: int, *, iterators: int, shortest_s: float, longest_s: float)
     import numpy as np
 
     import platforms
-    from benchmark.run import devices
-    from benchmark.run.devices import tf
-    from benchmark.run.input import distributed
-    from features.batches import dataset_options
-    from models.deepspeech import Config, DeepSpeechLearner
+    from benchmark.run.prepare import devices
+    from benchmark.run.prepare.devices import tf
+    from benchmark.run.train.input import distributed
+    from features.reading.batches import dataset_options
+    from models.deepspeech.learner import Config, DeepSpeechLearner
 
     rig = platforms.load("sys1")
     hardware = replace(rig.hardware, gpus=replicas, links=rig.hardware.links[:1] * replicas)

@@ -37,7 +37,7 @@ PARAMETERS = {"librispeech, 25.6 million": 25_623_030, "mini, 1.7 million": 1_68
 
 def extraction(corpus: Path, rounds: int) -> tuple[float, float]:
     """CPU seconds of a worker, and bytes read and written, for an hour of audio; the least of some rounds."""
-    from features.extraction import extract_corpus
+    from features.shards.extraction import extract_corpus
 
     found = []
     for _ in range(rounds):

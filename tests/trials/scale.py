@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 def chapters(count: int) -> Iterator[tuple[str, Path, list]]:
     """Chapters of 50 made-up utterances, with ids as LibriSpeech's."""
-    from features.listing import Utterance
+    from features.corpus.listing import Utterance
 
     sentence = "he hoped there would be stew for dinner turnips and carrots and bruised potatoes and fat mutton pieces"
     for number in range(-(-count // OF_CHAPTER)):
@@ -58,9 +58,9 @@ def _audio(folder: Path, name: str, number: int) -> Any:
 
 
 def plan(count: int, folder: Path) -> dict[str, Any]:
-    from features import listing
-    from features.extraction import plan_shards
-    from features.manifest import Settings
+    from features.corpus import listing
+    from features.shards.extraction import plan_shards
+    from features.shards.manifest import Settings
 
     listing.KEPT = 0  # the others of 30 million would be in memory for nothing here
     found = listing.Listing(lambda subset, place: [])
@@ -75,8 +75,8 @@ def outcomes(count: int) -> Iterator[Any]:
     """Outcomes of shards: lengths as of LibriSpeech, and one utterance in a hundred too long."""
     import numpy as np
 
-    from features import manifest
-    from features.records import ShardOutcome
+    from features.shards import manifest
+    from features.shards.records import ShardOutcome
 
     rng = np.random.default_rng(1)
     content = hashlib.sha256(b"made up").hexdigest()
@@ -99,9 +99,9 @@ def outcomes(count: int) -> Iterator[Any]:
 def merge(count: int, folder: Path) -> dict[str, Any]:
     from types import SimpleNamespace
 
-    from features import manifest
-    from features.extraction import Gathered
-    from features.records import ShardOutcome
+    from features.shards import manifest
+    from features.shards.extraction import Gathered
+    from features.shards.records import ShardOutcome
 
     done = Gathered()
     for each in outcomes(count):  # as they are read: from the text of a shard's .json
@@ -118,8 +118,8 @@ def merge(count: int, folder: Path) -> dict[str, Any]:
 def open_manifest(count: int, folder: Path) -> dict[str, Any]:
     import numpy as np
 
-    from features import manifest
-    from features.batches import Buckets
+    from features.reading.batches import Buckets
+    from features.shards import manifest
 
     found = manifest.load(folder)
     opened_s = time.perf_counter() - STARTED
@@ -131,8 +131,8 @@ def open_manifest(count: int, folder: Path) -> dict[str, Any]:
 
 def look(count: int, folder: Path) -> dict[str, Any]:
     """Read a corpus of empty recordings from this disk, and look at every file as a merge does."""
-    from features import corpus
-    from features.corpus import read_corpus
+    from features.corpus import layout as corpus
+    from features.corpus.layout import read_corpus
 
     for number in range(count // OF_CHAPTER):
         place = folder / "train-made" / str(number // 100) / str(number)

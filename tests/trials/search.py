@@ -5,7 +5,7 @@
 
 Decodes the dev utterances of every checkpoint of the runs with both, in one process, at the same beam width and
 threshold. Lists each sentence that differs, with the exact logarithm of its probability over all CTC paths
-(models.beam_search.log_probability): ours less theirs is positive if ours is the likelier sentence. A run of `mini`
+(models.ctc.search.log_probability): ours less theirs is positive if ours is the likelier sentence. A run of `mini`
 takes a minute; the figures stand in docs/evaluation.md.
 """
 
@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from features import text
-from models import beam_search, decoders
+from features.corpus import text
+from models.ctc import decoders
+from models.ctc import search as beam_search
 from tests.trials import common
 from tests.trials.threshold import logits_of
 

@@ -23,12 +23,12 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from features import manifest
-from features.batches import Buckets, EpochOrder, read_batches
-from features.corpus import Utterance, read_corpus, role
-from features.extract import read_header
-from features.extraction import extract_corpus
-from features.recordings import scan
+from features.corpus.audio import read_header
+from features.corpus.layout import Utterance, read_corpus, role
+from features.reading.batches import Buckets, EpochOrder, read_batches
+from features.reading.recordings import scan
+from features.shards import manifest
+from features.shards.extraction import extract_corpus
 from tests.trials import common
 
 BATCH, READERS, BUFFER = 16, 2, 8

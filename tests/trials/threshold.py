@@ -1,4 +1,4 @@
-"""What does the threshold of the dictionary's beam (models.decoders.PRUNED_NATS) cost and save?
+"""What does the threshold of the dictionary's beam (models.ctc.decoders.PRUNED_NATS) cost and save?
 
     python -m tests.trials.threshold results/RUN [results/RUN ...] --nats 15 13 12 10 --beam-width 256
 
@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 from jiwer import wer
 
-from benchmark.run.final import Logits, forward, load_trained
-from features import manifest
-from features.corpus import role
-from models import decoders
+from benchmark.run.evaluate.final import Logits, forward
+from benchmark.run.prepare.trained import load_trained
+from features.corpus.layout import role
+from features.shards import manifest
+from models.ctc import decoders
 from tests.trials import common
 
 NONE = 1e9
@@ -29,11 +30,11 @@ NONE = 1e9
 
 def logits_of(path: Path) -> Iterator[tuple[int, tuple[str, ...], Logits]]:
     """(batches trained, words, logits of the dev utterances) of each checkpoint of a run."""
-    from benchmark.run import devices
-    from benchmark.run.checkpoints import Checkpoints
-    from benchmark.run.data import Data
-    from benchmark.run.evaluation import Transcriber
-    from benchmark.run.task import Task
+    from benchmark.run.evaluate.evaluation import Transcriber
+    from benchmark.run.prepare import devices
+    from benchmark.run.prepare.data import Data
+    from benchmark.run.prepare.task import Task
+    from benchmark.run.state.checkpoints import Checkpoints
 
     run = load_trained(path)
     if run.features is None:

@@ -38,11 +38,11 @@ def ours_step(_: argparse.Namespace) -> list[float]:
     import numpy as np
 
     import platforms
-    from benchmark.run import devices
-    from benchmark.run.devices import tf
-    from benchmark.run.input import distributed
-    from benchmark.run.step import TrainStep
-    from models.learner import learner_of
+    from benchmark.run.prepare import devices
+    from benchmark.run.prepare.devices import tf
+    from benchmark.run.train.input import distributed
+    from benchmark.run.train.step import TrainStep
+    from models.table import learner_of
 
     machine = devices.prepare(platforms.load("cpu"))
     settings = {"weights": "random", "segment_s": 0.0, "max_frames": 100 * SECONDS, "recipe": "fine-tune"}
@@ -94,14 +94,14 @@ def timed(step: Callable[[], float]) -> list[float]:
 
 
 def utterances(corpus: Path) -> list[tuple[str, str]]:
-    from features.corpus import read_corpus, role
+    from features.corpus.layout import read_corpus, role
 
     return [(str(each.audio), each.sentence) for each in read_corpus(corpus)[0] if role(each.subset) == "dev"]
 
 
 def peak(_: argparse.Namespace) -> list[float]:
     """Seconds of a product of two 2,048 x 2,048 float32 matrices, the most that TensorFlow gets out of this machine."""
-    from benchmark.run.devices import tf
+    from benchmark.run.prepare.devices import tf
 
     a = tf.random.normal([MATRIX, MATRIX])
     product = tf.function(lambda: tf.reduce_sum(a @ a))
@@ -111,11 +111,11 @@ def peak(_: argparse.Namespace) -> list[float]:
 def ours_decoding(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
-    from benchmark.run.devices import tf
-    from features.extract import read_audio
-    from features.log_mel import log_mel
-    from models.decoders import Decoder
-    from models.learner import learner_of
+    from benchmark.run.prepare.devices import tf
+    from features.corpus.audio import read_audio
+    from features.frames.log_mel import log_mel
+    from models.ctc.decoders import Decoder
+    from models.table import learner_of
 
     frames = round(100 * options.seconds)
     settings = {"weights": str(options.weights), "segment_s": 0.0, "max_frames": frames, "recipe": "fine-tune"}
@@ -231,8 +231,8 @@ def _training(options: argparse.Namespace) -> None:
 def _decoding(options: argparse.Namespace) -> None:
     import tempfile
 
-    from benchmark.run.accuracy import edits, rates_of
-    from features import text
+    from benchmark.run.evaluate.accuracy import edits, rates_of
+    from features.corpus import text
 
     spoken = utterances(options.corpus)[: options.utterances]
     seconds: dict[str, list[float]] = {"ours-decoding": [], "ctranslate2": [], "faster-whisper": []}

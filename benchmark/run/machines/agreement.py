@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.run import provenance
-from benchmark.run.data import Data
-from benchmark.run.devices import Devices
-from benchmark.run.job import Job
-from benchmark.run.machines.hosts import Hosts
+from benchmark.run.prepare import provenance
+from benchmark.run.prepare.data import Data
+from benchmark.run.prepare.devices import Devices
+from benchmark.run.prepare.hosts import Hosts
+from benchmark.run.prepare.job import Job
 from platforms import machine
 
 VERSIONS = ("tensorflow", "keras", "numpy")

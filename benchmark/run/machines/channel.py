@@ -29,11 +29,10 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from benchmark.run.machines.hosts import Hosts
+from benchmark.run.prepare.hosts import LIMIT_S, Hosts
 
 Message = dict[str, Any]
 
-LIMIT_S = 600.0
 """How long hosts wait for one another before a run: jobs begin at other times."""
 SILENCE_S = 12.0
 BEAT_S = 1.0

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmark.run.evaluation import Diverged, Transcription
-from benchmark.run.host import Host
+from benchmark.run.evaluate.evaluation import Diverged, Transcription
 from benchmark.run.machines.channel import Caller, Message
+from benchmark.run.train.host import Host
 
 PATIENCE_S = 20.0
 """How long after a signal a follower waits for the chief to end the run."""

@@ -15,10 +15,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from benchmark.run.evaluation import Diverged, Sentence, Transcription
-from benchmark.run.host import Host
+from benchmark.run.evaluate.evaluation import Diverged, Sentence, Transcription
 from benchmark.run.machines.channel import Chief, Message
-from benchmark.run.step import Totals
+from benchmark.run.train.host import Host
+from benchmark.run.train.step import Totals
 
 
 class Everywhere(Host):

@@ -22,7 +22,8 @@ from benchmark.record.columns import COLUMNS, Identity, Outcome
 from benchmark.record.history import RunRecord
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase
-from models.recipes import RECIPES, AdaDelta
+from models.optimisers import AdaDelta
+from models.table import RECIPES
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = Path(__file__).with_name("golden.mllog")

@@ -12,7 +12,7 @@ from benchmark.record import RunRecord, read_run
 from benchmark.record.energy import COUNTERS, POWER
 from benchmark.record.folder import read_end, write_end
 from benchmark.record.run import SHARE_UNKNOWN, GpuPower, Run
-from benchmark.run import session
+from benchmark.run import attempt
 
 GPUS = ("gpu0", "gpu1")
 
@@ -80,7 +80,7 @@ def test_what_the_end_writes_down_is_what_the_samples_say(tmp_path, lost_s, watt
     run = run_of(tmp_path, lost_s=lost_s)
     sampled = run.gpu_power()
     job = SimpleNamespace(folder=run.folder, journal=Path(run.source))
-    write_end(run.folder, session._end(job, "finished", SimpleNamespace(step=30, epoch=3, ended_s=360.0)))
+    write_end(run.folder, attempt._end(job, "finished", SimpleNamespace(step=30, epoch=3, ended_s=360.0)))
     (run.folder / "utilisation.csv").unlink()
     again = read_run(run.source)
     assert again.end.gpu_power_w == watts

@@ -7,7 +7,7 @@ import pytest
 import platforms
 from benchmark import workloads
 from benchmark.record.command import CommandLine
-from benchmark.run.job import Job
+from benchmark.run.prepare.job import Job
 from benchmark.run.trouble import explained, out_of_memory
 
 

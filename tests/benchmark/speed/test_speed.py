@@ -252,7 +252,7 @@ def test_flops_are_those_of_the_matrix_products(tf):
 
 
 def test_greedy_decoding_spells_what_noiseless_logits_were_made_of():
-    from models.decoders import greedy
+    from models.ctc.decoders import greedy
 
     words = decoding.vocabulary(200)
     assert len(set(words)) == 200
@@ -266,7 +266,7 @@ def test_greedy_decoding_spells_what_noiseless_logits_were_made_of():
 def test_noise_makes_greedy_decoding_err_and_the_dictionary_mend_most_of_it():
     from jiwer import wer
 
-    from models.decoders import dictionary, greedy
+    from models.ctc.decoders import dictionary, greedy
 
     words = decoding.vocabulary(200)
     sentence = decoding.sentence_of(words, characters=200, seed=0)
@@ -296,7 +296,7 @@ def test_the_journal_made_by_hand_can_be_judged(tmp_path):
 
 
 def test_a_corpus_is_repeated_under_other_names(tone_corpus, tmp_path):
-    from features.corpus import read_corpus
+    from features.corpus.layout import read_corpus
 
     once = tmp_path / "once"
     for audio in tone_corpus.rglob("*.*"):  # hard links need one file system

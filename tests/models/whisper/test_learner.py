@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from whispers import folder_of
 
-from models.learner import first_weights, learner_of
+from models.table import first_weights, learner_of
 from models.whisper import places
 
 SETTINGS = {"segment_s": 0.0, "max_frames": 200, "recipe": "fine-tune"}

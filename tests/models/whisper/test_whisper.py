@@ -390,7 +390,7 @@ def test_byte_pairs_are_read_from_the_file_of_the_weights(tmp_path):
 
 
 def test_decoded_tokens_are_spelled_as_transcripts_are():
-    from models.decoders import Decoder
+    from models.ctc.decoders import Decoder
 
     tokens = Bytes(vocabulary=51_864)
     rows = np.full((3, 12), tokens.end)

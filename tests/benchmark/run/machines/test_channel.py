@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.run.machines import channel
 from benchmark.run.machines.channel import LOST, Caller, Chief, MissingError, check_port
-from benchmark.run.machines.hosts import Hosts
+from benchmark.run.prepare.hosts import Hosts
 
 
 def addresses(count: int) -> tuple[str, ...]:

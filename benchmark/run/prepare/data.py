@@ -1,0 +1,232 @@
+"""Find or make the corpus and the features of a workload. No clock of the run counts this preparation.
+
+data = prepare(workload, folder=Path("data"), corpus=None)
+data.manifest.utterances("train"), data.seconds
+
+data/corpora/embedded-2500/             the embedded corpus
+data/LibriSpeech/                       LibriSpeech, if it was downloaded (python -m features.download)
+data/features/NAME-dtype/               shards and manifest.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.workloads import Workload
+from features.corpus import noise, text
+from features.frames.mfcc import FEATURES
+from features.jobs.files import locked
+from features.jobs.streams import one_line
+from features.reading import subsets
+from features.reading.batches import Buckets
+from features.reading.recordings import Recordings, scan
+from features.shards import account, manifest
+from features.shards.extraction import extract_corpus
+from features.shards.manifest import Manifest
+from features.synthesis import corpus as synthesis
+from models.table import MODELS
+
+Encode = Callable[[str], list[int]]
+LIBRISPEECH_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500", "dev-clean")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Features that are ready to train on, and the seconds that it took to prepare them.
+
+    `folder` holds the shards; or it is that of the corpus, if `recordings` are streamed. `chosen` says which utterances
+    are trained on, bool [utterances] in the order of the shards; None is all of them. `labels` stand in
+    the place of those of the records, if noise was asked for or the model takes others.
+    """
+
+    folder: Path
+    manifest: Manifest
+    seconds: float
+    recordings: Recordings | None = None
+    chosen: np.ndarray | None = None
+    labels: Sequence[Sequence[int] | None] | None = None
+
+    def part(self, workload: Workload, encode: Encode | None = None) -> Data:
+        """Return the data with the part and the transcripts that the workload asks for.
+
+        `encode` makes labels of sentences, where the model takes others than those of the records.
+
+        Raises:
+            ValueError: there are not so many utterances, or a sentence has no labels.
+        """
+        labels, chosen, seed = None, None, workload.subset_seed
+        if workload.segment_s:
+            chosen = np.asarray(self.manifest.lengths("train")) <= workload.segment_frames
+        if workload.samples:
+            chosen = self.sample(workload.samples, seed=seed, by=workload.select, among=chosen)
+        if workload.label_noise or encode:
+            said = self.said()
+            noisy = noise.noisy_sentences(said, share=workload.label_noise, seed=seed)
+            labels = [(encode or text.encode)(sentence) for sentence in noisy]
+        return replace(self, chosen=chosen, labels=labels)
+
+    def sample(
+        self, utterances: int, *, seed: int, by: str = "utterances", among: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return which training utterances are in a part of so many, bool [utterances], `among` these or all.
+
+        Raises:
+            ValueError: there are not so many.
+        """
+        among = np.ones(self.manifest.utterances("train"), bool) if among is None else among
+        if not 0 < utterances <= (there := int(among.sum())):
+            few = f"{self.folder} has {there:,} to train on: ask for fewer"
+            raise ValueError(f"{utterances:,} utterances asked for; {few}")
+        names = np.array([name for name, _ in self.said()])
+        chosen = np.zeros(len(names), bool)
+        chosen[among] = subsets.chosen_of(names[among].tolist(), utterances=utterances, seed=seed, by=by)
+        return chosen
+
+    def said(self) -> list[tuple[str, str]]:
+        """Return (id, sentence) of all training utterances, in the order of the shards."""
+        if self.recordings is not None:
+            return [(each.id, each.sentence) for each in self.recordings.of("train")]
+        return subsets.said(self.folder, self.manifest)
+
+    def damage(self) -> list[str]:
+        """Return a sentence for every shard that is not what was written; reads them all."""
+        return [] if self.recordings is not None else manifest.damaged(self.folder, self.manifest)
+
+    def opened(self) -> AbstractContextManager:
+        """Return what ends the processes that make features, where there are any, when it is left."""
+        return self.recordings if self.recordings is not None else nullcontext()
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """The frames of every utterance that is trained on."""
+        lengths = self.manifest.lengths("train")
+        return lengths if self.chosen is None else np.asarray(lengths)[self.chosen].tolist()
+
+    def validation(self, workload: Workload) -> str:
+        """Return the subset to evaluate every epoch, or "dev" for all dev subsets."""
+        return workload.validation if workload.validation in self.manifest.subsets else "dev"
+
+    def layout(self, workload: Workload, batch: int) -> Buckets:
+        """Return how the training set is put into global batches of `batch` utterances."""
+        lengths = self.lengths
+        if workload.segment_s:
+            return Buckets.fixed(workload.segment_frames, batch=batch)
+        if workload.padding == "fixed":
+            return Buckets.fixed(max(workload.max_frames, *lengths), batch=batch)
+        return Buckets.bucketed(lengths, batch=batch, buckets=workload.buckets)
+
+
+def librispeech_features(folder: Path) -> Path:
+    """Return the folder of LibriSpeech's features."""
+    return folder / "features" / "librispeech"
+
+
+def prepare(
+    workload: Workload,
+    *,
+    folder: Path,
+    corpus: Path | None = None,
+    skip_bad: bool = False,
+    streaming: int = 0,
+    say: Callable[[str], None] = print,
+) -> Data:
+    """Find or make the workload's features; or, for `streaming` by so many processes, look at its recordings.
+
+    Raises:
+        ValueError: the corpus is missing or bad; the message says what to do.
+    """
+    started = time.monotonic()
+    root, features = _places(workload, folder, corpus)
+    if MODELS[workload.model].features != FEATURES:
+        features = features.with_name(f"{features.name}-{MODELS[workload.model].features}x{workload.max_frames}")
+    if workload.audio_noise_db is not None:
+        features = features.with_name(f"{features.name}-snr{workload.audio_noise_db:g}dB")
+    settings = _settings(workload)
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = f"another process is preparing data in {folder}; waiting for it"
+    with locked(folder / ".lock", waiting=lambda: say(waiting)):  # other processes wait, then find all ready
+        if workload.corpus == "embedded" and corpus is None:
+            say(f"preparing: {workload.sentences:,} sentences, spoken, in {root}")
+            synthesis.synthesise(root, sentences=workload.sentences)
+        if streaming:
+            say(f"preparing: looking at the recordings in {root}, whose features will be made while training")
+            found, recordings = scan(root, settings=settings, skip_bad=skip_bad, roles=("train", "dev"), jobs=streaming)
+            features = root
+        elif root.is_dir() or corpus is not None:  # LibriSpeech's features may be there without its audio
+            say(f"preparing: features of {root} in {features}")
+            extract_corpus(root, features, settings=settings, skip_bad=skip_bad, roles=("train", "dev"))
+    if not streaming:
+        recordings, found = None, manifest.load(features)
+        manifest.check_sizes(features, found)
+    if workload.corpus == "librispeech" and corpus is None:
+        _check_librispeech(found, features, settings)
+    for role in ("train", "dev"):
+        found.select(role)
+        if not found.utterances(role):
+            raise ValueError(f"{root}: no usable utterances in the {role} subsets; expected at least one")
+    data = Data(folder=features, manifest=found, seconds=time.monotonic() - started, recordings=recordings)
+    for line in account.describe(found):
+        say(one_line(line))
+    for warning in account.warnings(found, data.validation(workload)):
+        say(f"WARNING: {one_line(warning)}")
+    return data
+
+
+def load(folder: Path, workload: Workload, *, jobs: int) -> Data:
+    """Return the features in a folder; or, if it holds none, the recordings of a corpus, streamed by `jobs` processes.
+
+    Raises:
+        ManifestError, CorpusError: it is neither; the message says what is wrong.
+    """
+    if (folder / manifest.NAME).is_file() or not any(folder.glob("*/")):
+        return Data(folder=folder, manifest=manifest.load(folder), seconds=0.0)
+    found, recordings = scan(folder, settings=_settings(workload), jobs=jobs)
+    return Data(folder=folder, manifest=found, seconds=0.0, recordings=recordings)
+
+
+def _settings(workload: Workload) -> manifest.Settings:
+    features = MODELS[workload.model].features
+    return manifest.Settings(max_frames=workload.max_frames, snr_db=workload.audio_noise_db, features=features)
+
+
+def _check_librispeech(found: Manifest, features: Path, settings: manifest.Settings) -> None:
+    missing = [subset for subset in LIBRISPEECH_SUBSETS if subset not in found.subsets]
+    if missing:
+        raise ValueError(
+            f"{features}: features of {', '.join(missing)} are missing; download and unpack all of "
+            f"LibriSpeech (python -m features.download), or learn a part of it as WORKLOAD=speech"
+        )
+    if found.settings.max_frames != settings.max_frames:
+        raise ValueError(
+            f"{features}: made with max_frames {found.settings.max_frames}, expected "
+            f"{settings.max_frames}; delete the folder and extract again"
+        )
+
+
+def _places(workload: Workload, folder: Path, corpus: Path | None) -> tuple[Path, Path]:
+    """Return the folders of the corpus and of its features. Raises ValueError if there is no corpus."""
+    if corpus is not None:
+        label = hashlib.sha256(str(corpus.resolve()).encode()).hexdigest()[:8]
+        return corpus, folder / "features" / f"{corpus.resolve().name}-{label}"
+    if workload.corpus == "embedded":
+        name = f"embedded-{workload.sentences}"
+        return folder / "corpora" / name, folder / "features" / name
+    if workload.corpus == "folder":
+        raise ValueError(
+            f"workload {workload.name!r} learns your own corpus: give its folder with CORPUS=folder (--corpus), "
+            f"in LibriSpeech layout"
+        )
+    root = folder / "LibriSpeech"
+    if not root.is_dir() and not librispeech_features(folder).is_dir():
+        raise ValueError(
+            f"{root}: not there; download LibriSpeech with: python -m features.download {root}, "
+            f"or give its folder with CORPUS=folder (--corpus)"
+        )
+    return root, librispeech_features(folder)

@@ -1,0 +1,90 @@
+"""A run that has been trained: its model's settings and checkpoints, found in its folder.
+
+run = load_trained(Path("results/RUN"))             # or its journal, or one of its checkpoints
+chosen_checkpoints(run, [100, 200, 300], ("best", "last"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.record.facts import read_facts
+from benchmark.record.folder import folder_of, journal_of
+from benchmark.record.history import RunRecord
+from benchmark.record.journal import read
+from benchmark.workloads import Workload
+
+WHICH = ("best", "last")
+
+
+class FinalError(ValueError):
+    """A run that cannot be evaluated; the message says what was found and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A run whose model can be rebuilt from its folder. `asked` is the number of the one checkpoint asked for."""
+
+    folder: Path
+    record: RunRecord
+    workload: Workload
+    precision: str
+    batch: int  # utterances per replica
+    features: Path | None
+    asked: int | None = None
+
+
+def load_trained(path: Path) -> Trained:
+    """Find a run from its folder, its journal or one of its checkpoints.
+
+    Raises:
+        FinalError: there is no run at this path.
+        FactsError, JournalError: its run.json or its journal cannot be used.
+    """
+    asked, folder = None, folder_of(path) if path.suffix == ".csv" else path
+    if path.name.startswith("ckpt-"):
+        number = path.name.removeprefix("ckpt-").split(".")[0]
+        if not number.isdigit():
+            raise FinalError(f"{path}: expected a checkpoint's name such as ckpt-1000")
+        asked, folder = int(number), path.parent.parent
+    facts = read_facts(folder)
+    if facts is None:
+        raise FinalError(
+            f"{path}: no run is there (no {folder / 'run.json'}); expected results/RUN, its journal results/RUN.csv, "
+            f"or a checkpoint results/RUN/checkpoints/ckpt-N"
+        )
+    features = facts.features.folder
+    return Trained(
+        folder=folder,
+        record=read(journal_of(folder)),
+        workload=facts.workload,
+        precision=facts.platform.training.precision,
+        batch=facts.platform.input.batch // facts.devices.replicas,
+        features=Path(features) if features else None,
+        asked=asked,
+    )
+
+
+def chosen_checkpoints(run: Trained, there: Sequence[int], which: Sequence[str]) -> dict[str, int]:
+    """Return the checkpoints to evaluate, name -> batches trained: the one asked for by number, else best and newest.
+
+    Raises:
+        FinalError: there are no checkpoints, or "best" is asked for and none is of an evaluated epoch.
+    """
+    if run.asked is not None:
+        return {f"batch {run.asked}": run.asked}
+    if not there:
+        raise FinalError(f"{run.folder / 'checkpoints'}: no checkpoints; expected those of a run")
+    found: dict[str, int] = {}
+    if "best" in which:
+        evaluated = [row for row in run.record.evaluations if row.step in there]
+        if not evaluated:
+            raise FinalError(f"{run.folder}: no checkpoint of an evaluated epoch is left; ask for --checkpoints last")
+        found["best"] = min(evaluated, key=lambda row: row.wer).step
+    if "last" in which:
+        found["last"] = max(there)
+    if len(set(found.values())) < len(found):
+        return {"best and last": max(there)}
+    return found

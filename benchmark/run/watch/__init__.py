@@ -1,0 +1,9 @@
+"""What goes on beside training.
+
+monitor.py     starts and ends sampler.py, which writes utilisation.csv
+sampler.py     samples how busy the machine is
+gpus.py        the machine's GPUs as NVML shows them
+neighbours.py  looks for other load on the machine
+interrupts.py  handles Ctrl-C, SIGTERM and SIGHUP
+view.py        shows the run while it is under way
+"""

@@ -1,0 +1,168 @@
+"""The live view of a run: a panel on a terminal, else one plain line per phase.
+
+    with view(title, plan, clock) as show:
+        show.phase(Phase.TRAIN, progress)   # about to start
+        show.row(row, progress)             # done
+        show.sentences("generate", sentences)
+        show.decoded(40, 150)               # utterances of an evaluation
+
+The view is written to standard error; standard output is kept for results.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.columns import Columns
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.record.clocks import Clock
+from benchmark.record.columns import Row
+from benchmark.record.phases import Phase, Plan
+from benchmark.record.sentences import Example
+from benchmark.run.state.progress import Progress
+
+SHOWN_SENTENCES = 3
+PLAIN_PROGRESS_EVERY_S = 5.0
+
+
+@contextmanager
+def view(title: str, plan: Plan, clock: Clock) -> Iterator[PlainView]:
+    """Yield a LiveView if standard error is a terminal, else a PlainView."""
+    if not sys.stderr.isatty():
+        yield PlainView(plan)
+        return
+    shown = LiveView(title, plan, clock)
+    with Live(shown, console=Console(stderr=True), refresh_per_second=4, transient=False):
+        yield shown
+
+
+def describe(row: Row) -> str:
+    """Describe a row in a line: start, phase, epoch, batch, seconds, then loss, utterances/s or error rates."""
+    parts = [
+        f"{row.started_s:8.1f} s  {row.phase.value:<10} epoch {row.epoch:<3} batch {row.step:<6} {row.seconds:6.1f} s"
+    ]
+    if row.loss is not None:
+        parts.append(f"loss {row.loss:.2f}")
+    if row.phase is Phase.TRAIN and row.utterances:
+        parts.append(f"{row.utterances / row.seconds:.1f} utterances/s")
+    if row.wer is not None:
+        parts.append(f"WER {row.wer:.1f}%  CER {row.cer:.1f}%")
+    return "  ".join(parts)
+
+
+class PlainView:
+    """A view that prints one line per row, and generated sentences below it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._said_s = time.monotonic()
+
+    def phase(self, phase: Phase, progress: Progress) -> None:
+        """Take the phase that is about to start; a plain view prints nothing."""
+
+    def row(self, row: Row, progress: Progress) -> None:
+        """Print the row of a phase that is over."""
+        self._print(describe(row))
+
+    def sentences(self, phase: str, sentences: Sequence[Example]) -> None:
+        """Print reference and hypothesis of the first three sentences."""
+        for sentence in sentences[:SHOWN_SENTENCES]:
+            self._print(f"{'':12}reference   {sentence.reference}")
+            self._print(f"{'':12}hypothesis  {sentence.hypothesis}")
+
+    def decoded(self, done: int, total: int) -> None:
+        """Print how far an evaluation's decoding is, at most every PLAIN_PROGRESS_EVERY_S seconds."""
+        if done < total and time.monotonic() - self._said_s >= PLAIN_PROGRESS_EVERY_S:
+            self._print(f"{'':12}decoded {done:,} of {total:,} utterances")
+
+    def _print(self, line: str) -> None:
+        self._said_s = time.monotonic()
+        print(line, file=sys.stderr, flush=True)
+
+
+class LiveView(PlainView):
+    """A panel that rich redraws four times a second from its own thread, whatever TensorFlow is doing."""
+
+    def __init__(self, title: str, plan: Plan, clock: Clock) -> None:
+        super().__init__(plan)
+        self.title, self.clock = title, clock
+        self.now, self.started_s = Phase.CREATE, 0.0
+        self.progress = Progress(window=plan.window)
+        self.lines: deque[str] = deque(maxlen=8)
+        self.shown: list[Example] = []
+        self.decoding: tuple[int, int] | None = None
+
+    def phase(self, phase: Phase, progress: Progress) -> None:
+        self.now, self.started_s, self.progress = phase, self.clock.elapsed(), progress
+        self.decoding = None
+
+    def row(self, row: Row, progress: Progress) -> None:
+        self.progress = progress
+        self.lines.append(describe(row))
+
+    def sentences(self, phase: str, sentences: Sequence[Example]) -> None:
+        self.shown = list(sentences[:SHOWN_SENTENCES])
+
+    def decoded(self, done: int, total: int) -> None:
+        self.decoding = (done, total)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        inside = options.max_width - 4  # without the panel's frame
+        lines = Text("\n".join(self.lines), style="dim")
+        parts = (self._figures(), self._epoch_bar(inside), lines, self._sentence_table())
+        yield Panel(Group(*parts), title=self.title, title_align="left")
+
+    def _figures(self) -> Columns:
+        """Return the figures side by side, in as many rows as the terminal's width asks for."""
+        elapsed = self.clock.elapsed()
+        last, trained = self.progress.last_evaluation, self.progress.last_trained
+        figures = {
+            "clock": _minutes(elapsed),
+            "phase": f"{self.now.value} {elapsed - self.started_s:.0f} s",
+            "epoch": f"{self.progress.epoch} of {self.plan.max_epochs}",
+            "loss": f"{trained.loss:.2f}" if trained else "-",
+            "utterances/s": f"{trained.utterances / trained.seconds:.1f}" if trained else "-",
+            "WER": f"{last.wer:.1f}%" if last else "-",
+            "CER": f"{last.cer:.1f}%" if last else "-",
+        }
+        return Columns(
+            [Text.assemble((f"{name}\n", "dim"), (value, "bold")) for name, value in figures.items()],
+            padding=(0, 3, 0, 0),
+        )
+
+    def _epoch_bar(self, width: int) -> Group:
+        """Return a bar of the batches trained in the epoch, or of the utterances decoded in an evaluation."""
+        total = self.plan.batches_per_epoch
+        done, what = self.progress.step % total or (total if self.progress.step else 0), "batch"
+        if self.decoding:
+            (done, total), what = self.decoding, "decoded utterance"
+        text = f"  {what} {done:,} of {total:,}"
+        row = Table.grid()  # a bar by itself would not end its line
+        bar = ProgressBar(total=total, completed=done, width=min(60, width))
+        if min(60, width) + len(text) <= width:
+            row.add_row(bar, Text(text))
+            return Group(row)
+        row.add_row(bar)
+        return Group(row, Text(text.strip()))
+
+    def _sentence_table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for sentence in self.shown:
+            table.add_row(Text("reference", style="dim"), Text(sentence.reference))
+            table.add_row(Text("hypothesis", style="dim"), Text(sentence.hypothesis, style="cyan"))
+        return table
+
+
+def _minutes(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

@@ -1,0 +1,8 @@
+"""A whole corpus as TFRecord shards and a manifest.
+
+extraction.py  planned, written on all cores, merged
+records.py     the schema of a shard, once: written and parsed here
+tfrecord.py    the file format of a shard
+manifest.py    what a folder of shards holds
+account.py     how much of a corpus that is, and what was left out, in sentences
+"""

@@ -1,0 +1,8 @@
+"""The acoustic model of the paper, Deep Speech 2 in style.
+
+config.py      sizes, and every difference between the recipes, a field each
+network.py     build(config) -> keras.Model; output_frames; flops
+lstm.py        the recurrent layer and its fast paths
+recurrence.py  its loop over frames on a CPU
+learner.py     what the trainer asks of it
+"""

@@ -1,0 +1,82 @@
+"""The acoustic model as the trainer takes it: CTC over characters, each utterance weighing the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from models.ctc import loss as ctc
+from models.deepspeech import lstm, network
+from models.deepspeech.config import RECIPES, Config
+from models.kernels import Choice
+from models.learner import Part
+
+
+def units(part: Part) -> tf.Tensor:
+    """Return how much every utterance weighs, [B]: the same each, and nothing where there is none."""
+    return tf.cast(part["frames"] > 0, tf.float32)
+
+
+def learner(settings: Mapping[str, Any]) -> DeepSpeechLearner:
+    """Make the learner of a workload's settings."""
+    sizes = ("filters", "units", "layers", "dropout", "norm_momentum")
+    chosen = {name: settings[name] for name in sizes}
+    return DeepSpeechLearner(Config(recipe=RECIPES[settings["recipe"]], **chosen))
+
+
+class DeepSpeechLearner:
+    """See `models.learner.Learner`."""
+
+    encode = None
+    decoding: dict[str, Any] = {}
+    about: dict[str, str] = {}
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.ctc_kernel: str | None = None
+        self.optimiser, self.shuffle_files_only = config.recipe.optimiser, config.recipe.shuffle_files_only
+
+    def build(self) -> network.DeepSpeech:
+        return network.build(self.config)
+
+    def logits(self, model: network.DeepSpeech, part: Part, seed: tf.Tensor) -> tf.Tensor:
+        return model(part["features"], part["frames"], training=True, seed=seed)
+
+    def losses(self, model: network.DeepSpeech, part: Part, seed: tf.Tensor) -> tf.Tensor:
+        frames = network.output_frames(part["frames"], self.config)
+        logits = self.logits(model, part, seed)
+        return ctc.ctc_loss(part["labels"], part["label_lengths"], logits, frames, kernel=self.ctc_kernel)
+
+    def label_step(self, frames: tf.Tensor) -> tf.Tensor:
+        """An eighth of the outputs: CTC's kernel for GPUs is compiled for each length of labels."""
+        return tf.maximum(1, frames // (8 * self.config.stride))
+
+    def moving(self, model: network.DeepSpeech) -> list[tf.Variable]:
+        return [variable.value for norm in model.norms for variable in (norm.moving_mean, norm.moving_variance)]
+
+    def moved(self, model: network.DeepSpeech) -> list[tf.Tensor]:
+        return [value for norm in model.norms for value in norm.moved.values]
+
+    def units(self, part: Part) -> tf.Tensor:
+        return units(part)
+
+    def tflop(self, part: Part) -> tf.Tensor:
+        outputs = tf.cast(network.output_frames(part["frames"], self.config), tf.float32)
+        return tf.reduce_sum(outputs) * (network.flops(self.config) / 1e12)
+
+    def outputs(self, model: network.DeepSpeech, features: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+        return model(features, frames, training=False)
+
+    def output_counts(self, frames: np.ndarray) -> np.ndarray:
+        return np.asarray(network.output_frames(frames, self.config))
+
+    def choose_kernels(self, *, dtype: str, batch: int, frames: int) -> dict[str, Choice]:
+        recurrent = lstm.kernel_for(self.config.units, peepholes=self.config.recipe.peepholes, dtype=dtype)
+        outputs = max(1, network.output_frames(frames, self.config))
+        labels = max(1, min(outputs // 3, ctc.CUDNN_LABELS))  # of fast speech
+        chosen = ctc.kernel_for(ctc.Shape(batch=batch, frames=outputs, labels=labels))
+        self.ctc_kernel = chosen.kernel
+        return {"lstm": recurrent, "ctc": chosen}

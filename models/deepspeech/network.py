@@ -1,0 +1,151 @@
+"""The network: one convolution, five LSTMs, one fully connected layer.
+
+    config = Config(filters=600, units=800)                 # the paper's size
+    model = build(config)                                   # keras.Model
+    logits = model(features, frames, training=False)        # [B, T, 93], [B] -> [B, T', 30]
+    output_frames(1670, config) == 830
+
+models/deepspeech/config.py says how the recipes differ. Trainable parameters at the paper's size: 25,623,030 by the
+recipe `paper`, 25,635,030 by `authors`, whose LSTMs have 5 x 3 x 800 peephole weights more.
+
+Shapes: B utterances, T input frames, T' output frames.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from models.deepspeech.config import Config
+from models.deepspeech.lstm import LSTM
+from models.masks import within
+
+
+def output_frames(input_frames, config: Config):
+    """T' of T, (T - kernel) // stride + 1; 0 for inputs that the convolution cannot take. Ints, arrays or tensors."""
+    outputs = (input_frames - config.kernel) // config.stride + 1
+    return outputs * (outputs > 0) if isinstance(outputs, int) else outputs * tf.cast(outputs > 0, outputs.dtype)
+
+
+def flops(config: Config, *, training: bool = True) -> float:
+    """Floating-point operations of the model for one output frame; the CTC loss and element-wise work not counted.
+
+    Forward, a multiplication and an addition each: 2 (k F C + sum over LSTM layers of 4H (I + H) + H A), with kernel
+    k, features F, filters C, inputs I and units H of a layer, alphabet A. Training takes three times as many, for the
+    gradients of inputs and of weights are a product each; the convolution's inputs need none. At the paper's size
+    51,195,600 forward and 152,359,200 in training.
+    """
+    convolution = 2.0 * config.kernel * config.features * config.filters
+    inputs = [config.filters] + [config.units] * (config.layers - 1)
+    rest = 2.0 * sum(4 * config.units * (size + config.units) for size in inputs)
+    rest += 2.0 * config.units * config.alphabet
+    return 2 * convolution + 3 * rest if training else convolution + rest
+
+
+def build(config: Config) -> DeepSpeech:
+    """A model with its weights made, under the distribution strategy and precision policy in force."""
+    model = DeepSpeech(config)
+    model(tf.zeros([1, config.kernel, config.features]), tf.constant([config.kernel]))
+    return model
+
+
+class DeepSpeech(keras.Model):
+    """Call with features [B, T, 93] float32 and frames [B] int32 (valid frames of each); gives logits [B, T', 30].
+
+    What lies beyond an utterance's frames has no influence on its logits, nor, in training, on the others'. With
+    `training=True`, `seed` (int32 [2]) draws the dropout masks: the same seed gives the same masks.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(name="deep_speech")  # its variables' names in checkpoints
+        self.config, recipe = config, config.recipe
+        self.convolution = keras.layers.Conv1D(
+            config.filters, config.kernel, strides=config.stride, use_bias=False, name="convolution"
+        )
+        self.lstms = [
+            LSTM(config.units, peepholes=recipe.peepholes, forget_bias=recipe.forget_bias, name=f"lstm{n}")
+            for n in range(config.layers)
+        ]
+        always = recipe.batch_statistics_at_evaluation
+        self.norms = [
+            BatchNorm(config.norm_momentum, always_batch_statistics=always, name=f"norm{n}")
+            for n in range(config.layers + 1)
+        ]
+        self.output_layer = keras.layers.Dense(
+            config.alphabet,
+            dtype="float32",
+            activation="relu" if recipe.relu_logits else None,
+            kernel_regularizer=keras.regularizers.L2(recipe.output_l2) if recipe.output_l2 else None,
+            name="output",
+        )
+
+    def call(
+        self, features: tf.Tensor, frames: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        x = tf.transpose(self.convolution(features), [1, 0, 2])  # time first until the logits
+        outputs = output_frames(tf.cast(frames, tf.int64), self.config)
+        valid_TB = tf.transpose(within(outputs, tf.shape(x)[0]))
+        for number, norm in enumerate(self.norms):
+            if number:
+                x = self.lstms[number - 1](x, training=training)
+            if self.config.recipe.relu:
+                x = tf.nn.relu(x)
+            x = norm(x, valid_TB, training=training)
+            if training and self.config.dropout:
+                x = _dropout(x, self.config.dropout, seed + [0, number])
+        return tf.transpose(self.output_layer(x), [1, 0, 2])
+
+
+class Moved:
+    """The new values of a layer's moving averages; Keras would search a list for layers and variables."""
+
+    values: tuple[tf.Tensor, ...] = ()
+
+
+class BatchNorm(keras.layers.Layer):
+    """Batch normalisation over the valid frames only, bool like the first two axes of x: padding changes nothing.
+
+    At evaluation the moving averages are used, unless `always_batch_statistics`. Under a distribution strategy
+    each replica normalises by its own share of the batch. `moved.values` is what the last call in training makes of
+    moving_mean and moving_variance; whoever trains assigns the mean over replicas, all layers' in one message.
+    """
+
+    EPSILON = 1e-3
+
+    def __init__(self, momentum: float, *, always_batch_statistics: bool = False, **options) -> None:
+        super().__init__(**options)
+        self.momentum, self.always_batch_statistics = momentum, always_batch_statistics
+        self.moved = Moved()
+
+    def build(self, x_shape, *_) -> None:
+        def weight(name: str, initializer: str, **options):
+            return self.add_weight(
+                shape=(x_shape[-1],), name=name, initializer=initializer, dtype="float32", autocast=False, **options
+            )
+
+        self.gamma, self.beta = weight("gamma", "ones"), weight("beta", "zeros")
+        self.moving_mean = weight("moving_mean", "zeros", trainable=False)
+        self.moving_variance = weight("moving_variance", "ones", trainable=False)
+
+    def call(self, x: tf.Tensor, valid: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if training or self.always_batch_statistics:
+            mean, variance = self._moments(tf.cast(x, tf.float32), tf.cast(valid[:, :, None], tf.float32))
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        if training:
+            keep = self.momentum
+            pairs = ((self.moving_mean, mean), (self.moving_variance, variance))
+            self.moved.values = tuple(keep * moving + (1 - keep) * new for moving, new in pairs)
+        scale = self.gamma * tf.math.rsqrt(variance + self.EPSILON)
+        return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - mean * scale, x.dtype)
+
+    def _moments(self, x: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean and variance over valid frames; the moving averages where a replica has no valid frame at all."""
+        count = tf.reduce_sum(valid)
+        mean = tf.math.divide_no_nan(tf.reduce_sum(x * valid, [0, 1]), count)
+        variance = tf.math.divide_no_nan(tf.reduce_sum(tf.square(x - mean) * valid, [0, 1]), count)
+        return (tf.where(count > 0, mean, self.moving_mean), tf.where(count > 0, variance, self.moving_variance))
+
+
+def _dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
+    return tf.nn.experimental.stateless_dropout(x, rate=rate, seed=seed)

@@ -1,0 +1,158 @@
+"""The final table: of a run made here, from its folder, its journal or a checkpoint; and the published rows."""
+
+import csv
+import json
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from journals import make_run, write
+
+import platforms
+from benchmark import final
+from benchmark.final import tables
+from benchmark.record.facts import SCHEMA, FactsError
+from benchmark.record.history import RunRecord
+from benchmark.run.evaluate.accuracy import ErrorRates, edits
+from benchmark.run.evaluate.final import Result, chosen_subsets, to_csv, utterances_to_csv
+from benchmark.run.prepare.trained import FinalError, Trained, load_trained
+from benchmark.tables import plain
+from benchmark.workloads import load
+
+ROOT = Path(__file__).parents[4]
+REFERENCE = ROOT.parent / "shared" / "reference" / "paper_final_wer.csv"
+RUN = Trained(
+    folder=Path("results/r"),
+    record=RunRecord(),
+    workload=load("librispeech"),
+    precision="float32",
+    batch=4,
+    features=None,
+)
+
+
+def result(subset: str, wer: float, **changes) -> Result:
+    rates = ErrorRates(wer=wer, cer=wer / 2, wer_mean=wer + 1, cer_paper=wer / 2 + 1)
+    usual = {"checkpoint": "best", "step": 10, "epoch": 2, "decoder": "dictionary-512", "utterances": 5}
+    return Result(
+        **{**usual, "audio_s": 9.0, "forward_s": 1.0, "decoding_s": 0.5, **changes}, subset=subset, rates=rates
+    )
+
+
+def test_librispeech_subsets_stand_over_the_published_rows():
+    shown = plain(tables(RUN, [result("dev-clean", 20.0), result("test-clean", 21.0)]))
+    (ours,) = [line for line in shown.splitlines() if "20.00" in line and "best (epoch 2)" in line]
+    assert ours.split()[-2:] == ["20.00", "21.00"]
+    (mean,) = [line for line in shown.splitlines() if line.startswith("best (epoch 2)") and "22.00" in line]  # 21 + 1
+    (paper,) = [line for line in shown.splitlines() if "Sys1$ (published)" in line]
+    assert paper.split()[-4:] == ["17.90", "17.32", "41.85", "45.04"]
+    assert "not this corpus" not in shown
+
+
+def test_other_corpora_get_the_published_rows_in_a_table_of_their_own():
+    shown = plain(tables(RUN, [result("dev-an4", 20.0)]))
+    assert "Published, on LibriSpeech (not this corpus)" in shown and "Sys10$ " in shown
+
+
+def test_every_dev_and_test_subset_is_evaluated_or_those_asked_for():
+    there = ["train-a", "test-b", "dev-c", "dev-a", "test-b"]
+    assert chosen_subsets(there, []) == ["dev-a", "dev-c", "test-b"]
+    assert chosen_subsets(there, ["dev"]) == ["dev-a", "dev-c"]
+    assert chosen_subsets(there, ["test-b"]) == ["test-b"]
+    for asked in (["train-a"], ["absent"]):
+        with pytest.raises(FinalError, match="there are dev-a, dev-c, test-b"):
+            chosen_subsets(there, asked)
+
+
+@pytest.mark.parametrize(
+    "path", ["results/absent", "results/absent.csv", "results/absent/checkpoints/ckpt-3", f"{__file__}/checkpoints/x"]
+)
+def test_where_no_run_is_it_says_what_was_expected(path):
+    with pytest.raises(FinalError, match=r"no run is there .*expected results/RUN, its journal"):
+        load_trained(Path(path))
+
+
+FACTS = {
+    "schema": SCHEMA,
+    "platform": platforms.load("sys1").to_dict(),
+    "workload": load("mini").to_dict(),
+    "devices": {"replicas": 4},
+    "features": {"folder": "features"},
+}
+
+
+def refusal(folder: Path, run_json: str) -> str:
+    """What is said of a run with this run.json."""
+    (folder / "r").mkdir()
+    (folder / "r" / "run.json").write_text(run_json)
+    write(folder / "r.csv", make_run([30]))
+    with pytest.raises(FactsError) as refused:
+        load_trained(folder / "r")
+    return str(refused.value)
+
+
+def test_a_runs_batch_is_that_of_a_replica(tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "run.json").write_text(json.dumps(FACTS))
+    write(tmp_path / "r.csv", make_run([30]))
+    run = load_trained(tmp_path / "r.csv")
+    assert run.batch == 24 and run.workload == load("mini") and run.features == Path("features")  # 96 / 4 GPUs
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Expecting value"),
+        ("[" * 100_000, "recursion"),
+        ("[]", "not a JSON object"),
+        ("{}", "schema is 'None'"),
+        ('{"schema": 1}', f"schema is '1'; expected {SCHEMA}"),
+        (json.dumps({**FACTS, "workload": {"name": "x"}}), "no 'targets'"),
+        (json.dumps({**FACTS, "devices": {"replicas": 0}}), "replicas is 0"),
+        (json.dumps({**FACTS, "features": []}), "found '[]'; expected an object"),
+        (json.dumps({**FACTS, "features": {"folder": 5}}), "folder is 5; expected a path"),
+        (json.dumps({**FACTS, "platform": {**FACTS["platform"], "training": {}}}), "[training] reduction is missing"),
+    ],
+)
+def test_a_run_json_that_cannot_be_used_is_named_with_the_reason(tmp_path, text, said):
+    shown = refusal(tmp_path, text)
+    assert shown.startswith(f"{tmp_path / 'r' / 'run.json'}: ") and said in shown
+    assert "expected" in shown and "move it away" in shown and "\n" not in shown and len(shown) < 500
+
+
+def test_a_run_json_that_is_a_folder_is_named(tmp_path):
+    (tmp_path / "r" / "run.json").mkdir(parents=True)
+    with pytest.raises(FactsError, match=r"r/run.json: cannot be read \(Is a directory\)"):
+        load_trained(tmp_path / "r")
+
+
+def test_figures_that_cannot_be_written_are_shown_all_the_same(tmp_path, monkeypatch, capsys):
+    run = replace(RUN, folder=tmp_path / "gone")
+    monkeypatch.setattr(final, "load_trained", lambda path: run)
+    monkeypatch.setattr(final, "data_of", lambda run, wanted: nullcontext())
+    monkeypatch.setattr(final, "evaluate", lambda run, wanted, data: ([result("dev-clean", 20.0)], ""))
+    assert final.main(["gone"]) == 2
+    out, err = capsys.readouterr()
+    assert "20.00" in out and err.startswith("benchmark.final: ") and "No such file" in err and err.count("\n") == 1
+
+
+def test_a_checkpoints_name_must_have_a_number(tmp_path):
+    with pytest.raises(FinalError, match="expected a checkpoint's name such as ckpt-1000"):
+        load_trained(tmp_path / "checkpoints" / "ckpt-x")
+
+
+def test_a_result_is_flat_in_csv():
+    (row,) = list(csv.DictReader(to_csv([result("dev-a", 12.5)]).splitlines()))
+    assert row["subset"] == "dev-a" and row["wer"] == "12.5" and row["cer_paper"] == "7.25"
+    assert json.dumps(row)
+
+
+def test_the_edits_of_utterances_sum_to_the_error_rate():
+    """1 of 2 and 0 of 3 words: 1 of 5 is 20%."""
+    counted = tuple((name, edits(*pair)) for name, pair in (("u1", ("one two", "one ten")), ("u2", ("a b c", "a b c"))))
+    one = replace(result("dev-a", 20.0), edits=counted)
+    rows = list(csv.DictReader(utterances_to_csv([one]).splitlines()))
+    assert [row["utterance"] for row in rows] == ["u1", "u2"] and {row["subset"] for row in rows} == {"dev-a"}
+    assert [sum(int(row[name]) for row in rows) for name in ("word_edits", "words")] == [1, 5]
+    assert "edits" not in one.fields()

@@ -1,0 +1,501 @@
+"""The trainer on tones: one and two replicas, in this process."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import platforms
+from benchmark import workloads
+from benchmark.record.clocks import Clock
+from benchmark.record.columns import Identity
+from benchmark.record.journal import Journal, read
+from benchmark.record.phases import AFTER, EVALUATED, Phase, Plan
+from benchmark.run.evaluate.decoding import DecodingPool
+from benchmark.run.loop import Loop
+from benchmark.run.prepare.data import Data
+from benchmark.run.state.progress import Progress
+from benchmark.run.watch.view import PlainView
+from benchmark.workloads import EVALUATIONS
+from features.shards import manifest
+from models.ctc.decoders import Decoder
+
+TINY = replace(workloads.load("mini"), filters=8, units=16, layers=1, buckets=1, dropout=0.1)  # 16 fill a vector
+IDENTITY = Identity(
+    run="r",
+    platform="cpu",
+    workload="mini",
+    recipe="paper",
+    seed=1,
+    replicas=1,
+    devices="CPU",
+    emulated=False,
+    batch=4,
+    precision="float32",
+    features="f",
+    decoder="greedy",
+    evaluation="resident",
+    code="c",
+)
+
+
+class Told:
+    """A listener that remembers."""
+
+    def __init__(self):
+        self.all_heard = []
+
+    def heard(self, heard):
+        self.all_heard.append(heard)
+
+    def decoded(self, done, total):
+        pass
+
+    def warn(self, sentence):
+        raise AssertionError(sentence)
+
+
+def new_trainer(
+    tf, features, folder, *, replicas=1, batch=4, seed=1, workload=TINY, pool=None, precision="float32",
+    synthetic=False, start=None, accumulation=1,
+):  # fmt: skip
+    from benchmark.run.prepare.devices import Devices
+    from benchmark.run.prepare.task import Task
+    from benchmark.run.train.trainer import Trainer
+
+    names = [f"CPU:{n}" for n in range(replicas)]
+    strategy = tf.distribute.MirroredStrategy(
+        names, cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
+    )
+    platform = platforms.load("cpu").with_input(batch=batch, accumulation=accumulation)
+    task = Task(
+        workload=workload,
+        platform=replace(platform, training=replace(platform.training, precision=precision)),
+        data=Data(folder=features, manifest=manifest.load(features), seconds=0.0),
+        devices=Devices(
+            strategy=strategy,
+            replicas=replicas,
+            names=("CPU",) * replicas,
+            emulated=replicas > 1,
+            reduction="first-gpu",
+        ),
+        seed=seed,
+        synthetic=synthetic,
+        start=start,
+    )
+    pool = pool or DecodingPool(Decoder(name="greedy"), jobs=1)
+    return Trainer(task, folder=folder, pool=pool, listener=Told())
+
+
+@pytest.fixture
+def make(tf, tone_features, tmp_path):
+    def trainer(*, replicas=1, seed=1, **options):
+        folder = tmp_path / f"{replicas}-{seed}"
+        return new_trainer(tf, tone_features, folder, replicas=replicas, seed=seed, **options)
+
+    return trainer
+
+
+def run(trainer, path, *, max_epochs=2, evaluation="resident", evaluate_every=0):
+    """Train to the end; returns the record."""
+    plan = Plan(
+        batches_per_epoch=trainer.batches_per_epoch,
+        max_epochs=max_epochs,
+        max_seconds=1e9,
+        targets={},
+        generate_every=4,
+        checkpoint_every=5,
+        evaluation=evaluation,
+        evaluate_every=evaluate_every,
+    )
+    journal = Journal.create(path, replace(IDENTITY, evaluation=evaluation))
+    try:
+        Loop(journal, plan, trainer, Clock(), PlainView(plan)).run_phases()
+    finally:
+        journal.close()
+    return read(path)
+
+
+def losses(record):
+    return [row.loss for row in record.rows if row.phase is Phase.TRAIN]
+
+
+def test_two_epochs_train_every_utterance_once_an_epoch_and_evaluate_all(make, tone_features, tmp_path):
+    trainer = make()
+    record = run(trainer, tmp_path / "r.csv")
+    for epoch in (1, 2):
+        rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
+        assert sum(row.utterances for row in rows) == 21
+        assert sum(row.audio_s for row in rows) == pytest.approx(
+            manifest.load(tone_features).seconds("train"), abs=0.05
+        )
+    assert [row.utterances for row in record.evaluations] == [7, 7]
+    heard = trainer.listener.all_heard
+    generated = [one.examples for one in heard if one.phase == "generate"]
+    assert generated and all(len(examples) == 3 and all(e.reference for e in examples) for examples in generated)
+    evaluated = [one for one in heard if one.phase == "evaluate"]
+    assert [(one.epoch, round(one.wer, 6)) for one in evaluated] == [(row.epoch, row.wer) for row in record.evaluations]
+
+
+@pytest.mark.parametrize(
+    "precision",
+    [p if p == "float32" else pytest.param(p, marks=pytest.mark.slow) for p in platforms.PRECISIONS],
+)
+def test_every_precision_learns(make, tmp_path, tf, precision):
+    from benchmark.run.prepare import devices
+
+    trainer = make(workload=replace(TINY, dropout=0.0), precision=precision)
+    devices._set_precision(precision)
+    try:
+        record = run(trainer, tmp_path / "r.csv", max_epochs=6)
+    finally:
+        devices._set_precision("float32")
+    scaled = isinstance(trainer.models.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+    assert scaled == (precision == "mixed_float16")
+    first, last = (
+        sum(row.loss * row.utterances for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch)
+        for epoch in (1, 6)
+    )
+    assert last < 0.95 * first
+
+
+def test_a_train_row_says_what_arithmetic_it_took_and_how_long_it_waited_for_input(make, tmp_path, tone_features):
+    record = run(make(), tmp_path / "r.csv", max_epochs=1)
+    rows = [row for row in record.rows if row.phase is Phase.TRAIN]
+    assert all(0 < row.input_s < row.seconds for row in rows)
+    lengths = manifest.load(tone_features).lengths("train")
+    # T' frames, each 2 (2 x 11 x 93 x 8 + 3 x 4 x 16 (8 + 16) + 3 x 16 x 30) operations
+    frames = sum((length - 11) // 2 + 1 for length in lengths)
+    assert sum(row.tflop for row in rows) == pytest.approx(frames * 2 * (16368 + 4608 + 1440) / 1e12, abs=1e-5)
+
+
+def test_buckets_cost_one_trace_of_the_training_step_and_at_most_one_each_of_the_loops(make, tmp_path):
+    from models.deepspeech import lstm
+
+    loops = (lstm._xla_forward, lstm._xla_backward_loop)  # 8 units fill no vector, so XLA compiles for each shape
+    before = [loop.experimental_get_tracing_count() for loop in loops]
+    trainer = make(workload=replace(TINY, units=8, buckets=3))
+    run(trainer, tmp_path / "r.csv", max_epochs=2)
+    assert len(trainer.source.layout.boundaries) == 3
+    assert trainer.models.step.segment.experimental_get_tracing_count() == 1
+    for loop, count in zip(loops, before, strict=True):
+        assert loop.experimental_get_tracing_count() - count <= 3
+
+
+def test_batches_from_memory_are_as_many_as_read_ones_and_nothing_is_read(make, tmp_path, monkeypatch):
+    trainer = make(synthetic=True)
+    read_once = trainer.source.read
+    epochs = []
+    monkeypatch.setattr(trainer.source, "read", lambda epoch: (epochs.append(epoch), read_once(epoch))[1])
+    record = run(trainer, tmp_path / "r.csv", max_epochs=2)
+    assert [row.epoch for row in record.evaluations] == [1, 2]
+    assert len(epochs) == 1
+
+
+@pytest.mark.parametrize(("replicas", "synthetic"), [(1, False), (2, False), (2, True)])
+def test_no_dataset_is_tuned_by_tf_data_those_of_devices_included(make, tmp_path, monkeypatch, tf, replicas, synthetic):
+    """Giving up a tuned iterator waits for a sleeping thread, and the clock goes on."""
+    from tensorflow.python.data.ops.iterator_ops import OwnedIterator
+
+    from benchmark.run.train import input as inputs
+
+    read, begin, onto = [], OwnedIterator._create_iterator, inputs._onto_devices
+    monkeypatch.setattr(OwnedIterator, "_create_iterator", lambda self, data: (read.append(data), begin(self, data))[1])
+    monkeypatch.setattr(inputs, "_onto_devices", lambda data, devices: (read.append(data), onto(data, devices))[1])
+    run(make(replicas=replicas, synthetic=synthetic), tmp_path / "r.csv", max_epochs=2)
+    epochs = 2 * (1 if replicas == 1 else 1 + replicas)  # what is read, and on each device what is ahead
+    assert len(read) >= epochs + 2  # and evaluations
+    assert {data.options().autotune.enabled for data in read} == {False}
+
+
+def test_the_same_seed_gives_the_same_losses_and_another_seed_others(make, tmp_path):
+    one, again, other = (
+        losses(run(make(seed=seed), tmp_path / f"{name}.csv", max_epochs=1))
+        for name, seed in (("one", 1), ("again", 1), ("other", 2))
+    )
+    np.testing.assert_allclose(one, again, rtol=1e-6)
+    assert not np.allclose(one, other, rtol=1e-3)
+
+
+def test_two_replicas_train_the_same_utterances_and_stay_equal(make, tmp_path):
+    trainer = make(replicas=2)
+    record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+    assert sum(row.utterances for row in record.rows if row.phase is Phase.TRAIN) == 21
+    for variable in trainer.models.model.trainable_variables:
+        first, second = trainer.task.devices.strategy.experimental_local_results(variable.value)
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_step_sends_two_messages_its_gradients_and_all_the_rest(make, tf, monkeypatch):
+    from tensorflow.python.distribute.cross_device_ops import CrossDeviceOps
+
+    sent, reduce = [], CrossDeviceOps.batch_reduce
+    monkeypatch.setattr(
+        CrossDeviceOps, "batch_reduce", lambda self, *given, **more: (sent.append(1), reduce(self, *given, **more))[1]
+    )
+    monkeypatch.setattr(CrossDeviceOps, "reduce", lambda *_, **__: pytest.fail("a message of its own"))
+    trainer = make(replicas=2, workload=replace(TINY, layers=3))
+    plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=1, max_seconds=1, targets={}, segment=1)
+    trainer.perform(Phase.CREATE, Progress(), plan)
+    trainer.perform(Phase.TRAIN, Progress(), plan)  # traces one step
+    assert len(sent) == 2
+
+
+def test_one_step_is_the_same_on_one_and_on_two_replicas_without_batch_statistics(make, monkeypatch, tf):
+    """The gradient of a batch is the mean over its utterances, wherever they are computed."""
+    from models.deepspeech import network as deepspeech
+
+    monkeypatch.setattr(
+        deepspeech.BatchNorm,
+        "_moments",
+        lambda self, x, valid: (self.moving_mean * 0.0, self.moving_variance * 0.0 + 1.0),
+    )
+    weights = []
+    for replicas in (1, 2):
+        trainer = make(replicas=replicas, workload=replace(TINY, dropout=0.0))
+        plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=1, max_seconds=1, targets={}, segment=1)
+        trainer.perform(Phase.CREATE, Progress(), plan)
+        trainer.perform(Phase.TRAIN, Progress(), plan)
+        weights.append([variable.numpy() for variable in trainer.models.model.trainable_variables])
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "accumulation", "precision"),
+    [
+        (1, 2, "float32"),
+        pytest.param(2, 2, "float32", marks=pytest.mark.slow),
+        pytest.param(1, 4, "mixed_float16", marks=pytest.mark.slow),
+    ],
+)
+def test_replicas_that_accumulate_train_as_so_many_times_the_replicas(
+    make, tone_features, tmp_path, tf, replicas, accumulation, precision
+):
+    """In losses, weights, the optimiser's sums and moving averages; the last batch, of 21 by fours, is filled up."""
+    from benchmark.run.prepare import devices
+
+    devices._set_precision(precision)
+    try:
+        pieces = make(replicas=replicas, accumulation=accumulation, precision=precision)
+        whole = new_trainer(
+            tf, tone_features, tmp_path / "whole", replicas=replicas * accumulation, precision=precision
+        )
+        one, other = (run(trainer, tmp_path / f"{n}.csv", max_epochs=2) for n, trainer in enumerate((pieces, whole)))
+    finally:
+        devices._set_precision("float32")
+    near = {"rtol": 1e-4, "atol": 1e-5} if precision == "float32" else {"rtol": 0.02, "atol": 2e-3}
+    np.testing.assert_allclose(losses(one), losses(other), rtol=near["rtol"])
+    assert [row.utterances for row in one.rows] == [row.utterances for row in other.rows]
+    for mine, theirs in zip(
+        pieces.models.model.variables + pieces.models.optimizer.variables,
+        whole.models.model.variables + whole.models.optimizer.variables,
+        strict=True,
+    ):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), err_msg=mine.path, **near)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_names_the_batch(make):
+    from benchmark.run.train.trainer import Diverged
+
+    trainer = make()
+    plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=1, max_seconds=1, targets={}, segment=2)
+    trainer.perform(Phase.CREATE, Progress(), plan)
+    kernel = trainer.models.model.output_layer.kernel
+    kernel.assign(kernel * float("nan"))
+    with pytest.raises(Diverged, match=r"became nan at batch 1 \(epoch 1\)"):
+        trainer.perform(Phase.TRAIN, Progress(), plan)
+
+
+class SlowPool(DecodingPool):
+    """Greedy decoding that takes a moment an utterance, as a beam does."""
+
+    def __init__(self):
+        super().__init__(Decoder(name="greedy"), jobs=1)
+        self.executor = ThreadPoolExecutor(1)
+
+    def submit(self, logits, frames):
+        return self.executor.submit(lambda: (time.sleep(0.05), self._greedy(logits, frames))[1])
+
+
+@pytest.fixture(scope="module")
+def modes(tf, tone_features, tmp_path_factory):
+    """Mode of evaluation -> the trainer and the record of three epochs, evaluated within too; all of one seed."""
+    found = {}
+    lively = replace(TINY, units=16, filters=16)
+    for mode in EVALUATIONS:
+        folder = tmp_path_factory.mktemp(mode)
+        trainer = new_trainer(tf, tone_features, folder, pool=SlowPool(), workload=lively)
+        found[mode] = trainer, run(trainer, folder / "r.csv", max_epochs=3, evaluation=mode, evaluate_every=2)
+    return found
+
+
+def figures(record):
+    rows = record.finely.evaluations
+    return [(row.step, row.epoch, row.wer, row.cer, row.wer_mean, row.cer_paper) for row in rows]
+
+
+def test_every_mode_of_evaluation_gives_the_same_losses_and_error_rates_to_the_last_digit(modes):
+    resident = modes["resident"][1]
+    assert len(resident.evaluations) == 3 and len(figures(resident)) > 3
+    assert len({rates[2:] for rates in figures(resident)}) >= 3, "error rates too dull to tell models apart"
+    for _, record in modes.values():
+        assert figures(record) == figures(resident)
+        assert losses(record) == losses(resident)
+
+
+def test_swapping_is_written_down_and_leaves_only_the_model_in_use(modes):
+    phases = [row.phase for row in modes["swap"][1].rows]
+    for number, phase in enumerate(phases):
+        if phase in EVALUATED:
+            assert phases[number - 2 : number] == [Phase.CHECKPOINT, Phase.SWAP]
+    evaluations = sum(phase in EVALUATED for phase in phases)
+    assert phases.count(Phase.SWAP) == 2 * evaluations - 1  # none back after the last
+    trainer = modes["swap"][0]
+    assert trainer.models.transcriber.model is not trainer.models.model
+    for variable in trainer.models.model.variables + trainer.models.optimizer.variables:
+        for part in trainer.task.devices.strategy.experimental_local_results(variable.value):
+            assert part.numpy().size == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_swapping_there_and_back_brings_back_every_variable_and_compiles_nothing_anew(make, tmp_path, replicas):
+    trainer = make(replicas=replicas)
+    record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+    plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={}, segment=1)
+    progress = Progress.of(record.rows)
+    variables = trainer.models.model.variables + trainer.models.optimizer.variables
+    saved = [variable.numpy() for variable in variables]
+    traced = []
+    for _ in range(3):
+        trainer.swap(progress, plan)
+        evaluated = trainer.evaluate(progress, plan)
+        assert evaluated.wer == record.evaluations[-1].wer and evaluated.cer == record.evaluations[-1].cer
+        trainer.swap(progress, plan)
+        for variable, value in zip(variables, saved, strict=True):
+            np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
+        functions = (trainer.models.step.segment, trainer.models._evaluation._forward)
+        traced.append([function.experimental_get_tracing_count() for function in functions])
+    assert traced[0] == traced[1] == traced[2]
+
+
+def test_a_swap_keeps_the_precision(make, tmp_path):
+    from benchmark.run.prepare import devices
+
+    devices._set_precision("mixed_bfloat16")
+    try:
+        trainer = make(precision="mixed_bfloat16")
+        progress = Progress.of(run(trainer, tmp_path / "r.csv", max_epochs=1).rows)
+        plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={})
+        trainer.swap(progress, plan)
+        assert trainer.models.transcriber.model.convolution.compute_dtype == "bfloat16"
+    finally:
+        devices._set_precision("float32")
+
+
+def test_gradients_that_one_replica_spoils_are_spoilt_on_all(tf):
+    from benchmark.run.train.step import spoilt_together
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+    @tf.function
+    def on_all(spoil):
+        def on_one():
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            bad = tf.where((replica == 1) & spoil, float("inf"), 1.0)
+            return spoilt_together([tf.stack([1.0, bad]), tf.constant([2.0])])
+
+        return strategy.run(on_one)
+
+    for spoil in (False, True):
+        for gradient in on_all(tf.constant(spoil)):
+            for part in strategy.experimental_local_results(gradient):
+                assert bool(np.isnan(part.numpy()).all()) is spoil
+
+
+def test_what_was_evaluated_before_a_run_diverged_still_counts(make, tmp_path, monkeypatch):
+    from benchmark.run.train.trainer import Diverged
+
+    trainer = make(pool=SlowPool())
+    train = trainer.train
+
+    def diverge(progress, plan):
+        if progress.step >= plan.batches_per_epoch:
+            raise Diverged("the loss became nan")
+        return train(progress, plan)
+
+    trainer._perform[Phase.TRAIN] = diverge
+    with pytest.raises(Diverged):
+        run(trainer, tmp_path / "r.csv", max_epochs=2, evaluation="overlap")
+    assert read(tmp_path / "r.csv").evaluated_epoch == 1
+
+
+def test_an_overlapping_evaluation_is_of_its_epochs_weights_and_ends_when_its_figures_are_known(modes):
+    record = modes["overlap"][1]
+    trained = [row for row in record.rows if row.phase is Phase.TRAIN]
+    for row in record.evaluations:
+        assert row.step == row.epoch * modes["overlap"][0].batches_per_epoch
+        assert row.seconds > 7 * 0.05  # seven utterances, decoded one after another
+        if row.epoch < 3:  # the next epoch began to train meanwhile
+            assert any(row.started_s < other.started_s < row.ended_s for other in trained)
+    assert record.evaluated_epoch == 3
+
+
+@pytest.mark.parametrize("mode", EVALUATIONS)
+def test_rows_follow_each_other_as_the_table_of_phases_allows(modes, mode):
+    phases = [None, *(row.phase for row in modes[mode][1].rows), Phase.DONE]
+    assert all(after in AFTER[before] for before, after in zip(phases, phases[1:], strict=False))
+
+
+def test_the_last_three_checkpoints_and_the_best_epochs_are_kept(modes):
+    trainer, record = modes["resident"]
+    best = min(record.evaluations, key=lambda row: row.wer)
+    saved = [row.step for row in record.rows if row.phase is Phase.CHECKPOINT]
+    assert trainer.checkpoints.steps() == sorted({*saved[-3:], best.step})
+
+
+def test_a_checkpoint_brings_back_weights_moving_averages_and_optimiser(make, tf, tmp_path):
+    trainer = make()
+    run(trainer, tmp_path / "r.csv", max_epochs=1)
+    variables = trainer.models.model.variables + trainer.models.optimizer.variables
+    saved = [variable.numpy() for variable in variables]
+    assert len(trainer.models.model.non_trainable_variables) == 2 * 2  # mean and variance after convolution and LSTM
+    for variable in variables:
+        variable.assign(tf.zeros_like(variable))
+    assert trainer.checkpoints.steps()[-1] == trainer.batches_per_epoch
+    trainer.checkpoints.restore(trainer.batches_per_epoch, trainer.models.model, trainer.models.optimizer)
+    for variable, value in zip(variables, saved, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
+
+
+def test_a_run_can_begin_with_the_weights_of_another_and_a_new_optimiser(make, tmp_path):
+    first = make()
+    run(first, tmp_path / "r.csv", max_epochs=1)
+    other = make(seed=2, start=(first.checkpoints.folder, first.batches_per_epoch))
+    plan = Plan(batches_per_epoch=other.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={})
+    assert other.create(Progress(), plan).step == 0
+    for mine, theirs in zip(other.models.model.variables, first.models.model.variables, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy(), err_msg=mine.path)
+    assert int(other.models.optimizer.iterations.numpy()) == 0
+
+
+def test_a_part_of_the_training_set_is_all_that_is_trained_on(make, tone_features, tmp_path):
+    workload = replace(TINY, samples=9, subset_seed=3, label_noise=0.5)
+    trainer = make(workload=workload)
+    trainer.task = replace(trainer.task, data=trainer.task.data.part(workload))
+    trainer.host.source = type(trainer.source)(trainer.task)
+    record = run(trainer, tmp_path / "r.csv", max_epochs=2)
+    assert trainer.batches_per_epoch == 3  # 9 utterances in batches of 4
+    for epoch in (1, 2):
+        rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
+        assert sum(row.utterances for row in rows) == 9
+
+
+@pytest.mark.parametrize("recipe", ["paper", "authors"])
+def test_both_recipes_and_both_paddings_train(make, tmp_path, recipe):
+    workload = replace(TINY, recipe=recipe, padding="fixed", max_frames=200, augment="specaugment")
+    record = run(make(workload=workload), tmp_path / "r.csv", max_epochs=1)
+    assert np.isfinite(losses(record)).all() and record.evaluated_epoch == 1

@@ -1,0 +1,170 @@
+"""Whisper through the trainer, the phases and the command line, with a tiny model on tones."""
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from commands import command
+from whispers import folder_of
+
+import platforms
+from benchmark import workloads
+from benchmark.record import journal
+from benchmark.record.clocks import Clock
+from benchmark.record.columns import METRICS
+from benchmark.record.journal import Journal
+from benchmark.record.phases import EVALUATED, Phase, Plan
+from benchmark.run.evaluate.decoding import DecodingPool
+from benchmark.run.loop import Loop
+from benchmark.run.watch.view import PlainView
+from features.shards import manifest
+from models.ctc.decoders import Decoder
+from tests.benchmark.run.train.test_trainer import IDENTITY, Told
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    pytest.importorskip("safetensors")
+    pytest.importorskip("tiktoken")
+    return folder_of(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def features(tone_corpus, tmp_path_factory):
+    from features.shards.extraction import extract_corpus
+
+    out = tmp_path_factory.mktemp("features80")
+    extract_corpus(
+        tone_corpus, out, settings=manifest.Settings(features=80, max_frames=200, shard_utterances=8), jobs=1
+    )
+    return out
+
+
+@pytest.fixture
+def trained(tf, features, weights, tmp_path):
+    """Train two epochs; returns the trainer and the record."""
+    from benchmark.run.prepare.data import Data
+    from benchmark.run.prepare.devices import Devices
+    from benchmark.run.prepare.task import Task
+    from benchmark.run.train.trainer import Trainer
+
+    def train(name, *, replicas=1, accumulation=1, evaluation="resident"):
+        names = [f"CPU:{n}" for n in range(replicas)]
+        workload = replace(
+            workloads.load("whisper"), weights=str(weights), max_frames=200, max_epochs=2, max_steps=0, targets={}
+        )
+        task = Task(
+            workload=workload,
+            platform=platforms.load("cpu").with_input(batch=4, accumulation=accumulation),
+            data=Data(folder=features, manifest=manifest.load(features), seconds=0.0),
+            devices=Devices(
+                strategy=tf.distribute.MirroredStrategy(
+                    names, cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
+                ),
+                replicas=replicas,
+                names=("CPU",) * replicas,
+                emulated=replicas > 1,
+                reduction="first-gpu",
+            ),
+            seed=1,
+        )
+        task = replace(task, data=task.data.part(workload, task.learner.encode))
+        pool = DecodingPool(Decoder(name="greedy", **task.learner.decoding), jobs=1)
+        trainer = Trainer(task, folder=tmp_path / name, pool=pool, listener=Told())
+        plan = Plan(
+            batches_per_epoch=trainer.batches_per_epoch, max_epochs=2, max_seconds=1e9, targets={}, generate_every=4,
+            checkpoint_every=5, evaluation=evaluation,
+        )  # fmt: skip
+        written = Journal.create(tmp_path / f"{name}.csv", replace(IDENTITY, evaluation=evaluation))
+        try:
+            Loop(written, plan, trainer, Clock(), PlainView(plan)).run_phases()
+        finally:
+            written.close()
+        return trainer, journal.read(tmp_path / f"{name}.csv")
+
+    return train
+
+
+def losses(record):
+    return [row.loss for row in record.rows if row.phase is Phase.TRAIN]
+
+
+def rates(record):
+    return [tuple(getattr(row, name) for name in METRICS) for row in record.evaluations]
+
+
+def test_every_utterance_is_trained_on_once_an_epoch_and_evaluated_and_work_is_counted(trained, features):
+    trainer, record = trained("r")
+    for epoch in (1, 2):
+        rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
+        assert sum(row.utterances for row in rows) == 21
+        assert sum(row.audio_s for row in rows) == pytest.approx(manifest.load(features).seconds("train"), abs=0.05)
+        assert all(row.tflop > 0 for row in rows)
+    assert [row.utterances for row in record.evaluations] == [7, 7]
+    heard = trainer.listener.all_heard
+    assert any(one.phase == "generate" and len(one.examples) == 3 for one in heard)
+    first, last = (
+        sum(row.loss * row.utterances for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch)
+        for epoch in (1, 2)
+    )
+    assert last < first
+
+
+@pytest.mark.parametrize(("replicas", "accumulation"), [(1, 2), pytest.param(2, 2, marks=pytest.mark.slow), (2, 1)])
+def test_a_batch_means_the_same_in_pieces_and_on_several_replicas(trained, replicas, accumulation):
+    """Layer norms see one utterance each: nothing but rounding tells the trainings apart."""
+    (one, whole), (other, cut) = trained("whole"), trained("cut", replicas=replicas, accumulation=accumulation)
+    np.testing.assert_allclose(losses(cut), losses(whole), rtol=1e-5)
+    for mine, theirs in zip(one.models.model.variables, other.models.model.variables, strict=True):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), atol=2e-6, err_msg=mine.path)
+
+
+@pytest.mark.parametrize("evaluation", ["swap", pytest.param("overlap", marks=pytest.mark.slow)])
+def test_every_mode_of_evaluation_has_the_same_figures(trained, evaluation):
+    resident, other = trained("resident")[1], trained(evaluation, evaluation=evaluation)[1]
+    assert losses(other) == losses(resident) and rates(other) == rates(resident)
+    swaps = [row.phase for row in other.rows].count(Phase.SWAP)
+    assert swaps == (3 if evaluation == "swap" else 0) and sum(row.phase in EVALUATED for row in other.rows) == 2
+
+
+@pytest.mark.slow
+def test_the_command_fine_tunes_goes_on_and_evaluates(tmp_path, tone_corpus, weights):
+    arguments = ["--workload", "whisper", "--corpus", tone_corpus, "--weights", weights, "--segment", 2, "--batch", 4]
+    usual = [*arguments, "--max-epochs", 2, "--no-targets", "--seed", 3]
+    done = command(tmp_path, "benchmark", *usual, "--name", "w")
+    assert done.returncode == 0, done.stderr
+    record = journal.read(tmp_path / "results" / "w.csv")
+    facts = json.loads((tmp_path / "results" / "w" / "run.json").read_text())
+    digest = facts["first_weights"]["weights_sha256"]
+    assert record.identity.variant == f"segments-2s+weights-{digest[:8]}" and record.identity.recipe == "fine-tune"
+    assert [row.utterances for row in record.evaluations] == [7, 7] and facts["workload"]["max_frames"] == 200
+    streamed = command(tmp_path, "benchmark", *usual, "--name", "s", "--stream")
+    assert streamed.returncode == 0, streamed.stderr
+    assert losses(journal.read(tmp_path / "results" / "s.csv")) == losses(record)
+    done = command(tmp_path, "benchmark.final", "results/w", "--checkpoints", "last", "--train-sample", 4)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "results" / "w" / "final.csv").open() as file:
+        (dev, _) = csv.DictReader(file)
+    assert float(dev["wer"]) == record.evaluations[-1].wer and float(dev["cer"]) == record.evaluations[-1].cer
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--workload", "whisper"], "give its folder with CORPUS=folder"),
+        (["--workload", "whisper", "--weights", "absent"], "--weights absent: no such file or folder"),
+        (["--workload", "whisper", "--weights", "random", "--decoder", "dictionary"], "a decoder of greedy"),
+        (["--workload", "mini", "--recipe", "fine-tune"], "expected a recipe of paper, authors"),
+        (["--workload", "whisper", "--weights", "random", "--padding", "bucket"], "expected 'fixed', as whisper takes"),
+        (["--workload", "whisper", "--weights", "random", "--augment", "specaugment"], "augment is 'specaugment'"),
+        (["--workload", "mini", "--weights", "random"], "deepspeech begins with weights that are drawn"),
+    ],
+)
+def test_what_does_not_fit_gets_one_line(tmp_path, arguments, said):
+    if arguments == ["--workload", "whisper"]:
+        arguments = [*arguments, "--weights", "random"]
+    done = command(tmp_path, "benchmark", *arguments)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("benchmark:")]
+    assert done.returncode == 2 and len(lines) == 1 and said in lines[0], done.stderr

@@ -1,0 +1,99 @@
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from benchmark.record.clocks import Clock
+from benchmark.record.columns import Row
+from benchmark.record.phases import Phase, Plan
+from benchmark.record.sentences import Example
+from benchmark.run.state.progress import Progress
+from benchmark.run.watch.view import LiveView, PlainView, describe
+
+PLAN = Plan(batches_per_epoch=10, max_epochs=4, max_seconds=100, targets={})
+COMMON = {
+    "run": "r",
+    "platform": "cpu",
+    "workload": "mini",
+    "recipe": "paper",
+    "seed": 1,
+    "replicas": 1,
+    "devices": "CPU",
+    "emulated": False,
+    "batch": 4,
+    "precision": "float32",
+    "features": "f",
+    "decoder": "greedy",
+    "evaluation": "resident",
+    "code": "c",
+}
+TRAINED = Row(**COMMON, phase=Phase.TRAIN, started_s=10.0, seconds=4.0, step=5, epoch=1, utterances=20, loss=31.456)
+EVALUATED = Row(
+    **COMMON, phase=Phase.EVALUATE, started_s=14.0, seconds=1.0, step=5, epoch=1, utterances=7, wer=42.04, cer=12.5
+)
+
+
+def spoken(reference: str, hypothesis: str) -> Example:
+    return Example(id="1-1-0001", reference=reference, hypothesis=hypothesis)
+
+
+def test_a_row_is_one_line():
+    assert "train" in describe(TRAINED) and "loss 31.46  5.0 utterances/s" in describe(TRAINED)  # 20 / 4 s
+    assert "WER 42.0%  CER 12.5%" in describe(EVALUATED)
+
+
+def test_the_plain_view_prints_lines_and_three_sentences(capsys):
+    view = PlainView(PLAN)
+    view.row(TRAINED, Progress.of([TRAINED]))
+    view.sentences("generate", [spoken("one", "on")] * 5)
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 + 2 * 3 and "reference   one" in err and "hypothesis  on" in err
+
+
+def test_the_plain_view_tells_of_decoding_now_and_then(capsys, monkeypatch):
+    now = iter([0.0, 1.0, 6.0, 6.0, 7.0, 20.0])
+    monkeypatch.setattr("benchmark.run.watch.view.time.monotonic", lambda: next(now))
+    view = PlainView(PLAN)  # at 0 s
+    view.decoded(10, 150)  # 1 s: too soon
+    view.decoded(60, 150)  # 6 s: told
+    view.decoded(90, 150)  # 7 s: too soon again
+    view.decoded(150, 150)  # done: the row says so
+    assert capsys.readouterr().err.split("\n") == ["            decoded 60 of 150 utterances", ""]
+
+
+@pytest.mark.parametrize("rows", [(), (TRAINED,), (TRAINED, EVALUATED)])
+def test_the_live_view_shows_phase_clock_epoch_loss_rates_and_sentences(rows):
+    now = iter(range(1000))
+    view = LiveView("a run", PLAN, Clock(now=lambda: next(now)))
+    progress = Progress.of(rows)
+    view.phase(Phase.GENERATE, progress)
+    for row in rows:
+        view.row(row, progress)
+    view.sentences("generate", [spoken("[bold]three", "tree")])
+    console = Console(record=True, width=100, file=StringIO())
+    console.print(view)
+    shown = console.export_text()
+    assert "a run" in shown and "generate" in shown and "of 4" in shown and "[bold]three" in shown
+    done = 5 if rows else 0
+    (bar,) = [line for line in shown.splitlines() if f"batch {done} of 10" in line]
+    assert "train" not in bar
+    view.decoded(40, 150)
+    console.print(view)
+    assert "decoded utterance 40 of 150" in console.export_text()
+    if rows:
+        assert "31.46" in shown and "5.0" in shown
+    if len(rows) == 2:
+        assert "42.0%" in shown and "12.5%" in shown
+
+
+@pytest.mark.parametrize("width", [120, 60, 40])
+def test_a_narrow_terminal_shows_every_figure(width):
+    view = LiveView("r: CPU", PLAN, Clock())
+    progress = Progress.of([TRAINED, EVALUATED])
+    view.phase(Phase.TRAIN, progress)
+    console = Console(file=StringIO(), width=width)
+    console.print(view)
+    shown = console.file.getvalue()
+    assert max(map(len, shown.splitlines())) <= width and "\u2026" not in shown
+    for figure in ("clock", "utterances/s", "5.0", "31.46", "42.0%", "12.5%", "batch 5 of 10"):
+        assert figure in shown
