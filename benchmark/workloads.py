@@ -17,6 +17,7 @@ from typing import Any
 
 from models.ctc.decoders import NAMES as DECODERS
 from models.table import MODELS, RECIPES
+from platforms.enters import Circumstance, Column, End, Harmless, Mark, declared, setting
 
 CORPORA = ("embedded", "folder", "librispeech")
 NORMALISATIONS = ("none", "frame-l2", "utterance")
@@ -46,41 +47,41 @@ class Workload:
     others.
     """
 
-    name: str
-    variant: str = ""
-    description: str
-    corpus: str
-    targets: dict[str, tuple[float, ...]]
-    max_epochs: int
-    max_minutes: float
-    window: int = 3
-    model: str = "deepspeech"
-    weights: str = ""
-    recipe: str = "paper"
-    filters: int = 600
-    units: int = 800
-    layers: int = 5
-    dropout: float = 0.05
-    norm_momentum: float = 0.99
-    normalisation: str = "utterance"
-    augment: str = "none"
-    padding: str = "bucket"
-    buckets: int = 10
-    max_frames: int = 1670
-    decoder: str = "greedy"
-    beam_width: int = 256
-    sentences: int = 2500
-    validation: str = "dev"
-    evaluation: str = "resident"
-    evaluate_every: int = 0
-    samples: int = 0
-    subset_seed: int = 0
-    select: str = "utterances"
-    max_steps: int = 0
-    patience: int = 0
-    label_noise: float = 0.0
-    audio_noise_db: float | None = None
-    segment_s: float = 0.0
+    name: str = setting(Column("workload"))
+    variant: str = setting(Column("variant"), "")
+    description: str = setting(Harmless("words"))
+    corpus: str = setting(Column("features"))
+    targets: dict[str, tuple[float, ...]] = setting(Harmless("each level is judged by itself"))
+    max_epochs: int = setting(End("{}-epochs"))
+    max_minutes: float = setting(Harmless("a run that it ends is a censored time"))
+    window: int = setting(Harmless("the judge asks with its own"), 3)
+    model: str = setting(Column("workload"), "deepspeech")
+    weights: str = setting(Mark(""), "")  # by their digest
+    recipe: str = setting(Column("recipe"), "paper")
+    filters: int = setting(Mark("{}-filters"), 600)
+    units: int = setting(Mark("{}-units"), 800)
+    layers: int = setting(Mark("{}-layers"), 5)
+    dropout: float = setting(Mark("dropout-{:g}"), 0.05)
+    norm_momentum: float = setting(Mark("momentum-{:g}"), 0.99)
+    normalisation: str = setting(Mark("normalisation-{}"), "utterance")
+    augment: str = setting(Mark("{}"), "none")
+    padding: str = setting(Mark("{}"), "bucket")
+    buckets: int = setting(Mark("{}-buckets"), 10)
+    max_frames: int = setting(Mark("{}-frames"), 1670)
+    decoder: str = setting(Column("decoder"), "greedy")
+    beam_width: int = setting(Column("decoder"), 256)
+    sentences: int = setting(Column("features"), 2500)
+    validation: str = setting(Mark("on-{}"), "dev")
+    evaluation: str = setting(Column("evaluation"), "resident")
+    evaluate_every: int = setting(Column("evaluation"), 0)
+    samples: int = setting(Mark("{}-samples"), 0)
+    subset_seed: int = setting(Circumstance(), 0)
+    select: str = setting(Mark("by-{}", only_with="samples"), "utterances")
+    max_steps: int = setting(Mark("{}-steps"), 0)
+    patience: int = setting(Mark("patience-{}"), 0)
+    label_noise: float = setting(Mark("noise-{:g}"), 0.0)
+    audio_noise_db: float | None = setting(Mark("snr-{:g}dB"), None)
+    segment_s: float = setting(Mark("segments-{:g}s"), 0.0)
 
     def __post_init__(self) -> None:
         choices = (
@@ -140,6 +141,20 @@ class Workload:
     def marked(self, *marks: str) -> Workload:
         """Return a copy with more marks in its variant."""
         return replace(self, variant="+".join(filter(None, (self.variant, *marks))))
+
+    def changed(self, changes: Mapping[str, Any]) -> Workload:
+        """Return a copy with other settings; those that make another training of it stand in its variant."""
+        changed = replace(self, **changes)
+        marks = []
+        for name, enters in declared(Workload).items():
+            value = getattr(changed, name)
+            if not isinstance(enters, Mark) or not enters.words or value == getattr(self, name):
+                continue
+            unknown_end = isinstance(enters, End) and not RECIPES[changed.recipe].optimiser.knows_the_end
+            if unknown_end or (enters.only_with and not getattr(changed, enters.only_with)):
+                continue
+            marks.append(enters.words.format(value))
+        return changed.marked(*marks)
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as plain values, for JSON."""

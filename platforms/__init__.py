@@ -25,6 +25,8 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
+from platforms.enters import KEY, Circumstance, Column, Enters, Harmless, Mark
+
 FOLDER = Path(__file__).parent
 REDUCTIONS = ("first-gpu", "nccl", "hierarchical", "ring")
 PRECISIONS = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
@@ -57,8 +59,15 @@ _YES_OR_NO = Rule("true or false", lambda v: isinstance(v, bool))
 _MONTH_OR_DAY = r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?"
 
 
-def _key(rule: Rule, **default: Any) -> Any:
-    return field(metadata={"rule": rule}, **default)
+_CIRCUMSTANCE = Circumstance()
+
+
+def _key(rule: Rule, enters: Enters = _CIRCUMSTANCE, **default: Any) -> Any:
+    """Declare a key of a platform file: what its value must be, and how it enters a run's identity.
+
+    A platform's file may be edited between two runs, so its keys are circumstances unless they say otherwise.
+    """
+    return field(metadata={"rule": rule, KEY: enters}, **default)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +89,11 @@ class Price(_Checked):
     gpus: float | None = _key(_FROM_0, default=None)  # all of them together
     cpu: float | None = _key(_ABOVE_0, default=None)  # all sockets together
     currency: str = _key(_like("[A-Z]{3}", 'three capital letters, "USD"'))
-    date: str = _key(_like(_MONTH_OR_DAY, 'text, a month or a day, "2019-10" or "2019-10-31"'))
-    source: str = _key(_TEXT)
+    date: str = _key(
+        _like(_MONTH_OR_DAY, 'text, a month or a day, "2019-10" or "2019-10-31"'),
+        Harmless("prices are compared"),
+    )
+    source: str = _key(_TEXT, Harmless("prices are compared"))
     storage_included: bool | None = _key(_YES_OR_NO, default=None)
     rent_per_hour: float | None = _key(_ABOVE_0, default=None)
 
@@ -109,8 +121,8 @@ class Hardware(_Checked):
     Of several `machines`, alike and training together, these are the parts of each.
     """
 
-    gpus: int = _key(_COUNT_FROM_0)
-    machines: int = _key(_COUNT_FROM_1, default=1)
+    gpus: int = _key(_COUNT_FROM_0, Column("replicas"))
+    machines: int = _key(_COUNT_FROM_1, Column("machines"), default=1)
     gpu: str | None = _key(_TEXT, default=None)
     gpu_memory_gib: float | None = _key(_ABOVE_0, default=None)  # of one GPU
     links: tuple[str, ...] = _key(_TEXTS, default=())
@@ -137,11 +149,11 @@ class Hardware(_Checked):
 class Input(_Checked):
     """How the machine is fed."""
 
-    batch: int = _key(_COUNT_FROM_1)  # utterances a step, over all GPUs
+    batch: int = _key(_COUNT_FROM_1, Column("batch"))  # utterances a step, over all GPUs
     readers: int = _key(_COUNT_FROM_1)
     buffer: int = _key(_COUNT_FROM_1)  # batches
     accumulation: int = _key(_COUNT_FROM_1, default=1)  # pieces in which a GPU takes its part of a batch
-    stream: bool = _key(_YES_OR_NO, default=False)  # make features of the audio while training, and write none
+    stream: bool = _key(_YES_OR_NO, Mark("stream"), default=False)  # make features while training, and write none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +161,7 @@ class Training(_Checked):
     """How gradients are combined, and in which arithmetic."""
 
     reduction: str = _key(Rule(f"one of {', '.join(REDUCTIONS)}", lambda v: v in REDUCTIONS))
-    precision: str = _key(Rule(f"one of {', '.join(PRECISIONS)}", lambda v: v in PRECISIONS))
+    precision: str = _key(Rule(f"one of {', '.join(PRECISIONS)}", lambda v: v in PRECISIONS), Column("precision"))
 
 
 TABLES = {"price": Price, "hardware": Hardware, "input": Input, "training": Training}
@@ -159,9 +171,9 @@ TABLES = {"price": Price, "hardware": Hardware, "input": Input, "training": Trai
 class Platform(_Checked):
     """One rig and its knobs. Without a price its price/performance is NA."""
 
-    name: str = _key(_like("[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, - and _"))
-    label: str = _key(_TEXT)
-    description: str = _key(_TEXT)
+    name: str = _key(_like("[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, - and _"), Column("platform"))
+    label: str = _key(_TEXT, Harmless("words"))
+    description: str = _key(_TEXT, Harmless("words"))
     price: Price | None = _key(Rule("a table [price]", lambda v: isinstance(v, Price)), default=None)
     hardware: Hardware = _key(Rule("a table [hardware]", lambda v: isinstance(v, Hardware)))
     input: Input = _key(Rule("a table [input]", lambda v: isinstance(v, Input)))

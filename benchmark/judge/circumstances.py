@@ -15,11 +15,13 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
+import platforms
 from benchmark.record import Facts, FactsError, Run
 from benchmark.record.energy import WHOLE
 from benchmark.record.facts import Features
 from benchmark.record.journal import read_identity
 from benchmark.tables import Table
+from platforms.enters import circumstances
 
 LARGE_LOST_SHARE = 0.05
 LARGE_OTHER_LOAD = 0.10
@@ -27,6 +29,9 @@ Part = TypeVar("Part")
 NOT_KNOWN = "not known"
 SOFTWARE = ("tensorflow", "keras", "CUDA", "CUDA driver", "cuDNN", "CUDA build", "cuDNN build")
 """CUDA and cuDNN are those that were loaded; a build's are those that TensorFlow was made for."""
+KNOBS = circumstances(platforms.Input, platforms.Training)
+"""The platform's knobs that `--by` can keep apart; batch and precision have columns."""
+
 RIG_COLUMNS = {
     "batch": "batch",
     "precision": "precision",
@@ -83,6 +88,28 @@ def machine_name(run: Run) -> str:
     return ", ".join(part for part in parts if part and part != "none")
 
 
+def value_of(run: Run, field: str) -> str:
+    """Return what `--by` keeps runs apart by: a column of the journal, the machine, or a knob of its platform."""
+    if field == "machine":
+        return machine_name(run)
+    if field in KNOBS:
+        return knobs_of(run).get(field, NOT_KNOWN)
+    return getattr(run.identity, field)
+
+
+def knobs_of(run: Run) -> dict[str, str]:
+    """Return what run.json says of the circumstances that a run was asked for: of its platform and its workload.
+
+    A platform's file may have been edited between two runs of its name.
+    """
+    platform, workload = part_of(run, lambda facts: facts.platform), part_of(run, lambda facts: facts.workload)
+    parts = [platform.input, platform.training, platform.hardware, platform.price] if platform else []
+    found = {name: getattr(part, name) for part in parts if part for name in circumstances(type(part))}
+    if workload and workload.samples:
+        found["subset_seed"] = workload.subset_seed
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
 def _counted(names: Sequence[str]) -> str:
     return " + ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names)) or "none"
 
@@ -93,6 +120,7 @@ def _counted(names: Sequence[str]) -> str:
 def of_group(runs: Sequence[Run]) -> Iterator[str]:
     """Yield what to doubt about the pooled runs of one platform, a sentence each."""
     yield from _of_machines(runs)
+    yield from _of_knobs(runs)
     yield from _of_data(runs)
     yield from _of_load(runs)
     yield from _of_power(runs)
@@ -109,14 +137,27 @@ def _of_machines(runs: Sequence[Run]) -> Iterator[str]:
         )
     differing = _differing(known)
     if differing:
-        what = "; ".join(
-            f"{name} is {' and '.join(f'{value} in {source}' for value, source in values.items())}"
-            for name, values in differing.items()
-        )
         yield (
-            f"runs of different machines or software are pooled: {what}: their times are of no one machine; keep them "
-            f"apart with --by machine, or leave some out"
+            f"runs of different machines or software are pooled: {_worded(differing)}: their times are of no one "
+            f"machine; keep them apart with --by machine, or leave some out"
         )
+
+
+def _of_knobs(runs: Sequence[Run]) -> Iterator[str]:
+    if differing := _differing({run.source: knobs_of(run) for run in runs}):
+        splits = [name for name in differing if name in KNOBS]
+        apart = f"keep them apart with --by {splits[0]}, or leave some out" if splits else "leave some out"
+        yield (
+            f"runs with other settings of one platform are pooled: {_worded(differing)}: a difference in time, cost or "
+            f"error may be of that; {apart}"
+        )
+
+
+def _worded(differing: Mapping[str, Mapping[str, str]]) -> str:
+    return "; ".join(
+        f"{name} is {' and '.join(f'{value} in {source}' for value, source in values.items())}"
+        for name, values in differing.items()
+    )
 
 
 def _differing(machines: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
@@ -256,13 +297,15 @@ def between(groups: Mapping[str, Sequence[Run]]) -> Iterator[str]:
 
 def data_table(workload: str, runs: Sequence[Run]) -> Table | None:
     """Return a table of the utterances and hours of each subset, used and left out; None if no run.json says so."""
-    seen: dict[str, Features] = {}
+    seen: dict[tuple[str, str], Features] = {}
     for run in runs:
         if (features := features_of(run)) and features.subsets:
-            seen.setdefault(run.identity.features, features)
+            seen.setdefault((run.identity.features, _part_trained(features)), features)
     rows = []
-    for digest, features in seen.items():
+    for (digest, part), features in seen.items():
         for subset, use in features.subsets.items():
+            if part and is_trained(subset):
+                continue
             why = ", ".join(
                 f"{lost.utterances:,} {kind}" + (f" ({lost.hours:.2f} h)" if lost.hours else "")
                 for kind, lost in use.left_out.items()
@@ -270,8 +313,25 @@ def data_table(workload: str, runs: Sequence[Run]) -> Table | None:
             unknown = f"{use.unknown_words / use.words:.1%}" if use.words and use.unknown_words is not None else ""
             name = subset if len(seen) == 1 else f"{subset} ({digest})"
             rows.append((name, f"{use.utterances:,}", f"{use.hours:.2f}", f"{use.lost:,}", why, unknown))
+        if part:
+            trained = features.trained or {}
+            name = part if len(seen) == 1 else f"{part} ({digest})"
+            rows.append((name, f"{trained['utterances']:,}", f"{trained['hours']:.2f}", "", "", ""))
     header = ("subset", "utterances", "hours", "left out", "because", "words not in training")
     return Table(f"{workload}: the data", header, tuple(rows)) if rows else None
+
+
+def _part_trained(features: Features) -> str:
+    """Name the part of the training subsets that is trained on: "50 of 106 of train-a"; "" if it is all of them."""
+    whole = {subset: use.utterances for subset, use in features.subsets.items() if is_trained(subset)}
+    if not features.trained or features.trained["utterances"] == sum(whole.values()):
+        return ""
+    return f"{features.trained['utterances']:,} of {sum(whole.values()):,} of {' and '.join(whole)}"
+
+
+def is_trained(subset: str) -> bool:
+    """Tell whether a subset is one to train on, by its name."""
+    return subset.lower().startswith("train")
 
 
 def some(sources: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmark.judge import censored
 from benchmark.judge.censored import Times
-from benchmark.judge.circumstances import machine_name
+from benchmark.judge.circumstances import value_of
 from benchmark.judge.estimates import Estimate, coefficient_of_variation, log_interval, olympic_mean
 from benchmark.judge.published import time_to_accuracy
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, JudgeError, Question, level_name, levels_of
@@ -248,7 +248,7 @@ def judged_groups(runs: Iterable[Run], question: Question) -> list[Group]:
 
 def _key(run: Run, question: Question) -> tuple:
     about = run.identity
-    split = tuple((name, machine_name(run) if name == "machine" else getattr(about, name)) for name in question.by)
+    split = tuple((name, value_of(run, name)) for name in question.by)
     return about.emulated, about.platform, about.workload_label, split
 
 

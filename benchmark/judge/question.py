@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.judge.circumstances import KNOBS
 from benchmark.record import CLOCKS, METRICS, POOLED, FactsError, Run
 
 PAPER_WORKLOAD = "librispeech"
@@ -23,10 +24,11 @@ PAPER_LEVELS = {"wer": (22.0, 20.2, 19.2), "cer": (10.0, 8.0, 7.0)}
 AS_THE_PAPER = {"wer": "wer_mean", "cer": "cer_paper"}  # its authors averaged over utterances
 CORPUS_SUM = {mean: total for total, mean in AS_THE_PAPER.items()}
 
-SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "run", "machine")
+SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "run", "machine", *KNOBS)
 """The fields by which --by can keep runs apart. Platform, workload, variant and emulation always do.
 
-`machine` is what run.json says: processor, cores that may be used, GPUs, driver, TensorFlow, CUDA and cuDNN.
+`machine` is what run.json says: processor, cores that may be used, GPUs, driver, TensorFlow, CUDA and cuDNN. So are
+the platform's knobs that have no column: readers, buffer, accumulation, reduction.
 """
 
 COMPARED = ("workload", "variant", "recipe", "features", "decoder", "emulated")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from benchmark.judge.circumstances import data_table
+from benchmark.judge.circumstances import data_table, value_of
 from benchmark.judge.groups import Group
 from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.question import PAPER_WORKLOAD, SPLITS, JudgeError, Question, metric_name
@@ -84,7 +84,7 @@ def kept_apart(runs: Sequence[Run], question: Question) -> Question:
         for run in runs:
             if len(run.record):
                 about = run.identity
-                key = (about.emulated, about.platform, about.workload_label, *(getattr(about, name) for name in by))
+                key = (about.emulated, about.platform, about.workload_label, *(value_of(run, name) for name in by))
                 members.setdefault(key, []).append(run.record)
         differ = {name for alike in members.values() for name, _ in differing(alike, POOLED)} - set(by)
         if not differ:

@@ -38,6 +38,22 @@ def test_what_trains_differently_is_a_variant_of_the_workload():
     assert part.workload.variant == "500-samples+90-steps+patience-4+noise-0.1" and part.workload.targets == {}
 
 
+def test_parts_of_speakers_and_parts_of_utterances_are_no_runs_of_one_kind():
+    assert job("--samples", "50").workload.variant == "50-samples"
+    assert job("--samples", "50", "--select", "speakers").workload.variant == "50-samples+by-speakers"
+    assert job("--select", "speakers").workload.variant == ""  # all are trained on, whatever chose them
+
+
+def test_where_the_learning_rate_falls_to_a_known_end_the_end_is_part_of_the_recipe():
+    """At batch 151 of 2 epochs AdamW's rate is another one than at batch 151 of 6; AdaDelta's knows no end."""
+    of_two, usual = (
+        job("--workload", "whisper", "--corpus", "x", "--weights", "random", *more).workload.variant
+        for more in (["--max-epochs", "2"], [])
+    )
+    assert (of_two, usual) == ("2-epochs+random-weights", "random-weights")
+    assert job("--max-epochs", "2").workload.variant == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -25,20 +25,6 @@ Say = Callable[[str], None]
 
 DIVERGED, INTERRUPTED = 3, 130  # exit statuses
 
-MARKS = ("augment", "padding")
-"""The settings whose change is marked in a run's variant, as the journal has no columns for them."""
-
-
-MARKED = {
-    "samples": "{}-samples",
-    "max_steps": "{}-steps",
-    "patience": "patience-{}",
-    "label_noise": "noise-{:g}",
-    "audio_noise_db": "snr-{:g}dB",
-    "segment_s": "segments-{:g}s",
-}
-"""The settings that mark a variant with their value."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
@@ -146,25 +132,21 @@ def changed_workload(
     How the platform is fed (`feeding`) marks it in two cases. Accumulation: batch normalisation sees the pieces, so
     that the training is another one. Streaming: the clock holds what other runs did beforehand.
     """
-    marks = [str(changes[name]) for name in MARKS if name in changes and changes[name] != getattr(workload, name)]
-    marks += [
-        words.format(changes[name])
-        for name, words in MARKED.items()
-        if name in changes and changes[name] != getattr(workload, name)
-    ]
-    kind = MODELS[workload.model]
+    marks: list[str] = []
+    kind, windowed = MODELS[workload.model], None
     if kind.places:
         place, mark = first_weights(workload.model, changes.get("weights") or workload.weights)
-        changes, marks = {**changes, "weights": place}, [*marks, mark]
-        if seconds := changes.get("segment_s"):
-            changes = {**changes, "segment_s": 0.0, "max_frames": round(100 * seconds)}
+        changes, marks = {**changes, "weights": place}, [mark]
+        windowed = changes.get("segment_s")
     elif changes.get("weights"):
         raise ValueError(f"--weights, but {workload.model} begins with weights that are drawn; leave it out")
     if feeding:
         pieces = feeding.accumulation > 1 and kind.by_pieces
         marks += [f"accumulation-{feeding.accumulation}"] * pieces + ["stream"] * feeding.stream
     marks += ["synthetic"] * synthetic + ["deterministic"] * deterministic
-    workload = replace(workload, **changes).marked(*marks)
+    workload = workload.changed(changes).marked(*marks)
+    if windowed:  # the model's own window, in which all utterances are
+        workload = replace(workload, segment_s=0.0, max_frames=round(100 * windowed))
     normalisation = RECIPES[workload.recipe].normalisation if "recipe" in changes else None
     return replace(workload, normalisation=normalisation) if normalisation else workload
 

@@ -1,13 +1,15 @@
 """What runs differ in beyond their journals, as run.json and end.json say it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from journals import make_run, write
 
-from benchmark import compare, price, tta
+import platforms
+from benchmark import compare, price, tta, workloads
 from benchmark.judge import Question, judge, read_runs
-from benchmark.judge.circumstances import machine_name
+from benchmark.judge.circumstances import data_table, machine_name
 from benchmark.judge.summary import report_parts
 from benchmark.tables import Table
 
@@ -26,6 +28,8 @@ def run_of(
     end=None,
     targets=None,
     command=None,
+    knobs=None,
+    workload=None,
     wers=(30, 29, 28),
     **identity,
 ):
@@ -36,6 +40,8 @@ def run_of(
     facts |= {"features": features or {}, "plan": {"targets": targets or {"wer": [30]}}}
     facts |= {"command": command} if command else {}
     facts |= {"loaded": loaded} if loaded else {}
+    facts |= {"platform": platforms.load("cpu").with_input(**knobs).to_dict()} if knobs is not None else {}
+    facts |= {"workload": workload.to_dict()} if workload else {}
     (folder / name / "run.json").write_text(json.dumps(facts))
     if end:
         (folder / name / "end.json").write_text(json.dumps({"status": "finished", **end}))
@@ -69,6 +75,37 @@ def test_machines_that_differ_are_named_with_field_and_values(tmp_path, change, 
     assert len(found) == bool(words)
     assert words.format(first, second) in "".join(found)
     assert not words or "keep them apart with --by machine" in found[0]
+
+
+def test_knobs_that_differ_are_named_with_field_and_values_and_by_keeps_them_apart(tmp_path):
+    first = run_of(tmp_path, "a", seed=1, knobs={"readers": 2, "buffer": 8})
+    second = run_of(tmp_path, "b", seed=2, knobs={"readers": 5, "buffer": 8})
+    found = [text for text in warnings_of(tmp_path) if "other settings of one platform" in text]
+    assert len(found) == 1 and f"readers is 2 in {first} and 5 in {second}: a difference" in found[0]
+    assert "buffer" not in found[0] and "--by readers" in found[0]
+    judged = judge(read_runs(f"{tmp_path}/*.csv"), Question(by=("readers",)))
+    assert sorted(group.label for group in judged.groups) == ["cpu readers=2", "cpu readers=5"]
+    assert not [text for text in judged.warnings if "other settings" in text]
+
+
+def test_other_parts_of_the_same_size_are_named(tmp_path):
+    """`--samples 50 --subset-seed 1` and `2` learn from other utterances."""
+    for seed in (1, 2):
+        part = replace(workloads.load("mini"), samples=50, subset_seed=seed)
+        run_of(tmp_path, f"r{seed}", seed=seed, workload=part, variant="50-samples")
+    assert any("subset_seed is 1 in" in text for text in warnings_of(tmp_path))
+
+
+def test_the_data_of_a_run_on_a_part_are_that_part(tmp_path):
+    use = {"train-a": {"utterances": 100, "hours": 1.0}, "train-b": {"utterances": 6, "hours": 0.1}}
+    use["dev"] = {"utterances": 20, "hours": 0.2, "words": 9, "unknown_words": 0}
+    features = {"subsets": use, "validation": "dev", "trained": {"utterances": 50, "hours": 0.4}}
+    path = run_of(tmp_path, "a", seed=1, features=features)
+    (table,) = [data_table("mini", read_runs(str(path)))]
+    assert [row[:3] for row in table.rows] == [
+        ("dev", "20", "0.20"),
+        ("50 of 106 of train-a and train-b", "50", "0.40"),
+    ]
 
 
 LOADED = {"cuda": "12.5", "cuda_driver": "13.0", "cudnn": "9.3.0"}

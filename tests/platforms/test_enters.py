@@ -1,0 +1,34 @@
+"""Every setting says how it enters a run's identity; no list of them is kept anywhere else."""
+
+from dataclasses import fields
+
+import pytest
+
+import platforms
+from benchmark.record.columns import Identity
+from benchmark.workloads import Workload
+from platforms.enters import Circumstance, Column, End, Harmless, Mark, circumstances, declared
+
+RECORDS = (Workload, platforms.Platform, platforms.Hardware, platforms.Input, platforms.Training, platforms.Price)
+COLUMNS = {each.name for each in fields(Identity)}
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_every_setting_says_how_it_enters_a_runs_identity(record):
+    for name, enters in declared(record).items():  # KeyError: it says nothing
+        assert isinstance(enters, Column | Mark | Circumstance | Harmless), name
+        if isinstance(enters, Column):
+            assert enters.name in COLUMNS, f"{name} is no column of the journal"
+        if isinstance(enters, Harmless):
+            assert enters.because, name
+
+
+def test_the_words_of_a_mark_take_the_settings_value_and_tell_settings_apart():
+    words = [enters.words for enters in declared(Workload).values() if isinstance(enters, Mark) and enters.words]
+    assert all("{" in each for each in words)
+    assert len(set(words) - {"{}"}) == len(words) - 2  # augment and padding are words of their own
+
+
+def test_limits_are_ends_and_knobs_without_a_column_are_circumstances():
+    assert isinstance(declared(Workload)["max_epochs"], End)
+    assert circumstances(platforms.Input, platforms.Training) == ("readers", "buffer", "accumulation", "reduction")
