@@ -44,7 +44,8 @@ def train_step(size: Size, devices: Devices, precision: str) -> tuple[TrainStep,
 def batches(size: Size, devices: Devices) -> Iterator:
     """The same batch for ever, each replica its share; two are kept ahead, as a run's input would."""
     with tf.device("CPU:0"):
-        cut = inputs.per_replica(size.numbers(), devices.replicas, units)
+        whole = {name: tf.constant(values) for name, values in size.numbers().items()}
+        cut = inputs.per_replica(whole, devices.replicas, units)
         once = tf.data.Dataset.from_tensor_slices(cut)
     return inputs.parts_of(once.repeat().prefetch(2), devices)
 

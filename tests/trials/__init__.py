@@ -12,6 +12,7 @@
     whisper      how fast is our Whisper beside Hugging Face's and faster-whisper?           docs/whisper.md
     machines     what do many machines bring, and what does a step cost between hosts?     docs/machines.md
     scale        do planning, merging and opening hold at 30 million utterances?             docs/machines.md
+    gpu          is what the suite does on a GPU right, and how fast is it?                 docs/gpu.md
     bigram       a bigram language model of a corpus's transcripts                         docs/evaluation.md
 
 They are no tests: pytest does not collect them, and they take minutes to hours.

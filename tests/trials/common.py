@@ -30,8 +30,10 @@ def parser_of(name: str, description: str | None) -> argparse.ArgumentParser:
     )
 
 
-def run(name: str, parser: argparse.ArgumentParser, trial: Callable[[argparse.Namespace], None], argv: Any) -> int:
-    """Do a trial; returns the exit status: 0 done, 2 bad input, 130 interrupted."""
+def run(
+    name: str, parser: argparse.ArgumentParser, trial: Callable[[argparse.Namespace], int | None], argv: Any
+) -> int:
+    """Do a trial; returns the exit status: its own or 0, 2 bad input, 130 interrupted."""
     options = parser.parse_args(argv)
     return cli.command(f"tests.trials.{name}", lambda: trial(options))
 

@@ -251,6 +251,20 @@ def test_flops_are_those_of_the_matrix_products(tf):
     assert training_flops(size) == 7 * 6 * 2 * (2 * 3069 + 3 * (360 + 150))
 
 
+def test_a_batch_from_memory_is_for_ever_the_size_s_with_whole_numbers_of_64_bits_as_in_a_run(tf):
+    from benchmark.run.prepare import devices
+    from benchmark.speed import synthetic
+
+    size = sizes.SIZES["tiny"]
+    batches = synthetic.batches(size, devices.single_device("float32"))
+    for batch in (next(batches), next(batches)):
+        np.testing.assert_array_equal(batch["features"], size.numbers()["features"])
+        assert {name: value.dtype.name for name, value in batch.items()} == {
+            "features": "float32", "frames": "int64", "labels": "int64", "label_lengths": "int64",
+            "global_units": "float32",
+        }  # fmt: skip
+
+
 def test_greedy_decoding_spells_what_noiseless_logits_were_made_of():
     from models.ctc.decoders import greedy
 
