@@ -57,10 +57,16 @@ WORKLOAD_OPTIONS = (
 )
 
 
+LIST = ""  # --workload without a name
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 done, 2 bad input, 3 diverged, 130 or 143 interrupted."""
     given = sys.argv[1:] if argv is None else argv
     options = cli.parse(_parser(), given)
+    if options.workload == LIST:
+        print(_listed())
+        return 0
     return cli.command("benchmark", lambda: _run(options, given))
 
 
@@ -193,12 +199,18 @@ def _utilisation(finished: Run) -> str:
 # --- options ---------------------------------------------------------------------------------------------------------
 
 
+def _listed() -> str:
+    """Return the workloads that come with the suite, a line each."""
+    there = [workloads.load(name) for name in workloads.names()]
+    return "\n".join(f"  {each.name:<20} {each.description}" for each in there)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="workloads:\n" + "\n".join(f"  {w.name:<12} {w.description}" for w in workloads.WORKLOADS.values()),
+        epilog=f"workloads:\n{_listed()}",
     )
     add = parser.add_argument
     add(
@@ -209,9 +221,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--workload",
+        nargs="?",
+        const=LIST,
         metavar="NAME",
-        help=f"{', '.join(workloads.WORKLOADS)}; default: speech if --corpus is given, librispeech if its features and "
-        "the platform's GPUs are there, else mini",
+        help=f"{', '.join(workloads.names())}, or the path of a workload file; without a name it lists them; default: "
+        "speech if --corpus is given, librispeech if its features and the platform's GPUs are there, else mini",
     )
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout, with train* and dev* subsets")
     add("--seed", type=int, default=1, help="seed of weights, utterance order and dropout; default: %(default)s")

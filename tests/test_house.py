@@ -14,7 +14,14 @@ PACKAGES = ("features", "models", "platforms", "benchmark")
 FILES_OF_THE_HOUSE = ("benchmark.workloads", "benchmark.tables")
 """Rooms of one file, each named in the table."""
 
-LISTED_ELSEWHERE = {"platforms", "benchmark.export", "benchmark.ingest", "benchmark.study", "benchmark.speed"}
+LISTED_ELSEWHERE = {
+    "platforms",
+    "benchmark.workloads",
+    "benchmark.export",
+    "benchmark.ingest",
+    "benchmark.study",
+    "benchmark.speed",
+}
 """Rooms whose docstring tells more than a list of its modules."""
 
 WITHOUT_TENSORFLOW = (

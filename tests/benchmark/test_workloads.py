@@ -22,7 +22,7 @@ def test_mini_and_speech_are_of_one_size():
 
 def test_an_unknown_name_lists_the_known_and_guesses():
     with pytest.raises(
-        ValueError, match=r"mini, speech, librispeech, whisper, whisper-librispeech; did you mean 'speech'"
+        ValueError, match=r"librispeech, mini, speech, whisper, whisper-librispeech, or a path.*did you mean 'speech'"
     ):
         workloads.load("speach")
 
@@ -47,7 +47,60 @@ def test_names_agree_with_the_rooms_that_implement_them():
     assert workloads.NORMALISATIONS == NORMALISATIONS
 
 
-@pytest.mark.parametrize("name", workloads.WORKLOADS)
+@pytest.mark.parametrize("name", workloads.names())
 def test_a_workload_comes_back_from_json(name):
     workload = workloads.load(name)
     assert workloads.Workload.from_dict(json.loads(json.dumps(workload.to_dict()))) == workload
+
+
+MINE = """
+name = "mine"
+description = "a workload of one's own"
+corpus = "folder"
+max_epochs = 3
+max_minutes = 9.5
+decoder = "dictionary"
+
+[targets]
+wer = [50, 40.5]
+"""
+
+
+def test_a_workload_of_ones_own_is_a_file_whose_settings_stand_in_the_variant(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(MINE)
+    mine = workloads.load(str(path))
+    assert (mine.name, mine.max_minutes, mine.units) == ("mine", 9.5, 800)
+    assert mine.targets == {"wer": (50.0, 40.5)} and mine.variant.startswith("file-")
+    path.write_text("# a word\n" + MINE.replace("one's own", "somebody"))  # changes nothing that is learnt
+    assert workloads.load(path).variant == mine.variant
+    path.write_text(MINE.replace("max_epochs = 3", "max_epochs = 3\nunits = 64"))  # runs of both must not pool
+    assert workloads.load(path).variant != mine.variant
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("max_epochs = 3", "max_epoch = 3"), "unknown key max_epoch = 3; did you mean max_epochs"),
+        (("max_epochs = 3", 'max_epochs = "3"'), "max_epochs is '3'; expected a whole number"),
+        (("max_epochs = 3", "max_epochs = true"), "max_epochs is True; expected a whole number"),
+        (("max_epochs = 3", ""), "max_epochs is missing"),
+        (('corpus = "folder"', 'corpus = "web"'), "corpus is 'web'; expected embedded or folder or librispeech"),
+        (("wer = [50, 40.5]", "wer = 50"), "expected a table of percents"),
+        (("wer = [50, 40.5]", "per = [50]"), "targets for per; expected wer and cer"),
+        (('name = "mine"', 'name = "mini"'), "name is 'mini'; expected 'mine', as the file is called mine.toml"),
+        (('name = "mine"', "name = ["), "is not TOML"),
+        (('name = "mine"', 'variant = "x"'), "unknown key variant"),
+    ],
+)
+def test_a_file_that_is_no_workload_is_refused_with_file_key_and_way_out(tmp_path, change, said):
+    path = tmp_path / "mine.toml"
+    path.write_text(MINE.replace(*change))
+    with pytest.raises(ValueError, match="mine.toml: ") as refused:
+        workloads.load(path)
+    assert said in str(refused.value)
+
+
+def test_a_missing_file_is_refused_with_the_known_names(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere.toml: No such file.*librispeech, mini"):
+        workloads.load(str(tmp_path / "nowhere.toml"))

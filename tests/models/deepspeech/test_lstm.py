@@ -100,6 +100,19 @@ def test_peepholes_follow_the_equations_and_so_do_their_gradients(tf, layers, lo
         assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_gradients_that_are_sums_over_all_frames_are_added_up_in_float32(tf, dtype):
+    """4,000 gradients of 1/256: added up in bfloat16 they end at 1, where one more no longer counts."""
+    from models.deepspeech import lstm
+
+    ones = tf.fill([4000, 3], tf.constant(1 / 256, dtype))
+    np.testing.assert_allclose(tf.cast(lstm._summed(ones), "float32"), [15.625] * 3, rtol=0.01)
+    dz, cells = tf.fill([4000, 1, 8], tf.constant(1 / 256, dtype)), tf.ones([4001, 1, 2], dtype)
+    np.testing.assert_allclose(
+        tf.cast(lstm._peephole_gradient(dz, cells), "float32"), np.full((3, 2), 15.625), rtol=0.01
+    )
+
+
 def test_saturated_gates_stay_finite_and_right(tf, layers):
     """Inputs of hundreds, where a quotient of polynomials runs away unless it is clamped."""
     _, LSTM = layers

@@ -1,8 +1,9 @@
 """Workloads: what is learnt. It is the same for every platform that is compared.
 
-    workload = load("mini")
+    workload = load("mini")                 # or load("./mine.toml")
     workload.targets["cer"]                 # levels in percent, hardest last
 
+Each is a TOML file whose keys are the fields of `Workload`, and whose head says what it takes and what came of it.
 `mini` learns the embedded corpus, so it needs no download and no recordings; `speech` learns any corpus folder;
 `librispeech` is the paper's workload at the paper's size. A workload does not set batch, readers or buffer: the
 platform does.
@@ -11,14 +12,25 @@ platform does.
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
 
 from models.ctc.decoders import NAMES as DECODERS
 from models.table import MODELS, RECIPES
 from platforms.enters import Circumstance, Column, End, Harmless, Mark, declared, setting
 
+FOLDER = Path(__file__).parent
+LARGEST_BYTES = 2**14  # of a file; a parser's time and depth may grow with the square of it
 CORPORA = ("embedded", "folder", "librispeech")
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 PADDINGS = ("fixed", "bucket")
@@ -167,76 +179,89 @@ class Workload:
         return cls(**{**fields, "targets": targets})
 
 
-_WHISPER: dict[str, Any] = {
-    "model": "whisper",
-    "recipe": "fine-tune",
-    "normalisation": "none",
-    "padding": "fixed",
-    "max_frames": 1000,
-    "max_steps": 3000,
-    "max_epochs": 6,
-}
-_SMALL: dict[str, Any] = {"filters": 192, "units": 192, "norm_momentum": 0.98, "decoder": "dictionary"}
-
-WORKLOADS = {
-    workload.name: workload
-    for workload in (
-        Workload(
-            name="mini",
-            description="the embedded corpus (2,500 sentences spoken by espeak-ng), the paper's topology at a size "
-            "that two CPU cores train in minutes",
-            corpus="embedded",
-            targets={"cer": (45.0, 35.0, 30.0), "wer": (75.0, 65.0, 55.0)},
-            max_epochs=20,
-            max_minutes=8,
-            **_SMALL,
-        ),
-        Workload(
-            name="speech",
-            description="any corpus folder in LibriSpeech layout (CORPUS=...), at the size of mini",
-            corpus="folder",
-            targets={"cer": (30.0, 25.0, 20.0), "wer": (60.0, 50.0, 40.0)},
-            max_epochs=40,
-            max_minutes=60,
-            **_SMALL,
-        ),
-        Workload(
-            name="librispeech",
-            description="LibriSpeech's 960 hours at the paper's size: 25.6 million parameters, padded to 16.7 s",
-            corpus="librispeech",
-            targets={"cer": (10.0, 8.0, 7.0), "wer": (22.0, 20.2, 19.2)},
-            max_epochs=100,
-            max_minutes=7 * 24 * 60,
-            normalisation="frame-l2",
-            padding="fixed",
-            decoder="dictionary",
-            validation="dev-clean",
-        ),
-        Workload(
-            name="whisper",
-            description="Whisper, fine-tuned from published weights on any corpus folder (CORPUS=...), 10-s segments",
-            corpus="folder",
-            targets={"wer": (10.0, 5.0, 3.0), "cer": (5.0, 3.0, 2.0)},
-            max_minutes=240,
-            **_WHISPER,
-        ),
-        Workload(
-            name="whisper-librispeech",
-            description="Whisper fine-tuned on LibriSpeech in segments of 10 s",
-            corpus="librispeech",
-            targets={"wer": (8.0, 7.0, 6.0), "cer": (4.0, 3.0, 2.5)},
-            max_minutes=7 * 24 * 60,
-            validation="dev-clean",
-            **_WHISPER,
-        ),
-    )
-}
+def names() -> list[str]:
+    """Return the workloads that come with the suite."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def load(name: str) -> Workload:
-    """Return a workload by name. Raises ValueError, which lists the known names."""
-    if name in WORKLOADS:
-        return WORKLOADS[name]
-    close = difflib.get_close_matches(name, WORKLOADS, n=1)
+def load(name_or_path: str | os.PathLike[str]) -> Workload:
+    """Read a workload by its name, or by a path: whatever ends in .toml or has a path separator in it.
+
+    A workload of one's own has a mark of its settings in its variant, so that two files of one name never pool.
+
+    Raises:
+        ValueError: there is no such workload, or the file is none; the message names file, key and way out.
+    """
+    path = _path_of(name_or_path)
+    try:
+        workload = _made(_read(path))
+        if workload.name != path.stem:
+            raise ValueError(f"name is {workload.name!r}; expected {path.stem!r}, as the file is called {path.name}")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    return workload if path.parent == FOLDER else workload.marked(f"file-{_digest(workload)}")
+
+
+def _path_of(name_or_path: str | os.PathLike[str]) -> Path:
+    text = os.fspath(name_or_path)
+    if isinstance(name_or_path, os.PathLike) or text.endswith(".toml") or {"/", os.sep} & set(text):
+        return Path(text)
+    if text in names():
+        return FOLDER / f"{text}.toml"
+    close = difflib.get_close_matches(text, names(), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"no workload {name!r}; there are {', '.join(WORKLOADS)}{hint}")
+    raise ValueError(f"no workload {text!r:.80}; there are {', '.join(names())}, or a path, ./mine.toml{hint}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{error.strerror}; expected a file, or one of {', '.join(names())}") from None
+    if len(content) > LARGEST_BYTES:
+        raise ValueError(f"it has more than {LARGEST_BYTES} bytes; expected a workload file, as mini.toml")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not TOML: {error}; expected lines of key = value, as in mini.toml") from None
+
+
+def _made(keys: Mapping[str, Any]) -> Workload:
+    """Make a workload of a parsed file."""
+    known = {each.name: each for each in fields(Workload) if each.name != "variant"}
+    for name, value in keys.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"expected keys among {', '.join(known)}"
+            raise ValueError(f"unknown key {name} = {value!r:.80}; {hint}")
+        if name != "targets" and not _is_of(value, str(known[name].type)):
+            raise ValueError(f"{name} is {value!r:.80}; expected {_WORDS[str(known[name].type).split()[0]]}")
+    missing = [name for name, each in known.items() if each.default is MISSING and name not in keys]
+    if missing:
+        raise ValueError(f"{missing[0]} is missing; expected it, as in mini.toml")
+    return Workload(**{**keys, "targets": _targets(keys["targets"])})
+
+
+_WORDS = {"str": "text", "int": "a whole number", "float": "a number"}
+
+
+def _is_of(value: object, kind: str) -> bool:
+    kinds = {"str": (str,), "int": (int,), "float": (int, float)}[kind.split()[0]]
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _targets(table: Any) -> dict[str, tuple[float, ...]]:
+    lists = list(table.values()) if isinstance(table, dict) else [None]
+    if not all(
+        isinstance(each, list) and all(_is_of(level, "float") and level > 0 for level in each) for each in lists
+    ):
+        raise ValueError(f"targets is {table!r:.80}; expected a table of percents, as wer = [75.0, 65.0]")
+    return {metric: tuple(map(float, levels)) for metric, levels in table.items()}
+
+
+def _digest(workload: Workload) -> str:
+    """Return a short word for the settings that change what is learnt, or when it ends."""
+    told = declared(Workload)
+    values = {name: value for name, value in workload.to_dict().items() if not isinstance(told[name], Harmless)}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:6]
