@@ -9,7 +9,7 @@ that is killed, memory, a run without enough of it: checks in order of worth, ea
 own limit. A check that fails or hangs leaves the others alone, and what the budget does not reach is left out. OUT gets
 results.jsonl, a line a check as soon as it is known; log.txt, what they printed; gpu.md, a page for docs/gpu.md; and
 the runs. Results of an earlier call for the same OUT are kept, so a long session can be had in parts. Exit status 0 if
-all checks that ran are ok, 1 if not. All of it may take 25 minutes on one GPU, a rehearsal 3 to 4 on two cores. Send
+all checks that ran are ok, 1 if not. All of it may take 25 minutes on one GPU, a rehearsal 4 on two cores. Send
 OUT/results.jsonl, gpu.md and log.txt: docs/gpu.md says where the figures stand and what is not known yet.
 """
 
