@@ -43,7 +43,8 @@ def test_every_make_target_and_module_that_is_named_is_there(name):
 def test_every_file_of_ours_that_is_named_is_there(name):
     text = (ROOT / name).read_text()
     for file in re.findall(r"`((?:benchmark|features|models|platforms|tests|docs)/[\w./]+\.(?:py|md|toml|csv))`", text):
-        assert (ROOT / file).is_file() or name == "CHANGELOG.md", f"{name} names {file}"
+        told = (ROOT / file).is_file() or name == "CHANGELOG.md" or "NAME" in file
+        assert told, f"{name} names {file}"
 
 
 def test_the_index_names_every_document():
@@ -54,3 +55,13 @@ def test_the_index_names_every_document():
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) < 120
+
+
+def test_every_file_named_for_who_adds_something_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.partition("## Adding something")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([\w/]+\.(?:py|toml))`", section))
+    assert len(named) > 15
+    assert not [name for name in named if "NAME" not in name and not (ROOT / name).is_file()]
+    folders = {name.partition("NAME")[0].rstrip("/") for name in named if "NAME" in name}
+    assert not [name for name in folders if not (ROOT / name).is_dir()]

@@ -122,9 +122,13 @@ def _checks_of_targets(group: Group, question: Question) -> Iterator[str]:
     if sources := without_targets(group.runs, question):
         more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
         levels = ", ".join(level.name for level in group.levels)
+        there = any(circumstances.part_of(run, lambda facts: facts.content) for run in group.runs)
+        why = "made without targets"
+        if not there:
+            why = "no run.json in the folder beside the journal, so the targets are not known"
         yield (
-            f"{sources[0]}{more}: no run.json in the folder beside the journal, so the targets are not known; judged "
-            f"at {levels}, the hardest whole percent that all runs reached: name levels with --level"
+            f"{sources[0]}{more}: {why}; judged at {levels}, the hardest whole percent that all runs reached: name "
+            f"levels with --level"
         )
 
 

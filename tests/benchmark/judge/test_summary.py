@@ -368,6 +368,12 @@ def test_levels_are_the_runs_targets_if_its_folder_has_them(tmp_path, capsys):
     assert levels_in(capsys.readouterr().out) == ["WER mean 60.5", "WER mean 40", "CER paper 30", "CER paper 20"]
 
 
+def test_a_run_that_was_made_without_targets_is_not_said_to_lack_its_folder(tmp_path, capsys):
+    assert main([with_targets(tmp_path, {})]) == 0
+    one_line = " ".join(capsys.readouterr().out.split())
+    assert "made without targets; judged at" in one_line and "no run.json" not in one_line
+
+
 def test_without_targets_levels_are_what_was_reached_and_it_is_said_so(tmp_path, capsys):
     path = write(tmp_path / "run.csv", make_run([55, 45, 35, 25.5]))
     assert main([path]) == 0
