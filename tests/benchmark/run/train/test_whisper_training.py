@@ -138,7 +138,10 @@ def test_the_command_fine_tunes_goes_on_and_evaluates(tmp_path, tone_corpus, wei
     record = journal.read(tmp_path / "results" / "w.csv")
     facts = json.loads((tmp_path / "results" / "w" / "run.json").read_text())
     digest = facts["first_weights"]["weights_sha256"]
-    assert record.identity.variant == f"2-epochs+segments-2s+weights-{digest[:8]}" and record.identity.recipe == "fine-tune"
+    assert (
+        record.identity.variant == f"2-epochs+segments-2s+weights-{digest[:8]}"
+        and record.identity.recipe == "fine-tune"
+    )
     assert [row.utterances for row in record.evaluations] == [7, 7] and facts["workload"]["max_frames"] == 200
     streamed = command(tmp_path, "benchmark", *usual, "--name", "s", "--stream")
     assert streamed.returncode == 0, streamed.stderr
