@@ -157,19 +157,23 @@ def be_deterministic() -> None:
 
 
 def wake(devices: Devices) -> None:
-    """Have every GPU of this machine load its libraries and replicas find each other; a CPU has nothing to load."""
+    """Have every GPU of this machine load its libraries and replicas find each other; a CPU has nothing to load.
+
+    Of several machines each wakes its own, at its own time: a sum over all of them would wait for the others.
+    """
     if devices.on_cpu:
         return
-
-    @tf.function
-    def first() -> tf.Tensor:
-        frames = tf.ones([2, 16, 8])
-        product = tf.matmul(frames, tf.ones([8, 8]))
-        found = tf.reduce_sum(tf.nn.conv1d(product, tf.ones([3, 8, 8]), stride=1, padding="VALID"))
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, found)
-
-    devices.strategy.run(first)
+    for device in devices.strategy.extended.worker_devices:
+        with tf.device(device):
+            product = tf.matmul(tf.ones([2, 16, 8]), tf.ones([8, 8]))
+            tf.nn.conv1d(product, tf.ones([3, 8, 8]), stride=1, padding="VALID")
+    if devices.machines == 1:
+        tf.function(lambda: devices.strategy.run(_sum_over_replicas))()
     synchronise()
+
+
+def _sum_over_replicas() -> tf.Tensor:
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.ones([8]))
 
 
 def synchronise() -> None:

@@ -71,3 +71,24 @@ def test_precision_sets_the_policy_and_only_float32_is_without_tf32(devices, tf,
         assert tf.keras.mixed_precision.global_policy().name == (precision if "mixed" in precision else "float32")
     finally:
         devices._set_precision("float32")
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_waking_computes_on_every_device_and_sums_over_replicas_of_one_machine_alone(
+    devices, tf, monkeypatch, replicas
+):
+    """Logical CPUs stand for the GPUs. Several machines wake at times of their own: one that summed would wait."""
+    summed, sum_over_replicas = [], devices._sum_over_replicas
+    monkeypatch.setattr(devices, "_sum_over_replicas", lambda: (summed.append(1), sum_over_replicas())[1])
+    names = [f"CPU:{n}" for n in range(1, 1 + replicas)]
+    first = tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
+    strategy = tf.distribute.MirroredStrategy(names, cross_device_ops=first)
+    one = devices.Devices(
+        strategy=strategy, replicas=replicas, names=("GPU",) * replicas, emulated=False, reduction="first-gpu"
+    )
+    devices.wake(one)
+    assert len(summed) == replicas
+    devices.wake(replace(one, machines=2, replicas=2 * replicas, names=one.names * 2))
+    assert len(summed) == replicas
+    devices.wake(replace(one, names=("CPU",) * replicas))
+    assert len(summed) == replicas
