@@ -249,10 +249,11 @@ def test_the_faster_of_two_right_kernels_is_chosen_and_the_reason_told(tf, monke
     assert ctc._tried(shape)[:2] == ("xla", "it failed")
 
 
-def test_a_trial_of_a_kernel_takes_time(tf):
+@pytest.mark.parametrize("kernel", ON_A_CPU)
+def test_a_trial_of_a_kernel_takes_time(tf, kernel):
     from models.ctc import loss as ctc
 
-    assert 0 < ctc._seconds("cpu", ctc.Shape(batch=2, frames=30, labels=9)) < 10
+    assert 0 < ctc._seconds(kernel, ctc.Shape(batch=2, frames=30, labels=9)) < 10
 
 
 def test_on_a_gpu_all_kernels_give_the_cpus_losses_and_gradients(tf, compute):

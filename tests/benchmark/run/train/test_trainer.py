@@ -228,6 +228,23 @@ def test_two_replicas_train_the_same_utterances_and_stay_equal(make, tmp_path):
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_on_devices_that_are_not_the_host_and_with_a_gpus_ctc_losses_are_those_of_a_cpu(make, tmp_path, tf, replicas):
+    """Logical CPUs stand for the GPUs: batches, sums, seeds and the loop are then on another device than the host."""
+    first = run(make(replicas=replicas), tmp_path / "cpu.csv", max_epochs=2)
+    trainer = make(replicas=replicas, seed=1)
+    names = [f"CPU:{n}" for n in range(1, 1 + replicas)]
+    to_first = tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
+    strategy = tf.distribute.MirroredStrategy(names, cross_device_ops=to_first)
+    devices = replace(trainer.task.devices, strategy=strategy, names=("GPU",) * replicas, emulated=False)
+    task = replace(trainer.task, devices=devices)
+    task.learner.ctc_kernel = "xla"
+    trainer = type(trainer)(task, folder=tmp_path / "gpu", pool=trainer.host.pool, listener=Told())
+    second = run(trainer, tmp_path / "gpu.csv", max_epochs=2)
+    assert all("CPU:1" in str(each.device) for each in (trainer.models.step._sums, trainer.models.step._spoilt))
+    np.testing.assert_allclose(losses(second), losses(first), rtol=1e-4)
+
+
 def test_a_step_sends_two_messages_its_gradients_and_all_the_rest(make, tf, monkeypatch):
     from tensorflow.python.distribute.cross_device_ops import CrossDeviceOps
 
