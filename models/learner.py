@@ -1,17 +1,20 @@
-"""What the trainer asks of a model, whichever it is.
+"""What a run asks of a model, whichever it is: of its settings first, then of its learner.
 
+    config = workload.model                                 # a Config: plain values, without TensorFlow
+    config.output_frames(frames)                            # asked before anything is read
+    learner = learner_of(config, frames=1670)               # models/table.py
     model = learner.build()
     losses = learner.losses(model, part, seed)              # [B], differentiated over learner.units(part) of all
     outputs = learner.outputs(model, features, frames)      # what a decoder turns into sentences
 
-A model brings its features, loss, optimiser and outputs. Nothing outside this package knows one by name; the table of
-them is models/table.py.
+A model brings its settings, features, loss, optimiser and outputs. Nothing outside this package knows one by name; the
+table of them is models/table.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -28,25 +31,69 @@ Part = Mapping[str, "tf.Tensor"]
 Whole numbers are int64 in training, as those of 32 bits are computed with in the host's memory, whatever the device.
 """
 
+Decode = Callable[[np.ndarray, np.ndarray], list[str]]
+"""Outputs of B utterances, [B, T', ...], and how many are valid of each, int [B], to B sentences."""
+
+
+class Rules(Protocol):
+    """What a recipe says to those who do not know the model.
+
+    `normalisation` is what the recipe does to features (features.reading.batches); None leaves it to the workload.
+    """
+
+    @property
+    def optimiser(self) -> AdaDelta | AdamW: ...
+    @property
+    def normalisation(self) -> str | None: ...
+
+
+class Config(Protocol):
+    """The settings of a model: a frozen dataclass, each of whose fields says how it enters a run's identity.
+
+    `name` is the model's in models/table.py, and `front_end` that of its features in features/frames/kinds.py. An
+    utterance of fewer than `least_frames` cannot be trained on. Padding to a multiple of `frame_step` costs least.
+    `same_weights` names the settings that two models have in common of which one can begin with the other's weights.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    name: ClassVar[str]
+    front_end: ClassVar[str]
+    same_weights: ClassVar[tuple[str, ...]]
+
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def rules(self) -> Rules: ...
+    @property
+    def least_frames(self) -> int: ...
+    @property
+    def frame_step(self) -> int: ...
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers training learns, without those of biases and norms."""
+
+    def output_frames(self, frames: np.ndarray) -> np.ndarray:
+        """Return how many labels utterances of so many frames have room for, int [B]."""
+
 
 class Learner(Protocol):
     """A model with its sizes fixed. Shapes: B utterances, T frames, T' outputs."""
 
-    config: Any
     optimiser: AdaDelta | AdamW
     shuffle_files_only: bool
     encode: Callable[[str], list[int]] | None  # sentences to labels; None takes those of the records
-    decoding: dict[str, Any]  # what a `Decoder` needs to know of the outputs
+    decode: Decode | None  # outputs to sentences, greedily; None leaves that to a decoder
     about: dict[str, str]  # what training begins with, for run.json
 
     def build(self) -> keras.Model:
         """Make the model with its first weights, under the strategy and precision policy in force."""
 
-    def logits(self, model: keras.Model, part: Part, seed: tf.Tensor) -> tf.Tensor:
-        """Return the logits of a part in training, [B, T', C]; `seed`, int32 [2], draws the dropout."""
-
     def losses(self, model: keras.Model, part: Part, seed: tf.Tensor) -> tf.Tensor:
-        """Return the loss of every utterance in nats, float32 [B]; 0 for empty places."""
+        """Return the loss of every utterance in nats, float32 [B]; 0 for empty places.
+
+        `seed`, int32 [2], draws the dropout.
+        """
 
     def moving(self, model: keras.Model) -> list[tf.Variable]:
         """Return the variables that training moves beside those with gradients, as batch normalisation's averages."""

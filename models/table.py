@@ -1,7 +1,8 @@
 """The table of models, by name; what is known of each before it is made.
 
     MODELS["deepspeech"].recipes["authors"].peepholes
-    learner = learner_of("deepspeech", workload.to_dict())
+    config = config_of({"name": "deepspeech", "units": 192})
+    learner = learner_of(config, frames=1670)
 
 A further model is its folder and a line in MODELS. TensorFlow is loaded when a model is asked for.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.deepspeech import config as deepspeech
-from models.learner import Learner
+from models.learner import Config, Learner
 from models.whisper import config as whisper
 
 Recipe = deepspeech.Recipe | whisper.Recipe
@@ -24,62 +25,72 @@ Recipe = deepspeech.Recipe | whisper.Recipe
 class Kind:
     """What is known of a model before it is made.
 
-    Its `module` has a function `learner`, which makes it from a workload's settings. `features` are those of a frame,
-    93 or Whisper's 80. It is trained by one of `recipes` and decoded by one of `decoders`. `by_pieces`: whether a batch
-    that is taken in pieces trains it otherwise, as batch normalisation does. `windowed`: it takes segments of one
-    length, whose features are used as they are. `places` is the module that finds the weights that it begins with; ""
-    if they are always drawn. `parameters` is how many it usually has; 0 if the workload says so.
+    `config` is the class of its settings. Its `module` has a function `learner`, which makes it from them. It is
+    trained by one of `recipes` and decoded by one of `decoders`. `by_pieces`: whether a batch that is taken in pieces
+    trains it otherwise, as batch normalisation does. `windowed`: it takes segments of one length, whose features are
+    used as they are. `weights` is the module that finds the weights that it begins with (`settled`); "" if they are
+    always drawn.
     """
 
+    config: type
     module: str
-    features: int
     recipes: Mapping[str, Recipe]
     decoders: tuple[str, ...]
     by_pieces: bool
     windowed: bool = False
-    places: str = ""
-    parameters: int = 0
+    weights: str = ""
 
 
 MODELS = {
     "deepspeech": Kind(
+        config=deepspeech.Config,
         module="models.deepspeech.learner",
-        features=93,
         recipes=deepspeech.RECIPES,
         decoders=("greedy", "dictionary", "language-model"),
         by_pieces=True,
     ),
     "whisper": Kind(
+        config=whisper.Config,
         module="models.whisper.learner",
-        features=80,
         recipes=whisper.RECIPES,
         decoders=("greedy",),
         by_pieces=False,
         windowed=True,
-        places="models.whisper.places",
-        parameters=37_760_256,  # of the English tiny model
+        weights="models.whisper.weights",
     ),
 }
+
+USUAL = "deepspeech"
 
 RECIPES: dict[str, Recipe] = {name: recipe for kind in MODELS.values() for name, recipe in kind.recipes.items()}
 """The recipes of all models, by name."""
 
 
-def learner_of(name: str, settings: Mapping[str, Any]) -> Learner:
-    """Make a model's learner from a workload's settings. Raises ValueError for an unknown name or bad sizes."""
-    if name not in MODELS:
-        raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")
-    return importlib.import_module(MODELS[name].module).learner(settings)
+def config_of(settings: Mapping[str, Any]) -> Config:
+    """Make a model's settings of plain values: its `name`, and those that are not usual.
+
+    Raises:
+        ValueError: there is no such model, or a setting is out of range.
+        TypeError: the model has no such setting.
+    """
+    name = settings.get("name", USUAL)
+    if not isinstance(name, str) or name not in MODELS:
+        raise ValueError(f"no model {name!r:.80}; there are {', '.join(MODELS)}")
+    return MODELS[name].config(**{key: value for key, value in settings.items() if key != "name"})
 
 
-def first_weights(name: str, weights: str) -> tuple[str, str]:
-    """Return where a model's first weights are, and a short word that tells them from others; ("", "") if drawn.
+def learner_of(config: Config, *, frames: int) -> Learner:
+    """Make a model's learner for utterances of at most so many frames. Raises ValueError if it cannot take them."""
+    return importlib.import_module(MODELS[config.name].module).learner(config, frames=frames)
+
+
+def settled(config: Config) -> tuple[Config, str]:
+    """Return the settings with the weights found that the model begins with, and a short word that tells these apart.
+
+    "" where weights are drawn.
 
     Raises:
         ValueError: they are not there; the message says how to get some.
     """
-    if not MODELS[name].places:
-        return "", ""
-    places = importlib.import_module(MODELS[name].places)
-    found = places.resolve(weights or places.AUTO)
-    return (places.RANDOM, "random-weights") if found is None else (str(found), f"weights-{places.digest(found)[:8]}")
+    module = MODELS[config.name].weights
+    return importlib.import_module(module).settled(config) if module else (config, "")

@@ -3,7 +3,7 @@
     platform = platforms.load("sys1")           # one of names(), or the path of a file of your own
     platform.price.total                        # 2605.29; price is None for a machine without one
     platform.batch_per_replica                  # 24: a step's 96 utterances, shared by 4 GPUs
-    platform.with_input(batch=48, readers=4)    # a checked copy with other knobs
+    platform.changed(batch=48, readers=4)       # a checked copy with other knobs
 
 A file's keys are the fields of the dataclasses below; README.md explains each. A field carries the `Rule` its
 value must meet, checked whenever a record is made, in code as well. A `PlatformError` names the key, what was
@@ -25,7 +25,7 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
-from platforms.enters import KEY, Circumstance, Column, Enters, Harmless, Mark
+from platforms.enters import KEY, OPTION, Circumstance, Column, Enters, Harmless, Mark, Option
 
 FOLDER = Path(__file__).parent
 REDUCTIONS = ("first-gpu", "nccl", "hierarchical", "ring")
@@ -62,12 +62,12 @@ _MONTH_OR_DAY = r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?"
 _CIRCUMSTANCE = Circumstance()
 
 
-def _key(rule: Rule, enters: Enters = _CIRCUMSTANCE, **default: Any) -> Any:
+def _key(rule: Rule, enters: Enters = _CIRCUMSTANCE, *, option: Option | None = None, **default: Any) -> Any:
     """Declare a key of a platform file: what its value must be, and how it enters a run's identity.
 
     A platform's file may be edited between two runs, so its keys are circumstances unless they say otherwise.
     """
-    return field(metadata={"rule": rule, KEY: enters}, **default)
+    return field(metadata={"rule": rule, KEY: enters, OPTION: option}, **default)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,11 +149,29 @@ class Hardware(_Checked):
 class Input(_Checked):
     """How the machine is fed."""
 
-    batch: int = _key(_COUNT_FROM_1, Column("batch"))  # utterances a step, over all GPUs
-    readers: int = _key(_COUNT_FROM_1)
-    buffer: int = _key(_COUNT_FROM_1)  # batches
-    accumulation: int = _key(_COUNT_FROM_1, default=1)  # pieces in which a GPU takes its part of a batch
-    stream: bool = _key(_YES_OR_NO, Mark("stream"), default=False)  # make features while training, and write none
+    batch: int = _key(
+        _COUNT_FROM_1, Column("batch"), option=Option(flag="--batch", metavar="N", help="global batch in utterances")
+    )
+    readers: int = _key(_COUNT_FROM_1, option=Option(flag="--readers", metavar="N", help="number of parallel readers"))
+    buffer: int = _key(_COUNT_FROM_1, option=Option(flag="--buffer", metavar="N", help="batches prepared in advance"))
+    accumulation: int = _key(
+        _COUNT_FROM_1,
+        default=1,
+        option=Option(
+            flag="--accumulation",
+            metavar="K",
+            help="take a batch in K pieces, one after another, to need less memory",
+        ),
+    )
+    stream: bool = _key(
+        _YES_OR_NO,
+        Mark("stream"),
+        default=False,
+        option=Option(
+            flag="--stream",
+            help="make features of the audio while training, in as many processes as readers, and write none",
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +179,11 @@ class Training(_Checked):
     """How gradients are combined, and in which arithmetic."""
 
     reduction: str = _key(Rule(f"one of {', '.join(REDUCTIONS)}", lambda v: v in REDUCTIONS))
-    precision: str = _key(Rule(f"one of {', '.join(PRECISIONS)}", lambda v: v in PRECISIONS), Column("precision"))
+    precision: str = _key(
+        Rule(f"one of {', '.join(PRECISIONS)}", lambda v: v in PRECISIONS),
+        Column("precision"),
+        option=Option(flag="--precision", choices=PRECISIONS),
+    )
 
 
 TABLES = {"price": Price, "hardware": Hardware, "input": Input, "training": Training}
@@ -218,10 +240,14 @@ class Platform(_Checked):
         """The price of all its machines together; None if it has none."""
         return self.price and self.price.times(self.hardware.machines)
 
-    def with_input(self, **knobs: int | bool | None) -> Platform:
-        """A checked copy with other knobs of [input]: `batch=48, readers=4`; None leaves a knob as it is."""
+    def changed(self, **knobs: int | bool | str | None) -> Platform:
+        """A checked copy with other knobs of [input] and [training], as `batch=48`; None leaves one as it is."""
         given = {knob: value for knob, value in knobs.items() if value is not None}
-        return replace(self, input=_made(Input, {**asdict(self.input), **given}))
+        of_training = {key.name: given.pop(key.name) for key in fields(Training) if key.name in given}
+        tables = {"input": given, "training": of_training}  # an unknown one is refused as one of [input]
+        return replace(
+            self, **{name: _made(TABLES[name], {**asdict(getattr(self, name)), **own}) for name, own in tables.items()}
+        )
 
     @property
     def replicas(self) -> int:

@@ -9,7 +9,6 @@ import pytest
 from gpu_graphs import GPUS, walk
 
 from models.kernels import Choice
-from models.table import RECIPES
 
 BATCH, FRAMES, LABELS = 4, 40, 5
 
@@ -46,16 +45,14 @@ def machine(tf, replicas):
 def deepspeech(recipe):
     from models.deepspeech.learner import Config, DeepSpeechLearner
 
-    return DeepSpeechLearner(Config(recipe=RECIPES[recipe], filters=8, units=8, layers=2))
+    return DeepSpeechLearner(Config(recipe=recipe, filters=8, units=8, layers=2))
 
 
 def whisper():
-    from models.whisper.learner import WhisperLearner
-    from models.whisper.network import Config
+    from models.whisper.learner import Config, WhisperLearner
 
-    learner = WhisperLearner(None, recipe="fine-tune", seconds=FRAMES / 100)
-    learner.config = Config(width=16, heads=2, encoder_layers=1, decoder_layers=1)
-    return learner
+    config = Config(weights="random", width=16, heads=2, encoder_layers=1, decoder_layers=1)
+    return WhisperLearner(config, None, seconds=FRAMES / 100)
 
 
 def traced_step(tf, on_gpus, learner, *, replicas=1, precision="float32", accumulation=1, **forced):

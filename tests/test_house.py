@@ -160,6 +160,19 @@ def test_what_needs_no_tensorflow_does_not_import_it(name):
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
 
 
+def test_nothing_outside_models_knows_a_model_by_name():
+    """Workloads choose one: their files do, and no code."""
+    from models.table import MODELS
+
+    for name, path in modules().items():
+        if name.split(".")[0] == "models":
+            continue
+        tree = ast.parse(path.read_text())
+        known = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)} & set(MODELS)
+        of_models = {one for one in imports(name) if one.startswith(tuple(f"models.{model}" for model in MODELS))}
+        assert not known | of_models, f"{name} knows {', '.join(known | of_models)}"
+
+
 def test_every_module_teaches_itself():
     for name, path in modules().items():
         assert ast.get_docstring(ast.parse(path.read_text())), f"{name} has no docstring"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,9 +18,6 @@ BY_MAKE = "SPEECH_TTA_MAKE"
 
 VARIABLES = ("platform", "workload", "corpus", "seed", "batch", "name")
 """The options that make bench has as variables, in capitals."""
-
-FLAGS = ("fresh", "synthetic", "deterministic", "skip-bad", "no-targets", "stream")
-"""The options that take no value."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +52,20 @@ class CommandLine:
         return " ".join(["make bench", *variables, *more])
 
     def _options(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield each option's name with its words; "--seed=3" becomes two words."""
-        words = iter(self.arguments)
-        for word in words:
+        """Yield each option's name with its words; "--seed=3" becomes two words.
+
+        A word after an option that is no option itself is its value: the command takes no other words.
+        """
+        words = deque(self.arguments)
+        while words:
+            word = words.popleft()
             name, equals, value = word.removeprefix("--").partition("=")
             if equals:
                 yield name, (f"--{name}", value)
-            elif name in FLAGS or not word.startswith("--"):
-                yield name, (word,)
+            elif word.startswith("--") and words and not words[0].startswith("--"):
+                yield name, (word, words.popleft())
             else:
-                yield name, (word, *((value,) if (value := next(words, None)) is not None else ()))
+                yield name, (word,)
 
 
 def by_make() -> bool:

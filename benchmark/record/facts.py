@@ -27,9 +27,10 @@ from benchmark.workloads import Workload
 from platforms import LARGEST, Platform
 
 NAME = "run.json"
-SCHEMA = 3
-READABLE = (2, SCHEMA)
-"""Schema 3 has a field for the workload's variant; until schema 2 it was part of the name ("mini+specaugment")."""
+SCHEMA = 4
+READABLE = (2, 3, SCHEMA)
+"""Schema 4 holds the settings of a model in a table of their own; before, they stood among the workload's. Schema 3
+has a field for the workload's variant; until schema 2 it was part of the name ("mini+specaugment")."""
 
 CUDA_NAMES = {"CUDA": "cuda", "CUDA driver": "cuda_driver", "cuDNN": "cudnn"}
 Part = TypeVar("Part")
@@ -391,8 +392,7 @@ def _workload(value: Mapping[str, Any]) -> Workload:
     if "variant" not in value:
         name, _, variant = value["name"].partition("+")
         value = {**value, "name": name, "variant": variant}
-    names = {f.name for f in fields(Workload)}
-    return Workload.from_dict({name: found for name, found in value.items() if name in names})
+    return Workload.from_dict(value)
 
 
 def _plan(value: Mapping[str, Any]) -> Plan:

@@ -22,7 +22,6 @@ from features.jobs.streams import one_line
 from features.shards import account
 from models.ctc.decoders import Decoder
 from models.learner import Learner
-from models.table import learner_of
 from platforms import Platform
 
 if TYPE_CHECKING:
@@ -124,10 +123,14 @@ def prepare(job: Job, others: Chief | Caller | None, say: Say) -> Prepared:
         say=say,
     )
     importlib.import_module("benchmark.run.prepare.devices")  # loads TensorFlow, without its chatter
-    learner = learner_of(job.workload.model, job.workload.to_dict())
+    learner = job.workload.learner()
     decoder = _decoder(job, found, learner, say)
     machine = _devices(job, others, say)
     found = found.part(job.workload, learner.encode)  # after devices are set up: it reads ids with TensorFlow
+    if found.unfit:
+        total = found.manifest.utterances("train")
+        why = "too short for the model, or for their labels"
+        say(f"left out: {found.unfit:,} of {total:,} training utterances, {why}")
     if sentence := account.longer_than(found.manifest, job.workload.segment_s):
         say(sentence)
     return Prepared(job=job, data=found, decoder=decoder, devices=machine)
@@ -139,7 +142,7 @@ def _decoder(job: Job, data: Data, learner: Learner, say: Say) -> Decoder:
         words=data.manifest.words,
         beam_width=job.workload.beam_width,
         language_model=job.language_model,
-        **learner.decoding,
+        own=learner.decode,
     )
     if warning := check_quietly(decoder):  # now, and not in a worker; and code is compiled before the clock starts
         say(f"WARNING: {warning}")

@@ -72,8 +72,8 @@ def _size(setting: Setting, platform: platforms.Platform) -> Size:
     if setting.asked_for_size:
         size = setting.sizes[0]
     else:
-        units = workloads.load(setting.workload or "mini").units
-        size = next((size for size in SIZES.values() if size.units == units), SIZES["mini"])
+        parameters = workloads.load(setting.workload or "mini").model.parameters
+        size = next((size for size in SIZES.values() if size.config.parameters == parameters), SIZES["mini"])
     batch = setting.batches[0] if setting.batches else platform.input.batch
     if batch % platform.replicas:
         raise ValueError(f"--batch {batch}: expected a multiple of {platform.name}'s {platform.replicas} replicas")

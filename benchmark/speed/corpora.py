@@ -94,7 +94,7 @@ def replicas(*, size: str, replicas: int) -> Ask:
     sys1 = platforms.load("sys1")
     hardware = replace(sys1.hardware, gpus=replicas, links=sys1.hardware.links[:1] * replicas)
     rig = replace(sys1, hardware=hardware, price=None, training=replace(sys1.training, precision="float32"))
-    machine = devices.prepare(rig.with_input(batch=shape.batch))
+    machine = devices.prepare(rig.changed(batch=shape.batch))
     step, batches = train_step(shape, machine, "float32")
     done = 0
 

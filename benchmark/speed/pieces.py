@@ -31,7 +31,7 @@ LOOPED = {"paper": 2, "mini": 8, "tiny": 4}  # batches an answer
 def pieces(*, platform: str, size: str, batch: int, folder: str) -> Callable[[str], dict]:
     """All pieces, compiled and warm."""
     shape, count = SIZES[size].of(batch=batch), LOOPED[size]
-    rig = platforms.load(platform).with_input(batch=batch)
+    rig = platforms.load(platform).changed(batch=batch)
     machine = devices.prepare(rig)
     step, memory = synthetic.train_step(shape, machine, rig.training.precision)
     shards = _from_shards(Path(folder), shape, machine, rig)
@@ -82,7 +82,8 @@ def _looped(step: TrainStep, body: Callable, machine: Devices, count: int) -> Ca
 
 
 def _forward(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(step.logits(part, number))
+    logits = step.model(part["features"], part["frames"], training=True, seed=step.seed_of(number))
+    return tf.reduce_sum(logits)
 
 
 def _ctc(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from features.shards.records import CONVOLUTION_FRAMES, CONVOLUTION_STRIDE
+from benchmark import workloads
+from models.learner import Config
 
-FEATURES = 93
-KERNEL, STRIDE = CONVOLUTION_FRAMES, CONVOLUTION_STRIDE
+PAPER: Any = workloads.load("librispeech").model  # whose topology all sizes have
+FEATURES, KERNEL, STRIDE = PAPER.features, PAPER.kernel, PAPER.stride
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,11 @@ class Size:
     def outputs(self) -> int:
         """T' of T: (T - 11) // 2 + 1."""
         return (self.frames - KERNEL) // STRIDE + 1
+
+    @property
+    def config(self) -> Config:
+        """The paper's recipe at this size."""
+        return replace(PAPER, filters=self.filters, units=self.units, layers=self.layers)
 
     def of(self, *, batch: int | None = None, frames: int | None = None) -> Size:
         """The same model with other batches; labels go with the frames."""

@@ -12,32 +12,31 @@ from pathlib import Path
 from benchmark.run.prepare.devices import Devices, compute_dtype, tf
 from benchmark.run.train import input as inputs
 from benchmark.run.train.step import TrainStep
-from benchmark.speed.sizes import Size
+from benchmark.speed.sizes import SIZES, Size
 from features.reading.batches import Buckets, EpochOrder, read_batches
 from features.shards.manifest import Manifest
-from models.deepspeech import network as deepspeech
-from models.deepspeech.learner import DeepSpeechLearner, units
+from models.learner import Learner
+from models.table import learner_of
 
 SEED = 1
 
 
-def config(size: Size) -> deepspeech.Config:
-    """The paper's recipe at a size."""
-    return deepspeech.Config(filters=size.filters, units=size.units, layers=size.layers)
+def learner(size: Size) -> Learner:
+    """The suite's model at a size."""
+    return learner_of(size.config, frames=size.frames)
 
 
 def training_flops(size: Size) -> float:
-    """Floating-point operations of one training step, as `models.deepspeech.flops` counts them."""
-    return deepspeech.flops(config(size)) * size.outputs * size.batch
+    """Floating-point operations of one training step, as the model counts them."""
+    return 1e12 * float(learner(size).tflop({"frames": tf.fill([size.batch], size.frames)}))
 
 
 def train_step(size: Size, devices: Devices, precision: str) -> tuple[TrainStep, Iterator]:
     """Model, optimiser and step as a run has them, and an endless iterator over one batch."""
     tf.keras.utils.set_random_seed(SEED)
-    learner = DeepSpeechLearner(config(size))
-    batch = size.batch // devices.replicas
-    learner.choose_kernels(dtype=compute_dtype(precision), batch=batch, frames=size.frames)
-    step = TrainStep(learner, devices=devices, precision=precision, seed=SEED)
+    model, batch = learner(size), size.batch // devices.replicas
+    model.choose_kernels(dtype=compute_dtype(precision), batch=batch, frames=size.frames)
+    step = TrainStep(model, devices=devices, precision=precision, seed=SEED)
     return step, batches(size, devices)
 
 
@@ -45,7 +44,7 @@ def batches(size: Size, devices: Devices) -> Iterator:
     """The same batch for ever, each replica its share; two are kept ahead, as a run's input would."""
     with tf.device("CPU:0"):
         whole = {name: tf.constant(values) for name, values in size.numbers().items()}
-        cut = inputs.per_replica(whole, devices.replicas, units)
+        cut = inputs.per_replica(whole, devices.replicas, learner(size).units)
         once = tf.data.Dataset.from_tensor_slices(cut)
     return inputs.parts_of(once.repeat().prefetch(2), devices)
 
@@ -63,4 +62,4 @@ def distributed(
     """Real input as `benchmark.run.train.input` feeds it, the same epoch for ever."""
     order = EpochOrder(seed=SEED, epoch=epoch)
     read = read_batches(folder, found, "train", layout, readers=readers, buffer=buffer, order=order)
-    return inputs.distributed(read.repeat(), devices, DeepSpeechLearner(deepspeech.Config()))
+    return inputs.distributed(read.repeat(), devices, learner(SIZES["tiny"]))

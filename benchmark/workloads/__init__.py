@@ -3,7 +3,8 @@
     workload = load("mini")                 # or load("./mine.toml")
     workload.targets["cer"]                 # levels in percent, hardest last
 
-Each is a TOML file whose keys are the fields of `Workload`, and whose head says what it takes and what came of it.
+Each is a TOML file whose keys are the fields of `Workload`, with the model's own in a table [model]; its head says what
+it takes and what came of it.
 `mini` learns the embedded corpus, so it needs no download and no recordings; `speech` learns any corpus folder;
 `librispeech` is the paper's workload at the paper's size. A workload does not set batch, readers or buffer: the
 platform does.
@@ -15,7 +16,7 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
 from models.ctc.decoders import NAMES as DECODERS
-from models.table import MODELS, RECIPES
-from platforms.enters import Circumstance, Column, End, Harmless, Mark, declared, setting
+from models.learner import Config, Learner
+from models.table import MODELS, USUAL, config_of, learner_of
+from platforms.enters import Circumstance, Column, End, Harmless, Mark, Option, declared, options, setting
 
 FOLDER = Path(__file__).parent
 LARGEST_BYTES = 2**14  # of a file; a parser's time and depth may grow with the square of it
@@ -42,21 +44,20 @@ EVALUATIONS = ("resident", "swap", "overlap")  # explained in benchmark.record.p
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A training task: corpus, model size, recipe, decoder, targets and limits. Raises ValueError for unknown values.
+    """A training task: corpus, model, decoder, targets and limits. Raises ValueError for unknown values.
 
-    `targets` maps a metric to levels in percent. The run ends when the median error over `window` epochs has reached
-    every level, or after `max_epochs` or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`, as
-    in the paper) or "bucket" (padded to at most `buckets` lengths). `sentences` is the size of the embedded corpus.
-    `validation` is the subset evaluated every epoch; a corpus without it is evaluated on all its dev subsets. With
-    `evaluate_every` it is also evaluated within epochs, every so many batches: 0 is never. `samples` is how many
-    utterances are trained on, 0 for all: a nested part, in the order of `subset_seed`, by utterances or whole speakers
-    (`select`). A run also ends after `max_steps` batches, or once `patience` epochs brought no lower character error
-    rate; 0 of either is no such end. A share `label_noise` of the words that are trained on is wrong on purpose. With
-    `audio_noise_db` the audio that is trained on has noise in it, at that ratio of signal to noise. With `segment_s`
-    utterances longer than so many seconds are not trained on, and all others are padded to that length.
-    `weights` are those that a `model` begins with which others have trained: a path, or "random".
-    `variant` names what differs from the named workload ("specaugment", "synthetic"); such runs are not pooled with
-    others.
+    `model` has the settings of the model, which are its own (models/NAME/config.py). `targets` maps a metric to levels
+    in percent. The run ends when the median error over `window` epochs has reached every level, or after `max_epochs`
+    or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`, as in the paper) or "bucket" (padded
+    to at most `buckets` lengths). `sentences` is the size of the embedded corpus. `validation` is the subset evaluated
+    every epoch; a corpus without it is evaluated on all its dev subsets. With `evaluate_every` it is also evaluated
+    within epochs, every so many batches: 0 is never. `samples` is how many utterances are trained on, 0 for all: a
+    nested part, in the order of `subset_seed`, by utterances or whole speakers (`select`). A run also ends after
+    `max_steps` batches, or once `patience` epochs brought no lower character error rate; 0 of either is no such end. A
+    share `label_noise` of the words that are trained on is wrong on purpose. With `audio_noise_db` the audio that is
+    trained on has noise in it, at that ratio of signal to noise. With `segment_s` utterances longer than so many
+    seconds are not trained on, and all others are padded to that length. `variant` names what differs from the named
+    workload ("specaugment", "synthetic"); such runs are not pooled with others.
     """
 
     name: str = setting(Column("workload"))
@@ -64,42 +65,99 @@ class Workload:
     description: str = setting(Harmless("words"))
     corpus: str = setting(Column("features"))
     targets: dict[str, tuple[float, ...]] = setting(Harmless("each level is judged by itself"))
-    max_epochs: int = setting(End("{}-epochs"))
-    max_minutes: float = setting(Harmless("a run that it ends is a censored time"))
+    max_epochs: int = setting(End("{}-epochs"), option=Option(flag="--max-epochs", metavar="N"))
+    max_minutes: float = setting(
+        Harmless("a run that it ends is a censored time"), option=Option(flag="--max-minutes", metavar="M")
+    )
     window: int = setting(Harmless("the judge asks with its own"), 3)
-    model: str = setting(Column("workload"), "deepspeech")
-    weights: str = setting(Mark(""), "")  # by their digest
-    recipe: str = setting(Column("recipe"), "paper")
-    filters: int = setting(Mark("{}-filters"), 600)
-    units: int = setting(Mark("{}-units"), 800)
-    layers: int = setting(Mark("{}-layers"), 5)
-    dropout: float = setting(Mark("dropout-{:g}"), 0.05)
-    norm_momentum: float = setting(Mark("momentum-{:g}"), 0.99)
+    model: Config = setting(Column("workload"), config_of({}))
     normalisation: str = setting(Mark("normalisation-{}"), "utterance")
-    augment: str = setting(Mark("{}"), "none")
-    padding: str = setting(Mark("{}"), "bucket")
+    augment: str = setting(Mark("{}"), "none", option=Option(flag="--augment", choices=AUGMENTATIONS))
+    padding: str = setting(Mark("{}"), "bucket", option=Option(flag="--padding", choices=PADDINGS))
     buckets: int = setting(Mark("{}-buckets"), 10)
     max_frames: int = setting(Mark("{}-frames"), 1670)
-    decoder: str = setting(Column("decoder"), "greedy")
-    beam_width: int = setting(Column("decoder"), 256)
-    sentences: int = setting(Column("features"), 2500)
+    decoder: str = setting(Column("decoder"), "greedy", option=Option(flag="--decoder", choices=DECODERS))
+    beam_width: int = setting(Column("decoder"), 256, option=Option(flag="--beam-width", metavar="N"))
+    sentences: int = setting(
+        Column("features"),
+        2500,
+        option=Option(flag="--sentences", metavar="N", help="sentences in the embedded corpus"),
+    )
     validation: str = setting(Mark("on-{}"), "dev")
-    evaluation: str = setting(Column("evaluation"), "resident")
-    evaluate_every: int = setting(Column("evaluation"), 0)
-    samples: int = setting(Mark("{}-samples"), 0)
-    subset_seed: int = setting(Circumstance(), 0)
-    select: str = setting(Mark("by-{}", only_with="samples"), "utterances")
-    max_steps: int = setting(Mark("{}-steps"), 0)
-    patience: int = setting(Mark("patience-{}"), 0)
-    label_noise: float = setting(Mark("noise-{:g}"), 0.0)
-    audio_noise_db: float | None = setting(Mark("snr-{:g}dB"), None)
-    segment_s: float = setting(Mark("segments-{:g}s"), 0.0)
+    evaluation: str = setting(
+        Column("evaluation"),
+        "resident",
+        option=Option(
+            flag="--evaluation",
+            choices=EVALUATIONS,
+            help="resident: evaluate the training model where it is (default); swap: as in the paper, load an "
+            "evaluation model in its place; overlap: decode in the background while training continues",
+        ),
+    )
+    evaluate_every: int = setting(
+        Column("evaluation"),
+        0,
+        option=Option(
+            flag="--evaluate-every",
+            metavar="N",
+            help="evaluate within epochs too, every N batches; time to accuracy still counts whole epochs, unless "
+            "benchmark.tta is asked for --every-evaluation",
+        ),
+    )
+    samples: int = setting(
+        Mark("{}-samples"),
+        0,
+        option=Option(flag="--samples", metavar="N", help="train on N utterances (subsets are nested)"),
+    )
+    subset_seed: int = setting(
+        Circumstance(),
+        0,
+        option=Option(
+            flag="--subset-seed", metavar="N", help="seed of the order that --samples takes them in; default: 0"
+        ),
+    )
+    select: str = setting(
+        Mark("by-{}", only_with="samples"),
+        "utterances",
+        option=Option(flag="--select", choices=SELECTIONS, help="take single utterances (default) or speakers"),
+    )
+    max_steps: int = setting(
+        Mark("{}-steps"),
+        0,
+        option=Option(flag="--max-steps", metavar="N", help="end after N batches, with an evaluation"),
+    )
+    patience: int = setting(
+        Mark("patience-{}"),
+        0,
+        option=Option(flag="--patience", metavar="N", help="end after N epochs without a lower CER"),
+    )
+    label_noise: float = setting(
+        Mark("noise-{:g}"),
+        0.0,
+        option=Option(flag="--label-noise", metavar="P", help="replace a share P of the training words by wrong ones"),
+    )
+    audio_noise_db: float | None = setting(
+        Mark("snr-{:g}dB"),
+        None,
+        option=Option(
+            flag="--audio-noise",
+            metavar="DB",
+            help="mix speech-shaped noise into the training audio, at DB decibels of signal to noise",
+        ),
+    )
+    segment_s: float = setting(
+        Mark("segments-{:g}s"),
+        0.0,
+        option=Option(
+            flag="--segment",
+            metavar="S",
+            help="train on utterances of at most S seconds, all padded to S; longer ones are left out and counted",
+        ),
+    )
 
     def __post_init__(self) -> None:
         choices = (
             ("corpus", CORPORA),
-            ("model", tuple(MODELS)),
-            ("recipe", tuple(RECIPES)),
             ("normalisation", NORMALISATIONS),
             ("padding", PADDINGS),
             ("augment", AUGMENTATIONS),
@@ -110,17 +168,16 @@ class Workload:
         for name, known in choices:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(known)}")
-        kind = MODELS[self.model]
-        if self.recipe not in kind.recipes or self.decoder not in kind.decoders:
+        kind = MODELS[self.model.name]
+        if self.decoder not in kind.decoders:
             raise ValueError(
-                f"model {self.model} with recipe {self.recipe} and decoder {self.decoder}; expected a recipe of "
-                f"{', '.join(kind.recipes)} and a decoder of {', '.join(kind.decoders)}"
+                f"model {self.model.name} with decoder {self.decoder}; expected a decoder of {', '.join(kind.decoders)}"
             )
         settled = (("padding", "fixed"), ("normalisation", "none"), ("augment", "none"))
         for name, only in settled if kind.windowed else ():
             if getattr(self, name) != only:
                 raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; expected {only!r}, as {self.model} takes segments"
+                    f"{name} is {getattr(self, name)!r}; expected {only!r}, as {self.model.name} takes segments"
                 )
         if unknown := set(self.targets) - {"wer", "cer"}:
             raise ValueError(f"targets for {', '.join(sorted(unknown))}; expected wer and cer")
@@ -134,6 +191,11 @@ class Workload:
         for name in ("evaluate_every", "samples", "max_steps", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a count, or 0 for none")
+
+    @property
+    def recipe(self) -> str:
+        """The model's recipe."""
+        return self.model.recipe
 
     @property
     def segment_frames(self) -> int:
@@ -150,33 +212,72 @@ class Workload:
         """Name and variant in one word: "mini+specaugment"."""
         return "+".join(filter(None, (self.name, self.variant)))
 
+    def learner(self) -> Learner:
+        """Make the learner of its model, which loads TensorFlow. Raises ValueError for weights that cannot be used."""
+        return learner_of(self.model, frames=self.segment_frames or self.max_frames)
+
     def marked(self, *marks: str) -> Workload:
         """Return a copy with more marks in its variant."""
         return replace(self, variant="+".join(filter(None, (self.variant, *marks))))
 
-    def changed(self, changes: Mapping[str, Any]) -> Workload:
-        """Return a copy with other settings; those that make another training of it stand in its variant."""
-        changed = replace(self, **changes)
-        marks = []
-        for name, enters in declared(Workload).items():
-            value = getattr(changed, name)
-            if not isinstance(enters, Mark) or not enters.words or value == getattr(self, name):
-                continue
-            unknown_end = isinstance(enters, End) and not RECIPES[changed.recipe].optimiser.knows_the_end
-            if unknown_end or (enters.only_with and not getattr(changed, enters.only_with)):
-                continue
-            marks.append(enters.words.format(value))
-        return changed.marked(*marks)
+    def with_model(self, **settings: Any) -> Workload:
+        """Return a copy whose model has other settings: `with_model(units=8, layers=2)`."""
+        return replace(self, model=replace(self.model, **settings))
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the fields as plain values, for JSON."""
-        return asdict(self)
+    def changed(self, changes: Mapping[str, Any]) -> Workload:
+        """Return a copy with other settings, also of its model; what makes another training of it marks its variant.
+
+        Raises:
+            ValueError: a value is out of range, or the model has no such setting; the message names the option.
+        """
+        own = {name: value for name, value in changes.items() if name in declared(Workload)}
+        of_model = {name: value for name, value in changes.items() if name not in own}
+        if unknown := set(of_model) - set(declared(type(self.model))):
+            flags = {name: option.flag for kind in MODELS.values() for name, option in options(kind.config).items()}
+            found = ", ".join(flags.get(name, name) for name in sorted(unknown))
+            raise ValueError(f"{found}, but model {self.model.name} has no such setting; leave it out")
+        changed = replace(self, model=replace(self.model, **of_model), **own)
+        marks = _marks(self, changed, knows_the_end=changed.model.rules.optimiser.knows_the_end)
+        return changed.marked(*marks, *_marks(self.model, changed.model))
+
+    def to_dict(self, *, paths: bool = True) -> dict[str, object]:
+        """Return the fields as plain values, for JSON; the model's as a table with its name.
+
+        Without `paths` those of files are left out, which differ from one machine to another.
+        """
+        told = declared(type(self.model))
+        model = {name: value for name, value in asdict(self.model).items() if paths or told[name] != Mark("")}
+        return {**asdict(self), "model": {"name": self.model.name, **model}}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Workload:
-        """Make a workload from what `to_dict` gave, also after JSON. Raises KeyError, TypeError or ValueError."""
+        """Make a workload from what `to_dict` gave, also after JSON. Raises KeyError, TypeError or ValueError.
+
+        Keys that it does not know are passed over. Where `model` is a name, as before schema 4 of run.json, the model's
+        settings stand among the workload's, with those of other models.
+        """
         targets = {metric: tuple(levels) for metric, levels in dict(fields["targets"]).items()}
-        return cls(**{**fields, "targets": targets})
+        found = fields.get("model", USUAL)
+        name, settings = (found.get("name"), found) if isinstance(found, Mapping) else (found, fields)
+        config = config_of({"name": name})
+        known = {each: settings[each] for each in declared(type(config)) if each in settings}
+        own = {each: fields[each] for each in declared(cls) if each in fields}
+        return cls(**{**own, "targets": targets, "model": replace(config, **known)})
+
+
+def _marks(before: Any, after: Any, *, knows_the_end: bool = False) -> list[str]:
+    """Return the marks of the settings in which two records differ."""
+    marks = []
+    for name, enters in declared(type(after)).items():
+        value = getattr(after, name)
+        if not isinstance(enters, Mark) or not enters.words or value == getattr(before, name):
+            continue
+        if isinstance(enters, End) and not knows_the_end:
+            continue
+        if enters.only_with and not getattr(after, enters.only_with):
+            continue
+        marks.append(enters.words.format(value))
+    return marks
 
 
 def names() -> list[str]:
@@ -229,25 +330,37 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _made(keys: Mapping[str, Any]) -> Workload:
     """Make a workload of a parsed file."""
-    known = {each.name: each for each in fields(Workload) if each.name != "variant"}
+    model = keys.get("model", {})
+    if not isinstance(model, dict):
+        raise ValueError(f'model is {model!r:.80}; expected a table [model] with name = "..." and its settings')
+    config = config_of({"name": model.get("name", USUAL)})  # its name, before its keys are looked at
+    _check({name: value for name, value in model.items() if name != "name"}, type(config), "[model] ")
+    _check(keys, Workload, "", known_elsewhere=declared(type(config)))
+    needed = [each.name for each in fields(Workload) if each.default is MISSING and each.name not in keys]
+    if needed:
+        raise ValueError(f"{needed[0]} is missing; expected it, as in mini.toml")
+    return Workload(**{**keys, "targets": _targets(keys["targets"]), "model": config_of(model)})
+
+
+def _check(keys: Mapping[str, Any], record: type, table: str, known_elsewhere: Collection[str] = ()) -> None:
+    """Raise ValueError for a key that the record does not have, or a value of another kind."""
+    known = {each.name: each for each in fields(record) if each.name != "variant"}
     for name, value in keys.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"expected keys among {', '.join(known)}"
-            raise ValueError(f"unknown key {name} = {value!r:.80}; {hint}")
-        if name != "targets" and not _is_of(value, str(known[name].type)):
-            raise ValueError(f"{name} is {value!r:.80}; expected {_WORDS[str(known[name].type).split()[0]]}")
-    missing = [name for name, each in known.items() if each.default is MISSING and name not in keys]
-    if missing:
-        raise ValueError(f"{missing[0]} is missing; expected it, as in mini.toml")
-    return Workload(**{**keys, "targets": _targets(keys["targets"])})
+            hint = "it belongs into the table [model]" if name in known_elsewhere else hint
+            raise ValueError(f"unknown key {table}{name} = {value!r:.80}; {hint}")
+        kind = str(known[name].type).split()[0]
+        if kind in _WORDS and not _is_of(value, kind):
+            raise ValueError(f"{table}{name} is {value!r:.80}; expected {_WORDS[kind]}")
 
 
 _WORDS = {"str": "text", "int": "a whole number", "float": "a number"}
 
 
 def _is_of(value: object, kind: str) -> bool:
-    kinds = {"str": (str,), "int": (int,), "float": (int, float)}[kind.split()[0]]
+    kinds = {"str": (str,), "int": (int,), "float": (int, float)}[kind]
     return isinstance(value, kinds) and not isinstance(value, bool)
 
 

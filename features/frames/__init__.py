@@ -1,5 +1,6 @@
 """Waveform to frames.
 
 mfcc.py     13 MFCC and 80 log-mel energies, float32 [T, 93]
-log_mel.py  Whisper's features, float32 [T, 80]
+log_mel.py  80 normalised log-mel energies, as Whisper takes them, float32 [T, 80]
+kinds.py    the table of front ends, by name
 """

@@ -15,16 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.frames.log_mel import MELS, windowed
 from features.jobs.process import import_tensorflow
 from features.reading.augment import spec_augment
 from features.shards.manifest import Manifest, ManifestError
-from features.shards.records import CONVOLUTION_STRIDE, open_shard, parse
+from features.shards.records import open_shard, parse
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 INTERLEAVED_SHARDS = 16
 SHUFFLE_WINDOW = 1024
-EDGE_STEP_FRAMES = CONVOLUTION_STRIDE
 OF_BATCH = "of_batch_"
 """Where a machine has some rows of every batch, the keys that begin so are about all of its utterances."""
 
@@ -52,13 +51,13 @@ class Buckets:
             raise ValueError(f"{self}: expected a batch of at least 1 and boundaries that rise")
 
     @classmethod
-    def bucketed(cls, lengths: Sequence[int], *, batch: int, buckets: int) -> Buckets:
-        """At most `buckets` buckets whose boundaries, multiples of 2 frames, leave the least padding.
+    def bucketed(cls, lengths: Sequence[int], *, batch: int, buckets: int, step: int = 2) -> Buckets:
+        """At most `buckets` buckets whose boundaries, multiples of `step` frames, leave the least padding.
 
         Exact: the best k buckets up to an edge are the best k - 1 up to an earlier one, and one more.
         """
         lengths = np.asarray(lengths)
-        edges = np.unique(-(-lengths // EDGE_STEP_FRAMES)) * EDGE_STEP_FRAMES
+        edges = np.unique(-(-lengths // step)) * step
         below = np.array([0, *cls(batch, tuple(edges.tolist()))._batches_up_to(lengths)])  # before each edge, after all
         count = below[1:, None] - below[None, :-1]  # in a bucket, by its last edge and the first one
         padded = np.where(count > 0, count * edges[:, None], np.inf)
@@ -152,7 +151,7 @@ def read_batches(
         augment: "specaugment" masks a stretch of mel bands and one of time in every utterance, anew each epoch.
 
     Returns:
-        A dataset of dicts: features float32 [B, T, 93] (T one of layout.boundaries), frames int32 [B],
+        A dataset of dicts: features float32 [B, T, F] (T one of layout.boundaries), frames int32 [B],
         labels int32 [B, L] (L that of the longest), label_lengths int32 [B], id and sentence string [B]. Filled-up
         places have 0 frames. With `rows` also of_batch_frames and of_batch_label_lengths, int32 [layout.batch]; the
         latter are those of `labels`, 0 where the records' own are used.
@@ -173,7 +172,8 @@ def read_batches(
         return open_shard(path, manifest.settings).enumerate(first)
 
     read = recordings.reader(role_or_subset) if recordings else lambda record: parse(record, manifest.settings)
-    window = layout.boundaries[-1] if manifest.settings.features == MELS else None  # Whisper's silence is not 0
+    kind = manifest.settings.kind
+    pad = partial(kind.padded, frames=layout.boundaries[-1]) if kind.padded else None
     paths = files if recordings else _paths(folder, files)
     dataset = tf.data.Dataset.from_tensor_slices((paths, counts, firsts)).interleave(
         opened,
@@ -191,10 +191,10 @@ def read_batches(
     mask = _masks(augment, int(rng.integers(1 << 31)) if rng is not None else 0)
 
     def made(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
-        return relabel(_normalised(read(record), normalisation, window) | {"number": number})
+        return relabel(_normalised(read(record), normalisation, pad) | {"number": number})
 
     if rows is not None:
-        masks = mask and _drawn(mask, manifest.lengths(role_or_subset), manifest.settings.features)
+        masks = mask and _drawn(mask, manifest.lengths(role_or_subset), kind.size)
         known = _known_lengths(manifest.lengths(role_or_subset), labels)
         batches = _rows_in_buckets(dataset, layout, buckets, rows, made, known=known, masks=masks, readers=readers)
         return batches.prefetch(buffer).with_options(dataset_options())
@@ -345,17 +345,19 @@ def _paths(folder: Path | None, files: np.ndarray) -> np.ndarray:
     return np.array([str(path) for path in paths])
 
 
-def _normalised(utterance: dict[str, tf.Tensor], normalisation: str, window: int | None) -> dict[str, tf.Tensor]:
+def _normalised(
+    utterance: dict[str, tf.Tensor], normalisation: str, pad: Callable[[tf.Tensor], tf.Tensor] | None
+) -> dict[str, tf.Tensor]:
     tf = import_tensorflow()
     utterance["features"] = normalise(utterance["features"], normalisation)
-    if window:
-        utterance["features"] = windowed(utterance["features"], window)
+    if pad:
+        utterance["features"] = pad(utterance["features"])
     utterance["label_lengths"] = tf.size(utterance["labels"])
     return utterance
 
 
 def normalise(features: tf.Tensor, normalisation: str) -> tf.Tensor:
-    """[T, 93] -> [T, 93]: "none"; "frame-l2", frames of length 1; "utterance", features of mean 0 and variance 1.
+    """[T, F] -> [T, F]: "none"; "frame-l2", frames of length 1; "utterance", features of mean 0 and variance 1.
 
     As float32, but "none": those are half as much to put into a batch as they are stored.
     """

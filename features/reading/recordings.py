@@ -23,7 +23,6 @@ from threadpoolctl import threadpool_limits
 from features.corpus import text
 from features.corpus.audio import read_audio
 from features.corpus.layout import Utterance
-from features.frames.log_mel import EDGE_FRAMES, MELS
 from features.jobs.process import import_tensorflow
 from features.jobs.workers import executor
 from features.shards.extraction import scan_corpus
@@ -66,7 +65,7 @@ class Recordings(AbstractContextManager["Recordings"]):
                 "id": tf.ensure_shape(name, []),
                 "sentence": tf.ensure_shape(sentence, []),
                 "labels": tf.ensure_shape(labels, [None]),
-                "features": tf.ensure_shape(matrix, [None, settings.features]),
+                "features": tf.ensure_shape(matrix, [None, settings.kind.size]),
                 "frames": frames_of(matrix, settings),
             }
 
@@ -103,12 +102,12 @@ def _one_thread() -> None:
 
 
 def features_of(utterance: Utterance, frames: int, settings: Settings) -> np.ndarray:
-    """Features of a recording as a shard stores them, [T, 93].
+    """Features of a recording as a shard stores them, [T, F].
 
     Raises:
         ValueError: it cannot be used, or has another number of frames than its header promised.
     """
     matrix = stored(utterance, read_audio(utterance.audio, max_frames=settings.max_frames), settings)
-    if (rows := len(matrix) - (EDGE_FRAMES if settings.features == MELS else 0)) != frames:
+    if (rows := len(matrix) - settings.kind.edge_frames) != frames:
         raise ValueError(f"{utterance.audio}: {rows} frames, and {frames} when the corpus was looked at: it changed")
     return matrix

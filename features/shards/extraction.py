@@ -29,7 +29,6 @@ import numpy as np
 from features.corpus.audio import promised_frames
 from features.corpus.layout import CorpusError, Problem, Utterance, read_corpus, role, unused
 from features.corpus.listing import Listing
-from features.frames.mfcc import FEATURES
 from features.jobs.cluster import clustered
 from features.jobs.files import check_name, locked, try_lock
 from features.jobs.parts import Part
@@ -346,7 +345,7 @@ def _needed_bytes(plans: list[ShardPlan]) -> float:
     paths = [plans[n].utterances[int(each - ends[n])].audio for each, n in zip(sampled, of_plan, strict=True)]
     frames = sum(long for path in paths if (long := promised_frames(path)) <= settings.max_frames)
     shrunk = 0.75 if settings.compression == "gzip" else 1.0
-    return frames * FEATURES * np.dtype(settings.dtype).itemsize * shrunk * count / len(paths)
+    return frames * settings.kind.size * np.dtype(settings.dtype).itemsize * shrunk * count / len(paths)
 
 
 def _in_workers(plans: list[ShardPlan], jobs: int, scheduler: str) -> Iterator[tuple[ShardPlan, ShardOutcome]]:

@@ -21,24 +21,25 @@ import re
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from features.corpus import layout as corpus
 from features.corpus.audio import FRAME_STEP_S
-from features.frames.log_mel import MELS
-from features.frames.mfcc import FEATURES
+from features.frames.kinds import FRONT_ENDS, UNNAMED, USUAL, FrontEnd
 from features.jobs.files import digest as file_digest
 from features.jobs.files import write_whole
 
-SCHEMA = 4
-READABLE = (3, SCHEMA)
-"""Schema 4 packs the frames of a shard into one text, and no longer lists every one of very many utterances left out.
-Schema 3 knows who says what (`Shard.content`) and which subset lost what; schema 2 counted frames alone."""
+SCHEMA = 5
+READABLE = (3, 4, SCHEMA)
+"""Schema 5 names the front end; before, it followed from the size of a frame. Schema 4 packs the frames of a shard into
+one text, and no longer lists every one of very many utterances left out. Schema 3 knows who says what
+(`Shard.content`) and which subset lost what; schema 2 counted frames alone."""
 MOST_BYTES = 1 << 28  # LibriSpeech's has some 1 MB, that of 30 million utterances some 100
 MOST_LISTED = 100_000
 """Of more utterances that were left out, the first of each subset and kind are listed, and the rest as one entry."""
@@ -47,8 +48,6 @@ TOO_MANY = "too many to list"
 NAME = "manifest.json"
 FRAMES = "i"  # the type of array that holds frames: int, of 4 bytes
 MOST_FRAMES = 1 << 24  # utterances of a shard
-KNOWN = (FEATURES, MELS)
-"""Features of a frame: 13 MFCC and 80 log-mel energies, or Whisper's 80."""
 DTYPES = ("float16", "float32")
 COMPRESSIONS = ("none", "gzip")
 
@@ -61,20 +60,43 @@ class ManifestError(ValueError):
 class Settings:
     """How features are stored. Utterances of more than `max_frames` frames of 10 ms are left out.
 
-    `features` is how many a frame has: 93, or 80 as Whisper's. With `snr_db` the audio of training subsets has noise in
-    it, at that ratio of signal to noise (features/corpus/noise.py).
+    `front_end` is the name of what makes the frames (features/frames/kinds.py). With `snr_db` the audio of training
+    subsets has noise in it, at that ratio of signal to noise (features/corpus/noise.py).
     """
 
     dtype: str = "float16"
     compression: str = "none"
     max_frames: int = 1670
     shard_utterances: int = 256
-    features: int = FEATURES
+    front_end: str = USUAL
     snr_db: float | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The settings as plain values, without those that are off: a digest of them outlives new settings."""
+        """The settings as plain values, without those that are off."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Settings:
+        """Make settings of what `to_dict` gave, also before schema 5. Raises TypeError or ValueError."""
+        if "front_end" in fields or "features" not in fields:
+            return cls(**fields)
+        size = fields["features"]
+        if type(size) is not int or size not in UNNAMED:
+            raise ValueError(f"features is {size!r:.80}; expected {' or '.join(map(str, UNNAMED))} of a frame")
+        return cls(**{name: value for name, value in fields.items() if name != "features"}, front_end=UNNAMED[size])
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What a digest is made of: a digest of before schema 5, which had the size of a frame, stays what it was."""
+        size = self.kind.size
+        found = {("features" if name == "front_end" else name): value for name, value in self.to_dict().items()}
+        named = {} if UNNAMED.get(size) == self.front_end else {"front_end": self.front_end}
+        return {**found, "features": size, **named}
+
+    @property
+    def kind(self) -> FrontEnd:
+        """The front end."""
+        return FRONT_ENDS[self.front_end]
 
     def __post_init__(self) -> None:
         if self.snr_db is not None and not (type(self.snr_db) in (int, float) and -30 <= self.snr_db <= 100):
@@ -83,11 +105,12 @@ class Settings:
             raise ValueError(f"dtype is {self.dtype!r}; expected one of {DTYPES}")
         if self.compression not in COMPRESSIONS:
             raise ValueError(f"compression is {self.compression!r}; expected one of {COMPRESSIONS}")
-        counts = self.max_frames, self.shard_utterances, self.features
-        if not all(_is_count(count) for count in counts) or self.max_frames < 11 or self.features not in KNOWN:
+        if not isinstance(self.front_end, str) or self.front_end not in FRONT_ENDS:
+            raise ValueError(f"front_end is {self.front_end!r:.80}; expected one of {', '.join(FRONT_ENDS)}")
+        least = self.kind.least_frames
+        if not all(_is_count(count) for count in (self.max_frames, self.shard_utterances)) or self.max_frames < least:
             raise ValueError(
-                f"{self} is no way to store features; expected max_frames >= 11, "
-                f"shard_utterances >= 1, features = {' or '.join(map(str, KNOWN))}"
+                f"{self} is no way to store features; expected max_frames >= {least}, shard_utterances >= 1"
             )
 
 
@@ -245,7 +268,7 @@ class Manifest:
         The shards' bytes are no part of it: they differ in last digits from one kind of CPU to another. Nor is what
         was left out: what is there says it all.
         """
-        settings = json.dumps(self.settings.to_dict(), sort_keys=True)
+        settings = json.dumps(self.settings.identity, sort_keys=True)
         found = hashlib.sha256(f'{{"schema": 3, "settings": {settings}, "shards": ['.encode())
         for number, shard in enumerate(self.shards):  # piece by piece: the whole text would be large
             about = [shard.file, shard.subset, list(shard.frames), shard.content]
@@ -307,7 +330,7 @@ def load(folder: Path) -> Manifest:
         if twice := [file for file, count in Counter(shard.file for shard in shards).items() if count > 1]:
             raise ValueError(f"{twice[0]} is listed twice; expected every shard once")
         parts = {
-            "settings": Settings(**_fields(fields["settings"])),
+            "settings": Settings.from_dict(_fields(fields["settings"])),
             "shards": shards,
             "words": _listed(fields["words"]),
             "unknown": {subset: _listed(pair) for subset, pair in _fields(fields.get("unknown", {})).items()},

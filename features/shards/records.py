@@ -5,7 +5,7 @@ One tf.train.Example an utterance:
     id        bytes   utterance id, UTF-8
     sentence  bytes   the transcript, UTF-8
     labels    bytes   uint8 [L], `features.corpus.text.encode(sentence)`
-    features  bytes   float16 or float32 [T, 93], raw little-endian, not normalised
+    features  bytes   float16 or float32 [T, F], raw little-endian, not normalised
 
 Raw bytes are read five to eight times faster than a FloatList under GZIP. Shards are written whole or not at
 all: beside, then renamed, then a `.json` with what is in them, which is what marks a shard as finished.
@@ -32,8 +32,7 @@ from features.corpus import noise, text
 from features.corpus.audio import FRAME_STEP_S, Audio, Header, TooLongError, read_audio, read_header
 from features.corpus.layout import Utterance
 from features.corpus.listing import Selection
-from features.frames import log_mel
-from features.frames import mfcc as extract
+from features.frames.kinds import FrontEnd
 from features.jobs.files import digest as file_digest
 from features.jobs.files import write_whole
 from features.jobs.process import import_tensorflow
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 KEY_SCHEMA = 3  # shards that were written by schema 3 of the manifest are as good
-CONVOLUTION_FRAMES, CONVOLUTION_STRIDE = 11, 2
-"""The model's first layer: what it can take in, and what it leaves for CTC to align."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +62,13 @@ class ShardPlan:
             texts = self.utterances.digest
         else:
             texts = hashlib.sha256(b"".join(utterance.digest for utterance in self.utterances)).hexdigest()
-        return _digest([KEY_SCHEMA, self.settings.to_dict(), texts])
+        return _digest([KEY_SCHEMA, self.settings.identity, texts])
 
     @property
     def key(self) -> str:
         """Changes with the settings, the utterances and what is said: a shard of another key is made anew."""
         texts = [[utterance.id, utterance.sentence] for utterance in self.utterances]
-        return _digest([KEY_SCHEMA, self.settings.to_dict(), texts])
+        return _digest([KEY_SCHEMA, self.settings.identity, texts])
 
     @property
     def stamp(self) -> str:
@@ -129,18 +126,14 @@ class Usable:
     labels: list[int]
 
 
-def misfit(frames: int, labels: int, max_frames: int) -> tuple[str, str] | None:
-    """Kind and reason why an utterance cannot be trained on, or None if it can.
-
-    The model makes (T - 11) // 2 + 1 output frames of T; CTC needs one for each label.
-    """
+def misfit(frames: int, labels: int, max_frames: int, kind: FrontEnd) -> tuple[str, str] | None:
+    """Kind and reason why an utterance is left out, or None if it is not."""
     if frames > max_frames:
         return manifest.TOO_LONG, f"{frames} frames, longer than {max_frames}"
-    if frames < CONVOLUTION_FRAMES:
-        return manifest.TOO_SHORT, f"{frames} frames, shorter than the convolution's {CONVOLUTION_FRAMES}"
-    outputs = (frames - CONVOLUTION_FRAMES) // CONVOLUTION_STRIDE + 1
-    if labels > outputs:
-        return manifest.TOO_DENSE, f"{labels} labels for {outputs} output frames"
+    if frames < kind.least_frames:
+        return manifest.TOO_SHORT, f"{frames} frames, shorter than the convolution's {kind.least_frames}"
+    if (most := kind.labels_at_most(frames)) is not None and labels > most:
+        return manifest.TOO_DENSE, f"{labels} labels for {most} output frames"
     return None
 
 
@@ -187,12 +180,11 @@ def _written(plan: ShardPlan) -> ShardOutcome:
 
 
 def stored(utterance: Utterance, audio: Audio, settings: manifest.Settings) -> np.ndarray:
-    """The features of an utterance as a shard stores them, [T, 93] in float16 or float32."""
+    """The features of an utterance as a shard stores them, [T, F] in float16 or float32."""
     samples = audio.samples
     if settings.snr_db is not None and corpus.role(utterance.subset) == "train":
         samples = noise.noisy_audio(samples, name=utterance.id, snr_db=settings.snr_db)
-    matrix = log_mel.open_ended(samples) if settings.features == log_mel.MELS else extract.features(samples)
-    return matrix.astype(settings.dtype)
+    return settings.kind.stored(samples).astype(settings.dtype)
 
 
 class _Tally:
@@ -255,13 +247,13 @@ def _looked_at(
     plan: ShardPlan, read: Callable[..., Audio | Header] = read_audio
 ) -> Iterator[Usable | manifest.LeftOut]:
     """Read every utterance of a plan. Raises ValueError as `write_shard` does."""
-    longest = plan.settings.max_frames
+    longest, fits = plan.settings.max_frames, plan.settings.kind
     for utterance in plan.utterances:
         lost = partial(manifest.LeftOut, where=utterance.id, subset=plan.subset)
         try:
             audio = read(utterance.audio, max_frames=longest)
         except TooLongError as error:
-            kind, reason = cast(tuple[str, str], misfit(error.frames, 0, longest))
+            kind, reason = cast(tuple[str, str], misfit(error.frames, 0, longest, fits))
             seconds = error.frames * FRAME_STEP_S
             yield lost(kind=kind, reason=reason, seconds=round(seconds, 2))
             continue
@@ -272,8 +264,7 @@ def _looked_at(
             yield lost(kind=manifest.BAD_AUDIO, reason=reason)
             continue
         labels = text.encode(utterance.sentence)
-        aligned = 0 if plan.settings.features == log_mel.MELS else len(labels)  # CTC alone needs a frame for each
-        if why := misfit(audio.frames, aligned, longest):
+        if why := misfit(audio.frames, len(labels), longest, fits):
             yield lost(kind=why[0], reason=why[1], seconds=round(audio.seconds, 2))
             continue
         yield Usable(utterance, audio, labels)
@@ -317,13 +308,13 @@ def unfinished_path(shard: Path) -> Path:
 
 
 def parse(serialized: tf.Tensor, settings: manifest.Settings) -> dict[str, tf.Tensor]:
-    """One serialized Example -> id [], sentence [], labels int32 [L], features as stored [T, 93], frames int32 []."""
+    """One serialized Example -> id [], sentence [], labels int32 [L], features as stored [T, F], frames int32 []."""
     tf = import_tensorflow()
 
     names = ("id", "sentence", "labels", "features")
     fields = tf.io.parse_single_example(serialized, {name: tf.io.FixedLenFeature([], tf.string) for name in names})
     stored = tf.io.decode_raw(fields["features"], tf.as_dtype(settings.dtype))
-    matrix = tf.reshape(stored, [-1, settings.features])
+    matrix = tf.reshape(stored, [-1, settings.kind.size])
     return {
         "id": fields["id"],
         "sentence": fields["sentence"],
@@ -336,7 +327,7 @@ def parse(serialized: tf.Tensor, settings: manifest.Settings) -> dict[str, tf.Te
 def frames_of(matrix: tf.Tensor, settings: manifest.Settings) -> tf.Tensor:
     """The frames of an utterance whose features are stored as [T, F], int32 []."""
     tf = import_tensorflow()
-    return tf.shape(matrix)[0] - (log_mel.EDGE_FRAMES if settings.features == log_mel.MELS else 0)
+    return tf.shape(matrix)[0] - settings.kind.edge_frames
 
 
 def open_shard(path: str | tf.Tensor, settings: manifest.Settings) -> tf.data.TFRecordDataset:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,7 @@ from typing import Any
 import numpy as np
 
 from features.corpus import text
-from models.whisper.tokens import Tokens
-from models.whisper.tokens import load as load_tokens
-
-Decode = Callable[[np.ndarray, np.ndarray], list[str]]
+from models.learner import Decode
 
 NAMES = ("greedy", "dictionary", "language-model")
 
@@ -52,8 +49,8 @@ class Decoder:
     """The choice of a decoder, and all that it needs.
 
     `words` are the dictionary, and the known words of a language model. `language_model` is an ARPA or KenLM binary
-    file; `lm_weight` and `word_bonus` are its weight and the bonus of a word (alpha and beta in pyctcdecode). With a
-    `vocabulary` what is decoded are Whisper's tokens of that many, int [B, L], by the file `tokenizer`.
+    file; `lm_weight` and `word_bonus` are its weight and the bonus of a word (alpha and beta in pyctcdecode). `own` is
+    how a model decodes greedily whose outputs are no logits of letters.
     """
 
     name: str = "greedy"
@@ -62,8 +59,7 @@ class Decoder:
     language_model: Path | None = None
     lm_weight: float = 0.5
     word_bonus: float = 1.5
-    vocabulary: int = 0
-    tokenizer: Path | None = None
+    own: Decode | None = None
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
@@ -104,10 +100,8 @@ class Decoder:
 
     def load(self) -> Decode:
         """Build it. Raises ValueError for a language model that cannot be used."""
-        if self.vocabulary:
-            return spelled(load_tokens(self.tokenizer, vocabulary=self.vocabulary))
         if self.name == "greedy":
-            return greedy
+            return self.own or greedy
         if self.name == "dictionary":
             return dictionary(self.words, beam_width=self.beam_width)
         return self._searcher().decode
@@ -136,19 +130,6 @@ class Decoder:
             lm_weight=self.lm_weight,
             word_bonus=self.word_bonus,
         )
-
-
-def spelled(tokens: Tokens) -> Decode:
-    """Return what turns rows of tokens, each ended by the end token, into sentences of letters alone."""
-
-    def decode(rows: np.ndarray, counts: np.ndarray) -> list[str]:
-        said = []
-        for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
-            ids = row[:count]
-            said.append(text.plain(tokens.decode(ids[: ids.index(tokens.end)] if tokens.end in ids else ids)))
-        return said
-
-    return decode
 
 
 def greedy(logits: np.ndarray, frames: np.ndarray) -> list[str]:

@@ -1,7 +1,7 @@
 """Sizes and recipes of the acoustic model, without TensorFlow.
 
-    Config(recipe=RECIPES["authors"], filters=600, units=800)
-    RECIPES["authors"].peepholes, RECIPES["authors"].normalisation
+    Config(recipe="authors", filters=600, units=800).rules.peepholes
+    RECIPES["authors"].normalisation
 
 `paper` is what the paper's text says: batch normalisation and dropout between the layers. `authors` is what the
 authors' code did. Whoever needs a difference asks the record for its field; nobody compares names.
@@ -10,8 +10,12 @@ authors' code did. Whoever needs a difference asks the record for its field; nob
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
 
 from models.optimisers import AdaDelta
+from platforms.enters import Column, Mark, Option, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,22 +66,59 @@ RECIPES: dict[str, Recipe] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Sizes and recipe of the model. The defaults are the paper's."""
+    """Sizes and recipe of the model. The defaults are the paper's.
 
-    recipe: Recipe = Recipe()
-    features: int = 93
-    filters: int = 600
-    kernel: int = 11
-    stride: int = 2
-    layers: int = 5
-    units: int = 800
-    alphabet: int = 30
-    dropout: float = 0.05
-    norm_momentum: float = 0.99
+    The convolution takes `kernel` frames every `stride`; its output, and that of each LSTM, is normalised with moving
+    averages of `norm_momentum`, and `dropout` is the share that is dropped.
+    """
+
+    name: ClassVar[str] = "deepspeech"
+    front_end: ClassVar[str] = "mfcc13-logmel80"
+    same_weights: ClassVar[tuple[str, ...]] = ("recipe", "filters", "kernel", "stride", "units", "layers")
+    features: ClassVar[int] = 93
+    alphabet: ClassVar[int] = 30
+
+    recipe: str = setting(Column("recipe"), "paper", option=Option(flag="--recipe", choices=tuple(RECIPES)))
+    filters: int = setting(Mark("{}-filters"), 600)
+    kernel: int = setting(Mark("kernel-{}"), 11)
+    stride: int = setting(Mark("stride-{}"), 2)
+    units: int = setting(Mark("{}-units"), 800)
+    layers: int = setting(Mark("{}-layers"), 5)
+    dropout: float = setting(Mark("dropout-{:g}"), 0.05)
+    norm_momentum: float = setting(Mark("momentum-{:g}"), 0.99)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.recipe, Recipe):
-            raise ValueError(f"recipe is {self.recipe!r}; expected one of the records in RECIPES")
-        sizes = (self.features, self.filters, self.kernel, self.stride, self.layers, self.units, self.alphabet)
-        if min(sizes) < 1 or not 0 <= self.dropout < 1 or not 0 <= self.norm_momentum < 1:
-            raise ValueError(f"{self}: expected sizes of at least 1, dropout and norm_momentum in [0, 1)")
+        if self.recipe not in RECIPES:
+            raise ValueError(
+                f"model {self.name} with recipe {self.recipe!r:.80}; expected a recipe of {', '.join(RECIPES)}"
+            )
+        for name in ("filters", "kernel", "stride", "units", "layers"):
+            if not getattr(self, name) >= 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected 1 or more")
+        for name in ("dropout", "norm_momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected 0 to below 1")
+
+    @property
+    def rules(self) -> Recipe:
+        """What the recipe says."""
+        return RECIPES[self.recipe]
+
+    @property
+    def least_frames(self) -> int:
+        return self.kernel
+
+    @property
+    def frame_step(self) -> int:
+        return self.stride
+
+    @property
+    def parameters(self) -> int:
+        """kFC of the convolution, 4H (I + H) of each LSTM, H A of the output layer, without biases and norms."""
+        inputs = [self.filters] + [self.units] * (self.layers - 1)
+        recurrent = sum(4 * self.units * (size + self.units) for size in inputs)
+        return self.kernel * self.features * self.filters + recurrent + self.units * self.alphabet
+
+    def output_frames(self, frames: np.ndarray) -> np.ndarray:
+        """Return T' of T, (T - kernel) // stride + 1, no less than 0: CTC needs one for each label."""
+        return np.maximum(0, (np.asarray(frames) - self.kernel) // self.stride + 1)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
 from models.ctc import loss as ctc
 from models.deepspeech import lstm, network
-from models.deepspeech.config import RECIPES, Config
+from models.deepspeech.config import Config
 from models.kernels import Choice
 from models.learner import Part
 
@@ -20,34 +17,29 @@ def units(part: Part) -> tf.Tensor:
     return tf.cast(part["frames"] > 0, tf.float32)
 
 
-def learner(settings: Mapping[str, Any]) -> DeepSpeechLearner:
-    """Make the learner of a workload's settings."""
-    sizes = ("filters", "units", "layers", "dropout", "norm_momentum")
-    chosen = {name: settings[name] for name in sizes}
-    return DeepSpeechLearner(Config(recipe=RECIPES[settings["recipe"]], **chosen))
+def learner(config: Config, *, frames: int) -> DeepSpeechLearner:
+    """Make the learner; it takes utterances of any length."""
+    return DeepSpeechLearner(config)
 
 
 class DeepSpeechLearner:
     """See `models.learner.Learner`."""
 
     encode = None
-    decoding: dict[str, Any] = {}
+    decode = None
     about: dict[str, str] = {}
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.ctc_kernel: str | None = None
-        self.optimiser, self.shuffle_files_only = config.recipe.optimiser, config.recipe.shuffle_files_only
+        self.optimiser, self.shuffle_files_only = config.rules.optimiser, config.rules.shuffle_files_only
 
     def build(self) -> network.DeepSpeech:
         return network.build(self.config)
 
-    def logits(self, model: network.DeepSpeech, part: Part, seed: tf.Tensor) -> tf.Tensor:
-        return model(part["features"], part["frames"], training=True, seed=seed)
-
     def losses(self, model: network.DeepSpeech, part: Part, seed: tf.Tensor) -> tf.Tensor:
         frames = network.output_frames(part["frames"], self.config)
-        logits = self.logits(model, part, seed)
+        logits = model(part["features"], part["frames"], training=True, seed=seed)
         return ctc.ctc_loss(part["labels"], part["label_lengths"], logits, frames, kernel=self.ctc_kernel)
 
     def label_step(self, frames: tf.Tensor) -> tf.Tensor:
@@ -71,10 +63,10 @@ class DeepSpeechLearner:
         return model(features, frames, training=False)
 
     def output_counts(self, frames: np.ndarray) -> np.ndarray:
-        return np.asarray(network.output_frames(frames, self.config))
+        return self.config.output_frames(frames)
 
     def choose_kernels(self, *, dtype: str, batch: int, frames: int) -> dict[str, Choice]:
-        recurrent = lstm.kernel_for(self.config.units, peepholes=self.config.recipe.peepholes, dtype=dtype)
+        recurrent = lstm.kernel_for(self.config.units, peepholes=self.config.rules.peepholes, dtype=dtype)
         outputs = max(1, network.output_frames(frames, self.config))
         labels = max(1, min(outputs // 3, ctc.CUDNN_LABELS))  # of fast speech
         chosen = ctc.kernel_for(ctc.Shape(batch=batch, frames=outputs, labels=labels))

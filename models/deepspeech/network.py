@@ -50,7 +50,7 @@ def build(config: Config) -> DeepSpeech:
 
 
 class DeepSpeech(keras.Model):
-    """Call with features [B, T, 93] float32 and frames [B] int32 (valid frames of each); gives logits [B, T', 30].
+    """Call with features [B, T, F] float32 and frames [B] int32 (valid frames of each); gives logits [B, T', 30].
 
     What lies beyond an utterance's frames has no influence on its logits, nor, in training, on the others'. With
     `training=True`, `seed` (int32 [2]) draws the dropout masks: the same seed gives the same masks.
@@ -58,7 +58,7 @@ class DeepSpeech(keras.Model):
 
     def __init__(self, config: Config) -> None:
         super().__init__(name="deep_speech")  # its variables' names in checkpoints
-        self.config, recipe = config, config.recipe
+        self.config, recipe = config, config.rules
         self.convolution = keras.layers.Conv1D(
             config.filters, config.kernel, strides=config.stride, use_bias=False, name="convolution"
         )
@@ -88,7 +88,7 @@ class DeepSpeech(keras.Model):
         for number, norm in enumerate(self.norms):
             if number:
                 x = self.lstms[number - 1](x, training=training)
-            if self.config.recipe.relu:
+            if self.config.rules.relu:
                 x = tf.nn.relu(x)
             x = norm(x, valid_TB, training=training)
             if training and self.config.dropout:

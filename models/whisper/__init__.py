@@ -1,9 +1,9 @@
 """Whisper: an encoder and a decoder of transformer blocks, from weights that others trained.
 
     learner.py    what the trainer asks of it
-    config.py     its recipe, without TensorFlow
+    config.py     its sizes and its recipe, without TensorFlow
     places.py     where weights are, without TensorFlow
-    network.py    frozen Config; build(config) -> keras.Model; flops
+    network.py    build(sizes) -> keras.Model; flops
     weights.py    published weights, read from files without running them
     tokens.py     sentences to tokens and back
     decoding.py   greedy decoding that keeps keys and values

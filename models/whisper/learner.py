@@ -1,6 +1,6 @@
 """Whisper as the trainer takes it: features of a segment, cross entropy over tokens, greedy decoding.
 
-    found = learner(workload.to_dict())
+    found = learner(Config(weights="random"), frames=1000)
     model = found.build()                       # with the published weights, or random ones
 
 Sentences are learnt in lower case without punctuation, as transcripts are, with the tokens of the published vocabulary.
@@ -9,45 +9,42 @@ The prefix (start, no time stamps) is given and not learnt; the end token is. Th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from models.kernels import Choice
-from models.learner import Part
+from models.learner import Decode, Part
 from models.masks import within
 from models.whisper import network, places, tokens, weights
-from models.whisper.config import RECIPES
+from models.whisper.config import Config
 from models.whisper.decoding import greedy
 
 TOKENS_A_SECOND = 12
 """Nobody says more: fast speech has 6 words a second. Byte tokens are four times as many."""
 
 
-def learner(settings: Mapping[str, Any]) -> WhisperLearner:
-    """Make the learner of a workload's settings. Raises ValueError if its weights cannot be used."""
-    place = places.resolve(settings["weights"])
-    seconds = (settings["segment_s"] or settings["max_frames"] / 100) or 30.0
-    return WhisperLearner(weights.read(place) if place else None, recipe=settings["recipe"], seconds=seconds)
+def learner(config: Config, *, frames: int) -> WhisperLearner:
+    """Make the learner for segments of so many frames. Raises ValueError if its weights cannot be used."""
+    place = places.resolve(config.weights or places.AUTO)
+    return WhisperLearner(config, weights.read(place) if place else None, seconds=frames / 100)
 
 
 class WhisperLearner:
-    """See `models.learner.Learner`. `start` are published weights; None is random ones of the tiny English model."""
+    """See `models.learner.Learner`. `start` are published weights, whose sizes count; None is random ones."""
 
     shuffle_files_only = False
 
-    def __init__(self, start: weights.Weights | None, *, recipe: str, seconds: float) -> None:
+    def __init__(self, config: Config, start: weights.Weights | None, *, seconds: float) -> None:
         self.start, self.seconds = start, seconds
-        self.config = start.config if start else network.Config()
+        self.config = start.config if start else config
         if (most := self.config.audio_positions / 50) < seconds:
             raise ValueError(
                 f"a segment of {seconds:g} s; expected at most {most:g}, which Whisper's positions are for"
             )
-        self.optimiser = RECIPES[recipe].optimiser
+        self.optimiser = config.rules.optimiser
 
     @cached_property
     def tokens(self) -> tokens.Tokens:
@@ -58,9 +55,9 @@ class WhisperLearner:
         return self.start.tokenizer if self.start else None
 
     @property
-    def decoding(self) -> dict[str, Any]:
-        """What a `Decoder` needs to know to turn outputs into sentences."""
-        return {"vocabulary": self.config.vocabulary, "tokenizer": self.tokenizer}
+    def decode(self) -> Decode:
+        """What turns rows of tokens, each ended by the end token, into sentences of letters alone."""
+        return tokens.spelled(self.tokens)
 
     @property
     def longest(self) -> int:
@@ -81,16 +78,13 @@ class WhisperLearner:
             raise ValueError(f"{len(found)} tokens in {sentence!r:.80}; expected at most {most}")
         return found
 
-    def logits(self, model: network.Whisper, part: Part, seed: tf.Tensor) -> tf.Tensor:
-        """Logits of the tokens and the end, [B, L + 1, vocabulary]."""
-        return self._logits_and_targets(model, part)[0]
-
     def losses(self, model: network.Whisper, part: Part, seed: tf.Tensor) -> tf.Tensor:
         logits, targets = self._logits_and_targets(model, part)
         weight = tf.cast(within(self.units(part), tf.shape(targets)[1]), tf.float32)
         return tf.reduce_sum(weight * tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits), 1)
 
     def _logits_and_targets(self, model: network.Whisper, part: Part) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the logits of every token and the end token, [B, L + 1, V], and these tokens; L is the longest's."""
         prefix, end = (tf.constant(tokens, tf.int64) for tokens in (self.tokens.prefix, self.tokens.end))
         said, lengths = (tf.cast(part[name], tf.int64) for name in ("labels", "label_lengths"))
         count = tf.shape(said)[0]

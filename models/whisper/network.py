@@ -1,6 +1,6 @@
 """Whisper's network: log-mel frames and tokens in, logits of the next tokens out. Published in Radford et al. 2022.
 
-    config = Config.tiny()
+    config = Sizes()                                                # the English tiny model's
     model = build(config)                                           # keras.Model, weights drawn anew
     encoded = model.encode(features)                                # [B, T, 80] -> [B, T / 2, 384]
     logits = model(features, tokens)                                # [B, T, 80], [B, L] -> [B, L, 51864]
@@ -15,37 +15,17 @@ Shapes: B utterances, T frames, L tokens, S = T / 2 states of the encoder, H hea
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from models.whisper.config import Sizes
+
 EPSILON = 1e-5  # of layer normalisation
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Sizes of the network. The defaults are those of the English tiny model."""
-
-    mels: int = 80
-    width: int = 384
-    heads: int = 6
-    encoder_layers: int = 4
-    decoder_layers: int = 4
-    vocabulary: int = 51_864
-    audio_positions: int = 1500
-    text_positions: int = 448
-
-    def __post_init__(self) -> None:
-        sizes = {name: value for name, value in vars(self).items() if type(value) is not int or value < 1}
-        if sizes:
-            raise ValueError(f"{self}: expected whole numbers from 1, and not {sizes}")
-        if self.width % self.heads or self.width % 2:
-            raise ValueError(f"width is {self.width}; expected an even multiple of heads, {self.heads}")
-
-
-def build(config: Config) -> Whisper:
+def build(config: Sizes) -> Whisper:
     """A model with its weights made, under the distribution strategy and precision policy in force."""
     model = Whisper(config)
     model(tf.zeros([1, 2, config.mels]), tf.zeros([1, 1], tf.int32))
@@ -69,7 +49,7 @@ class Whisper(keras.Model):
     The logits at a place are those of the token that follows it, and depend on no later token.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Sizes) -> None:
         super().__init__(name="whisper")
         self.config = config
         self.encoder = Encoder(config, name="encoder")
@@ -86,7 +66,7 @@ class Whisper(keras.Model):
 class Encoder(keras.layers.Layer):
     """Frames [B, T, mels] -> states [B, S, width]."""
 
-    def __init__(self, config: Config, **options) -> None:
+    def __init__(self, config: Sizes, **options) -> None:
         super().__init__(**options)
         self.config = config
         self.convolutions = [
@@ -119,7 +99,7 @@ class Encoder(keras.layers.Layer):
 class Decoder(keras.layers.Layer):
     """Tokens [B, L] and the encoder's states [B, S, width] -> logits [B, L, vocabulary]."""
 
-    def __init__(self, config: Config, **options) -> None:
+    def __init__(self, config: Sizes, **options) -> None:
         super().__init__(**options)
         self.config = config
         self.blocks = [Block(config, crossing=True, name=f"block{n}") for n in range(config.decoder_layers)]
@@ -156,7 +136,7 @@ class Decoder(keras.layers.Layer):
 class Block(keras.layers.Layer):
     """Attention, attention to the encoder's states if `crossing`, and two dense layers; each normalised before."""
 
-    def __init__(self, config: Config, *, crossing: bool, **options) -> None:
+    def __init__(self, config: Sizes, *, crossing: bool, **options) -> None:
         super().__init__(**options)
         self.own_norm, self.own = _norm("own_norm"), Attention(config, name="own")
         self.cross_norm, self.cross = (
@@ -190,7 +170,7 @@ class Block(keras.layers.Layer):
 class Attention(keras.layers.Layer):
     """Multi-head attention. The projection of keys has no bias, as it would cancel in the softmax."""
 
-    def __init__(self, config: Config, **options) -> None:
+    def __init__(self, config: Sizes, **options) -> None:
         super().__init__(**options)
         self.heads, self.size = config.heads, config.width // config.heads
         self.query = keras.layers.Dense(config.width, name="query")
@@ -234,7 +214,7 @@ def _gelu(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.gelu(x, approximate=False)
 
 
-def flops(config: Config, *, frames: int, tokens: int, training: bool = True) -> float:
+def flops(config: Sizes, *, frames: int, tokens: int, training: bool = True) -> float:
     """Floating-point operations for one utterance of so many frames and tokens: matrix products, two an element.
 
     Training takes three times as many, as every product has two for its gradients; the first convolution's input needs

@@ -15,6 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
+from features.corpus import text
+from models.learner import Decode
+
 END, START, NO_TIMESTAMPS = "<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>"
 ENGLISH, TRANSCRIBE = "<|en|>", "<|transcribe|>"
 WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -109,3 +114,16 @@ def _letters() -> dict[int, str]:
     printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printed]
     return {byte: chr(byte) for byte in printed} | {byte: chr(256 + n) for n, byte in enumerate(others)}
+
+
+def spelled(tokens: Tokens) -> Decode:
+    """Return what turns rows of tokens, each ended by the end token, into sentences of letters alone."""
+
+    def decode(rows: np.ndarray, counts: np.ndarray) -> list[str]:
+        said = []
+        for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+            ids = row[:count]
+            said.append(text.plain(tokens.decode(ids[: ids.index(tokens.end)] if tokens.end in ids else ids)))
+        return said
+
+    return decode

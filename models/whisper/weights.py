@@ -17,15 +17,18 @@ import struct
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.whisper.network import Config, Whisper, sinusoids
-from models.whisper.places import CTRANSLATE2, SAFETENSORS
+from models.whisper.config import Config, Sizes
+from models.whisper.places import AUTO, CTRANSLATE2, RANDOM, SAFETENSORS, resolve
 from models.whisper.places import digest as _digest
+
+if TYPE_CHECKING:
+    from models.whisper.network import Whisper
 
 CLOSE = 1e-3  # of sinusoids that were stored as float16
 FORMATS = (
@@ -47,7 +50,7 @@ class Weights:
     """
 
     path: Path
-    config: Config
+    config: Sizes
     tensors: Mapping[str, np.ndarray] = field(repr=False)
     digest: str
     tokenizer: Path | None = None
@@ -83,8 +86,29 @@ def read(path: Path) -> Weights:
     raise WeightsError(f"{path}: {there}; expected {FORMATS}")
 
 
+def settled(config: Config) -> tuple[Config, str]:
+    """Return the settings with the weights found and their sizes, and a short word that tells these weights apart.
+
+    Raises:
+        PlaceError: they are not there; the message says how to get some.
+        WeightsError: they cannot be read, or have other sizes than those that were asked for.
+    """
+    place = resolve(config.weights or AUTO)
+    if place is None:
+        return replace(config, weights=RANDOM), "random-weights"
+    found = read(place)
+    usual, theirs = Sizes().sizes, found.config.sizes
+    for name, asked in config.sizes.items():
+        if asked not in (usual[name], theirs[name]):
+            raise WeightsError(f"{place}: {name} is {theirs[name]}; expected {asked}, as the workload asks for")
+    sized: Config = replace(config, weights=str(place), **theirs)  # type: ignore[arg-type]
+    return sized, f"weights-{found.digest[:8]}"
+
+
 def assign(model: Whisper, weights: Weights) -> None:
     """Give a model the weights. Raises WeightsError if a tensor is missing or of another shape, or positions differ."""
+    from models.whisper.network import sinusoids
+
     positions = weights.tensors["model.encoder.embed_positions.weight"].astype(np.float32)
     own = sinusoids(*positions.shape)
     if (off := float(np.abs(positions - own).max())) > CLOSE:
@@ -129,7 +153,7 @@ def _of_hugging_face(folder: Path) -> Weights:
     except ImportError:
         raise WeightsError(f"{folder}: safetensors is not here; pip install '.[whisper]'") from None
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = Config(
+    config = Sizes(
         mels=settings["num_mel_bins"],
         width=settings["d_model"],
         heads=settings["encoder_attention_heads"],
@@ -173,7 +197,7 @@ def _of_ctranslate2(folder: Path) -> Weights:
     settings = _json(folder / "config.json")
     tensors = dict(_unfused(stored))
     width = tensors["model.encoder.conv1.weight"].shape[0]
-    config = Config(
+    config = Sizes(
         mels=tensors["model.encoder.conv1.weight"].shape[1],
         width=width,
         heads=int(stored["encoder/num_heads"]),
@@ -308,7 +332,7 @@ def _of_openai(path: Path) -> Weights:
         (pickled,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         found = _Unpickler(archive, pickled.removesuffix("/data.pkl")).load()
     sizes = found["dims"]
-    config = Config(
+    config = Sizes(
         mels=sizes["n_mels"],
         width=sizes["n_audio_state"],
         heads=sizes["n_audio_head"],

@@ -353,13 +353,13 @@ def test_a_platform_cannot_be_changed_only_copied():
 
 def test_other_input_knobs_make_a_checked_copy_and_leave_the_rest():
     sys1 = platforms.load("sys1")
-    other = sys1.with_input(batch=48, buffer=None)
+    other = sys1.changed(batch=48, buffer=None)
     assert other.input == Input(batch=48, readers=8, buffer=40)
     assert other.batch_per_replica == 12  # 48 / 4
     assert (other.price, other.hardware, sys1.input.batch) == (sys1.price, sys1.hardware, 96)
-    assert sys1.with_input(readers=1, buffer=2).input == Input(batch=96, readers=1, buffer=2)
-    assert sys1.with_input() == sys1
-    assert sys1.with_input(accumulation=8).input.accumulation == 8  # 3 utterances a piece: 96 / 4 GPUs / 8
+    assert sys1.changed(readers=1, buffer=2).input == Input(batch=96, readers=1, buffer=2)
+    assert sys1.changed() == sys1
+    assert sys1.changed(accumulation=8).input.accumulation == 8  # 3 utterances a piece: 96 / 4 GPUs / 8
     for knobs, said in [
         ({"batch": 50}, "batch = 50; expected a multiple of .* 4: 48 or 52"),
         ({"batch": 0}, "batch = 0; expected a whole number from 1"),  # 0 is a value, not "unset"
@@ -368,7 +368,7 @@ def test_other_input_knobs_make_a_checked_copy_and_leave_the_rest():
         ({"bufer": 2}, "bufer = 2; did you mean 'buffer'"),
     ]:
         with pytest.raises(PlatformError, match=said):
-            sys1.with_input(**knobs)
+            sys1.changed(**knobs)
 
 
 @pytest.mark.parametrize("name", platforms.names())

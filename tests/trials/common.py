@@ -99,4 +99,4 @@ def machine(platform: Platform) -> Any:
 
 
 def cpu(**knobs: int) -> Platform:
-    return platforms.load("cpu").with_input(**knobs)
+    return platforms.load("cpu").changed(**knobs)

@@ -33,7 +33,10 @@ PADDINGS = ("fixed", "bucket")
 def error_rates(features: Path, padding: str, seed: int, epochs: int) -> list[float]:
     """Train once; returns the CER in percent after each epoch."""
     workload = replace(
-        workloads.load("speech"), filters=96, units=96, layers=3, decoder="greedy", padding=padding, max_frames=11
+        workloads.load("speech").with_model(filters=96, units=96, layers=3),
+        decoder="greedy",
+        padding=padding,
+        max_frames=11,
     )
     pool = DecodingPool(Decoder(name="greedy"), jobs=1)
     with tempfile.TemporaryDirectory() as folder:

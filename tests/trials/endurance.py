@@ -84,7 +84,7 @@ class Watch(common.Silent):
 
 def trial(options: argparse.Namespace) -> None:
     words = manifest.load(options.features).words
-    workload = replace(workloads.load("mini"), filters=16, units=16, layers=1, buckets=2)
+    workload = replace(workloads.load("mini").with_model(filters=16, units=16, layers=1), buckets=2)
     watch = Watch()
     print("  ".join(f"{name:>11}" for name in COLUMNS))
     with (

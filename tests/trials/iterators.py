@@ -40,7 +40,7 @@ def waits(replicas: int, *, iterators: int, shortest_s: float, longest_s: float)
 
     rig = platforms.load("sys1")
     hardware = replace(rig.hardware, gpus=replicas, links=rig.hardware.links[:1] * replicas)
-    machine = devices.prepare(replace(rig, hardware=hardware, price=None).with_input(batch=16))
+    machine = devices.prepare(replace(rig, hardware=hardware, price=None).changed(batch=16))
     batch = {
         "features": np.zeros([16, 400, 93], np.float32),
         "frames": np.full([16], 400, np.int32),

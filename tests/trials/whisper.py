@@ -43,10 +43,10 @@ def ours_step(_: argparse.Namespace) -> list[float]:
     from benchmark.run.train.input import distributed
     from benchmark.run.train.step import TrainStep
     from models.table import learner_of
+    from models.whisper.config import Config
 
     machine = devices.prepare(platforms.load("cpu"))
-    settings = {"weights": "random", "segment_s": 0.0, "max_frames": 100 * SECONDS, "recipe": "fine-tune"}
-    learner = learner_of("whisper", settings)
+    learner = learner_of(Config(weights="random"), frames=100 * SECONDS)
     step = TrainStep(learner, devices=machine, precision="float32", seed=1, batches=100)
     rng = np.random.default_rng(1)
     batch = {
@@ -116,12 +116,12 @@ def ours_decoding(options: argparse.Namespace) -> dict[str, Any]:
     from features.frames.log_mel import log_mel
     from models.ctc.decoders import Decoder
     from models.table import learner_of
+    from models.whisper.config import Config
 
     frames = round(100 * options.seconds)
-    settings = {"weights": str(options.weights), "segment_s": 0.0, "max_frames": frames, "recipe": "fine-tune"}
-    learner = learner_of("whisper", settings)
+    learner = learner_of(Config(weights=str(options.weights)), frames=frames)
     model, spoken = learner.build(), json.loads(options.spoken.read_text())
-    spell = Decoder(name="greedy", **learner.decoding).load()
+    spell = Decoder(own=learner.decode).load()
     forward = tf.function(lambda features: learner.outputs(model, features, None), reduce_retracing=True)
     forward(tf.zeros([BATCH, frames, 80]))
     started, said = time.perf_counter(), []
@@ -210,7 +210,8 @@ def _trial(options: argparse.Namespace) -> None:
 
 
 def _training(options: argparse.Namespace) -> None:
-    from models.whisper.network import Config, flops
+    from models.whisper.config import Sizes
+    from models.whisper.network import flops
 
     times: dict[str, list[float]] = {"ours-step": [], "hugging-face-step": [], "peak": []}
     for _ in range(options.rounds):
@@ -218,7 +219,7 @@ def _training(options: argparse.Namespace) -> None:
             python = options.peers if part == "hugging-face-step" else sys.executable
             times[part].append(statistics.median(asked(python, part, options)))
     ours, theirs, product = times.values()
-    step = BATCH * float(flops(Config(), frames=100 * SECONDS, tokens=TOKENS + len(PROMPT)))
+    step = BATCH * float(flops(Sizes(), frames=100 * SECONDS, tokens=TOKENS + len(PROMPT)))
     shares = [step / a / (2 * MATRIX**3 / b) for a, b in zip(ours, product, strict=True)]
     print(
         f"step of {BATCH} x {SECONDS} s: ours {statistics.median(ours):.2f} s, Hugging Face's "

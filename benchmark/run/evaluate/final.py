@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from benchmark.run.prepare.data import Data
     from benchmark.run.prepare.task import Task
     from models.learner import Learner
+from models.table import MODELS
 
 NAME, NAME_OF_UTTERANCES, NAME_OF_SENTENCES = "final.csv", "final-utterances.csv", "final-sentences.txt"
 COUNTS = ("word_edits", "words", "character_edits", "characters")
@@ -152,7 +153,7 @@ def evaluate(run: Trained, wanted: Wanted, data: Data) -> tuple[list[Result], st
     steps = chosen_checkpoints(run, checkpoints.steps(), wanted.checkpoints)
     task = Task(
         workload=run.workload,
-        platform=platforms.load("cpu").with_input(batch=wanted.batch or run.batch),
+        platform=platforms.load("cpu").changed(batch=wanted.batch or run.batch),
         data=data,
         devices=devices.single_device(run.precision),
     )
@@ -196,12 +197,15 @@ def _decoders(run: Trained, wanted: Wanted, words: tuple[str, ...], learner: Lea
     names = wanted.decoders or (run.workload.decoder,)
     if wanted.language_model and "language-model" not in names:
         raise FinalError(f"--language-model, but the decoder is {', '.join(names)}; add --decoder language-model")
-    model = None
+    kind, model = MODELS[run.workload.model.name], None
+    if unknown := set(names) - set(kind.decoders):
+        of = f"model {run.workload.model.name} is decoded by {', '.join(kind.decoders)}"
+        raise FinalError(f"decoder {', '.join(sorted(unknown))}, but {of}; ask for one of these")
     if "language-model" in names:
         model = language_model(wanted.language_model, wanted.data)
     for name in names:
         for width in wanted.beam_widths if name != "greedy" else [1]:
-            decoder = Decoder(name=name, beam_width=width, words=words, language_model=model, **learner.decoding)
+            decoder = Decoder(name=name, beam_width=width, words=words, language_model=model, own=learner.decode)
             decoder = replace(decoder, lm_weight=wanted.lm_weight, word_bonus=wanted.word_bonus)
             if name == "language-model":
                 decoding.load_quietly(decoder)  # a file that is no language model is found now, not by the workers

@@ -32,7 +32,7 @@ def facts_of(job: Job, data: Data, devices: Devices) -> dict[str, Any]:
         "code": provenance.short_code(),
         **{name: machine.version(name) for name in VERSIONS},
         "platform": job.platform.to_dict(),
-        "workload": {**job.workload.to_dict(), "weights": ""},  # a path, whose digest the variant holds
+        "workload": job.workload.to_dict(paths=False),  # the digests of what they hold are in the variant
         "seed": job.seed,
         "synthetic": job.synthetic,
         "deterministic": job.deterministic,

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmark.workloads import Workload
 from features.corpus import noise, text
-from features.frames.mfcc import FEATURES
+from features.frames.kinds import UNNAMED, USUAL
 from features.jobs.files import locked
 from features.jobs.streams import one_line
 from features.reading import subsets
@@ -31,7 +31,7 @@ from features.shards import account, manifest
 from features.shards.extraction import extract_corpus
 from features.shards.manifest import Manifest
 from features.synthesis import corpus as synthesis
-from models.table import MODELS
+from models.learner import Config
 
 Encode = Callable[[str], list[int]]
 LIBRISPEECH_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500", "dev-clean")
@@ -42,8 +42,9 @@ class Data:
     """Features that are ready to train on, and the seconds that it took to prepare them.
 
     `folder` holds the shards; or it is that of the corpus, if `recordings` are streamed. `chosen` says which utterances
-    are trained on, bool [utterances] in the order of the shards; None is all of them. `labels` stand in
-    the place of those of the records, if noise was asked for or the model takes others.
+    are trained on, bool [utterances] in the order of the shards; None is all of them. `unfit` counts those that are not
+    because they are too short for the model, or for their labels. `labels` stand in the place of those of the records,
+    if noise was asked for or the model takes others.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Data:
     seconds: float
     recordings: Recordings | None = None
     chosen: np.ndarray | None = None
+    unfit: int = 0
     labels: Sequence[Sequence[int] | None] | None = None
 
     def part(self, workload: Workload, encode: Encode | None = None) -> Data:
@@ -61,16 +63,34 @@ class Data:
         Raises:
             ValueError: there are not so many utterances, or a sentence has no labels.
         """
-        labels, chosen, seed = None, None, workload.subset_seed
+        labels, chosen, seed, unfit = None, None, workload.subset_seed, 0
+        fitting = self.fitting(workload.model, encode)
         if workload.segment_s:
             chosen = np.asarray(self.manifest.lengths("train")) <= workload.segment_frames
+        if not fitting.all():
+            chosen, unfit = fitting if chosen is None else chosen & fitting, int((~fitting).sum())
+            if not chosen.any():
+                raise ValueError(f"{self.folder}: no utterance is long enough for the model and its labels")
         if workload.samples:
             chosen = self.sample(workload.samples, seed=seed, by=workload.select, among=chosen)
         if workload.label_noise or encode:
             said = self.said()
             noisy = noise.noisy_sentences(said, share=workload.label_noise, seed=seed)
             labels = [(encode or text.encode)(sentence) for sentence in noisy]
-        return replace(self, chosen=chosen, labels=labels)
+        return replace(self, chosen=chosen, unfit=unfit, labels=labels)
+
+    def fitting(self, model: Config, encode: Encode | None = None) -> np.ndarray:
+        """Return which training utterances a model can be trained on, bool [utterances].
+
+        A shard holds what its front end has room for. Sentences are read where the model has less.
+        """
+        lengths = np.asarray(self.manifest.lengths("train"))
+        room, kind = model.output_frames(lengths), self.manifest.settings.kind
+        fitting = lengths >= model.least_frames
+        if kind.frames_a_label and (room < kind.labels_at_most(lengths)).any():
+            labels = [len((encode or text.encode)(sentence)) for _, sentence in self.said()]
+            fitting &= np.array(labels) <= room
+        return fitting
 
     def sample(
         self, utterances: int, *, seed: int, by: str = "utterances", among: np.ndarray | None = None
@@ -120,7 +140,7 @@ class Data:
             return Buckets.fixed(workload.segment_frames, batch=batch)
         if workload.padding == "fixed":
             return Buckets.fixed(max(workload.max_frames, *lengths), batch=batch)
-        return Buckets.bucketed(lengths, batch=batch, buckets=workload.buckets)
+        return Buckets.bucketed(lengths, batch=batch, buckets=workload.buckets, step=workload.model.frame_step)
 
 
 def librispeech_features(folder: Path) -> Path:
@@ -144,11 +164,13 @@ def prepare(
     """
     started = time.monotonic()
     root, features = _places(workload, folder, corpus)
-    if MODELS[workload.model].features != FEATURES:
-        features = features.with_name(f"{features.name}-{MODELS[workload.model].features}x{workload.max_frames}")
+    settings = _settings(workload)
+    if settings.front_end != USUAL:
+        size = settings.kind.size
+        kind = size if UNNAMED.get(size) == settings.front_end else settings.front_end
+        features = features.with_name(f"{features.name}-{kind}x{workload.max_frames}")
     if workload.audio_noise_db is not None:
         features = features.with_name(f"{features.name}-snr{workload.audio_noise_db:g}dB")
-    settings = _settings(workload)
     folder.mkdir(parents=True, exist_ok=True)
     waiting = f"another process is preparing data in {folder}; waiting for it"
     with locked(folder / ".lock", waiting=lambda: say(waiting)):  # other processes wait, then find all ready
@@ -165,6 +187,7 @@ def prepare(
     if not streaming:
         recordings, found = None, manifest.load(features)
         manifest.check_sizes(features, found)
+        _check_front_end(found, features, workload)
     if workload.corpus == "librispeech" and corpus is None:
         _check_librispeech(found, features, settings)
     for role in ("train", "dev"):
@@ -186,14 +209,25 @@ def load(folder: Path, workload: Workload, *, jobs: int) -> Data:
         ManifestError, CorpusError: it is neither; the message says what is wrong.
     """
     if (folder / manifest.NAME).is_file() or not any(folder.glob("*/")):
-        return Data(folder=folder, manifest=manifest.load(folder), seconds=0.0)
+        stored = manifest.load(folder)
+        _check_front_end(stored, folder, workload)
+        return Data(folder=folder, manifest=stored, seconds=0.0)
     found, recordings = scan(folder, settings=_settings(workload), jobs=jobs)
     return Data(folder=folder, manifest=found, seconds=0.0, recordings=recordings)
 
 
 def _settings(workload: Workload) -> manifest.Settings:
-    features = MODELS[workload.model].features
-    return manifest.Settings(max_frames=workload.max_frames, snr_db=workload.audio_noise_db, features=features)
+    front_end = workload.model.front_end
+    return manifest.Settings(max_frames=workload.max_frames, snr_db=workload.audio_noise_db, front_end=front_end)
+
+
+def _check_front_end(found: Manifest, features: Path, workload: Workload) -> None:
+    made, taken = found.settings.front_end, workload.model.front_end
+    if made != taken:
+        raise ValueError(
+            f"{features}: features of front end {made}, and model {workload.model.name} takes {taken}; extract them "
+            f"with python -m features CORPUS OUT --front-end {taken}"
+        )
 
 
 def _check_librispeech(found: Manifest, features: Path, settings: manifest.Settings) -> None:

@@ -18,7 +18,7 @@ from benchmark.record.phases import Plan
 from benchmark.run.prepare.hosts import LIMIT_S, Hosts
 from benchmark.run.prepare.language_models import language_model
 from benchmark.workloads import Workload
-from models.table import MODELS, RECIPES, first_weights
+from models.table import MODELS, settled
 from platforms import Input, Platform
 
 Say = Callable[[str], None]
@@ -48,9 +48,12 @@ def start_of(path: Path, workload: Workload) -> Start:
     from benchmark.run.prepare.trained import chosen_checkpoints, load_trained
 
     run = load_trained(path)
-    for name in ("model", "recipe", "filters", "units", "layers"):
-        found, asked = getattr(run.workload, name), getattr(workload, name)
+    theirs, ours = run.workload.model, workload.model
+    compared = ("name",) if theirs.name != ours.name else ours.same_weights
+    for name in compared:
+        found, asked = getattr(theirs, name), getattr(ours, name)
         if found != asked:
+            name = "model" if name == "name" else name
             differ = f"its {name} is {found}, and this workload's {asked}"
             raise ValueError(f"--from {path}: {differ}; expected equal models")
     folder = run.folder / "checkpoints"
@@ -132,22 +135,18 @@ def changed_workload(
     How the platform is fed (`feeding`) marks it in two cases. Accumulation: batch normalisation sees the pieces, so
     that the training is another one. Streaming: the clock holds what other runs did beforehand.
     """
-    marks: list[str] = []
-    kind, windowed = MODELS[workload.model], None
-    if kind.places:
-        place, mark = first_weights(workload.model, changes.get("weights") or workload.weights)
-        changes, marks = {**changes, "weights": place}, [mark]
-        windowed = changes.get("segment_s")
-    elif changes.get("weights"):
-        raise ValueError(f"--weights, but {workload.model} begins with weights that are drawn; leave it out")
+    kind = MODELS[workload.model.name]
+    workload = workload.changed(changes)
+    model, mark = settled(workload.model)
+    marks = [mark] * bool(mark)
     if feeding:
         pieces = feeding.accumulation > 1 and kind.by_pieces
         marks += [f"accumulation-{feeding.accumulation}"] * pieces + ["stream"] * feeding.stream
     marks += ["synthetic"] * synthetic + ["deterministic"] * deterministic
-    workload = workload.changed(changes).marked(*marks)
-    if windowed:  # the model's own window, in which all utterances are
-        workload = replace(workload, segment_s=0.0, max_frames=round(100 * windowed))
-    normalisation = RECIPES[workload.recipe].normalisation if "recipe" in changes else None
+    workload = replace(workload, model=model).marked(*marks)
+    if kind.windowed and workload.segment_s:  # the model's own window, in which all utterances are
+        workload = replace(workload, segment_s=0.0, max_frames=workload.segment_frames)
+    normalisation = model.rules.normalisation if "recipe" in changes else None
     return replace(workload, normalisation=normalisation) if normalisation else workload
 
 

@@ -17,7 +17,6 @@ from benchmark.workloads import Workload
 from features.reading.batches import Buckets
 from models.kernels import Choice
 from models.learner import Learner
-from models.table import learner_of
 from platforms import Platform
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Task:
     @cached_property
     def learner(self) -> Learner:
         """The workload's model: its sizes, loss, optimiser and outputs."""
-        return learner_of(self.workload.model, self.workload.to_dict())
+        return self.workload.learner()
 
     @cached_property
     def kernels(self) -> dict[str, Choice]:

@@ -199,10 +199,6 @@ class TrainStep:
         with tf.device(HOST):  # where random operations of a GPU read their seeds
             return tf.random.fold_in(tf.random.fold_in([self.seed, 0], step), replica * self.accumulation + piece)
 
-    def logits(self, part: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
-        """Return the logits of a replica's part in training, with dropout, [B, T', C]."""
-        return self.learner.logits(self.model, part, self.seed_of(step))
-
     def losses(self, part: dict[str, tf.Tensor], step: tf.Tensor, piece: int | tf.Tensor = 0) -> tf.Tensor:
         """Return the loss in nats of every utterance of a replica's part, [B]."""
         return self.learner.losses(self.model, part, self.seed_of(step, piece))

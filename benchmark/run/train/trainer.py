@@ -70,7 +70,7 @@ class Trainer:
         self.task, self.listener = task, listener
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self.host = everywhere(Host(task, self.checkpoints, pool))
-        self._greedy = DecodingPool(Decoder(name="greedy", **task.learner.decoding), jobs=1)
+        self._greedy = DecodingPool(Decoder(own=task.learner.decode), jobs=1)
         self._samples: list[dict[str, tf.Tensor]] = []
         self._perform = {
             Phase.CREATE: self.create,

@@ -497,7 +497,7 @@ def test_what_a_user_gets_wrong_is_said_in_one_line(tmp_path, monkeypatch, capsy
         ("", "not JSON"),
         ('{"schema": 2, "price": 1e999}', "1e999 is not finite"),
         ('{"schema": 2, "price": NaN}', "NaN is not finite"),
-        ('{"schema": 9}', "schema is '9'; expected 3"),
+        ('{"schema": 9}', "schema is '9'; expected 4"),
         ("[]", "not a JSON object"),
         ("2", "not a JSON object"),
         ('{"schema": 2}', "created is None; expected a time with its zone"),

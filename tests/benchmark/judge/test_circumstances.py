@@ -40,7 +40,7 @@ def run_of(
     facts |= {"features": features or {}, "plan": {"targets": targets or {"wer": [30]}}}
     facts |= {"command": command} if command else {}
     facts |= {"loaded": loaded} if loaded else {}
-    facts |= {"platform": platforms.load("cpu").with_input(**knobs).to_dict()} if knobs is not None else {}
+    facts |= {"platform": platforms.load("cpu").changed(**knobs).to_dict()} if knobs is not None else {}
     facts |= {"workload": workload.to_dict()} if workload else {}
     (folder / name / "run.json").write_text(json.dumps(facts))
     if end:

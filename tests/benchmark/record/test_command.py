@@ -2,7 +2,7 @@ import shlex
 
 import pytest
 
-from benchmark.record.command import BY_MAKE, FLAGS, CommandLine
+from benchmark.record.command import BY_MAKE, CommandLine
 
 GIVEN = ("--platform", "cpu", "--workload", "speech", "--corpus", "/data/my speech", "--seed=3", "--fresh",
          "--max-epochs", "4", "--synthetic")  # fmt: skip
@@ -33,10 +33,7 @@ def test_who_typed_make_is_known_by_its_variable(monkeypatch):
     assert CommandLine.given(["--seed", "1"]) == CommandLine(("--seed", "1"), make=True)
 
 
-def test_every_option_without_a_value_is_known_as_one():
-    from benchmark.__main__ import _parser
-
-    flags = {action.option_strings[-1] for action in _parser()._actions if action.nargs == 0 and action.const is True}
-    assert flags == {f"--{name}" for name in FLAGS}
-    line = CommandLine(("--no-targets", "--seed", "3"))
-    assert line.changed(drop=("seed",)).arguments == ("--no-targets",)
+def test_an_option_without_a_value_is_told_from_one_with_a_negative_number():
+    line = CommandLine(("--no-targets", "--audio-noise", "-5", "--stream", "--seed", "3"))
+    assert line.changed(drop=("seed",)).arguments == ("--no-targets", "--audio-noise", "-5", "--stream")
+    assert line.changed(drop=("audio-noise", "no-targets")).arguments == ("--stream", "--seed", "3")

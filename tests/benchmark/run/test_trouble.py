@@ -17,7 +17,7 @@ def job_of(platform, *command):
 
 @pytest.fixture
 def job():
-    return job_of(platforms.load("cpu").with_input(batch=16), "--batch", "16")
+    return job_of(platforms.load("cpu").changed(batch=16), "--batch", "16")
 
 
 ON_A_GPU = [
@@ -44,8 +44,8 @@ def test_the_proposed_batch_is_one_that_the_gpus_divide(tf):
     said = out_of_memory(job_of(sys1, "--platform", "sys1"), error)
     assert "24 utterances a replica" in said  # 4 GPUs x 24 / 2
     assert said.endswith(" --batch 48, or this one in pieces: --accumulation 2")
-    assert out_of_memory(job_of(sys1.with_input(accumulation=24)), error).endswith(" --batch 48")
-    assert "--batch 4" in out_of_memory(job_of(sys1.with_input(batch=4)), error)
+    assert out_of_memory(job_of(sys1.changed(accumulation=24)), error).endswith(" --batch 48")
+    assert "--batch 4" in out_of_memory(job_of(sys1.changed(batch=4)), error)
 
 
 def test_memory_is_not_blamed_for_other_errors(tf, job):

@@ -59,7 +59,7 @@ def test_a_recording_that_fills_its_segment_is_cut_at_its_end(tf):
 
 
 def test_whispers_features_go_through_shards_and_batches_and_streams_alike(tf, tone_corpus, tmp_path):
-    settings = manifest.Settings(features=80, dtype="float32", max_frames=200, shard_utterances=8)
+    settings = manifest.Settings(front_end="logmel80-normalised", dtype="float32", max_frames=200, shard_utterances=8)
     extract_corpus(tone_corpus, tmp_path, settings=settings, jobs=1)
     found = manifest.load(tmp_path)
     assert found.seconds("dev") == pytest.approx(sum(1 + 0.13 * (n % 5) for n in range(7)), abs=0.05)

@@ -2,9 +2,11 @@ import copy
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
+from features.frames.kinds import FRONT_ENDS
 from features.jobs.files import digest
 from features.shards import manifest
 from features.shards.manifest import LeftOut, Manifest, ManifestError, Settings, Shard, check_sizes, damaged
@@ -75,7 +77,7 @@ def test_a_shards_fields_of_another_kind_are_refused_by_name(tmp_path, field, va
     assert f"{field} is {value!r}; expected" in saying(tmp_path, lambda f: f["shards"][0].update({field: value}))
 
 
-@pytest.mark.parametrize("value", [None, 5, "x", [1], {"a": []}, True])
+@pytest.mark.parametrize("value", [None, 7, "x", [1], {"a": []}, True])
 @pytest.mark.parametrize(
     "field", ["shards", "words", "unknown", "left_out", "notes", "settings", "schema", "unheard-of"]
 )
@@ -83,12 +85,35 @@ def test_fields_of_another_kind_are_refused(tmp_path, field, value):
     assert saying(tmp_path, lambda fields: fields.update({field: value}))
 
 
+@pytest.mark.parametrize(("size", "named"), [(93, "mfcc13-logmel80"), (80, "logmel80-normalised")])
+def test_a_manifest_of_before_front_ends_had_names_is_read_and_keeps_its_digest(tmp_path, size, named):
+    """Schema 4 said how many features a frame has; the digest of runs is made of that still."""
+    whole = replace(WHOLE, settings=Settings(front_end=named))
+    fields = json.loads(whole.to_json())
+    assert fields["settings"].pop("front_end") == named
+    fields["settings"]["features"], fields["schema"] = size, 4
+    (tmp_path / "manifest.json").write_text(json.dumps(fields))
+    found = manifest.load(tmp_path)
+    assert found.settings == whole.settings and found.digest == whole.digest
+    assert found.settings.identity["features"] == size and "front_end" not in found.settings.identity
+    fields["settings"]["features"] = 40
+    (tmp_path / "manifest.json").write_text(json.dumps(fields))
+    with pytest.raises(ManifestError, match="features is 40; expected 93 or 80 of a frame"):
+        manifest.load(tmp_path)
+
+
+def test_a_front_end_that_its_size_does_not_tell_is_in_the_digest(monkeypatch):
+    monkeypatch.setitem(FRONT_ENDS, "new", replace(FRONT_ENDS["mfcc13-logmel80"]))
+    assert Settings(front_end="new").identity["front_end"] == "new"
+    assert replace(WHOLE, settings=Settings(front_end="new")).digest != WHOLE.digest
+
+
 @pytest.mark.parametrize("field", ["shards", "words", "settings", "schema"])
 def test_a_missing_field_is_refused(tmp_path, field):
     assert field in saying(tmp_path, lambda fields: fields.pop(field))
 
 
-@pytest.mark.parametrize("field", ["dtype", "compression", "max_frames", "shard_utterances", "features"])
+@pytest.mark.parametrize("field", ["dtype", "compression", "max_frames", "shard_utterances", "front_end"])
 @pytest.mark.parametrize("value", [None, "x", [], 1.5, True, 0])
 def test_settings_of_another_kind_are_refused(tmp_path, field, value):
     assert f"{field}" in saying(tmp_path, lambda fields: fields["settings"].update({field: value}))

@@ -61,7 +61,7 @@ def test_what_is_read_back_is_what_was_extracted(tf, corpus, tmp_path, dtype, co
     ],
 )
 def test_an_utterance_that_cannot_be_trained_on_is_left_out_with_a_reason(frames, labels, reason):
-    found = records.misfit(frames, labels, 1670)
+    found = records.misfit(frames, labels, 1670, Settings().kind)
     assert found is None if reason is None else reason in found[1]
 
 
@@ -192,8 +192,8 @@ def test_words_that_the_training_words_do_not_hold_are_counted(corpus, tmp_path)
     ("text", "expected"),
     [
         ("{", "not JSON"),
-        ("[]", "schema None, expected 4"),
-        ('{"schema": 99}', "schema 99, expected 4"),
+        ("[]", "schema None, expected 5"),
+        ('{"schema": 99}', "schema 99, expected 5"),
         ('{"schema": 3, "shards": []}', "settings"),
         ('{"schema": 3, "shards": 3}', ""),
         ('{"schema": 2}', "it does not say which recordings the features are of"),

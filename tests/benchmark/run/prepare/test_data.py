@@ -8,6 +8,15 @@ from benchmark.run.prepare import data
 MINI = replace(workloads.load("mini"), sentences=3)
 
 
+def test_features_of_another_front_end_than_the_models_are_refused(tone_features):
+    whisper = workloads.load("whisper").with_model(weights="random")
+    with pytest.raises(
+        ValueError, match="features of front end mfcc13-logmel80, and model whisper takes logmel80-norm"
+    ):
+        data.load(tone_features, whisper, jobs=1)
+    assert data.load(tone_features, MINI, jobs=1).manifest.utterances("train")
+
+
 def test_the_embedded_corpus_and_its_features_are_made_once(tmp_path):
     said = []
     first = data.prepare(MINI, folder=tmp_path, say=said.append)
@@ -63,6 +72,30 @@ def test_fixed_padding_is_the_papers_and_buckets_follow_the_corpus(tone_features
     assert found.layout(workloads.load("librispeech"), 24).boundaries == (1670,)
     mini = found.layout(workloads.load("mini"), 16)
     assert len(mini.boundaries) <= 4 and mini.boundaries[-1] < 200
+
+
+@pytest.mark.parametrize(("stride", "left_out"), [(2, 0), (6, 1), (25, 2), (90, None)])
+def test_what_a_model_cannot_align_is_left_out_counted_and_never_trained_on(tf, tmp_path, stride, left_out):
+    """CTC needs an output for each label: (T - 11) // stride + 1 of T, which are 50, 63, 76, 89 and 102 frames here.
+
+    Stride 6: 7, 9, 11, 14, 16 outputs for 11, 2, 6, 2, 3 labels; stride 25: 2, 3, 3, 4, 4; stride 90: 1, 1, 1, 1, 2.
+    """
+    from tones import write_chapter
+
+    corpus = tmp_path / "corpus"
+    write_chapter(corpus, "train-a", 1, ["one one two", "at", "so two", "to", "one"], seconds=0.5)
+    write_chapter(corpus, "dev-a", 2, ["one"], seconds=0.5)
+    workload = workloads.load("speech").with_model(stride=stride)
+    found = data.prepare(workload, folder=tmp_path / "data", corpus=corpus, say=lambda _: None)
+    if left_out is None:
+        with pytest.raises(ValueError, match="no utterance is long enough for the model and its labels"):
+            found.part(workload)
+        return
+    part = found.part(workload)
+    assert part.unfit == left_out and len(part.lengths) == 5 - left_out
+    assert all(edge % stride == 0 for edge in part.layout(workload, 2).boundaries)
+    whole = replace(workload, samples=5 - left_out)
+    assert found.part(whole).chosen.sum() == 5 - left_out, "a part is of what can be trained on"
 
 
 def test_librispeech_is_validated_on_dev_clean_and_other_corpora_on_all_dev_subsets(tone_features):

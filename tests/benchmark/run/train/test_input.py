@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from benchmark import workloads
+
 
 def test_the_replicas_parts_of_a_batch_know_how_many_utterances_all_have(tf):
     from benchmark.run.train.input import per_replica
-    from models.deepspeech import learner as deepspeech
 
     batch = {
         "features": tf.reshape(tf.range(4 * 2 * 3, dtype=tf.float32), [4, 2, 3]),
@@ -15,7 +16,7 @@ def test_the_replicas_parts_of_a_batch_know_how_many_utterances_all_have(tf):
         "label_lengths": tf.constant([1, 1, 1, 0]),
         "id": tf.constant(["a", "b", "c", ""]),
     }
-    cut = per_replica(batch, 2, deepspeech.units)
+    cut = per_replica(batch, 2, workloads.load("mini").learner().units)
     assert cut["features"].shape == (2, 2, 2, 3) and "id" not in cut
     np.testing.assert_array_equal(cut["frames"], [[2, 2], [1, 0]])
     np.testing.assert_array_equal(cut["global_units"], [3.0, 3.0])
@@ -24,7 +25,6 @@ def test_the_replicas_parts_of_a_batch_know_how_many_utterances_all_have(tf):
 def test_parts_go_to_their_replicas_in_turns_on_any_number_of_devices(tf):
     """Batches 0, 1, 2 of utterances of 1, 2, ... frames: replica r of R has the r-th R-th of each, in order."""
     from benchmark.run.train.input import distributed, take
-    from models.deepspeech import learner as deepspeech
 
     batches = tf.data.Dataset.range(3).map(
         lambda number: {
@@ -36,7 +36,7 @@ def test_parts_go_to_their_replicas_in_turns_on_any_number_of_devices(tf):
     )
     for replicas in (1, 2, 4):
         machine = machine_of(tf, replicas)
-        taken = distributed(batches, machine, deepspeech.DeepSpeechLearner(deepspeech.Config()))
+        taken = distributed(batches, machine, workloads.load("mini").learner())
         for number in range(3):
             part = take(taken, machine)
             found = [each.numpy() for each in machine.strategy.experimental_local_results(part["frames"])]

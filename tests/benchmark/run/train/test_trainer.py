@@ -22,7 +22,9 @@ from benchmark.workloads import EVALUATIONS
 from features.shards import manifest
 from models.ctc.decoders import Decoder
 
-TINY = replace(workloads.load("mini"), filters=8, units=16, layers=1, buckets=1, dropout=0.1)  # 16 fill a vector
+TINY = replace(
+    workloads.load("mini").with_model(filters=8, units=16, layers=1, dropout=0.1), buckets=1
+)  # 16 fill a vector
 IDENTITY = Identity(
     run="r",
     platform="cpu",
@@ -69,7 +71,7 @@ def new_trainer(
     strategy = tf.distribute.MirroredStrategy(
         names, cross_device_ops=tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
     )
-    platform = platforms.load("cpu").with_input(batch=batch, accumulation=accumulation)
+    platform = platforms.load("cpu").changed(batch=batch, accumulation=accumulation)
     task = Task(
         workload=workload,
         platform=replace(platform, training=replace(platform.training, precision=precision)),
@@ -146,7 +148,7 @@ def test_two_epochs_train_every_utterance_once_an_epoch_and_evaluate_all(make, t
 def test_every_precision_learns(make, tmp_path, tf, precision):
     from benchmark.run.prepare import devices
 
-    trainer = make(workload=replace(TINY, dropout=0.0), precision=precision)
+    trainer = make(workload=TINY.with_model(dropout=0.0), precision=precision)
     devices._set_precision(precision)
     try:
         record = run(trainer, tmp_path / "r.csv", max_epochs=6)
@@ -176,7 +178,7 @@ def test_buckets_cost_one_trace_of_the_training_step_and_at_most_one_each_of_the
 
     loops = (lstm._xla_forward, lstm._xla_backward_loop)  # 8 units fill no vector, so XLA compiles for each shape
     before = [loop.experimental_get_tracing_count() for loop in loops]
-    trainer = make(workload=replace(TINY, units=8, buckets=3))
+    trainer = make(workload=replace(TINY.with_model(units=8), buckets=3))
     run(trainer, tmp_path / "r.csv", max_epochs=2)
     assert len(trainer.source.layout.boundaries) == 3
     assert trainer.models.step.segment.experimental_get_tracing_count() == 1
@@ -253,7 +255,7 @@ def test_a_step_sends_two_messages_its_gradients_and_all_the_rest(make, tf, monk
         CrossDeviceOps, "batch_reduce", lambda self, *given, **more: (sent.append(1), reduce(self, *given, **more))[1]
     )
     monkeypatch.setattr(CrossDeviceOps, "reduce", lambda *_, **__: pytest.fail("a message of its own"))
-    trainer = make(replicas=2, workload=replace(TINY, layers=3))
+    trainer = make(replicas=2, workload=TINY.with_model(layers=3))
     plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=1, max_seconds=1, targets={}, segment=1)
     trainer.perform(Phase.CREATE, Progress(), plan)
     trainer.perform(Phase.TRAIN, Progress(), plan)  # traces one step
@@ -271,7 +273,7 @@ def test_one_step_is_the_same_on_one_and_on_two_replicas_without_batch_statistic
     )
     weights = []
     for replicas in (1, 2):
-        trainer = make(replicas=replicas, workload=replace(TINY, dropout=0.0))
+        trainer = make(replicas=replicas, workload=TINY.with_model(dropout=0.0))
         plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=1, max_seconds=1, targets={}, segment=1)
         trainer.perform(Phase.CREATE, Progress(), plan)
         trainer.perform(Phase.TRAIN, Progress(), plan)
@@ -341,7 +343,7 @@ class SlowPool(DecodingPool):
 def modes(tf, tone_features, tmp_path_factory):
     """Mode of evaluation -> the trainer and the record of three epochs, evaluated within too; all of one seed."""
     found = {}
-    lively = replace(TINY, units=16, filters=16)
+    lively = TINY.with_model(units=16, filters=16)
     for mode in EVALUATIONS:
         folder = tmp_path_factory.mktemp(mode)
         trainer = new_trainer(tf, tone_features, folder, pool=SlowPool(), workload=lively)
@@ -513,6 +515,6 @@ def test_a_part_of_the_training_set_is_all_that_is_trained_on(make, tone_feature
 
 @pytest.mark.parametrize("recipe", ["paper", "authors"])
 def test_both_recipes_and_both_paddings_train(make, tmp_path, recipe):
-    workload = replace(TINY, recipe=recipe, padding="fixed", max_frames=200, augment="specaugment")
+    workload = replace(TINY.with_model(recipe=recipe), padding="fixed", max_frames=200, augment="specaugment")
     record = run(make(workload=workload), tmp_path / "r.csv", max_epochs=1)
     assert np.isfinite(losses(record)).all() and record.evaluated_epoch == 1

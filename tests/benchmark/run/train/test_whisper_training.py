@@ -37,7 +37,10 @@ def features(tone_corpus, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("features80")
     extract_corpus(
-        tone_corpus, out, settings=manifest.Settings(features=80, max_frames=200, shard_utterances=8), jobs=1
+        tone_corpus,
+        out,
+        settings=manifest.Settings(front_end="logmel80-normalised", max_frames=200, shard_utterances=8),
+        jobs=1,
     )
     return out
 
@@ -53,11 +56,15 @@ def trained(tf, features, weights, tmp_path):
     def train(name, *, replicas=1, accumulation=1, evaluation="resident"):
         names = [f"CPU:{n}" for n in range(replicas)]
         workload = replace(
-            workloads.load("whisper"), weights=str(weights), max_frames=200, max_epochs=2, max_steps=0, targets={}
+            workloads.load("whisper").with_model(weights=str(weights)),
+            max_frames=200,
+            max_epochs=2,
+            max_steps=0,
+            targets={},
         )
         task = Task(
             workload=workload,
-            platform=platforms.load("cpu").with_input(batch=4, accumulation=accumulation),
+            platform=platforms.load("cpu").changed(batch=4, accumulation=accumulation),
             data=Data(folder=features, manifest=manifest.load(features), seconds=0.0),
             devices=Devices(
                 strategy=tf.distribute.MirroredStrategy(
@@ -71,7 +78,7 @@ def trained(tf, features, weights, tmp_path):
             seed=1,
         )
         task = replace(task, data=task.data.part(workload, task.learner.encode))
-        pool = DecodingPool(Decoder(name="greedy", **task.learner.decoding), jobs=1)
+        pool = DecodingPool(Decoder(own=task.learner.decode), jobs=1)
         trainer = Trainer(task, folder=tmp_path / name, pool=pool, listener=Told())
         plan = Plan(
             batches_per_epoch=trainer.batches_per_epoch, max_epochs=2, max_seconds=1e9, targets={}, generate_every=4,
@@ -162,7 +169,10 @@ def test_the_command_fine_tunes_goes_on_and_evaluates(tmp_path, tone_corpus, wei
         (["--workload", "mini", "--recipe", "fine-tune"], "expected a recipe of paper, authors"),
         (["--workload", "whisper", "--weights", "random", "--padding", "bucket"], "expected 'fixed', as whisper takes"),
         (["--workload", "whisper", "--weights", "random", "--augment", "specaugment"], "augment is 'specaugment'"),
-        (["--workload", "mini", "--weights", "random"], "deepspeech begins with weights that are drawn"),
+        (
+            ["--workload", "mini", "--weights", "random"],
+            "--weights, but model deepspeech has no such setting; leave it out",
+        ),
     ],
 )
 def test_what_does_not_fit_gets_one_line(tmp_path, arguments, said):

@@ -1,0 +1,57 @@
+"""The table of front ends, by name: what turns a waveform into the frames that a model takes.
+
+    kind = FRONT_ENDS["mfcc13-logmel80"]
+    kind.size                               # features of a frame, F
+    stored = kind.stored(samples)           # float32 [S] -> float32 [T + kind.edge_frames, F], as a shard stores them
+
+A further front end is its module and a line in FRONT_ENDS; a manifest records its name. TensorFlow is loaded when a
+batch is padded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.frames import log_mel, mfcc
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEnd:
+    """One way to make frames, T = ceil(samples / 160) of an utterance.
+
+    `stored` gives what a shard stores: the frames, and `edge_frames` after them. `padded` pads what is stored to the
+    frames of a batch, where that is done with something else than zeros. An utterance is left out at extraction if it
+    has fewer than `least_frames`, or if its labels are more than (T - least_frames) // frames_a_label + 1; with
+    `frames_a_label` 0 labels need no frames of their own. A model that asks for more leaves out more when it trains.
+    """
+
+    size: int
+    stored: Callable[[np.ndarray], np.ndarray]
+    edge_frames: int = 0
+    padded: Callable[[tf.Tensor, int], tf.Tensor] | None = None
+    least_frames: int = 11
+    frames_a_label: int = 0
+
+    def labels_at_most(self, frames: int | np.ndarray) -> int | np.ndarray | None:
+        """Return how many labels so many frames have room for; None for any number."""
+        return (frames - self.least_frames) // self.frames_a_label + 1 if self.frames_a_label else None
+
+
+FRONT_ENDS = {
+    "mfcc13-logmel80": FrontEnd(size=mfcc.FEATURES, stored=mfcc.features, frames_a_label=2),  # of the paper
+    "logmel80-normalised": FrontEnd(  # of Radford et al. 2022
+        size=log_mel.MELS, stored=log_mel.open_ended, edge_frames=log_mel.EDGE_FRAMES, padded=log_mel.windowed
+    ),
+}
+
+USUAL = "mfcc13-logmel80"
+
+UNNAMED = {93: "mfcc13-logmel80", 80: "logmel80-normalised"}
+"""Which front end it was, by its size, where a manifest of schema 3 or 4 does not name it."""
