@@ -23,7 +23,6 @@ from benchmark.judge.judgement import judge
 from benchmark.judge.summary import report_parts
 from benchmark.record import Run, UsageError, read_run
 from benchmark.record.command import CommandLine, by_make
-from benchmark.run.evaluate import decoding
 from benchmark.run.evaluate.decoding import KILLED_WORKER
 from benchmark.run.prepare.hosts import LIMIT_S, Hosts, resolve
 from benchmark.run.prepare.job import Job, changed_workload, language_model_of, start_of, usual_name
@@ -33,6 +32,7 @@ from benchmark.tables import show
 from models.ctc.decoders import NAMES as DECODERS
 from models.table import RECIPES
 from platforms import Platform
+from platforms.machine import usable_cores
 
 WORKLOAD_OPTIONS = (
     "weights",
@@ -112,7 +112,7 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         seed=options.seed,
         monitor_hz=options.monitor_hz,
         language_model=language_model_of(workload, options.language_model, options.data),
-        decode_jobs=decoding.cores() if options.decode_jobs is None else options.decode_jobs,
+        decode_jobs=usable_cores() if options.decode_jobs is None else options.decode_jobs,
         skip_bad=options.skip_bad,
         synthetic=options.synthetic,
         deterministic=options.deterministic,

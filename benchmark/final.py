@@ -34,6 +34,7 @@ from features.reading.subsets import SELECTIONS
 from features.shards import account
 from models.ctc import decoders
 from models.ctc.decoders import Decoder
+from platforms.machine import usable_cores
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -157,9 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--features", type=Path, metavar="DIR", help="features, or a corpus; default: the run's")
     add("--batch", type=int, metavar="N", help="utterances in one forward pass; default: the run's batch per replica")
-    add(
-        "--decode-jobs", type=int, default=decoding.cores(), metavar="N", help="decoding workers; default: one per core"
-    )
+    add("--decode-jobs", type=int, default=usable_cores(), metavar="N", help="decoding workers; default: one per core")
     add("--train-sample", type=int, default=0, metavar="N", help="evaluate N training utterances too; default: none")
     add("--train-seed", type=int, default=0, metavar="N", help="which ones: as --subset-seed; default: 0")
     add("--train-select", choices=SELECTIONS, default="utterances", help="take single utterances (default) or speakers")

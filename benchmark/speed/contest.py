@@ -184,11 +184,6 @@ def together(runners: Sequence[Running]) -> Answer:
     return max(answers, key=lambda answer: answer["seconds"])
 
 
-def cores() -> list[int]:
-    """The cores this process may use."""
-    return sorted(os.sched_getaffinity(0))
-
-
 def _close(file: IO) -> None:
     with suppress(OSError):
         file.close()

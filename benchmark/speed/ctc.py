@@ -7,7 +7,6 @@ about.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 from benchmark.speed.contest import Arena, ContestError, Running, contender, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import SIZES, Setting, Size
+from platforms.machine import usable_cores
 
 Ask = Callable[[str], dict]
 CLASSES = 30
@@ -116,7 +116,7 @@ def torch(*, size: str, batch: int) -> Ask:
     """torch.nn.functional.ctc_loss on all cores, or on the first GPU."""
     import torch
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(usable_cores())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = SIZES[size].of(batch=batch)
     labels, lengths, frames = (torch.from_numpy(value).long().to(device) for value in _whole(shape))

@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.speed.contest import Arena, contender, cores, play
+from benchmark.speed.contest import Arena, contender, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import Setting
 from features.corpus import text
+from platforms.machine import affinity, usable_cores
 
 WORDS, FRAMES, BEAM_WIDTH = 20_000, 830, 256
 CHARACTERS_A_FRAME = 0.25  # LibriSpeech: about 14 a second, at 50 output frames a second
@@ -34,9 +35,9 @@ def measure(setting: Setting) -> list[Result]:
     """Measure one core and all cores, a row each."""
     utterances = 1 if setting.tiny else 4
     options: dict[str, Any] = {"utterances": utterances, "words": 500 if setting.tiny else WORDS}
-    jobs = len(cores())
+    jobs = usable_cores()
     with Arena() as arena:
-        core = cores()[0]
+        core = affinity()[0]
         running = {
             "ours": arena.enter(contender("decoding", "ours", core=core, **options)),
             "pyctcdecode": arena.enter(contender("decoding", "pyctcdecode", core=core, **options)),

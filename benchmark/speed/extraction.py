@@ -17,9 +17,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmark.speed.contest import Arena, contender, cores, play, together
+from benchmark.speed.contest import Arena, contender, play, together
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import Setting
+from platforms.machine import affinity
 
 TARGET_TIMES, TARGET_MIB = 1000, 500
 
@@ -31,9 +32,11 @@ def measure(setting: Setting) -> list[Result]:
     with tempfile.TemporaryDirectory() as folder, Arena() as arena:
         corpus = Path(folder) / "corpus"
         synthesis.synthesise(corpus, sentences=12 if setting.tiny else 400)
-        workers = [arena.enter(_worker("ours", corpus, Path(folder) / f"shards-{core}", core=core)) for core in cores()]
-        librosa = arena.enter(_worker("librosa", corpus, Path(folder) / "librosa", core=cores()[0]))
-        decoding = arena.enter(_worker("decoding", corpus, Path(folder), core=cores()[0]))
+        workers = [
+            arena.enter(_worker("ours", corpus, Path(folder) / f"shards-{core}", core=core)) for core in affinity()
+        ]
+        librosa = arena.enter(_worker("librosa", corpus, Path(folder) / "librosa", core=affinity()[0]))
+        decoding = arena.enter(_worker("decoding", corpus, Path(folder), core=affinity()[0]))
         turns = {
             "ours": workers[0].ask,
             "librosa": librosa.ask,

@@ -9,12 +9,12 @@ framework can use, else on the CPU. Each answer has the seconds of a step, the l
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from types import ModuleType
 
 from benchmark.speed.sizes import FEATURES, KERNEL, SIZES, STRIDE, Size
+from platforms.machine import usable_cores
 
 Ask = Callable[[str], dict]
 
@@ -91,7 +91,7 @@ def torch(*, size: str, batch: int, precision: str, frames: int | None = None) -
     from torch import nn
 
     shape = SIZES[size].of(batch=batch, frames=frames)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(usable_cores())
     on_gpu = torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmark.speed.contest import Arena, contender, cores, play
+from benchmark.speed.contest import Arena, contender, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import SIZES, Setting
+from platforms.machine import affinity
 
 MONITOR_TARGET, JOURNAL_TARGET = 0.01, 0.005
 BATCHES_A_ROW = 50
@@ -32,7 +33,7 @@ def measure(setting: Setting) -> list[Result]:
         appended = arena.enter(contender("overhead", "appended", rows=200 if setting.tiny else APPENDS))
         played = play({"monitor": watched.ask, "journal": appended.ask}, rounds=setting.rounds, label="overhead")
     sampler_s, watched_s = (sum(played.values("monitor", key)) for key in ("sampler_s", "watched_s"))
-    sampler = sampler_s / watched_s / len(cores())
+    sampler = sampler_s / watched_s / len(affinity())
     batch_s, append_s = played.median("monitor", "plain_s"), played.median("journal")
     row_s = BATCHES_A_ROW * batch_s
     return [
@@ -42,7 +43,7 @@ def measure(setting: Setting) -> list[Result]:
             ours=played.median("monitor"),
             baseline=batch_s,
             ratios=tuple(answer["plain_s"] / answer["seconds"] for answer in played.answers["monitor"]),
-            note=f"with and without; the sampler's CPU time is {sampler:.2%} of the machine's {len(cores())} cores; "
+            note=f"with and without; the sampler's CPU time is {sampler:.2%} of the machine's {len(affinity())} cores; "
             f"target under {MONITOR_TARGET:.0%} of a run",
             measured={"monitor": played.answers["monitor"]},
         ),

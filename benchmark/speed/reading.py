@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmark.speed.contest import Arena, contender, cores, play
+from benchmark.speed.contest import Arena, contender, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import FEATURES, Setting
 from features.corpus.audio import SAMPLE_RATE_HZ, STEP_SAMPLES
 from features.frames import mfcc as extract
 from features.shards import manifest
+from platforms.machine import affinity
 
 FRAMES = 1200
 BATCH = 24
@@ -36,7 +37,7 @@ def measure(setting: Setting) -> list[Result]:
     with tempfile.TemporaryDirectory() as folder, Arena() as arena:
         shards = write_shards(Path(folder), utterances=ours, frames=FRAMES)
         authors = write_authors_shard(Path(folder) / "authors.tfrecord", utterances=theirs)
-        core = cores()[0]
+        core = affinity()[0]
         running = {
             "ours": arena.enter(contender("reading", "ours", folder=folder, core=core)),
             "authors": arena.enter(contender("reading", "authors", path=str(authors), core=core)),

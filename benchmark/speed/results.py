@@ -8,7 +8,6 @@ A ratio says how many times as fast (or as small) as the baseline the suite is: 
 from __future__ import annotations
 
 import json
-import os
 import platform as host
 import statistics
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmark.tables import Table
-from platforms.machine import cpu_name, system, version
+from platforms.machine import affinity, cpu_name, logical_cores, system, version
 
 SCHEMA = 1  # of the JSON file
 BUSY_LOAD = 0.5  # cores that others keep busy, on the average of the last minute
@@ -109,8 +108,8 @@ def machine() -> dict[str, Any]:
     """Processor, GPUs, versions; what cannot be found out is null."""
     return {
         "cpu": cpu_name(),
-        "logical_cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)),
+        "logical_cores": logical_cores(),
+        "usable_cores": len(affinity()),
         "gpus": _gpu_names(),
         "system": system(),
         "python": host.python_version(),

@@ -28,6 +28,7 @@ from features.corpus import text
 from features.corpus.listing import Listing, Packed, Spot, Utterance
 from features.jobs.progress import progress
 from features.jobs.workers import spawned
+from platforms.machine import usable_cores
 
 ROLES = ("train", "dev", "test")
 AUDIO_SUFFIXES = (".flac", ".wav")
@@ -117,7 +118,7 @@ ReadChapter = Packed | tuple[str, Path, list[Utterance]]
 
 def _all_read(chapters: list[tuple[str, Path]]) -> Iterator[tuple[ReadChapter, list[Problem]]]:
     """Read all chapters, in order; very many by several processes, which send what they say in a packed form."""
-    jobs = len(os.sched_getaffinity(0))
+    jobs = usable_cores()
     if len(chapters) < MANY_CHAPTERS or jobs == 1:
         yield from (
             ((subset, folder, spoken), odd) for subset, folder in chapters for spoken, odd in [_read(subset, folder)]

@@ -11,7 +11,6 @@ before the first shard is written and comes back after the last: where there is 
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import sys
@@ -47,6 +46,7 @@ from features.shards.records import (
     worker_environment,
     write_shard,
 )
+from platforms.machine import usable_cores
 
 LOOKS, LOOK_S = 10, 0.05
 READS_AT_ONCE, SHARDS_AT_ONCE = 16, 4096
@@ -80,7 +80,7 @@ def extract_corpus(
         root, out = root.absolute(), out.absolute()
     plans, problems = _planned(root, out, settings or manifest.Settings(), skip_bad, roles)
     with _alone(out):
-        done = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)), scheduler=scheduler)
+        done = _write(plans, out, jobs=jobs or usable_cores(), scheduler=scheduler)
         result = done.manifest(plans, problems, root, unused(root))
         manifest.save(result, out)
         _remove_strangers(out, plans)
@@ -108,7 +108,7 @@ def extract_part(
     plans, _ = _planned(root, out, settings or manifest.Settings(), skip_bad, ())
     mine = list(part.of(plans))
     with _part_alone(out, part):
-        _write(mine, out, jobs=jobs or len(os.sched_getaffinity(0)))
+        _write(mine, out, jobs=jobs or usable_cores())
     return len(mine)
 
 

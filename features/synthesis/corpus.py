@@ -47,6 +47,7 @@ from features.jobs.streams import parse, reported
 from features.jobs.workers import spawned
 from features.synthesis.espeak import SAMPLE_RATE_HZ, espeak_version, speak
 from features.synthesis.grammar import GRAMMAR, VOCABULARY, sentence
+from platforms.machine import usable_cores
 
 SCHEMA = 1  # of corpus.json, and of the signal processing below
 
@@ -264,7 +265,7 @@ def synthesise(
     """
     root = Path(out)
     settings = _settings(sentences=sentences, hours=hours, seed=seed)
-    jobs = _checked("--jobs", len(os.sched_getaffinity(0)) if jobs is None else jobs, at_least=1)
+    jobs = _checked("--jobs", usable_cores() if jobs is None else jobs, at_least=1)
     if (complete := _claim(root, settings)) is not None:
         return complete
     utterances, speaker_seconds = _speak_subsets(root, settings, jobs=jobs)
@@ -296,7 +297,7 @@ def speak_part(
     """
     root = Path(out)
     settings = _settings(sentences=sentences, hours=hours, seed=seed)
-    jobs = _checked("--jobs", len(os.sched_getaffinity(0)) if jobs is None else jobs, at_least=1)
+    jobs = _checked("--jobs", usable_cores() if jobs is None else jobs, at_least=1)
     if (complete := _claim(root, settings)) is not None:
         return sum(complete.utterances.values())
     chapters = list(part.of(_first_chapters(root, settings)))

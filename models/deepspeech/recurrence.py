@@ -16,7 +16,6 @@ done here. Shapes in comments: T frames, B utterances, H units, W lanes of a vec
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +24,8 @@ from functools import cache
 
 import numpy as np
 from llvmlite import binding, ir
+
+from platforms.machine import usable_cores
 
 ALIGNMENT = 64  # bytes; TensorFlow takes arrays over as they are if they begin at a multiple of it
 SPINS = 2000  # before a waiting core offers its place to other threads
@@ -77,7 +78,7 @@ def backward(
 def _on_all_cores(function, arrays: list[np.ndarray], frames: int, batch: int, units: int) -> None:
     arrays = [np.ascontiguousarray(array, np.float32) for array in arrays]
     tiles = units // _shape().lanes
-    workers = min(tiles, len(os.sched_getaffinity(0)))
+    workers = min(tiles, _cores())
     arrived = np.zeros(1, np.int64)
     pointers = [array.ctypes.data for array in arrays]
 
@@ -90,6 +91,9 @@ def _on_all_cores(function, arrays: list[np.ndarray], frames: int, batch: int, u
         work(0)
         for other in others:
             other.result()
+
+
+_cores = cache(usable_cores)  # looking takes longer than a frame
 
 
 @cache

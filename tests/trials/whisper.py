@@ -25,6 +25,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from platforms.machine import usable_cores
+
 BATCH, SECONDS, TOKENS = 8, 10, 24
 PROMPT = (50257, 50362)  # start of transcript, no time stamps: English models
 TOKENS_A_SECOND = 12  # as ours decodes at most
@@ -179,7 +181,7 @@ def faster_whisper_decoding(options: argparse.Namespace) -> dict[str, Any]:
 def _faster_whisper(options: argparse.Namespace) -> Any:
     from faster_whisper import WhisperModel
 
-    return WhisperModel(str(options.weights), device="cpu", compute_type="float32", cpu_threads=os.cpu_count() or 1)
+    return WhisperModel(str(options.weights), device="cpu", compute_type="float32", cpu_threads=usable_cores())
 
 
 PARTS = {

@@ -1,6 +1,6 @@
 """Decode logits into sentences on all cores, in worker processes that never load TensorFlow.
 
-    with DecodingPool(Decoder(name="dictionary", words=words), jobs=cores()) as pool:
+    with DecodingPool(Decoder(name="dictionary", words=words), jobs=usable_cores()) as pool:
         future = pool.submit(logits, frames)        # float [B, T', 30], int [B]; returns at once
         future.result()                             # B sentences
 
@@ -25,11 +25,6 @@ from models.ctc.decoders import Decode, Decoder
 KILLED_WORKER = "a worker process was killed, possibly out of memory; --decode-jobs starts fewer decoding workers"
 
 _decode: Decode  # of this worker process
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 class DecodingPool(AbstractContextManager):
