@@ -263,7 +263,7 @@ def compare(
     couples = list(combinations(groups, 2)) if couples is None else couples
     levels = range(len(groups[0].levels))
     tests = max(1, 2 * len(levels) * len(couples))
-    pairs = [_pair(a, b, n, groups, terms, asked, tests) for n in levels for a, b in couples]
+    pairs = [_pair(a, b, n, terms, asked, tests) for n in levels for a, b in couples]
     answers = [answer for pair in pairs for answer in (pair.training, pair.hardware)]
     # A machine that is not compared, because epochs differ, was looked at all the same: it counts among the tests.
     adjusted = iter(holm([1.0 if answer is None or answer.p is None else answer.p for answer in answers]))
@@ -275,15 +275,13 @@ def compare(
     return Listing(replace(p, training=with_p(p.training), hardware=with_p(p.hardware)) for p in pairs)
 
 
-def _pair(
-    first: Group, second: Group, place: int, groups: Sequence[Group], terms: Terms, asked: Asked, tests: int
-) -> Pair:
+def _pair(first: Group, second: Group, place: int, terms: Terms, asked: Asked, tests: int) -> Pair:
     levels = first.levels[place], second.levels[place]
     values = [_values(group, place, terms) for group in (first, second)]
     ratios = {name: _ratio(values[0].get(name), values[1].get(name)) for name in QUANTITIES}
     if len({cost.currency for g in (first, second) for cost in rig_costs([g], terms, level=place)}) > 1:
         ratios["cost"] = None
-    why_no_machine = _why_no_machine(first, second, place, groups)
+    why_no_machine = _why_no_machine(first, second, place)
     machine = None if why_no_machine else _at_equal_epochs(first, second, levels, asked.clock)
     ratios["machine"] = _ratio(*machine) if machine else None
     ratios["time"] = ratios["time"] or censored.ratio(*(level.times for level in levels))
@@ -323,7 +321,7 @@ def _answer(ratio: Ratio | None, values: Sequence[Sequence[float]], asked: Asked
     )
 
 
-def _why_no_machine(first: Group, second: Group, place: int, groups: Sequence[Group]) -> str:
+def _why_no_machine(first: Group, second: Group, place: int) -> str:
     """Say why the epochs of two rigs may not be pooled; "" if they may."""
     differ = [name for name in COMPARABLE if len({getattr(g.runs[0].identity, name) for g in (first, second)}) > 1]
     if differ:

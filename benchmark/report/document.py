@@ -268,4 +268,8 @@ def _bests(block: Block) -> Iterator[tuple[str, str, str]]:
         there = [group for group in block.groups if group.best.get(metric) is not None]
         if there:
             best = min(there, key=lambda group: group.best[metric])
-            yield f"{best.best[metric]:.2f}%", f"best {metric_name(metric)}" + ", the lowest" * many, best.label
+            yield (
+                f"{best.best[metric]:.2f}%",
+                f"lowest median {metric_name(metric)} (e = {block.question.window})",
+                best.label,
+            )

@@ -38,7 +38,7 @@ def extracted(*, folder: str, hours: float, spoken: float) -> Ask:
     return ask
 
 
-def learnt(*, folder: str, hours: float, spoken: float, size: str) -> Ask:
+def learnt(*, folder: str, hours: float, size: str) -> Ask:
     """Seconds an utterance of READ_BATCHES read from the beginning of an epoch, or of TRAIN_BATCHES trained on."""
     from benchmark.run.prepare import devices
     from benchmark.speed.synthetic import distributed, train_step

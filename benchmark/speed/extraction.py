@@ -142,7 +142,7 @@ def librosa(*, corpus: str, out: str) -> Callable[[str], dict]:
     return _timed(extract)
 
 
-def decoding(*, corpus: str, out: str) -> Callable[[str], dict]:
+def decoding(*, corpus: str, out: str) -> Callable[[str], dict]:  # noqa: ARG001 - it writes nothing
     from features.corpus.audio import read_audio
     from features.corpus.layout import read_corpus
 

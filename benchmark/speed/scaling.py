@@ -103,8 +103,8 @@ def corpora(setting: Setting, folder: Path) -> list[Result]:
     with Arena() as arena:
         learners = {}
         for hours in sorted(setting.hours):
-            options: dict[str, Any] = {"folder": str(folder), "hours": hours, "spoken": spoken}
-            extractor = arena.enter(contender("corpora", "extracted", **options))
+            options: dict[str, Any] = {"folder": str(folder), "hours": hours}
+            extractor = arena.enter(contender("corpora", "extracted", spoken=spoken, **options))
             label = f"scaling, {hours:g} hours"
             played[f"{hours:g} h extracted"] = play({"extraction": extractor.ask}, rounds=1, label=label)
             arena.leave(extractor)

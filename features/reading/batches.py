@@ -183,7 +183,7 @@ def read_batches(
     )
     if chosen is not None:
         is_chosen = tf.constant(chosen)
-        dataset = dataset.filter(lambda number, record: is_chosen[number])
+        dataset = dataset.filter(lambda number, _: is_chosen[number])
     if rng is not None and not order.files_only:
         dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
     buckets = tf.constant(_buckets_of(layout, np.asarray(manifest.lengths(role_or_subset)), chosen, rng))

@@ -192,7 +192,7 @@ def _search(emissions, tree, beam_width, pruned_nats, prefixes, beam, found):
         if chosen > beam_width:
             _select(order[:chosen], beam_width, found, prefixes)
             chosen = beam_width
-        count = _keep(order[:chosen], tree, prefixes, beam, kept, found, count, best)
+        count = _keep(order[:chosen], prefixes, beam, kept, found, count, best)
         kept = chosen
     return _sentence(emissions, tree, prefixes, beam[:kept])
 
@@ -310,7 +310,7 @@ def _text_before(a, b, prefixes):
 
 
 @compiled
-def _keep(order, tree, prefixes, beam, kept, found, count, best):
+def _keep(order, prefixes, beam, kept, found, count, best):
     """Make the chosen hypotheses the beam; return how many prefixes have a number then."""
     for s in range(kept):
         prefixes[beam[s].prefix].slot = NO_SLOT

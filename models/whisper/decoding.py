@@ -43,7 +43,7 @@ def greedy(
     token = tf.argmax(logits + first, -1)
     said, ended, place = token[:, None], tf.equal(token, end), tf.constant(len(prefix))
 
-    def going(said: tf.Tensor, ended: tf.Tensor, place: tf.Tensor, kept: tuple) -> tf.Tensor:
+    def going(said: tf.Tensor, ended: tf.Tensor, *_: tf.Tensor | tuple) -> tf.Tensor:
         return ~tf.reduce_all(ended) & (tf.shape(said)[1] < longest)
 
     def on(said: tf.Tensor, ended: tf.Tensor, place: tf.Tensor, kept: tuple) -> tuple:

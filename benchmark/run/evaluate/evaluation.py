@@ -104,11 +104,11 @@ class Transcription:
         """Add sentences that another machine transcribes; `others` waits for them."""
         self._others.append(others)
 
-    def result(self, progress: Callable[[int], None] = lambda utterances: None) -> Evaluated:
+    def result(self, progress: Callable[[int], None] = lambda _: None) -> Evaluated:
         """Wait for all sentences and count their errors. Raises as `sentences` does."""
         return Evaluated.of(self.sentences(progress))
 
-    def sentences(self, progress: Callable[[int], None] = lambda utterances: None) -> list[Sentence]:
+    def sentences(self, progress: Callable[[int], None] = lambda _: None) -> list[Sentence]:
         """Wait for all sentences; `progress` is told how many more are decoded.
 
         Raises:

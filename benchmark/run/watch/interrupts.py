@@ -117,5 +117,5 @@ class Uninterrupted:
 
     signal: int | None = None
 
-    def deferred(self, phase: Phase) -> AbstractContextManager[None]:
+    def deferred(self, phase: Phase) -> AbstractContextManager[None]:  # noqa: ARG002 - as of Interrupts
         return nullcontext()
