@@ -57,8 +57,8 @@ bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] 
 test: $(READY) ## run the fast tests, on all cores: [ARGS="tests/features -k mel"]
 	@$(RUN) pytest -q -m "not slow" $(WORKERS) $(ARGS)
 
-test-all: $(READY) ## run all tests, those that take minutes too: [ARGS=...]
-	@$(RUN) pytest -q $(WORKERS) $(ARGS)
+test-all: $(READY) ## run all tests, those that take minutes too, and say why any was skipped: [ARGS=...]
+	@$(RUN) pytest -q -rs $(WORKERS) $(ARGS)
 
 coverage: $(READY) ## all tests, and which lines none of them reaches, those of child processes too: [ARGS=...]
 	@$(RUN) pytest -q $(WORKERS) --cov --cov-report term:skip-covered $(ARGS)
