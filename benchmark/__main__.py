@@ -301,16 +301,20 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--max-minutes", type=float, metavar="M")
     group.add_argument("--max-steps", type=int, metavar="N", help="end after N batches, with an evaluation")
     group.add_argument("--patience", type=int, metavar="N", help="end after N epochs without a lower CER")
-    group.add_argument("--samples", type=int, metavar="N", help="train on N utterances: a larger part holds a smaller")
-    group.add_argument("--subset-seed", type=int, metavar="N", help="which utterances: another order; default: 0")
+    group.add_argument("--samples", type=int, metavar="N", help="train on N utterances; subsets are nested")
+    group.add_argument(
+        "--subset-seed", type=int, metavar="N", help="seed of the order that --samples takes them in; default: 0"
+    )
     group.add_argument("--select", choices=workloads.SELECTIONS, help="take single utterances (default) or speakers")
-    group.add_argument("--label-noise", type=float, metavar="P", help="make a share P of the words to learn wrong")
+    group.add_argument(
+        "--label-noise", type=float, metavar="P", help="replace a share P of the training words by wrong ones"
+    )
     group.add_argument(
         "--audio-noise",
         dest="audio_noise_db",
         type=float,
         metavar="DB",
-        help="mix speech-shaped noise into the audio to learn from, at DB decibels of signal to noise",
+        help="mix speech-shaped noise into the training audio, at DB decibels of signal to noise",
     )
     group.add_argument(
         "--segment",

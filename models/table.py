@@ -25,8 +25,8 @@ class Kind:
     """What is known of a model before it is made.
 
     Its `module` has a function `learner`, which makes it from a workload's settings. `features` are those of a frame,
-    93 or Whisper's 80. It is trained by one of `recipes` and decoded by one of `decoders`. `by_pieces`: whether a batch
-    that is taken in pieces trains it otherwise, as batch normalisation does. `windowed`: it takes segments of one
+    93 or Whisper's 80. It is trained by one of `recipes` and decoded by one of `decoders`. `by_pieces`: whether
+    training on a batch in pieces differs, as with batch normalisation. `windowed`: it takes segments of one
     length, whose features are used as they are. `places` is the module that finds the weights that it begins with; ""
     if they are always drawn. `parameters` is how many it usually has; 0 if the workload says so.
     """
@@ -73,7 +73,7 @@ def learner_of(name: str, settings: Mapping[str, Any]) -> Learner:
 
 
 def first_weights(name: str, weights: str) -> tuple[str, str]:
-    """Return where a model's first weights are, and a short word that tells them from others; ("", "") if drawn.
+    """Return where a model's first weights are, and a short word that distinguishes them; ("", "") if random.
 
     Raises:
         ValueError: they are not there; the message says how to get some.

@@ -9,11 +9,11 @@ hardly vary; the number is the geometric mean of both rigs' runs. Machines are c
 pooled (`benchmark.judge.factoring`); else a difference in epochs belongs to the rig, and only the training is compared.
 
 For every quantity the ratio of geometric means with its 95% interval; for the two questions Welch's test on logarithms,
-its p adjusted by Holm over everything that is compared in one call (the intervals are each pair's own). Where runs did
+its p adjusted by Holm over everything that is compared in one call (the intervals are each pair's own). If runs did
 not reach the level, the training is compared by the censored times (`benchmark.judge.censored`), with the log-rank test
-beside it. n is the number of different error curves. What is not distinguishable is either the same within a margin, by
-two one-sided tests, or open; then a plan says how many runs would tell. Who looks after every run asks for `every_run`:
-the verdict is then by e-values, which hold at any time (`benchmark.judge.stopping`).
+as well. n is the number of different error curves. What is not distinguishable is either the same within a margin, by
+two one-sided tests, or open; then a plan says how many runs would tell. With `every_run`, for
+checks after each run, the verdict is by e-values, which hold at any time (`benchmark.judge.stopping`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """How pairs are judged: the ratio that matters, the clock of machines, and whether one looks after every run."""
+    """How pairs are judged: the ratio that matters, the machines' clock, and whether each run is followed by a check."""
 
     margin: float = RESOLVED
     clock: str = "wall"
@@ -60,7 +60,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The answer to one question about a pair: its ratio, p adjusted by Holm, p of sameness, and the e-value.
+    """The answer to one question about a pair: its ratio, p adjusted by Holm, p of equivalence (TOST), and the e-value.
 
     `settled` is the e-value that would be enough.
     """
@@ -162,7 +162,7 @@ class Pair:
 
     @property
     def deciding(self) -> Answer | None:
-        """The answer that is the rig's verdict: that of the machine where there is one."""
+        """The deciding answer: the machine's if it is known, else the training's."""
         return self.hardware if self.hardware and self.hardware.is_known else self.training
 
     @property

@@ -77,7 +77,7 @@ class Terms:
             if not 0 <= getattr(self, name) <= LARGEST:
                 raise PriceError(f"{name.replace('_', '-')} is {getattr(self, name)}; expected 0 to {LARGEST}")
         if self.idle_w and self.kwh_price is None:
-            raise PriceError("idle-w without a kwh-price; expected both: what energy costs is not known")
+            raise PriceError("idle-w needs a kwh-price: without it idle energy has no price; give --kwh-price too")
         if self.tenure not in TENURES:
             raise PriceError(f"tenure is {self.tenure!r}; expected {' or '.join(TENURES)}")
 

@@ -182,7 +182,7 @@ def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[st
     predictions = [p for p in every if p.pool_rigs > 1 or (p.reason and len(groups) > 1 and p.pool_runs)]
     rows = tuple(
         (
-            p.group.label + " (guest)" * (p.guest and p.estimate is not None),
+            p.group.label + " (not in the pool)" * (p.guest and p.estimate is not None),
             p.level.name,
             number(p.estimate.value / 60) if p.estimate else "NA",
             interval(p.estimate.low / 60, p.estimate.high / 60) if p.estimate else "NA",

@@ -26,7 +26,7 @@ TARGET_TIMES, TARGET_MIB = 1000, 500
 
 
 def measure(setting: Setting) -> list[Result]:
-    """Two rows: one core, all cores."""
+    """Measure extraction; return two Results: on one core and on all cores."""
     from features.synthesis import corpus as synthesis
 
     with tempfile.TemporaryDirectory() as folder, Arena() as arena:
@@ -151,7 +151,7 @@ def decoding(*, corpus: str, out: str) -> Callable[[str], dict]:  # noqa: ARG001
 
 
 def _timed(extract: Callable[[], float]) -> Callable[[str], dict]:
-    """`extract` gives the seconds of audio."""
+    """Return a function that times `extract`, which returns seconds of audio."""
 
     def ask(_: str) -> dict:
         started_s = time.monotonic()
@@ -165,12 +165,12 @@ def _timed(extract: Callable[[], float]) -> Callable[[str], dict]:
 
 
 def peak_memory_mib() -> float:
-    """Return this process's largest resident memory. getrusage's begins with the parent's."""
+    """Return this process's largest resident memory in MiB; getrusage would begin with the parent's."""
     return _status_mib("VmHWM")
 
 
 def private_memory_mib() -> float:
-    """Return resident memory that is not a file's: workers share the pages of libraries, but not these."""
+    """Return resident memory that is not a file's, in MiB: workers share the pages of libraries, but not these."""
     return _status_mib("RssAnon")
 
 

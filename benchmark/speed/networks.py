@@ -20,7 +20,7 @@ Ask = Callable[[str], dict]
 
 
 def ours(*, size: str, batch: int, precision: str, frames: int | None = None) -> Ask:
-    """benchmark.run.train.step.TrainStep, segments from a batch in memory."""
+    """Time benchmark.run.train.step.TrainStep, segments from a batch in memory."""
     from benchmark.run.prepare import devices
     from benchmark.speed.synthetic import train_step, training_flops
 
@@ -41,7 +41,7 @@ def ours(*, size: str, batch: int, precision: str, frames: int | None = None) ->
 
 
 def keras(*, size: str, batch: int, precision: str, frames: int | None = None) -> Ask:
-    """keras.layers.Conv1D, LSTM, BatchNormalization, Dropout, Dense in one tf.function, not compiled by XLA."""
+    """Time keras.layers.Conv1D, LSTM, BatchNormalization, Dropout, Dense in one tf.function, not compiled by XLA."""
     from features.jobs.process import import_tensorflow
 
     tf = import_tensorflow()
@@ -81,11 +81,11 @@ def keras(*, size: str, batch: int, precision: str, frames: int | None = None) -
 
 
 def torch(*, size: str, batch: int, precision: str, frames: int | None = None) -> Ask:
-    """nn.Conv1d, nn.LSTM, nn.BatchNorm1d, dropout, F.ctc_loss and optim.Adadelta, eager, on all cores.
+    """Time nn.Conv1d, nn.LSTM, nn.BatchNorm1d, dropout, F.ctc_loss and optim.Adadelta, eager, on all cores.
 
-    Its OpenMP threads wait for each other by spinning: beside other busy processes a step may take many times as long
+    Its OpenMP threads wait for each other by spinning: with other busy processes a step may take many times as long
     (seen: 0.2 s alone, up to 7 s on two busy cores), so that only the fastest of many rounds says much.
-    OMP_WAIT_POLICY=PASSIVE mends that and makes a step at mini size twice as long: no fair baseline either.
+    OMP_WAIT_POLICY=PASSIVE avoids that and makes a step at mini size twice as long: no fair baseline either.
     """
     import torch
     from torch import nn
@@ -144,7 +144,7 @@ def torch(*, size: str, batch: int, precision: str, frames: int | None = None) -
 def _asking(
     train: Callable[[int], float], shape: Size, began_s: float, facts: dict, *, sync: Callable[[], None]
 ) -> Ask:
-    """Train a first batch, and as many as an answer takes, to be warm; then answer."""
+    """Warm up by a first batch and by as many as an answer takes; then answer."""
     train(1)
     sync()
     created_s = time.monotonic() - began_s

@@ -1,4 +1,4 @@
-"""Part `overhead`: what watching and writing down cost a run: monitor and journal, on and off in turn.
+"""Part `overhead`: what monitoring and the journal cost a run, on and off in turn.
 
 One process trains segments of mini size. An answer is four of them, plain, watched, watched, plain: with a running
 `benchmark.run.watch.monitor.Monitor` at 10 samples a second and without. What other processes do to such a pair is
@@ -25,7 +25,7 @@ APPENDS = 2000
 
 
 def measure(setting: Setting) -> list[Result]:
-    """Two rows: monitor, journal."""
+    """Measure the overhead; return two Results: monitor and journal."""
     size = setting.small
     with Arena() as arena:
         options: dict[str, Any] = {"size": size.name, "batches": 4 if setting.tiny else 10}
@@ -60,7 +60,7 @@ def measure(setting: Setting) -> list[Result]:
 
 
 def watched(*, size: str, batches: int) -> Callable[[str], dict]:
-    """Seconds a batch watched, and plain; `sampler_s`: CPU seconds of the sampler in `watched_s`."""
+    """Time a batch, watched and plain; `sampler_s` are the sampler's CPU seconds in `watched_s`."""
     import psutil
 
     from benchmark.run.prepare import devices
@@ -95,7 +95,7 @@ def watched(*, size: str, batches: int) -> Callable[[str], dict]:
 
 
 def appended(*, rows: int) -> Callable[[str], dict]:
-    """Seconds a row, on the average over a journal that grows from none to `rows`."""
+    """Time appending a row, on average over a journal that grows from none to `rows`."""
     from benchmark.speed.judge import write_journal
 
     folder, number = tempfile.TemporaryDirectory(), 0

@@ -154,8 +154,8 @@ def read_batches(
     Returns:
         A dataset of dicts: features float32 [B, T, F] (T one of layout.boundaries; F = 93, or Whisper's 80), frames
         int32 [B], labels int32 [B, L] (L that of the longest), label_lengths int32 [B], id and sentence string [B].
-        Filled-up places have 0 frames. With `rows` also of_batch_frames and of_batch_label_lengths, int32 [layout.batch]; the
-        latter are those of `labels`, 0 where the records' own are used.
+        Filled-up places have 0 frames. With `rows` also of_batch_frames and of_batch_label_lengths, int32
+        [layout.batch]; the latter are those of `labels`, 0 where the records' own are used.
 
     Raises:
         ManifestError: a shard file is missing.

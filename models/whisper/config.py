@@ -1,4 +1,4 @@
-"""How Whisper is trained further, without TensorFlow; its sizes come with its weights (models/whisper/network.py)."""
+"""Whisper's recipe of fine-tuning, without TensorFlow; its sizes come with its weights (models/whisper/network.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from models.optimisers import AdamW
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A way to train it. `normalisation` is what the recipe does to features (features.reading.batches)."""
+    """One way to train the model. `normalisation` is what the recipe does to features (features.reading.batches)."""
 
     optimiser: AdamW = AdamW()
     normalisation: str | None = "none"

@@ -25,7 +25,7 @@ from models.whisper.config import RECIPES
 from models.whisper.decoding import greedy
 
 TOKENS_A_SECOND = 12
-"""Nobody says more: fast speech has 6 words a second. Byte tokens are four times as many."""
+"""An upper limit: fast speech has 6 words a second. Byte tokens are four times as many."""
 
 
 def learner(settings: Mapping[str, Any]) -> WhisperLearner:
@@ -59,12 +59,12 @@ class WhisperLearner:
 
     @property
     def decoding(self) -> dict[str, Any]:
-        """What a `Decoder` needs to know to turn outputs into sentences."""
+        """Return what a `Decoder` needs to know to turn outputs into sentences."""
         return {"vocabulary": self.config.vocabulary, "tokenizer": self.tokenizer}
 
     @property
     def longest(self) -> int:
-        """How many tokens are decoded at most."""
+        """Return how many tokens are decoded at most."""
         rate = TOKENS_A_SECOND * (1 if self.tokenizer else 4)
         return min(round(rate * self.seconds), self.config.text_positions - len(self.tokens.prefix))
 
@@ -82,7 +82,7 @@ class WhisperLearner:
         return found
 
     def logits(self, model: network.Whisper, part: Part, seed: tf.Tensor) -> tf.Tensor:
-        """Logits of the tokens and the end, [B, L + 1, vocabulary]."""
+        """Return the logits of every token and the end token, [B, L + 1, V]; L is the longest utterance's."""
         return self._logits_and_targets(model, part)[0]
 
     def losses(self, model: network.Whisper, part: Part, seed: tf.Tensor) -> tf.Tensor:
@@ -109,7 +109,7 @@ class WhisperLearner:
         return []
 
     def units(self, part: Part) -> tf.Tensor:
-        """The tokens of an utterance and its end."""
+        """Return how many tokens every utterance has, its end token included; 0 for empty places."""
         return tf.cast(tf.where(part["frames"] > 0, part["label_lengths"] + 1, 0), tf.float32)
 
     def tflop(self, part: Part) -> tf.Tensor:
@@ -118,7 +118,7 @@ class WhisperLearner:
         return tf.reduce_sum(tf.where(part["frames"] > 0, operations / 1e12, 0.0))
 
     def outputs(self, model: network.Whisper, features: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-        """Tokens of every utterance, int64 [B, longest], padded with the end."""
+        """Return the tokens of every utterance, int64 [B, longest], padded with the end token."""
         held, first = (self.start.suppressed, self.start.suppressed_first) if self.start else ((), ())
         said = greedy(
             model, features, prefix=self.tokens.prefix, end=self.tokens.end, longest=self.longest, suppressed=held,
@@ -137,7 +137,7 @@ class WhisperLearner:
 
     @property
     def about(self) -> dict[str, str]:
-        """What training begins with, for run.json."""
+        """Return what training begins with, for run.json."""
         if not self.start:
             return {"weights": places.RANDOM}
         return {"weights": str(self.start.path), "weights_sha256": self.start.digest}

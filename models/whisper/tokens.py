@@ -39,7 +39,7 @@ class TokensError(ValueError):
 
 
 def load(path: Path | None, *, vocabulary: int) -> Tokens:
-    """Return the tokenizer of a file, for a model of so many tokens; of bytes where there is no file.
+    """Return the tokenizer of a file, for a model of `vocabulary` tokens; that of bytes without a file.
 
     Raises:
         TokensError: the file cannot be read, or is for another vocabulary; or `tiktoken` is not installed.
@@ -104,7 +104,7 @@ class Bytes:
 def _letters() -> dict[int, str]:
     """Return the sign that stands for each byte in GPT-2's vocabulary, in the order of their tokens.
 
-    Bytes that are printed stand for themselves and come first; the others have the signs from U+0100 on.
+    Printable bytes stand for themselves and come first; the others have the signs from U+0100 on.
     """
     printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printed]

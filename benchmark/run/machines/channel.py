@@ -105,7 +105,7 @@ class Peer:
             self._socket.settimeout(SILENCE_S)
 
     def close(self) -> None:
-        """Close the connection; that the other side goes is expected from now on."""
+        """Close the connection; a disconnect of the peer is expected from now on."""
         self._over.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
