@@ -69,7 +69,7 @@ fuzz: $(READY) ## many more of the tests that make their input up: [ARGS="-k jou
 trial: $(READY) ## a long experiment whose figures stand in docs/: [TRIAL=kill] [ARGS="--kills 8"]; alone it lists them
 	@$(RUN) tests.trials$(if $(TRIAL),.$(TRIAL)) $(ARGS)
 
-speed: $(READY) ## how fast each part is, beside what one would pick instead: [ARGS="step --size mini"]
+speed: $(READY) ## how fast each part is, against what one would pick instead: [ARGS="step --size mini"]
 	@$(RUN) benchmark.speed $(ARGS)
 
 saturation: $(READY) ## how much data is enough: [WORKLOAD=mini] [CORPUS=dir] [SIZES="100 200 400"] [OUT=studies/mini] [ARGS=...]

@@ -80,7 +80,7 @@ def main(argv=None) -> int:
         say(f"set-up: {error}")
         return FAILED
     except KeyboardInterrupt:
-        say("\nset-up: interrupted; the next make begins it anew")
+        say("\nset-up: interrupted; the next make begins it again")
         return INTERRUPTED
     return 0
 
@@ -185,7 +185,7 @@ def read_stamp(venv: Path) -> tuple:
 
 
 def write_stamp(venv: Path, installed: str, *, kenlm: bool) -> None:
-    """The end of a set-up. Written beside and renamed: a stamp is whole or absent."""
+    """The end of a set-up. Written to a temporary file and renamed: a stamp is whole or absent."""
     shutil.rmtree(str(venv / SCRATCH), ignore_errors=True)
     beside = venv / (STAMP + ".new")
     beside.write_text(installed + "\n" + ("kenlm" if kenlm else "no kenlm") + "\n")

@@ -148,7 +148,7 @@ def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
 def _show(finished: Run, results: Path) -> None:
     """Show a run's table, the path of its report, how busy the machine was, and the paths of the run."""
     if finished.record.evaluations:
-        page = _report(results, finished)  # first: whoever would read the table may have left
+        page = _report(results, finished)  # first: the reader of the table may have left
         show(report_parts(judge([finished]), brief=True))
         cli.say(page)
     cli.say(_utilisation(finished))

@@ -1,7 +1,7 @@
 """The final table of a run (the paper's table 4): python -m benchmark.final results/RUN
 
 Evaluates two checkpoints, that of the epoch with the lowest word error rate and the last one, on every dev and test
-subset of the run's features, at beam width 512. Prints word error rates beside the published ones, and writes
+subset of the run's features, at beam width 512. Prints word error rates next to the published ones, and writes
 final.csv, final-utterances.csv and final-sentences.txt into results/RUN. RUN is the run's folder, its journal, or one
 of its checkpoints.
 

@@ -13,7 +13,7 @@ Protocols: steps (the Whisper-Tiny study's: at most 3,000 batches of 8; more dat
 many passes), target (until dev improves no longer, with the same patience in batches: the learning curve proper,
 default).
 
-An arm is a study beside the plain one, in the same folder: wrong transcripts (--label-noise), noisy audio
+An arm is a variant of the plain study, in the same folder: wrong transcripts (--label-noise), noisy audio
 (--audio-noise), SpecAugment in place of data (--augment), another run's weights to begin with (--from), another corpus
 to learn from (--train-on), whole speakers (--select), segments (--segment). The answer then says what each of its
 points is worth in utterances and hours of the plain runs: how small a clean set does the work of a large noisy one.

@@ -3,7 +3,7 @@
     samples: int = setting(Mark("{}-samples", usual=0))
     declared(Workload)["samples"]           # what a setting of a record says; KeyError if one says nothing
 
-Whoever compares runs asks here: which settings mark a variant, which are warned of, which `--by` can keep apart.
+Code that compares runs asks here: which settings mark a variant, which are warned of, which `--by` can keep apart.
 """
 
 from __future__ import annotations

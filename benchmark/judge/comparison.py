@@ -51,7 +51,7 @@ WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """How pairs are judged: the ratio that matters, the machines' clock, and whether each run is followed by a check."""
+    """How pairs are judged: the ratio that matters, the machines' clock, and whether every run is checked."""
 
     margin: float = RESOLVED
     clock: str = "wall"
@@ -368,7 +368,7 @@ def _budget(levels: Sequence[Level]) -> tuple[float, float, float] | None:
 
 
 def _effort(groups: Sequence[Group], more: int, terms: Terms) -> str:
-    """Say what so many more runs of each rig take, in hours and money."""
+    """Say what that many more runs of each rig take, in hours and money."""
     if not more:
         return ""
     parts = []

@@ -9,9 +9,9 @@ comparable rigs are pooled, and a rig's own runs say how long an epoch takes. `b
 the rigs' epochs are alike, and keeps the spread between rigs in the interval.
 
 A pool has the rigs with three error curves or more that all reached the level. A rig with fewer, or with a miss, is
-left out of the pool (a guest in the code): its time is estimated from it, and its own epochs add nothing. Runs of one error curve or one seed
-are no independent evidence, so they count as one, with their geometric mean. Where a rig's factored interval and the
-interval of its own times do not meet, there is no factored time: one of the two is wrong.
+left out of the pool (a guest in the code): its time is estimated from it, and its own epochs add nothing. Runs of one
+error curve or one seed are no independent evidence, so they count as one, with their geometric mean. Where a rig's
+factored interval and the interval of its own times do not meet, there is no factored time: one of the two is wrong.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class GpuSummary:
 
     @property
     def partly(self) -> str:
-        """What to say beside a mean that is not of the whole stretch: " (of 11% of the samples)"; else empty."""
+        """What to say with a mean that is not of the whole stretch: " (of 11% of the samples)"; else empty."""
         return partly(self.share) if self.util_percent_mean is not None else ""
 
 
@@ -180,7 +180,7 @@ def _plausible(samples: DataFrame) -> DataFrame:
 
 
 def partly(share: float) -> str:
-    """Return what to say beside a mean over a share of the samples: " (of 11% of the samples)"; empty for all."""
+    """Return what to say with a mean over a share of the samples: " (of 11% of the samples)"; empty for all."""
     return "" if share >= WHOLE else f" (of {percent(share)} of the samples)"
 
 

@@ -1,4 +1,4 @@
-"""One attempt at a run: training with all that goes on beside it, until its end is written down.
+"""One attempt at a run: training with all that goes on meanwhile, until its end is written down.
 
     status = attempt(prepared, before, company, say)        # 0 done, 3 diverged, 130 or 143 interrupted
 

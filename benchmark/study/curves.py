@@ -248,7 +248,7 @@ class Band:
 
 
 def bootstrap(points: Sequence[Point], *, draws: int = 400, forms: Sequence[str] | None = None) -> Band:
-    """Draw the runs of each size and the test utterances anew, with the spread of all sizes, and fit each time.
+    """Resample the runs of each size and the test utterances, with the spread of all sizes, and fit each time.
 
     The residuals are drawn: with three seeds a size the runs themselves hold too little of their spread. They are
     stretched for the degrees of freedom that the fit took, and by Student's t over the normal quantile for those that

@@ -64,7 +64,7 @@ def published_table() -> Table:
 
 
 def worth_table(found: Sequence[Observation], metric: str) -> Table | None:
-    """Return what each point of an arm is worth in clean utterances and hours; None without an arm beside plain runs.
+    """Return what each point of an arm is worth in clean utterances and hours; None without an arm and plain runs.
 
     A point is worth the size at which the curve of the plain runs has its error.
     """

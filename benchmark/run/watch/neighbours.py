@@ -4,7 +4,7 @@
     ...
     neighbours.warning()                    # a sentence, if others keep much of the machine busy; else ""
 
-A benchmark beside another spoils both. While a run goes on the sampler measures the same (`Usage.other_load`).
+Two benchmarks at once disturb each other. While a run goes on the sampler measures the same (`Usage.other_load`).
 """
 
 from __future__ import annotations

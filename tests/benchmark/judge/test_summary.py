@@ -383,7 +383,7 @@ def test_without_targets_levels_are_what_was_reached_and_it_is_said_so(tmp_path,
         "CER 18",
     ]  # the lowest medians are WER 35 and CER 17.5: the paper's mean nothing
     one_line = " ".join(text.split())
-    assert f"{path}: no run.json in the folder beside the journal, so the targets are not known; judged at" in one_line
+    assert f"{path}: no run.json in the folder next to the journal, so the targets are not known; judged at" in one_line
     assert main([path, "--level", "20"]) == 0
     one_line = " ".join(capsys.readouterr().out.split())
     assert "the targets are not known" not in one_line
