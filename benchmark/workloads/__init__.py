@@ -48,7 +48,7 @@ class Workload:
     every level, or after `max_epochs` or `max_minutes`. `padding` is "fixed" (all utterances padded to `max_frames`, as
     in the paper) or "bucket" (padded to at most `buckets` lengths). `sentences` is the size of the embedded corpus.
     `validation` is the subset evaluated every epoch; a corpus without it is evaluated on all its dev subsets. With
-    `evaluate_every` it is also evaluated within epochs, each time after that many batches; 0: never. `samples` is how many
+    `evaluate_every` it is also evaluated within epochs, after that many batches each; 0 is never. `samples` is how many
     utterances are trained on, 0 for all: a nested part, in the order of `subset_seed`, by utterances or whole speakers
     (`select`). A run also ends after `max_steps` batches, or once `patience` epochs brought no lower character error
     rate; 0 of either is no such end. A share `label_noise` of the words that are trained on is wrong on purpose. With

@@ -1,4 +1,4 @@
-"""How fast is our Whisper beside Hugging Face's in PyTorch and beside faster-whisper, and do they say the same?
+"""How fast is our Whisper against Hugging Face's in PyTorch and faster-whisper, and do they say the same?
 
     python -m tests.trials.whisper CORPUS --weights FOLDER [--peers PYTHON] [--only training] [--seconds 30]
 
