@@ -1,4 +1,4 @@
-"""Which places of a padded batch are real.
+"""Masks of the real places of a padded batch.
 
 within(lengths, tf.shape(x)[1])         # bool [B, T]
 """

@@ -50,7 +50,7 @@ PARTS = {
     "padding": "padding",
     "scaling": "scaling",
 }
-"""Part -> module of this package; each has `measure(setting)`, an iterable of Results."""
+"""Maps a part to a module of this package; each has `measure(setting)`, an iterable of Results."""
 
 BY_NAME_ONLY = ("ctc", "scaling")
 
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _measure(options: argparse.Namespace, argv: list[str] | None) -> None:
     found: list[Result] = []
-    load = os.getloadavg()[0]  # of others: ours has not begun
+    load = os.getloadavg()[0]  # caused by others: ours has not begun
     try:
         setting, chosen = _setting(options), _chosen(options)
         if options.json:

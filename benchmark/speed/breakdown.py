@@ -44,7 +44,7 @@ PARTS = {
     "copy to device": ("memory", "optimiser"),
     "input wait": ("shards", "memory"),
 }
-"""Part -> the piece that has it, and the piece without it."""
+"""Maps a part to the piece that has it and the piece without it."""
 
 
 def measure(setting: Setting) -> list[Result]:

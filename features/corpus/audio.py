@@ -166,7 +166,7 @@ class _Stored:
         if file.format == "FLAC":
             with path.open("rb") as opened:
                 header = opened.read(42)
-            if header.startswith(b"fLaC"):  # else a tag of some player stands before it
+            if header.startswith(b"fLaC"):  # else a player's tag precedes it
                 # STREAMINFO: after 20 bits of rate and 3 of channels, 5 of bits less one; at byte 26 the MD5.
                 bits = ((header[20] & 1) << 4 | header[21] >> 4) + 1
                 md5 = header[26:42]

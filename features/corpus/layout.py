@@ -292,7 +292,7 @@ def _read_chapter(folder: Path, subset: str) -> Iterator[tuple[str, Utterance | 
             where = f"{path}:{number}"
             unspoken.pop(line.split(maxsplit=1)[0], None)
             yield where, _read_line(folder, where, line, subset, recordings)
-    if whole:  # else it is known already why
+    if whole:  # else the reason is known already
         for identity in unspoken:
             reason = f"no line in {transcripts[0].name}; expected a line {identity} THE SENTENCE"
             yield problem(folder / recordings[identity].name, reason)

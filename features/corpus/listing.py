@@ -24,9 +24,9 @@ from typing import NamedTuple, TypeAlias, overload
 import numpy as np
 
 KEPT = 1_000_000
-"""So many utterances stay in memory as they were read."""
+"""How many utterances stay in memory as they were read."""
 BLOCK = 1 << 18  # how many ids are packed at a time
-CHAPTERS_AT_HAND = 64  # of those that are read again
+CHAPTERS_AT_HAND = 64  # how many of the chapters read again stay in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class Listing(Sequence[Utterance]):
             ids[start : start + len(block)] = block
             start += len(block)
         self._id = ids
-        by_id = np.argsort(ids, kind="stable")  # of equal ids the first in the tree comes first
+        by_id = np.argsort(ids, kind="stable")  # stable: among equal ids the first in the tree comes first
         again = np.zeros(len(by_id), bool)
         for first in range(1, len(by_id), BLOCK):
             stop = min(first + BLOCK, len(by_id))

@@ -29,7 +29,7 @@ LOG_FLOOR = 1e-10
 RANGE = 8.0  # powers of ten below the loudest
 SILENCE = (-10.0 + 4.0) / 4.0
 EDGE_FRAMES = 2
-"""Frames after the last that begin behind the recording and still hear its end: a frame is centred, and 400 long."""
+"""Frames centred after the recording that still reach its end: a frame is centred, and 400 samples long."""
 
 
 def log_mel(samples: np.ndarray, *, seconds: float) -> np.ndarray:

@@ -23,7 +23,7 @@ MFCCS = 13
 FEATURES = MFCCS + MEL_BANDS
 LOG_FLOOR = 1e-6
 CHUNK_FRAMES = 256
-"""Transformed at a time: what is in between stays small, however long the recording."""
+"""How many frames are transformed at a time, so that memory stays small for any recording."""
 
 
 def features(samples: np.ndarray) -> np.ndarray:

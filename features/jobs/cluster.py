@@ -29,9 +29,9 @@ AT_ONCE = 3  # items a worker: one in work, and more on the way
 RETRIES = 2  # of an item whose worker is lost
 CONNECT_S = 15
 PACKAGES = ("speech-tta", "numpy", "scipy", "librosa", "soundfile")
-"""What the bytes of a shard depend on."""
+"""The packages that the bytes of a shard depend on."""
 TRIM = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**28)}
-"""Dask has its workers give freed memory back at once, which costs NumPy two fifths of the time."""
+"""Keeps freed memory: Dask has its workers give it back at once, which costs NumPy two fifths of the time."""
 
 
 class ClusterError(ValueError):

@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 BAD = 2
 GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ECONNRESET)
-"""Nobody reads any more: a closed pipe, a terminal that is gone."""
+"""Errors that say that nobody reads any more: a closed pipe, a terminal that is gone."""
 
 _protected = False
 

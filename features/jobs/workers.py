@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_BREAKS = 3
-"""After so many killed workers the fault is not that of an item."""
+"""From this number of killed workers on, no single item is to blame."""
 
 
 class WorkerKilled(BrokenProcessPool):

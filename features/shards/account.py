@@ -12,7 +12,7 @@ from features.corpus.audio import FRAME_STEP_S
 from features.shards.manifest import NAME, NO_SUBSET, TOO_LONG, Manifest
 
 LARGE_SHARE = 0.05
-"""From this share on, utterances missing from a set that is evaluated are warned of."""
+"""The share of missing utterances from which on an evaluated set is warned of."""
 SHOWN = 5
 
 
@@ -69,7 +69,7 @@ def unknown_words(manifest: Manifest, role_or_subset: str) -> str:
         return ""
     return (
         f"{share:.1%} of the words of {role_or_subset} are not among the {len(manifest.words):,} training words: no "
-        f"decoder held to these reaches a WER below {share:.1%}"
+        f"decoder restricted to them reaches a WER below {share:.1%}"
     )
 
 

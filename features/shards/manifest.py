@@ -41,14 +41,14 @@ READABLE = (3, SCHEMA)
 Schema 3 knows who says what (`Shard.content`) and which subset lost what; schema 2 counted frames alone."""
 MOST_BYTES = 1 << 28  # LibriSpeech's has some 1 MB, that of 30 million utterances some 100
 MOST_LISTED = 100_000
-"""Of more utterances that were left out, the first of each subset and kind are listed, and the rest as one entry."""
+"""If more utterances were left out, the first of each subset and kind are listed, and the rest as one entry."""
 LISTED_OF_KIND = 1000
 TOO_MANY = "too many to list"
 NAME = "manifest.json"
 FRAMES = "i"  # the type of array that holds frames: int, of 4 bytes
 MOST_FRAMES = 1 << 24  # utterances of a shard
 KNOWN = (FEATURES, MELS)
-"""Features of a frame: 13 MFCC and 80 log-mel energies, or Whisper's 80."""
+"""How many features a frame has: 13 MFCC and 80 log-mel energies, or Whisper's 80."""
 DTYPES = ("float16", "float32")
 COMPRESSIONS = ("none", "gzip")
 

@@ -80,8 +80,8 @@ def _paths(labels: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
 def _variables(
     p_blank: tf.Tensor, p_label: tf.Tensor, paths: dict[str, tf.Tensor], frames: tf.Tensor
 ) -> tuple[tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]:
-    """Forward variables of blanks and labels [T, B, K] with the logarithm each frame was divided by [T, B]; backward
-    ones. The former include the frame's own probability, the latter do not."""
+    """Return forward variables of blanks and labels [T, B, K], the logarithm each frame was divided by [T, B], and
+    backward variables. The former include the frame's own probability, the latter do not."""
     most_frames = tf.shape(p_label)[0]
 
     def step(t, a_blank, a_label, b_blank, b_label, *kept):

@@ -20,7 +20,7 @@ ENGLISH, TRANSCRIBE = "<|en|>", "<|transcribe|>"
 WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """How GPT-2's encoding cuts a text before it joins bytes."""
 MULTILINGUAL_FROM = 51_865
-"""A vocabulary of this size or more knows languages, and is told which one it hears."""
+"""The vocabulary size from which on a model knows several languages, and is told which one it hears."""
 
 
 class Tokens(Protocol):
