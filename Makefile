@@ -57,8 +57,8 @@ bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] 
 test: $(READY) ## run the fast tests, on all cores: [ARGS="tests/features -k mel"]
 	@$(RUN) pytest -q -m "not slow" $(WORKERS) $(ARGS)
 
-test-all: $(READY) ## run all tests, those that take minutes too: [ARGS=...]
-	@$(RUN) pytest -q $(WORKERS) $(ARGS)
+test-all: $(READY) ## run all tests, those that take minutes too, and say why any was skipped: [ARGS=...]
+	@$(RUN) pytest -q -rs $(WORKERS) $(ARGS)
 
 coverage: $(READY) ## all tests, and which lines none of them reaches, those of child processes too: [ARGS=...]
 	@$(RUN) pytest -q $(WORKERS) --cov --cov-report term:skip-covered $(ARGS)
@@ -69,7 +69,7 @@ fuzz: $(READY) ## many more of the tests that make their input up: [ARGS="-k jou
 trial: $(READY) ## a long experiment whose figures stand in docs/: [TRIAL=kill] [ARGS="--kills 8"]; alone it lists them
 	@$(RUN) tests.trials$(if $(TRIAL),.$(TRIAL)) $(ARGS)
 
-speed: $(READY) ## how fast each part is, beside what one would pick instead: [ARGS="step --size mini"]
+speed: $(READY) ## how fast each part is, against what one would pick instead: [ARGS="step --size mini"]
 	@$(RUN) benchmark.speed $(ARGS)
 
 saturation: $(READY) ## how much data is enough: [WORKLOAD=mini] [CORPUS=dir] [SIZES="100 200 400"] [OUT=studies/mini] [ARGS=...]

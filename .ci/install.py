@@ -1,13 +1,13 @@
 """Make .venv: a virtual environment with what the suite needs, at the versions of constraints.txt.
 
-    python3 benchmark/install.py [--venv .venv] [--dev]     make setup calls it with --dev
-    python3 benchmark/install.py --check                    exit status 0 if this Python fits
+    python3 .ci/install.py [--venv .venv] [--dev]           make setup calls it with --dev
+    python3 .ci/install.py --check                          exit status 0 if this Python fits
 
 Everything lands in the virtual environment: packages, the log, pip's cache and scratch files while they are needed.
-The stamp is written last; while it fits, a further call returns at once. An installation that was cut off is begun
-anew. KenLM comes last and on its own, since it is compiled: without it everything but language models works.
+The stamp is written last; while it fits, a further call returns at once. An interrupted installation
+starts again. KenLM comes last and on its own, since it is compiled: without it everything but language models works.
 
-Needs the standard library alone and keeps to the grammar of Python 3.6, so that a Python that does not fit says so.
+Needs only the standard library and keeps to the grammar of Python 3.6, so that a Python that does not fit says so.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def main(argv=None) -> int:
         say(f"set-up: {error}")
         return FAILED
     except KeyboardInterrupt:
-        say("\nset-up: interrupted; the next make begins it anew")
+        say("\nset-up: interrupted; the next make begins it again")
         return INTERRUPTED
     return 0
 
@@ -185,7 +185,7 @@ def read_stamp(venv: Path) -> tuple:
 
 
 def write_stamp(venv: Path, installed: str, *, kenlm: bool) -> None:
-    """The end of a set-up. Written beside and renamed: a stamp is whole or absent."""
+    """The end of a set-up. Written to a temporary file and renamed: a stamp is whole or absent."""
     shutil.rmtree(str(venv / SCRATCH), ignore_errors=True)
     beside = venv / (STAMP + ".new")
     beside.write_text(installed + "\n" + ("kenlm" if kenlm else "no kenlm") + "\n")

@@ -23,7 +23,6 @@ from benchmark.judge.judgement import judge
 from benchmark.judge.summary import report_parts
 from benchmark.record import Run, UsageError, read_run
 from benchmark.record.command import CommandLine, by_make
-from benchmark.run.evaluate import decoding
 from benchmark.run.evaluate.decoding import KILLED_WORKER
 from benchmark.run.prepare.hosts import LIMIT_S, Hosts, resolve
 from benchmark.run.prepare.job import Job, changed_workload, language_model_of, start_of, usual_name
@@ -33,6 +32,7 @@ from benchmark.tables import show
 from benchmark.workloads import Workload
 from models.table import MODELS
 from platforms import Platform, enters
+from platforms.machine import usable_cores
 
 LIST = ""  # --workload without a name
 KNOBS = (platforms.Input, platforms.Training)
@@ -82,7 +82,7 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         seed=options.seed,
         monitor_hz=options.monitor_hz,
         language_model=language_model_of(workload, options.language_model, options.data),
-        decode_jobs=decoding.cores() if options.decode_jobs is None else options.decode_jobs,
+        decode_jobs=usable_cores() if options.decode_jobs is None else options.decode_jobs,
         skip_bad=options.skip_bad,
         synthetic=options.synthetic,
         deterministic=options.deterministic,
@@ -124,7 +124,7 @@ def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
 def _show(finished: Run, results: Path) -> None:
     """Show a run's table, the path of its report, how busy the machine was, and the paths of the run."""
     if finished.record.evaluations:
-        page = _report(results, finished)  # first: whoever would read the table may have left
+        page = _report(results, finished)  # first: the reader of the table may have left
         show(report_parts(judge([finished]), brief=True))
         cli.say(page)
     cli.say(_utilisation(finished))

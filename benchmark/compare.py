@@ -7,13 +7,14 @@
 
 It answers two questions. The machine: what each rig would have taken for the same number of epochs, start-up and
 seconds an epoch, which hardly vary from run to run. The training: time to accuracy as the runs had it, whose epochs are
-a matter of luck too. For both, and for every quantity beside them, it prints the ratio of geometric means with its 95%
+a matter of luck too. For both, and for every further quantity it prints the ratio of geometric means with its 95%
 interval; Welch's p is adjusted by Holm's method over all comparisons of one call, the intervals are not.
 
 What these runs cannot tell apart is either the same within --margin, by two one-sided tests, or open: then the verdict
-has a plan, how many runs of each would tell, and what they cost. Fix that number before you look. Who looks after every
-run gives --every-run: the verdict is then by an e-value, which holds whenever one looks. With several levels, or
---profile, a table says how often each rig is near the best, and whether the order of rigs depends on the level.
+has a plan, how many runs of each would tell, and what they cost. Fix that number before you look. If you check the
+result after each run (sequential testing), give --every-run: the verdict is then by an e-value, which holds whenever
+you look. With several levels, or --profile, a table says how often each rig is near the best, and whether the order of
+rigs depends on the level.
 """
 
 from __future__ import annotations
@@ -140,7 +141,11 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_by(parser)
     words = "differences under this percentage do not matter; default: %(default)g"
     add("--margin", type=_margin, default=5.0, metavar="PERCENT", help=words)
-    add("--every-run", action="store_true", help="judge by e-values, which hold even if one looks after every run")
+    add(
+        "--every-run",
+        action="store_true",
+        help="judge by e-values, which hold even if the result is checked after each run",
+    )
     add("--profile", action="store_true", help="compare over many levels: a performance profile, and the order of rigs")
     cli.add_format(parser)
     cli.add_terms(parser)

@@ -1,7 +1,7 @@
 """The final table of a run (the paper's table 4): python -m benchmark.final results/RUN
 
 Evaluates two checkpoints, that of the epoch with the lowest word error rate and the last one, on every dev and test
-subset of the run's features, at beam width 512. Prints word error rates beside the published ones, and writes
+subset of the run's features, at beam width 512. Prints word error rates next to the published ones, and writes
 final.csv, final-utterances.csv and final-sentences.txt into results/RUN. RUN is the run's folder, its journal, or one
 of its checkpoints.
 
@@ -34,6 +34,7 @@ from features.reading.subsets import SELECTIONS
 from features.shards import account
 from models.ctc import decoders
 from models.ctc.decoders import Decoder
+from platforms.machine import usable_cores
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -157,9 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--features", type=Path, metavar="DIR", help="features, or a corpus; default: the run's")
     add("--batch", type=int, metavar="N", help="utterances in one forward pass; default: the run's batch per replica")
-    add(
-        "--decode-jobs", type=int, default=decoding.cores(), metavar="N", help="decoding workers; default: one per core"
-    )
+    add("--decode-jobs", type=int, default=usable_cores(), metavar="N", help="decoding workers; default: one per core")
     add("--train-sample", type=int, default=0, metavar="N", help="evaluate N training utterances too; default: none")
     add("--train-seed", type=int, default=0, metavar="N", help="which ones: as --subset-seed; default: 0")
     add("--train-select", choices=SELECTIONS, default="utterances", help="take single utterances (default) or speakers")

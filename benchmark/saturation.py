@@ -13,7 +13,7 @@ Protocols: steps (the Whisper-Tiny study's: at most 3,000 batches of 8; more dat
 many passes), target (until dev improves no longer, with the same patience in batches: the learning curve proper,
 default).
 
-An arm is a study beside the plain one, in the same folder: wrong transcripts (--label-noise), noisy audio
+An arm is a variant of the plain study, in the same folder: wrong transcripts (--label-noise), noisy audio
 (--audio-noise), SpecAugment in place of data (--augment), another run's weights to begin with (--from), another corpus
 to learn from (--train-on), whole speakers (--select), segments (--segment). The answer then says what each of its
 points is worth in utterances and hours of the plain runs: how small a clean set does the work of a large noisy one.
@@ -252,27 +252,44 @@ def _parser() -> argparse.ArgumentParser:
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="corpora and features; default: %(default)s")
     add("--platform", default="cpu", metavar="NAME", help="default: %(default)s")
-    add("--weights", metavar="PATH", help="what Whisper begins with, as of python -m benchmark")
+    add("--weights", metavar="PATH", help="what Whisper begins with, as in python -m benchmark")
     add("--batch", type=_size, metavar="N", help="global batch; default: the platform's, 8 in `steps`")
     add("--protocol", choices=PROTOCOLS, default="target", help="when runs end; default: %(default)s")
     sizes_help = "default: 5,000 to 50,000, or eight sizes by factors up to all there is"
     add("--sizes", type=_size, nargs="+", default=[], metavar="N", help=sizes_help)
     add("--seeds", type=_size, default=3, metavar="N", help="runs of each size; default: %(default)s")
-    add("--max-steps", type=_size, default=usual.max_steps, metavar="N", help="of steps; default: %(default)s")
-    add("--max-epochs", type=_size, default=usual.max_epochs, metavar="N", help="of epochs; default: %(default)s")
-    patience_help = "of target, in passes over the largest size; default: %(default)s"
+    add(
+        "--max-steps",
+        type=_size,
+        default=usual.max_steps,
+        metavar="N",
+        help="with --protocol steps: most batches of a run; default: %(default)s",
+    )
+    add(
+        "--max-epochs",
+        type=_size,
+        default=usual.max_epochs,
+        metavar="N",
+        help="with --protocol epochs: passes of a run; default: %(default)s",
+    )
+    patience_help = "with --protocol target: in passes over the largest size; default: %(default)s"
     add("--patience", type=_size, default=usual.patience, metavar="N", help=patience_help)
-    add("--max-minutes", type=float, default=7 * 24 * 60, metavar="M", help="of each run; default: a week")
-    add("--label-noise", type=float, metavar="P", help="an arm: a share P of the words to learn is wrong")
-    noise_help = "an arm: noise in the audio to learn from, at DB decibels of signal to noise"
+    add("--max-minutes", type=float, default=7 * 24 * 60, metavar="M", help="time limit of each run; default: a week")
+    add(
+        "--label-noise",
+        type=float,
+        metavar="P",
+        help="an arm: a share P of the training words is replaced by wrong ones",
+    )
+    noise_help = "an arm: noise in the training audio, at DB decibels of signal to noise"
     add("--audio-noise", type=float, metavar="DB", help=noise_help)
     add("--augment", choices=("specaugment",), help="an arm: SpecAugment in place of data")
     add("--from", dest="start", type=Path, metavar="RUN", help="an arm: begin with the weights of another run")
     train_on_help = f"an arm: learn from another corpus, a folder or {EMBEDDED!r}, and be tested on this one"
     add("--train-on", metavar="DIR", help=train_on_help)
-    add("--select", choices=SELECTIONS, default="utterances", help="an arm: parts are of whole speakers")
+    add("--select", choices=SELECTIONS, default="utterances", help="an arm, speakers: parts consist of whole speakers")
     add("--segment", type=float, metavar="S", help="an arm: only utterances of at most S seconds, all padded to S")
-    add("--part", type=_part, default=(1, 1), metavar="I/N", help="make every N-th point only, from the I-th on")
+    add("--part", type=_part, default=(1, 1), metavar="I/N", help="make only every N-th point, from the I-th on")
     add("--dry-run", action="store_true", help="say what would be made, and stop")
     add("--show", action="store_true", help="judge the points that are there, and train nothing")
     add("--metric", choices=("wer", "cer"), default="wer", help="the error of the curve; default: %(default)s")

@@ -3,7 +3,7 @@
     show([Table("title", ("platform", "minutes"), (("sys1", "123"),)), "A paragraph."])
 
 All cells are text. The first column is left-aligned, the others are right-aligned. A plain-text table that is too
-wide is split into parts; each part begins with the first column. On a terminal too narrow for two columns beside each
+wide is split into parts; each part begins with the first column. On a terminal too narrow for two columns next to each
 other every row stands upright, a line for each cell. No figure is cut.
 """
 

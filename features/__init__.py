@@ -9,5 +9,5 @@
     __main__.py    python -m features CORPUS OUT
     download.py    python -m features.download DEST
 
-This package imports nothing else of the project.
+This package imports nothing else of the project but `platforms.machine`, which counts the cores.
 """

@@ -6,8 +6,8 @@ manifest is taken away before the first shard is written and comes back after th
 the shards beside it.
 
 On many machines give each a part, with --part 1/16 to 16/16 and a folder that all share, at once or one after another;
-then --merge, which looks whether all is there and writes the manifest. The shards are those of one machine. Or let a
-Dask cluster share them out, with --scheduler.
+then run --merge, which checks that all parts are there and writes the manifest. The shards equal those of one machine.
+Or have a Dask cluster distribute the work, with --scheduler.
 """
 
 from __future__ import annotations
@@ -74,19 +74,17 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         help="mix speech-shaped noise into the training subsets, at DB decibels of signal to noise; default: none",
     )
     several = parser.add_mutually_exclusive_group()
-    several.add_argument(
-        "--part", type=parts.parse, metavar="I/N", help="write the I-th of N parts of the shards alone"
-    )
+    several.add_argument("--part", type=parts.parse, metavar="I/N", help="write only the I-th of N parts of the shards")
     several.add_argument(
         "--scheduler",
         nargs="?",
         const=LOCAL,
         default="",
         metavar="ADDRESS",
-        help="have the workers of a Dask cluster write the shards, tcp://head:8786 (pip install '.[cluster]'; all have "
-        "this suite and share the folders); without ADDRESS, of one on this machine",
+        help="have the workers of a Dask cluster write the shards, tcp://head:8786 (pip install '.[cluster]'; all need "
+        "this suite and shared folders); without ADDRESS, those of a cluster on this machine",
     )
-    several.add_argument("--merge", action="store_true", help="write the manifest of parts that are done")
+    several.add_argument("--merge", action="store_true", help="check that all parts are done and write their manifest")
     parser.add_argument("--jobs", type=_count, metavar="N", help="worker processes; default: all cores")
     return parse(parser, argv)
 
@@ -106,7 +104,7 @@ def _count(text: str) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 done, 2 bad input, 130 interrupted."""
+    """Run the command line; return the exit status: 0 done, 2 bad input, 130 interrupted."""
     options = _arguments(argv)
     try:
         settings = manifest.Settings(

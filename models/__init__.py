@@ -7,7 +7,7 @@
     masks.py       which places of a padded batch are real
     deepspeech/    the paper's model: one convolution, five LSTMs
     whisper/       Whisper: its network, published weights, tokens, greedy decoding
-    ctc/           the CTC loss; greedy, dictionary's and language model's decoding
+    ctc/           the CTC loss; decoding: greedy, with a dictionary, with a language model
 
-This package imports `features.corpus.text` and nothing else of the project.
+This package imports nothing else of the project but `features.corpus.text` and `platforms.machine`.
 """

@@ -1,4 +1,4 @@
-"""The choice of a kernel, and what trying one takes: a place of its own, the reason in words if it fails.
+"""The choice of a kernel, and helpers to try one: outside of the caller's graph, with the reason if it fails.
 
 differs = apart(compare, "float16")
 except tf.errors.OpError as error: return Choice("xla", reason(error), fallen_back=True)

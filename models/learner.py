@@ -96,25 +96,25 @@ class Learner(Protocol):
         """
 
     def moving(self, model: keras.Model) -> list[tf.Variable]:
-        """Return the variables that training moves beside those with gradients, as batch normalisation's averages."""
+        """Return the variables that training moves without gradients, such as batch normalisation's averages."""
 
     def moved(self, model: keras.Model) -> list[tf.Tensor]:
-        """Return what the last call of `losses` makes of them on this replica; the trainer assigns replicas' means."""
+        """Return their values after the last call of `losses` on this replica; the trainer assigns replicas' means."""
 
     def label_step(self, frames: tf.Tensor) -> tf.Tensor | int:
-        """Return of what number the width of labels should be a multiple, for a batch padded to so many frames."""
+        """Return the number whose multiple the width of labels should be, for a batch padded to `frames` frames."""
 
     def units(self, part: Part) -> tf.Tensor:
-        """Return how much every utterance weighs in the mean that is differentiated, float32 [B]."""
+        """Return the weight of every utterance in the mean that is differentiated, float32 [B]."""
 
     def tflop(self, part: Part) -> tf.Tensor:
         """Return the 10^12 operations that training takes on a part, without padding, float32 []."""
 
     def outputs(self, model: keras.Model, features: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-        """Return what decoders turn into sentences: logits [B, T', C], or tokens [B, T']."""
+        """Return what decoders turn into sentences: logits [B, T', C], or tokens [B, L]."""
 
     def output_counts(self, frames: np.ndarray) -> np.ndarray:
-        """Return how many outputs utterances of so many frames have, int [B]."""
+        """Return how many outputs utterances of `frames` [B] frames have, int [B]."""
 
     def choose_kernels(self, *, dtype: str, batch: int, frames: int) -> dict[str, Choice]:
         """Choose which kernels compute what; a GPU tries them. Until then, those that always work are used.

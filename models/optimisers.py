@@ -24,7 +24,7 @@ class AdaDelta:
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW:
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), for matrices alone.
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), of matrices only.
 
     The rate rises in a straight line over a share `warm_up` of all batches, and falls in one to 0 at the last.
     """

@@ -109,7 +109,7 @@ class Price(_Checked):
             raise _wrong(Price, "total", self.total, f"at least gpus + cpu, {self.gpus + self.cpu:.2f}")
 
     def times(self, machines: int) -> Price:
-        """The price of so many machines."""
+        """Return the price of `machines` machines."""
         sums = {name: getattr(self, name) for name in ("total", "gpus", "cpu", "rent_per_hour")}
         return replace(self, **{name: None if each is None else each * machines for name, each in sums.items()})
 

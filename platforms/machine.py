@@ -7,6 +7,7 @@ import os
 import platform
 import re
 from importlib import metadata
+from math import ceil
 from pathlib import Path
 
 
@@ -19,9 +20,23 @@ def cpu_name() -> str | None:
     return found.group(1) if found else None
 
 
+def logical_cores() -> int:
+    """Return how many logical cores the machine has, those that this process may not use included."""
+    return os.cpu_count() or 1
+
+
+def affinity() -> list[int]:
+    """Return the numbers of the logical cores that this process may run on (taskset, a container's cpuset)."""
+    return sorted(os.sched_getaffinity(0))
+
+
 def usable_cores() -> int:
-    """Return how many logical cores this process may run on (its affinity: taskset, a container's cpuset)."""
-    return len(os.sched_getaffinity(0))
+    """Return how many cores this process can keep busy: how many workers or threads to start.
+
+    That is the number of cores in its affinity or, if that is less, the quota of its control groups, rounded up.
+    """
+    cores, quota = len(affinity()), cpu_quota()
+    return cores if quota is None else min(cores, ceil(quota))
 
 
 def cpu_quota() -> float | None:

@@ -5,10 +5,11 @@ import json
 
 import pytest
 from commands import command
+from transitions import AFTER
 
 from benchmark.record import journal
 from benchmark.record.columns import METRICS
-from benchmark.record.phases import AFTER, Phase
+from benchmark.record.phases import Phase
 from benchmark.record.sentences import last_evaluation
 
 TWO_GPUS = """

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run")
     add("--level", type=cli.percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
     add("--epochs", type=cli.whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
-    add("--clock", choices=tuple(CLOCKS), help="of the hours (default wall; dawnbench)")
+    add("--clock", choices=tuple(CLOCKS), help="clock of the hours column (default wall; dawnbench)")
     return parser
 
 

@@ -55,7 +55,7 @@ def hardest_wer(run: Run) -> float:
 def _facts_needed(run: Run) -> Facts:
     if run.facts is None:
         raise ExportError(
-            f"{(run.folder or Path()) / 'run.json'}: no such file; mllog needs the run's folder beside its journal, "
+            f"{(run.folder or Path()) / 'run.json'}: no such file; mllog needs the run's folder next to its journal, "
             f"for the time it was created: copy both, or export --to json or dawnbench"
         )
     return run.facts

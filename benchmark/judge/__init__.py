@@ -13,7 +13,7 @@
     censored.py       the same where some runs did not get there: Kaplan-Meier, log-rank, intervals
     pooling.py        whether rigs' epochs may be pooled, and how many one rig takes by the pool
     factoring.py      epochs of all comparable rigs times seconds per epoch of one
-    stopping.py       how many runs are enough: a plan, sameness, a rule for who looks after every run
+    stopping.py       how many runs are enough: a plan, equivalence, a rule for checks after each run
     checks.py         what to doubt about a judgement
     circumstances.py  how runs were made: machine, software, data, other load; what differs
     judgement.py      the judge, and its result as a table for machines

@@ -125,7 +125,7 @@ def _checks_of_targets(group: Group, question: Question) -> Iterator[str]:
         there = any(circumstances.part_of(run, lambda facts: facts.content) for run in group.runs)
         why = "made without targets"
         if not there:
-            why = "no run.json in the folder beside the journal, so the targets are not known"
+            why = "no run.json in the folder next to the journal, so the targets are not known"
         yield (
             f"{sources[0]}{more}: {why}; judged at {levels}, the hardest whole percent that all runs reached: name "
             f"levels with --level"

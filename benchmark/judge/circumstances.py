@@ -5,7 +5,7 @@
     for sentence in of_group(group): ...    # what to doubt about runs that are pooled
     for sentence in between(groups): ...    # what else differs between rigs that stand side by side
 
-All of it comes from run.json and end.json beside the journals. A run without them says nothing, and is said to.
+All of it comes from run.json and end.json next to the journals. A run without them says nothing, and is said to.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _of_machines(runs: Sequence[Run]) -> Iterator[str]:
     if 0 < len(known) < len(runs):
         silent = [source for source, machine in machines.items() if not machine]
         yield (
-            f"{some(silent)}: no run.json says on which machine; expected the run's folder beside its journal: that "
+            f"{some(silent)}: no run.json says on which machine; expected the run's folder next to its journal: that "
             f"these runs are of one machine is not known"
         )
     differing = _differing(known)
@@ -240,7 +240,7 @@ def _of_power(runs: Sequence[Run]) -> Iterator[str]:
 def next_command(runs: Sequence[Run]) -> str:
     """Return the command that makes one more run like these, with the lowest seed that none has yet.
 
-    It is the command that made the last of them, as its user typed it. Journals beside theirs count too.
+    It is the command that made the last of them, as its user typed it. Journals in the same folders count too.
     """
     seed = next(number for number in count(1) if number not in _seeds_there(runs))
     command = part_of(runs[-1], lambda facts: facts.command)

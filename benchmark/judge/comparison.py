@@ -9,11 +9,11 @@ hardly vary; the number is the geometric mean of both rigs' runs. Machines are c
 pooled (`benchmark.judge.factoring`); else a difference in epochs belongs to the rig, and only the training is compared.
 
 For every quantity the ratio of geometric means with its 95% interval; for the two questions Welch's test on logarithms,
-its p adjusted by Holm over everything that is compared in one call (the intervals are each pair's own). Where runs did
+its p adjusted by Holm over everything that is compared in one call (the intervals are each pair's own). If runs did
 not reach the level, the training is compared by the censored times (`benchmark.judge.censored`), with the log-rank test
-beside it. n is the number of different error curves. What is not distinguishable is either the same within a margin, by
-two one-sided tests, or open; then a plan says how many runs would tell. Who looks after every run asks for `every_run`:
-the verdict is then by e-values, which hold at any time (`benchmark.judge.stopping`).
+as well. n is the number of different error curves. What is not distinguishable is either the same within a margin, by
+two one-sided tests, or open; then a plan says how many runs would tell. With `every_run`, for
+checks after each run, the verdict is by e-values, which hold at any time (`benchmark.judge.stopping`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """How pairs are judged: the ratio that matters, the clock of machines, and whether one looks after every run."""
+    """How pairs are judged: the ratio that matters, the machines' clock, and whether every run is checked."""
 
     margin: float = RESOLVED
     clock: str = "wall"
@@ -60,7 +60,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The answer to one question about a pair: its ratio, p adjusted by Holm, p of sameness, and the e-value.
+    """The answer to one question about a pair: its ratio, p adjusted by Holm, p of equivalence (TOST), and the e-value.
 
     `settled` is the e-value that would be enough.
     """
@@ -162,7 +162,7 @@ class Pair:
 
     @property
     def deciding(self) -> Answer | None:
-        """The answer that is the rig's verdict: that of the machine where there is one."""
+        """The deciding answer: the machine's if it is known, else the training's."""
         return self.hardware if self.hardware and self.hardware.is_known else self.training
 
     @property
@@ -263,7 +263,7 @@ def compare(
     couples = list(combinations(groups, 2)) if couples is None else couples
     levels = range(len(groups[0].levels))
     tests = max(1, 2 * len(levels) * len(couples))
-    pairs = [_pair(a, b, n, groups, terms, asked, tests) for n in levels for a, b in couples]
+    pairs = [_pair(a, b, n, terms, asked, tests) for n in levels for a, b in couples]
     answers = [answer for pair in pairs for answer in (pair.training, pair.hardware)]
     # A machine that is not compared, because epochs differ, was looked at all the same: it counts among the tests.
     adjusted = iter(holm([1.0 if answer is None or answer.p is None else answer.p for answer in answers]))
@@ -275,15 +275,13 @@ def compare(
     return Listing(replace(p, training=with_p(p.training), hardware=with_p(p.hardware)) for p in pairs)
 
 
-def _pair(
-    first: Group, second: Group, place: int, groups: Sequence[Group], terms: Terms, asked: Asked, tests: int
-) -> Pair:
+def _pair(first: Group, second: Group, place: int, terms: Terms, asked: Asked, tests: int) -> Pair:
     levels = first.levels[place], second.levels[place]
     values = [_values(group, place, terms) for group in (first, second)]
     ratios = {name: _ratio(values[0].get(name), values[1].get(name)) for name in QUANTITIES}
     if len({cost.currency for g in (first, second) for cost in rig_costs([g], terms, level=place)}) > 1:
         ratios["cost"] = None
-    why_no_machine = _why_no_machine(first, second, place, groups)
+    why_no_machine = _why_no_machine(first, second, place)
     machine = None if why_no_machine else _at_equal_epochs(first, second, levels, asked.clock)
     ratios["machine"] = _ratio(*machine) if machine else None
     ratios["time"] = ratios["time"] or censored.ratio(*(level.times for level in levels))
@@ -323,7 +321,7 @@ def _answer(ratio: Ratio | None, values: Sequence[Sequence[float]], asked: Asked
     )
 
 
-def _why_no_machine(first: Group, second: Group, place: int, groups: Sequence[Group]) -> str:
+def _why_no_machine(first: Group, second: Group, place: int) -> str:
     """Say why the epochs of two rigs may not be pooled; "" if they may."""
     differ = [name for name in COMPARABLE if len({getattr(g.runs[0].identity, name) for g in (first, second)}) > 1]
     if differ:
@@ -370,7 +368,7 @@ def _budget(levels: Sequence[Level]) -> tuple[float, float, float] | None:
 
 
 def _effort(groups: Sequence[Group], more: int, terms: Terms) -> str:
-    """Say what so many more runs of each rig take, in hours and money."""
+    """Say what that many more runs of each rig take, in hours and money."""
     if not more:
         return ""
     parts = []

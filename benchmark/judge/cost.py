@@ -77,7 +77,7 @@ class Terms:
             if not 0 <= getattr(self, name) <= LARGEST:
                 raise PriceError(f"{name.replace('_', '-')} is {getattr(self, name)}; expected 0 to {LARGEST}")
         if self.idle_w and self.kwh_price is None:
-            raise PriceError("idle-w without a kwh-price; expected both: what energy costs is not known")
+            raise PriceError("idle-w needs a kwh-price: without it idle energy has no price; give --kwh-price too")
         if self.tenure not in TENURES:
             raise PriceError(f"tenure is {self.tenure!r}; expected {' or '.join(TENURES)}")
 
@@ -258,7 +258,7 @@ FAILED, DOWN = "paying for the runs that missed it", "paying while interrupted r
 
 
 def _more_minutes(group: Group, level: Level, terms: Terms) -> dict[str, float]:
-    """Return the minutes that are paid beside a training's own, for each one that reached the level."""
+    """Return the minutes that are paid in addition to a training's own, for each one that reached the level."""
     failed = down = 0.0
     if level.reached:
         missed = [
@@ -277,7 +277,7 @@ def _down_s(record: RunRecord) -> float:
 
 
 def far_apart(costs: Sequence[RigCost]) -> str:
-    """Say that prices of long ago stand beside others; "" if they do not."""
+    """Say that old prices are compared with newer ones; "" if not."""
     dates = {cost.date: cost.label for cost in costs if cost.cost is not None and cost.date}
     days = {day: label for text, label in dates.items() if (day := _day(text)) is not None}
     if len(days) < 2 or (max(days) - min(days)).days < FAR_APART_DAYS:
@@ -314,7 +314,7 @@ def price_of(group: Group) -> Price:
         except FactsError as error:
             raise PriceError(str(error)) from None
         if platform is None:
-            without = "no run.json beside it, which would have the price"
+            without = "no run.json next to it, which would have the price"
             raise PriceError(TAKEN_IN if run.facts else f"{run.source}: {without}")
         price = platform.whole_price
         if price is None:

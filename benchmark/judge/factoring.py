@@ -8,10 +8,10 @@ many epochs a level takes is a matter of workload, recipe, batch and precision, 
 comparable rigs are pooled, and a rig's own runs say how long an epoch takes. `benchmark.judge.pooling` tests whether
 the rigs' epochs are alike, and keeps the spread between rigs in the interval.
 
-A pool has the rigs with three error curves or more that all reached the level. A rig with fewer, or with a miss, does
-not spoil it: it is a guest, which gets its time from the pool and gives it nothing. Runs of one error curve or one seed
-are no independent evidence, so they count as one, with their geometric mean. Where a rig's factored interval and the
-interval of its own times do not meet, there is no factored time: one of the two is wrong.
+A pool has the rigs with three error curves or more that all reached the level. A rig with fewer, or with a miss, is
+left out of the pool (a guest in the code): its time is estimated from it, and its own epochs add nothing. Runs of one
+error curve or one seed are no independent evidence, so they count as one, with their geometric mean. Where a rig's
+factored interval and the interval of its own times do not meet, there is no factored time: one of the two is wrong.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _predict(group: Group, number: int, alike: Sequence[Group]) -> Prediction:
 
 
 def _why_no_guest(group: Group, number: int, pool: Pool) -> str:
-    """Say why the runs of a guest cannot be of a pool; "" if they can."""
+    """Say why a left-out rig cannot use the pool's epochs; "" if it can."""
     times = group.levels[number].epoch_times
     for epochs, reached in zip(times.seen, times.reached, strict=True):
         if reached and pool.outside(epochs):

@@ -29,7 +29,7 @@ HOMOGENEOUS_P = 0.05
 POWER = 0.80
 LEAST_SPREAD = 0.15
 """Of rigs over that of runs: 0.6% between 52 rigs, 4.0% within them, in MLPerf's speech results of batch 1536."""
-OUTSIDE_P = 0.01  # of a single run beside a pool
+OUTSIDE_P = 0.01  # of a single run against a pool
 ROUNDING = 1 / 12  # the variance of a whole number about what it was rounded from, in epochs squared
 
 
@@ -164,7 +164,7 @@ class Pool:
     def outside(self, epochs: float, *, at_least: bool = False) -> bool:
         """Tell whether a single run of a further rig took more epochs than a run of this pool would, or fewer.
 
-        `at_least`: the run had not got there after so many; then only more of them speak against it.
+        `at_least`: the run had not got there after that many; then only larger numbers speak against it.
         """
         mean = self.mean_of()
         tail = OUTSIDE_P if at_least else OUTSIDE_P / 2

@@ -2,7 +2,7 @@
 
     ranking = answer(block, question)   # or a sentence that says why not
     ranking.sentences                   # for a buyer
-    ranking.table()                     # each rig beside the soonest: time, cost, energy, throughput, verdict
+    ranking.table()                     # each rig against the soonest: time, cost, energy, throughput, verdict
 
 Rigs are ranked at the hardest level that all runs reached, else the hardest that most rigs' medians did. What stands
 between the soonest rig and another is `benchmark.judge.comparison`'s verdict, with Holm's adjustment over the others:

@@ -1,10 +1,10 @@
-"""How many runs are enough: a plan fixed beforehand, a rule that may be looked at after every run, and sameness.
+"""How many runs are enough: a plan fixed beforehand, a rule for checks after each run, and equivalence.
 
     plan(first, second, ratio=1.05)             # Plan(runs=12, low=5, high=32): runs of each in all
-    e_value(first, second)                      # 20 or more settles it, whenever one looks
+    e_value(first, second)                      # 20 or more settles it, whenever it is checked
     same(first, second, ratio=1.05)             # p of the two one-sided tests: under .05 they are within 5%
 
-Who makes runs until a test with p < .05 comes out finds differences between equal rigs in 19 of 100 cases. So either
+Making runs until a test gives p < .05 finds differences between equal rigs in 19 of 100 cases. So either
 the number of runs is fixed before the first is looked at, or the test is one that holds at any time. The e-value is the
 Bayes factor of two normal samples of logarithms, with Haar's prior on mean and deviation and a normal one on the
 difference over the deviation; between equal rigs it is 20 or more at any time in under 5% of cases.

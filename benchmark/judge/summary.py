@@ -89,7 +89,7 @@ def _tables(block: Sequence[Group], question: Question) -> list[Table]:
     workload, measured = block[0].workload, [group for group in block if group.runs]
     levels = tuple(level.name for level in block[0].levels)
     metrics = tuple(dict.fromkeys(level.metric for level in block[0].levels))
-    best = tuple(f"best {metric_name(metric)}" for metric in metrics)
+    lowest = tuple(f"median {metric_name(metric)}" for metric in metrics)
     speed = ("TFLOP/s", "input") if any(group.tflop_per_s is not None for group in measured) else ()
     settings = tuple(name for name in SETTINGS if len({_values(group, name) for group in measured}) > 1)
     minutes = tuple((g.label, *_run_cells(g), *map(_minutes_cell, g.levels)) for g in block)
@@ -98,8 +98,8 @@ def _tables(block: Sequence[Group], question: Question) -> list[Table]:
         Table(f"{workload}: minutes to a level (percent)", ("platform", "runs", "seeds", "n", *levels), minutes),
         Table(f"{workload}: epochs to a level", ("platform", *levels), epochs),
         Table(
-            f"{workload}: the runs",
-            ("platform", *settings, "utterances/s", *speed, *best, "epochs", "minutes", "evaluating"),
+            f"{workload}: the runs, and the lowest median error that they reached (e = {question.window})",
+            ("platform", *settings, "utterances/s", *speed, *lowest, "epochs", "minutes", "evaluating"),
             tuple(
                 (group.label, *(_values(group, name) for name in settings), *_speed_cells(group, metrics, bool(speed)))
                 for group in measured
@@ -182,7 +182,7 @@ def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[st
     predictions = [p for p in every if p.pool_rigs > 1 or (p.reason and len(groups) > 1 and p.pool_runs)]
     rows = tuple(
         (
-            p.group.label + " (guest)" * (p.guest and p.estimate is not None),
+            p.group.label + " (not in the pool)" * (p.guest and p.estimate is not None),
             p.level.name,
             number(p.estimate.value / 60) if p.estimate else "NA",
             interval(p.estimate.low / 60, p.estimate.high / 60) if p.estimate else "NA",

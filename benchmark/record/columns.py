@@ -408,7 +408,7 @@ def _check_header(where: str, line: str) -> int:
     expected = repr(COLUMNS[wrong]) if wrong < len(COLUMNS) else "nothing"
     raise JournalError(
         f"{where}: column {wrong + 1} of the header is {found}; expected {expected}, as in a run's CSV file of "
-        f"schema {SCHEMA}; one of another schema is read by the version that wrote it"
+        f"schema {SCHEMA}; read a journal of another schema with the version that wrote it"
     )
 
 

@@ -11,7 +11,7 @@ known of all the GPUs. The time that it is a share of is `spans_s`, what the att
 known, the steps that are short enough to be no pause between attempts.
 
 A counter is not followed from one attempt to the next, as it also counts the pause between them, nor where it falls or
-jumps: a driver that is loaded anew begins at 0, and a counter may wrap. One that stands still altogether is none.
+jumps: a driver that is loaded again begins at 0, and a counter may wrap. One that stands still altogether is none.
 """
 
 from __future__ import annotations

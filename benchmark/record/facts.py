@@ -81,10 +81,6 @@ class SubsetUse:
         """How many utterances were left out."""
         return sum(each.utterances for each in self.left_out.values())
 
-    @property
-    def lost_hours(self) -> float:
-        return sum(each.hours for each in self.left_out.values())
-
 
 @dataclass(frozen=True, kw_only=True)
 class Features:

@@ -74,12 +74,12 @@ class End:
 
 
 def folder_of(journal: str | Path) -> Path:
-    """Return the folder of a run, which is beside its journal."""
+    """Return the folder of a run, which is next to its journal."""
     return Path(journal).with_suffix("")
 
 
 def journal_of(folder: Path) -> Path:
-    """Return the journal of a run, which is beside its folder."""
+    """Return the journal of a run, which is next to its folder."""
     return folder.with_name(f"{folder.name}.csv")
 
 

@@ -1,7 +1,7 @@
 """utilisation.csv: how busy the machine was, usually sampled ten times a second; its columns, summary and energy.
 
     usage = read_usage(folder / "utilisation.csv", spans_s=record.spans_s)
-    usage.summary(start_s=60).process_cpu_percent_mean, usage.energy().wh, usage.mean_power_w(["gpu3"])
+    usage.summary(start_s=60).process_cpu_percent_mean, usage.energy().wh, usage.energy(["gpu3"]).mean_w
     usage.samples                               # pandas, one row per sample
 
 The file has a header and one row per sample. A resumed run appends to the same file. Of a run on several machines it is
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.record.energy import LEAST_SHARE, MOST_POWER_W, WHOLE, Energy, Spans, energy_of, percent
+from benchmark.record.energy import MOST_POWER_W, WHOLE, Energy, Spans, energy_of, percent
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -69,17 +69,16 @@ class GpuSummary:
     """How busy one GPU was over a stretch of a run; a value is None if its sensor was never read.
 
     `share`, 0 to 1, is that of the samples in which its utilisation was read. A GPU that was lost has a mean of the
-    time before: say `partly` beside it. Its mean power is None if it was read in less than LEAST_SHARE of the samples.
+    time before: say `partly` next to it.
     """
 
     util_percent_mean: float | None
-    power_w_mean: float | None
     memory_mib_max: float | None
     share: float = 0.0
 
     @property
     def partly(self) -> str:
-        """What to say beside a mean that is not of the whole stretch: " (of 11% of the samples)"; else empty."""
+        """What to say with a mean that is not of the whole stretch: " (of 11% of the samples)"; else empty."""
         return partly(self.share) if self.util_percent_mean is not None else ""
 
 
@@ -136,10 +135,6 @@ class Usage:
             end_s=math.inf if end_s is None else end_s,
         )
 
-    def mean_power_w(self, gpus: Sequence[str]) -> float | None:
-        """Return the mean power in watts of some GPUs together; None if it is known for less than LEAST_SHARE."""
-        return self.energy(gpus).mean_w
-
     def other_load(self, *, cores: float) -> float | None:
         """Return the share of the machine's CPUs, 0 to 1, that others than the run kept busy; None if not sampled.
 
@@ -184,23 +179,16 @@ def _plausible(samples: DataFrame) -> DataFrame:
     return samples
 
 
-def summarise(path: str | Path, *, start_s: float = 0, end_s: float | None = None) -> Summary:
-    """Read a run's utilisation.csv and summarise a stretch of it. Raises what `read_usage` raises."""
-    return read_usage(path).summary(start_s=start_s, end_s=end_s)
-
-
 def partly(share: float) -> str:
-    """Return what to say beside a mean over a share of the samples: " (of 11% of the samples)"; empty for all."""
+    """Return what to say with a mean over a share of the samples: " (of 11% of the samples)"; empty for all."""
     return "" if share >= WHOLE else f" (of {percent(share)} of the samples)"
 
 
 def _of_gpu(rows: DataFrame, gpu: str) -> GpuSummary:
-    share = {name: _share_read(rows, f"{gpu}_{name}") for name in ("util_percent", "power_w")}
     return GpuSummary(
         util_percent_mean=_statistic(rows, f"{gpu}_util_percent", "mean"),
-        power_w_mean=_statistic(rows, f"{gpu}_power_w", "mean") if share["power_w"] >= LEAST_SHARE else None,
         memory_mib_max=_statistic(rows, f"{gpu}_memory_mib", "max"),
-        share=share["util_percent"],
+        share=_share_read(rows, f"{gpu}_util_percent"),
     )
 
 

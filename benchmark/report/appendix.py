@@ -1,4 +1,4 @@
-"""The end of the report: the published tables beside ours, the sentences understood, and how each run was made.
+"""The end of the report: the published tables next to ours, the sentences understood, and how each run was made.
 
     tables, understood, made = published(runs, groups), [understood_by(run) for run in runs], [made_how(run) ...]
 
@@ -55,7 +55,7 @@ def _paper_cell(minutes: float | None) -> str:
 
 
 def _final_table(runs: Sequence[Shown]) -> Table:
-    """The paper's table 4, and beside it what `benchmark.final` wrote of our runs, averaged as the paper's."""
+    """Return the paper's table 4 with what `benchmark.final` wrote of our runs, averaged as the paper's."""
     theirs, rows = final_error_rates()
     ours = [(run, found) for run in runs for found in [_final_rows(run)] if found]
     others = [subset for _, found in ours for row in found.values() for subset in row]
@@ -127,7 +127,7 @@ def _example(heard: HeardExample) -> Example:
 
 
 def _last_text(run: Shown) -> str:
-    """The last evaluation's lines of a sentences.txt that has no sentences.jsonl beside it."""
+    """Return the last evaluation's lines of a sentences.txt that has no sentences.jsonl next to it."""
     path = (run.folder or Path()) / NAME_FOR_PEOPLE
     try:
         with path.open("rb") as file:
@@ -173,7 +173,7 @@ def made_how(run: Shown) -> Made:
         if facts:
             rows += [(f"run.json: {name}", value) for name, value in flat(facts.content)]
         else:
-            remark = "No run.json is beside the journal; this is what the journal says."
+            remark = "There is no run.json next to the journal; this is what the journal says."
     except FactsError as error:
         remark = f"{error}; this is what the journal says."
     table = Table(f"{run.name}: how it was made", ("what", "value"), tuple(rows))

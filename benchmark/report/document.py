@@ -33,7 +33,7 @@ def write_report(runs: Sequence[Run], path: Path, question: Question | None = No
         JudgeError, FactsError: runs that cannot be judged, or a path that is none for a page.
     """
     if path.suffix not in (".html", ".htm"):
-        raise JudgeError(f"-o {path}: expected a name that ends in .html, lest a run be overwritten")
+        raise JudgeError(f"-o {path}: expected a name that ends in .html, so that no run is overwritten")
     html = report(runs, question)
     try:
         write_whole(path, html)
@@ -215,7 +215,7 @@ def _switches(blocks: Sequence[Block]) -> list[page.Switches]:
 
 
 def _warnings(judgement: Judgement, question: Question, asked: Question) -> list[str]:
-    """All that is to be doubted; about the paper's figures only where runs stand beside them."""
+    """Return all doubts; those about the paper's figures only if there are runs to compare with them."""
     comparable = any(group.runs and group.workload == PAPER_WORKLOAD and not group.emulated for group in judgement)
     shown = judgement.groups if comparable else tuple(group for group in judgement if group.runs)
     found = Judgement(shown, replace(question, published=comparable), judgement.runs).warnings
@@ -268,4 +268,8 @@ def _bests(block: Block) -> Iterator[tuple[str, str, str]]:
         there = [group for group in block.groups if group.best.get(metric) is not None]
         if there:
             best = min(there, key=lambda group: group.best[metric])
-            yield f"{best.best[metric]:.2f}%", f"best {metric_name(metric)}" + ", the lowest" * many, best.label
+            yield (
+                f"{best.best[metric]:.2f}%",
+                f"lowest median {metric_name(metric)} (e = {block.question.window})",
+                best.label,
+            )

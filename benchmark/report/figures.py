@@ -84,7 +84,7 @@ class Block:
     emulated: bool
     groups: tuple[Group, ...]
     runs: tuple[Shown, ...]
-    published: tuple[Group, ...] = ()  # the paper's rigs, beside real runs of its workload
+    published: tuple[Group, ...] = ()  # the paper's rigs, next to real runs of its workload
     question: Question
 
     def runs_of(self, group: Group) -> list[Shown]:
@@ -98,7 +98,7 @@ class Block:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether there are so many runs that platforms are drawn."""
+        """Whether there are enough runs for platforms to be drawn instead."""
         return len(self.runs) > MANY_RUNS and len(self.groups) > 1
 
     @property

@@ -139,7 +139,7 @@ def joined(spans: Sequence[tuple[float, float]], *, gap: float) -> list[tuple[fl
 
 
 def timeline(block: Block) -> Figure:
-    """Draw the phases over time; an evaluation that ran beside training has a lane of its own."""
+    """Draw the phases over time; an evaluation that ran during training has a lane of its own."""
     figure_id, title = f"{block.id}-phases", "Phases"
     runs = [run for run in block.runs if run.record.ended_s > 0]
     if not runs:
@@ -157,7 +157,7 @@ def timeline(block: Block) -> Figure:
     there = [phase for phase in PHASES if any(row.phase is phase for run in runs for row in run.rows)]
     beside = any(-1 in y_axis["tickvals"] for y_axis in y_axes)
     caption = "What each run was doing when."
-    caption += " In the lower lane: evaluations that ran beside training." if beside else ""
+    caption += " In the lower lane: evaluations that ran during training." if beside else ""
     caption += (
         f" Long runs are drawn in steps of {resolution_s:.3g} s, each in its longest phase." if resolution_s else ""
     )

@@ -32,7 +32,7 @@ def profile(block: Block) -> Figure:
         traces.append(trace(runs, label, mode="lines", x=factors, y=ys, line=line, hover=hover))
     caption = (
         f"Time to one level decides ranks by chance. The share of {len(found.levels)} levels at which a platform took "
-        f"at most so many times the best one's time; at 1 it is first. Upper left is better. {stability(found)}"
+        f"at most that many times the best one's time; at 1 it is first. Upper left is better. {stability(found)}"
     )
     layout = {"xaxis": axis("times the best"), "yaxis": axis("% of levels", range=[-3, 103])}
     return Figure(

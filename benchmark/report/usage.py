@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -153,9 +154,10 @@ def utilisation(block: Block) -> tuple[Figure, Figure]:
     header = ("run", "cores busy", "host CPU %", "memory MiB", "GPUs %", "GPU memory MiB", "GPU energy Wh")
     rows = tuple((each.run.name, *each.summary) for each in found if each.summary)
     rows += tuple(row for run in block.runs for row in _other_hosts(run))
+    whole = partial(_whole, points=max(150, block.points // 2))
     figures = (
         _figure(block, found, "window", f"Utilisation over {WINDOW_S:g} seconds", _window),
-        _figure(block, found, "whole", "Utilisation over the whole run", _whole),
+        _figure(block, found, "whole", "Utilisation over the whole run", whole),
     )
     table = Table(f"{block.workload}: means over the whole run; memory at most", header, rows)
     return figures[0], replace(figures[1], table=table if rows else None)
@@ -168,7 +170,7 @@ def _figure(block: Block, found: Sequence[Sampled], ending: str, title: str, dra
     names = list(dict.fromkeys(name for each in there for name in each.percent))
     traces, rows = [], []
     for number, each in enumerate(there):
-        lines = {name: (xs, ys) for name, xs, ys in draw(each, points=max(150, block.points // 2))}
+        lines = {name: (xs, ys) for name, xs, ys in draw(each)}
         for name, (xs, ys) in lines.items():
             hover, place = f"{neutral(name)} %{{y:.0f}}%<br>%{{x:.2f}}", panel_axis(number)
             traces.append(trace([each.run], name, mode="lines", x=xs, y=ys, line=_look(name), yaxis=place, hover=hover))
@@ -213,7 +215,7 @@ def _look(name: str) -> dict:
     return {"color": COLOURS[1 + number % 6], "dash": DASHES[1 + number % 4], "width": 1.5}
 
 
-def _window(each: Sampled, *, points: int) -> Iterator[tuple[str, list[float], list[float | None]]]:
+def _window(each: Sampled) -> Iterator[tuple[str, list[float], list[float | None]]]:
     """Around the middle train row."""
     rows = [row for row in each.run.rows if row.phase is Phase.TRAIN]
     middle = rows[len(rows) // 2] if rows else None

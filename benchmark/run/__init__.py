@@ -4,7 +4,7 @@ finished = session.run(job.Job(platform=..., workload=..., name="r1"), say=print
 
 session.py   a run from its preparation to its end
 prepared.py  a job made ready: data, decoder, devices, and what follows from them
-attempt.py   training with all that goes on beside it, until its end is written down
+attempt.py   training with all that goes on meanwhile, until its end is written down
 company.py   several machines: what the chief does for the others, and what they do
 loop.py      performs one phase after the other and writes a row for each
 trouble.py   TensorFlow's errors in sentences
@@ -13,6 +13,6 @@ prepare/     what is asked for, and what it needs: data, devices, how the run is
 state/       where a run stands and what comes next; checkpoints; which run a command goes on with
 train/       the TensorFlow side of every phase: batches, the training step, optimisers, the swap of models
 evaluate/    transcribes a set of utterances and counts errors; decoders in worker processes
-watch/       what goes on beside training: sampler, signals, other load, the view
+watch/       what goes on during training: sampler, signals, other load, the view
 machines/    what several machines say to one another
 """

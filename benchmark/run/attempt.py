@@ -1,4 +1,4 @@
-"""One attempt at a run: training with all that goes on beside it, until its end is written down.
+"""One attempt at a run: training with all that goes on meanwhile, until its end is written down.
 
     status = attempt(prepared, before, company, say)        # 0 done, 3 diverged, 130 or 143 interrupted
 
@@ -32,6 +32,7 @@ from benchmark.run.state.resume import open_journal
 from benchmark.run.watch.interrupts import Interrupts
 from benchmark.run.watch.monitor import Monitor
 from benchmark.run.watch.view import PlainView, view
+from platforms.machine import logical_cores
 
 LARGE_OTHER_LOAD = 0.10
 
@@ -157,7 +158,7 @@ def _gpu_power(job: Job) -> dict[str, Any]:
 def _other_load(job: Job) -> float | None:
     """Return the share of the machine's CPUs that other processes took while the run was sampled, if it was."""
     try:
-        load = read_usage(job.folder / USAGE_NAME).other_load(cores=os.cpu_count() or 1)
+        load = read_usage(job.folder / USAGE_NAME).other_load(cores=logical_cores())
     except (OSError, ValueError):
         return None
     return None if load is None else round(min(1.0, load), 4)

@@ -82,7 +82,7 @@ def _take_part(prepared: Prepared, caller: Caller) -> None:
             f"{job.folder}: not there; expected the folder of the run that the chief has made: give --results a folder "
             f"that all hosts share"
         )
-    prepared.wake(lambda sentence: None)
+    prepared.wake(lambda _: None)
     pool = prepared.pool()
     host = Host(prepared.task, Checkpoints(job.folder / "checkpoints"), pool)
     clock_s, _ = caller.clock()

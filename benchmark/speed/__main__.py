@@ -1,4 +1,4 @@
-"""How fast each part of the suite is, beside what a user would pick instead, measured in turn in one run.
+"""How fast each part of the suite is, against what a user would pick instead, measured in turn in one run.
 
 The table has, for each part, ours, the baseline, how many times as fast ours is (the median of the rounds, the lowest,
 the highest), and the share of what the hardware would allow. Ratios hold on a noisy machine; absolute times only
@@ -50,20 +50,20 @@ PARTS = {
     "padding": "padding",
     "scaling": "scaling",
 }
-"""Part -> module of this package; each has `measure(setting)`, an iterable of Results."""
+"""Maps a part to a module of this package; each has `measure(setting)`, an iterable of Results."""
 
 BY_NAME_ONLY = ("ctc", "scaling")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 0 done, 2 bad input or a contender that crashed, 130 interrupted."""
+    """Run the command line; return the exit status: 0 done, 2 bad input or a crashed contender, 130 interrupted."""
     options = cli.parse(_parser(), argv)
     return cli.command("benchmark.speed", lambda: _measure(options, argv))
 
 
 def _measure(options: argparse.Namespace, argv: list[str] | None) -> None:
     found: list[Result] = []
-    load = os.getloadavg()[0]  # of others: ours has not begun
+    load = os.getloadavg()[0]  # caused by others: ours has not begun
     try:
         setting, chosen = _setting(options), _chosen(options)
         if options.json:
@@ -77,7 +77,7 @@ def _measure(options: argparse.Namespace, argv: list[str] | None) -> None:
 
 
 def _finish(found: list[Result], json_path: Path | None, argv: list[str] | None, *, load: float) -> None:
-    """Show what was measured before it ended, whatever ended it."""
+    """Show what was measured before the end, whatever ended it."""
     if found:
         show([*_tables(found), f"On {results.describe_machine()}.", *_warnings(load)])
         if json_path:
@@ -101,7 +101,7 @@ def _tables(found: list[Result]) -> list[str | Table]:
         from benchmark.speed.breakdown import table
 
         return table(found)
-    return results.parts(found, title="Speed, ours beside the baseline; a ratio above 1: ours is ahead")
+    return results.parts(found, title="Speed, ours against the baseline; a ratio above 1: ours is ahead")
 
 
 def _chosen(options: argparse.Namespace) -> list[str]:
@@ -115,7 +115,7 @@ def _chosen(options: argparse.Namespace) -> list[str]:
 
 
 def _setting(options: argparse.Namespace) -> Setting:
-    """Raises ValueError for what no part could use."""
+    """Make the setting of the options. Raises ValueError for what no part could use."""
     if options.workload:
         workloads.load(options.workload)
     platforms.load(options.platform)
@@ -142,22 +142,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("parts", nargs="*", choices=(*PARTS, []), metavar="PART", help="see above")
-    add("--size", nargs="+", choices=list(SIZES), help="of the model; tiny rehearses; default: paper and mini")
-    add("--rounds", type=_count, metavar="N", help="everybody's turns; default: 5, with tiny 2")
-    add("--json", type=Path, metavar="FILE", help="every measured value, the machine and the command")
+    add("--size", nargs="+", choices=list(SIZES), help="model sizes, tiny for a rehearsal; default: paper and mini")
+    add("--rounds", type=_count, metavar="N", help="rounds per contender; default: 5, with tiny 2")
+    add("--json", type=Path, metavar="FILE", help="write every measured value, the machine and the command")
     group = parser.add_argument_group("step")
     group.add_argument("--precision", nargs="+", choices=platforms.PRECISIONS, help="default: float32")
     group.add_argument(
         "--batch", nargs="+", type=_count, metavar="N", help="default: paper 8, mini 16; GPUs: 24 to 512"
     )
     group = parser.add_argument_group("breakdown")
-    group.add_argument("--breakdown", action="store_true", help="where a step's time goes")
-    group.add_argument("--platform", default="cpu", metavar="NAME", help="replicas, batch, readers, buffer, precision")
-    group.add_argument("--workload", metavar="NAME", help="the model, where no --size is given; default: mini")
+    group.add_argument("--breakdown", action="store_true", help="show where a step's time goes")
+    group.add_argument(
+        "--platform", default="cpu", metavar="NAME", help="take its replicas, batch, readers, buffer and precision"
+    )
+    group.add_argument(
+        "--workload", metavar="NAME", help="workload whose model is measured without --size; default: mini"
+    )
     group = parser.add_argument_group("padding, scaling")
-    group.add_argument("--features", type=Path, metavar="DIR", help="a features folder, to count padding in")
-    group.add_argument("--hours", nargs="+", type=_hours, metavar="H", help="of speech; default: 1 10 100")
-    group.add_argument("--folder", type=Path, metavar="DIR", help="for corpora; default: a temporary one")
+    group.add_argument("--features", type=Path, metavar="DIR", help="features folder whose padding is counted")
+    group.add_argument(
+        "--hours", nargs="+", type=_hours, metavar="H", help="hours of speech to extract; default: 1 10 100"
+    )
+    group.add_argument(
+        "--folder", type=Path, metavar="DIR", help="folder for made-up corpora; default: a temporary one"
+    )
     return parser
 
 

@@ -12,7 +12,7 @@ platform's strategy; a part is the difference of two pieces in the same round:
     copy to device  a segment from a batch in memory, less the whole step
     input wait      a segment from shards by `read_batches` with the platform's readers and buffer, less the former
 
-A difference of two near figures may come out below zero: it is then said to be within the noise, as is one whose
+A difference of two close figures may come out below zero: it is then said to be within the noise, as is one whose
 lowest and highest have different signs. Model FLOPs are those of `models.deepspeech.flops`; the peak is that of a large
 matrix product in the same rounds.
 """
@@ -44,11 +44,11 @@ PARTS = {
     "copy to device": ("memory", "optimiser"),
     "input wait": ("shards", "memory"),
 }
-"""Part -> the piece that has it, and the piece without it."""
+"""Maps a part to the piece that has it and the piece without it."""
 
 
 def measure(setting: Setting) -> list[Result]:
-    """A Result a part, then one for the whole step."""
+    """Measure the pieces; return a Result for each part, then one for the whole step."""
     platform = platforms.load(setting.platform)
     size = _size(setting, platform)
     with tempfile.TemporaryDirectory() as folder, Arena() as arena:
@@ -63,12 +63,12 @@ def measure(setting: Setting) -> list[Result]:
 
 
 def _absolute(platform: str) -> str:
-    """Contenders run in another folder: a path must not depend on where the user stands."""
+    """Make the path of a platform file absolute: contenders run in another folder."""
     return platform if platform in platforms.names() else str(Path(platform).resolve())
 
 
 def _size(setting: Setting, platform: platforms.Platform) -> Size:
-    """The size asked for, or the workload's model; with the platform's batch, or --batch."""
+    """Return the size asked for, or the workload's model, with --batch or the platform's batch."""
     if setting.asked_for_size:
         size = setting.sizes[0]
     else:
@@ -125,7 +125,7 @@ def _whole(played: Rounds, size: Size, platform: str) -> Result:
 
 
 def table(results: list[Result]) -> list[str | Table]:
-    """The parts with their share of the step, and the FLOPs under it."""
+    """Return the table of the parts with their share of the step, and the FLOPs under it."""
     *found, whole = results
     rows = tuple(
         (

@@ -1,8 +1,8 @@
 """A contender's process: python -m benchmark.speed.child PART NAME OPTIONS, as `contest.contender` writes it.
 
 `CONTENDERS[NAME](**OPTIONS)` of `benchmark.speed.PART` prepares the work, warms it up and returns a function of the
-line read that gives the answer, a dict. Answers alone go to standard output: what libraries print is kept out of it.
-With a "core" among the options the process keeps to that core from before the first import.
+line read that gives the answer, a dict. Only answers go to standard output: what libraries print is kept out of it.
+With a "core" among the options the process is pinned to that core before the first import.
 """
 
 from __future__ import annotations

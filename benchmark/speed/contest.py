@@ -4,11 +4,11 @@
         ours = arena.enter(contender("step", "ours", size="mini"))
         keras = arena.enter(contender("step", "keras", size="mini"))
         rounds = play({"ours": ours.ask, "keras": keras.ask}, rounds=5)
-    rounds.ratios("keras", "ours")              # times as fast as Keras, one figure a round
+    rounds.ratios("keras", "ours")              # how many times as fast as Keras, one ratio a round
 
 Each contender is a process of its own, so that thread pools, allocators and memory stay apart. It prints {"ready":
 true} once its work is prepared and warmed up; then one JSON line with at least "seconds" for every line it is sent.
-While one works the others wait. Every other round goes backwards, so that no place in the order is an advantage.
+While one works the others wait. Every other round goes backwards, so that no position in the order is an advantage.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Contender:
 def contender(
     part: str, name: str, *, core: int | None = None, environment: Mapping[str, str] | None = None, **options: object
 ) -> Contender:
-    """`CONTENDERS[name]` of `benchmark.speed.<part>`, with options that JSON can carry; kept to one core if given."""
+    """Return `CONTENDERS[name]` of `benchmark.speed.<part>`, pinned to `core` if given; options must fit into JSON."""
     given = json.dumps({**options, "core": core}, default=str)
     command = (sys.executable, "-m", "benchmark.speed.child", part, name, given)
     return Contender(name=f"{part} {name}", command=command, environment=environment or {})
@@ -93,7 +93,7 @@ class Running:
             raise ContestError(f"{self.name}: said {said}; expected it to be ready")
 
     def ask(self, what: str = "go") -> Answer:
-        """One piece of work."""
+        """Ask for one piece of work and return the answer."""
         with suppress(BrokenPipeError):  # it has ended; its standard error says why
             self._process.stdin.write(what + "\n")
             self._process.stdin.flush()
@@ -133,7 +133,7 @@ class Arena(AbstractContextManager):
         self._running: list[Running] = []
 
     def enter(self, contender: Contender) -> Running:
-        """Start one and wait until it is ready. Raises ContestError, and MissingPeer where a package is missing."""
+        """Start a contender and wait until it is ready. Raises ContestError; MissingPeer if a package is missing."""
         print(f"speed: starting {contender.name}", file=sys.stderr, flush=True)
         running = Running(contender)
         self._running.append(running)
@@ -162,12 +162,12 @@ class Rounds:
         return statistics.median(self.values(name, key))
 
     def ratios(self, over: Any, under: Any, key: str = "seconds") -> tuple[float, ...]:
-        """One figure a round: both were measured within it."""
+        """Return one ratio per round, of figures measured in the same round."""
         return tuple(a / b for a, b in zip(self.values(over, key), self.values(under, key), strict=True))
 
 
 def play(turns: Mapping[Any, Callable[[], Answer]], *, rounds: int, label: str = "rounds") -> Rounds:
-    """Everybody's turn, `rounds` times."""
+    """Ask every contender in turn, `rounds` times."""
     answers: dict[Any, list[Answer]] = {name: [] for name in turns}
     with progress(label, total=rounds * len(turns), unit="turns") as advance:
         for number in range(rounds):
@@ -178,15 +178,10 @@ def play(turns: Mapping[Any, Callable[[], Answer]], *, rounds: int, label: str =
 
 
 def together(runners: Sequence[Running]) -> Answer:
-    """All at once; the seconds of the slowest."""
+    """Ask all at once; return the answer of the slowest."""
     with ThreadPoolExecutor(len(runners)) as threads:
         answers = list(threads.map(Running.ask, runners))
     return max(answers, key=lambda answer: answer["seconds"])
-
-
-def cores() -> list[int]:
-    """The cores this process may use."""
-    return sorted(os.sched_getaffinity(0))
 
 
 def _close(file: IO) -> None:

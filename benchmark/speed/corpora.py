@@ -1,4 +1,4 @@
-"""The contenders of the part `scaling`: a corpus of so many hours extracted, then learnt from; emulated replicas."""
+"""The contenders of the part `scaling`: extraction of and training on a corpus of given hours; emulated replicas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCH, READ_BATCHES, TRAIN_BATCHES = 16, 60, 10
 
 
 def extracted(*, folder: str, hours: float, spoken: float) -> Ask:
-    """`features.shards.extraction.extract_corpus` of the whole corpus; made first where it is not there."""
+    """Time `features.shards.extraction.extract_corpus` of the whole corpus, which is made first if it is not there."""
     from benchmark.speed.scaling import repeat_corpus
     from features.shards.extraction import extract_corpus
     from features.synthesis import corpus as synthesis
@@ -38,8 +38,8 @@ def extracted(*, folder: str, hours: float, spoken: float) -> Ask:
     return ask
 
 
-def learnt(*, folder: str, hours: float, spoken: float, size: str) -> Ask:
-    """Seconds an utterance of READ_BATCHES read from the beginning of an epoch, or of TRAIN_BATCHES trained on."""
+def learnt(*, folder: str, hours: float, size: str) -> Ask:
+    """Time the first READ_BATCHES of an epoch, or training on TRAIN_BATCHES, in seconds an utterance."""
     from benchmark.run.prepare import devices
     from benchmark.speed.synthetic import distributed, train_step
     from features.reading.batches import Buckets
@@ -85,7 +85,7 @@ def learnt(*, folder: str, hours: float, spoken: float, size: str) -> Ask:
 
 
 def replicas(*, size: str, replicas: int) -> Ask:
-    """The size's batch shared by logical CPUs; `loss` is that of the same number of steps for any number of them."""
+    """Time steps on a batch shared by logical CPUs; `loss` is after the same number of steps for any number of them."""
     import platforms
     from benchmark.run.prepare import devices
     from benchmark.speed.synthetic import train_step

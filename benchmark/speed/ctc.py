@@ -1,13 +1,12 @@
 """Part `ctc`: the CTC loss and its gradient, by each kernel of models.ctc, TensorFlow's dense one and PyTorch's.
 
 Seconds a batch of the size's outputs and labels. Ours is the kernel that a run would have here. Every answer has the
-mean loss, so that a fast kernel that is wrong is seen; how right they are is what tests/models/ctc/test_loss.py is
-about.
+mean loss, so that a fast kernel that is wrong is noticed; tests/models/ctc/test_loss.py tests how exact they
+are.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 from benchmark.speed.contest import Arena, ContestError, Running, contender, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import SIZES, Setting, Size
+from platforms.machine import usable_cores
 
 Ask = Callable[[str], dict]
 CLASSES = 30
@@ -32,14 +32,14 @@ TITLES = {
 
 
 def measure(setting: Setting) -> Iterator[Result]:
-    """Every size at every batch."""
+    """Measure every size at every batch."""
     for size in setting.sizes:
         for batch in setting.batches or (size.batch,):
             yield from compare(size.of(batch=batch), rounds=setting.rounds)
 
 
 def compare(size: Size, *, rounds: int) -> list[Result]:
-    """The kernel that a run would have, beside every other that works here."""
+    """Measure the kernel that a run would have against every other that works here."""
     label = f"ctc, {size.name}, {size.batch} x {size.outputs}"
     options: dict[str, Any] = {"size": size.name, "batch": size.batch}
     with Arena() as arena:
@@ -68,7 +68,7 @@ def compare(size: Size, *, rounds: int) -> list[Result]:
 
 
 def chosen(*, size: str, batch: int) -> Ask:
-    """The kernel that a run chooses."""
+    """Time the kernel that a run chooses."""
     from features.jobs.process import import_tensorflow
 
     _grow(import_tensorflow())
@@ -80,7 +80,7 @@ def chosen(*, size: str, batch: int) -> Ask:
 
 
 def kernel(*, size: str, batch: int, name: str, **facts: Any) -> Ask:
-    """One of models.ctc.KERNELS."""
+    """Time one kernel of models.ctc.loss."""
     from features.jobs.process import import_tensorflow
 
     tf = import_tensorflow()
@@ -94,7 +94,7 @@ def kernel(*, size: str, batch: int, name: str, **facts: Any) -> Ask:
 
 
 def dense(*, size: str, batch: int) -> Ask:
-    """tf.nn.ctc_loss on dense labels, what one finds first."""
+    """Time tf.nn.ctc_loss on dense labels, what one finds first."""
     from features.jobs.process import import_tensorflow
 
     tf = import_tensorflow()
@@ -113,10 +113,10 @@ def dense(*, size: str, batch: int) -> Ask:
 
 
 def torch(*, size: str, batch: int) -> Ask:
-    """torch.nn.functional.ctc_loss on all cores, or on the first GPU."""
+    """Time torch.nn.functional.ctc_loss on all cores, or on the first GPU."""
     import torch
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(usable_cores())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = SIZES[size].of(batch=batch)
     labels, lengths, frames = (torch.from_numpy(value).long().to(device) for value in _whole(shape))
@@ -150,7 +150,7 @@ def _logits(shape: Size) -> np.ndarray:
 
 
 def _whole(shape: Size) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, how many there are, and frames."""
+    """Return labels, how many there are, and frames."""
     numbers = shape.numbers()
     return numbers["labels"], numbers["label_lengths"], np.full(shape.batch, shape.outputs, np.int32)
 

@@ -1,11 +1,11 @@
 """Part `decoding`: seconds to decode an utterance of 830 output frames (16.7 s), on one core and on all.
 
-Ours: `models.ctc.decoders`, held to a dictionary of 20,000 words, beam width 256. Baseline: pyctcdecode without a
+Ours: `models.ctc.decoders`, restricted to a dictionary of 20,000 words, beam width 256. Baseline: pyctcdecode without a
 language model at its defaults (beam width 100). All cores: `benchmark.run.evaluate.decoding.DecodingPool` against one
 worker of it.
 
 Logits are made, not learnt (`logits_of`): a random sentence is spelled along the frames, one or two frames a label and
-blanks between, each frame's right class 7 to 13 nats above noise of deviation 1; beside every label a wrong letter
+blanks between, each frame's right class 7 to 13 nats above noise of deviation 1; at every label a wrong letter
 comes within -0.5 to 8 nats of it, so that one label in twelve or so is wrong under greedy decoding. That is what a
 model in the middle of its training gives: sure of its blanks, less of its letters.
 """
@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.speed.contest import Arena, contender, cores, play
+from benchmark.speed.contest import Arena, contender, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import Setting
 from features.corpus import text
+from platforms.machine import affinity, usable_cores
 
 WORDS, FRAMES, BEAM_WIDTH = 20_000, 830, 256
 CHARACTERS_A_FRAME = 0.25  # LibriSpeech: about 14 a second, at 50 output frames a second
@@ -31,12 +32,12 @@ VOWELS, CONSONANTS = "aeiou", "bcdfghjklmnprstvwyz"
 
 
 def measure(setting: Setting) -> list[Result]:
-    """Measure one core and all cores, a row each."""
+    """Measure decoding; return two Results: on one core and on all cores."""
     utterances = 1 if setting.tiny else 4
     options: dict[str, Any] = {"utterances": utterances, "words": 500 if setting.tiny else WORDS}
-    jobs = len(cores())
+    jobs = usable_cores()
     with Arena() as arena:
-        core = cores()[0]
+        core = affinity()[0]
         running = {
             "ours": arena.enter(contender("decoding", "ours", core=core, **options)),
             "pyctcdecode": arena.enter(contender("decoding", "pyctcdecode", core=core, **options)),
@@ -98,7 +99,7 @@ def sentence_of(words: tuple[str, ...], *, characters: int, seed: int) -> str:
 
 
 def logits_of(sentence: str, *, frames: int, seed: int, noise: float = 1.0) -> np.ndarray:
-    """float32 [T', 30] that spell a sentence; see above. With `noise=0` greedy decoding gives it back."""
+    """Return logits that spell a sentence, float32 [T', 30]; see above. With `noise=0` greedy decoding returns it."""
     rng, labels = np.random.default_rng(seed), text.encode(sentence)
     widths = rng.integers(1, 3, len(labels))
     gaps = rng.multinomial(frames - widths.sum(), np.full(len(labels) + 1, 1 / (len(labels) + 1)))

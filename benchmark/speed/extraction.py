@@ -17,23 +17,26 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmark.speed.contest import Arena, contender, cores, play, together
+from benchmark.speed.contest import Arena, contender, play, together
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import Setting
+from platforms.machine import affinity
 
 TARGET_TIMES, TARGET_MIB = 1000, 500
 
 
 def measure(setting: Setting) -> list[Result]:
-    """Two rows: one core, all cores."""
+    """Measure extraction; return two Results: on one core and on all cores."""
     from features.synthesis import corpus as synthesis
 
     with tempfile.TemporaryDirectory() as folder, Arena() as arena:
         corpus = Path(folder) / "corpus"
         synthesis.synthesise(corpus, sentences=12 if setting.tiny else 400)
-        workers = [arena.enter(_worker("ours", corpus, Path(folder) / f"shards-{core}", core=core)) for core in cores()]
-        librosa = arena.enter(_worker("librosa", corpus, Path(folder) / "librosa", core=cores()[0]))
-        decoding = arena.enter(_worker("decoding", corpus, Path(folder), core=cores()[0]))
+        workers = [
+            arena.enter(_worker("ours", corpus, Path(folder) / f"shards-{core}", core=core)) for core in affinity()
+        ]
+        librosa = arena.enter(_worker("librosa", corpus, Path(folder) / "librosa", core=affinity()[0]))
+        decoding = arena.enter(_worker("decoding", corpus, Path(folder), core=affinity()[0]))
         turns = {
             "ours": workers[0].ask,
             "librosa": librosa.ask,
@@ -139,7 +142,7 @@ def librosa(*, corpus: str, out: str) -> Callable[[str], dict]:
     return _timed(extract)
 
 
-def decoding(*, corpus: str, out: str) -> Callable[[str], dict]:
+def decoding(*, corpus: str, out: str) -> Callable[[str], dict]:  # noqa: ARG001 - it writes nothing
     from features.corpus.audio import read_audio
     from features.corpus.layout import read_corpus
 
@@ -148,7 +151,7 @@ def decoding(*, corpus: str, out: str) -> Callable[[str], dict]:
 
 
 def _timed(extract: Callable[[], float]) -> Callable[[str], dict]:
-    """`extract` gives the seconds of audio."""
+    """Return a function that times `extract`, which returns seconds of audio."""
 
     def ask(_: str) -> dict:
         started_s = time.monotonic()
@@ -162,12 +165,12 @@ def _timed(extract: Callable[[], float]) -> Callable[[str], dict]:
 
 
 def peak_memory_mib() -> float:
-    """Return this process's largest resident memory. getrusage's begins with the parent's."""
+    """Return this process's largest resident memory in MiB; getrusage would begin with the parent's."""
     return _status_mib("VmHWM")
 
 
 def private_memory_mib() -> float:
-    """Return resident memory that is not a file's: workers share the pages of libraries, but not these."""
+    """Return resident memory that is not a file's, in MiB: workers share the pages of libraries, but not these."""
     return _status_mib("RssAnon")
 
 

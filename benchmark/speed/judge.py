@@ -41,7 +41,7 @@ IDENTITY = Identity(
 
 
 def measure(setting: Setting) -> list[Result]:
-    """One row."""
+    """Measure the judge; return one Result."""
     rows = 200 if setting.tiny else ROWS
     with tempfile.TemporaryDirectory() as folder:
         path = write_journal(Path(folder) / "made-by-hand.csv", rows=rows)
@@ -68,7 +68,7 @@ def measure(setting: Setting) -> list[Result]:
 
 
 def write_journal(path: Path, *, rows: int) -> Path:
-    """A run made by hand: creation, then epochs of 99 train rows and an evaluation whose errors fall."""
+    """Write a made-up run: creation, then epochs of 99 train rows and an evaluation whose errors fall."""
     journal = Journal.create(path, IDENTITY)
     journal.append(Phase.CREATE, Span(0.0, 2.0), Outcome(step=0, epoch=0))
     ended_s = 2.0

@@ -17,7 +17,7 @@ SIDES = {"CPU": 2048, "GPU": 8192}
 
 
 def matmul(*, precision: str) -> Ask:
-    """2 N^3 operations a product; the best of four in an answer."""
+    """Time products of 2 N^3 operations; an answer is the best of four."""
     from benchmark.run.prepare import devices
 
     tf = devices.tf
@@ -47,7 +47,7 @@ def matmul(*, precision: str) -> Ask:
 
 
 def read(*, paths: list[str]) -> Ask:
-    """All the files, one after the other, 1 MiB at a time."""
+    """Time reading all the files, one after the other, 1 MiB at a time."""
     buffer = bytearray(1 << 20)
 
     def ask(_: str) -> dict:

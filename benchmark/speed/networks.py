@@ -9,18 +9,18 @@ framework can use, else on the CPU. Each answer has the seconds of a step, the l
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from types import ModuleType
 
 from benchmark.speed.sizes import FEATURES, KERNEL, SIZES, STRIDE, Size
+from platforms.machine import usable_cores
 
 Ask = Callable[[str], dict]
 
 
 def ours(*, size: str, batch: int, precision: str, frames: int | None = None) -> Ask:
-    """benchmark.run.train.step.TrainStep, segments from a batch in memory."""
+    """Time benchmark.run.train.step.TrainStep, segments from a batch in memory."""
     from benchmark.run.prepare import devices
     from benchmark.speed.synthetic import train_step, training_flops
 
@@ -41,7 +41,7 @@ def ours(*, size: str, batch: int, precision: str, frames: int | None = None) ->
 
 
 def keras(*, size: str, batch: int, precision: str, frames: int | None = None) -> Ask:
-    """keras.layers.Conv1D, LSTM, BatchNormalization, Dropout, Dense in one tf.function, not compiled by XLA."""
+    """Time keras.layers.Conv1D, LSTM, BatchNormalization, Dropout, Dense in one tf.function, not compiled by XLA."""
     from features.jobs.process import import_tensorflow
 
     tf = import_tensorflow()
@@ -81,17 +81,17 @@ def keras(*, size: str, batch: int, precision: str, frames: int | None = None) -
 
 
 def torch(*, size: str, batch: int, precision: str, frames: int | None = None) -> Ask:
-    """nn.Conv1d, nn.LSTM, nn.BatchNorm1d, dropout, F.ctc_loss and optim.Adadelta, eager, on all cores.
+    """Time nn.Conv1d, nn.LSTM, nn.BatchNorm1d, dropout, F.ctc_loss and optim.Adadelta, eager, on all cores.
 
-    Its OpenMP threads wait for each other by spinning: beside other busy processes a step may take many times as long
+    Its OpenMP threads wait for each other by spinning: with other busy processes a step may take many times as long
     (seen: 0.2 s alone, up to 7 s on two busy cores), so that only the fastest of many rounds says much.
-    OMP_WAIT_POLICY=PASSIVE mends that and makes a step at mini size twice as long: no fair baseline either.
+    OMP_WAIT_POLICY=PASSIVE avoids that and makes a step at mini size twice as long: no fair baseline either.
     """
     import torch
     from torch import nn
 
     shape = SIZES[size].of(batch=batch, frames=frames)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(usable_cores())
     on_gpu = torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
@@ -144,7 +144,7 @@ def torch(*, size: str, batch: int, precision: str, frames: int | None = None) -
 def _asking(
     train: Callable[[int], float], shape: Size, began_s: float, facts: dict, *, sync: Callable[[], None]
 ) -> Ask:
-    """Train a first batch, and as many as an answer takes, to be warm; then answer."""
+    """Warm up by a first batch and by as many as an answer takes; then answer."""
     train(1)
     sync()
     created_s = time.monotonic() - began_s

@@ -1,4 +1,4 @@
-"""Part `overhead`: what watching and writing down cost a run: monitor and journal, on and off in turn.
+"""Part `overhead`: what monitoring and the journal cost a run, on and off in turn.
 
 One process trains segments of mini size. An answer is four of them, plain, watched, watched, plain: with a running
 `benchmark.run.watch.monitor.Monitor` at 10 samples a second and without. What other processes do to such a pair is
@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmark.speed.contest import Arena, contender, cores, play
+from benchmark.speed.contest import Arena, contender, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import SIZES, Setting
+from platforms.machine import affinity
 
 MONITOR_TARGET, JOURNAL_TARGET = 0.01, 0.005
 BATCHES_A_ROW = 50
@@ -24,7 +25,7 @@ APPENDS = 2000
 
 
 def measure(setting: Setting) -> list[Result]:
-    """Two rows: monitor, journal."""
+    """Measure the overhead; return two Results: monitor and journal."""
     size = setting.small
     with Arena() as arena:
         options: dict[str, Any] = {"size": size.name, "batches": 4 if setting.tiny else 10}
@@ -32,7 +33,7 @@ def measure(setting: Setting) -> list[Result]:
         appended = arena.enter(contender("overhead", "appended", rows=200 if setting.tiny else APPENDS))
         played = play({"monitor": watched.ask, "journal": appended.ask}, rounds=setting.rounds, label="overhead")
     sampler_s, watched_s = (sum(played.values("monitor", key)) for key in ("sampler_s", "watched_s"))
-    sampler = sampler_s / watched_s / len(cores())
+    sampler = sampler_s / watched_s / len(affinity())
     batch_s, append_s = played.median("monitor", "plain_s"), played.median("journal")
     row_s = BATCHES_A_ROW * batch_s
     return [
@@ -42,7 +43,7 @@ def measure(setting: Setting) -> list[Result]:
             ours=played.median("monitor"),
             baseline=batch_s,
             ratios=tuple(answer["plain_s"] / answer["seconds"] for answer in played.answers["monitor"]),
-            note=f"with and without; the sampler's CPU time is {sampler:.2%} of the machine's {len(cores())} cores; "
+            note=f"with and without; the sampler's CPU time is {sampler:.2%} of the machine's {len(affinity())} cores; "
             f"target under {MONITOR_TARGET:.0%} of a run",
             measured={"monitor": played.answers["monitor"]},
         ),
@@ -59,7 +60,7 @@ def measure(setting: Setting) -> list[Result]:
 
 
 def watched(*, size: str, batches: int) -> Callable[[str], dict]:
-    """Seconds a batch watched, and plain; `sampler_s`: CPU seconds of the sampler in `watched_s`."""
+    """Time a batch, watched and plain; `sampler_s` are the sampler's CPU seconds in `watched_s`."""
     import psutil
 
     from benchmark.run.prepare import devices
@@ -94,7 +95,7 @@ def watched(*, size: str, batches: int) -> Callable[[str], dict]:
 
 
 def appended(*, rows: int) -> Callable[[str], dict]:
-    """Seconds a row, on the average over a journal that grows from none to `rows`."""
+    """Time appending a row, on average over a journal that grows from none to `rows`."""
     from benchmark.speed.judge import write_journal
 
     folder, number = tempfile.TemporaryDirectory(), 0

@@ -1,7 +1,7 @@
 """Part `padding`: the share of frames that is padding, and the number of shapes, on a features folder of yours.
 
 Fixed: every utterance padded to 1670 frames, as in the paper. Buckets: the workloads' default, at most 10 lengths,
-and 4 for comparison. Nothing is timed: the manifest's lengths say it all.
+and 4 for comparison. Nothing is timed: the manifest's lengths are enough.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SHARE_TARGET, WASTE_TARGET = 0.10, 0.25
 
 
 def measure(setting: Setting) -> list[Result]:
-    """A row for each number of buckets. Raises ValueError without a features folder."""
+    """Return a Result for each number of buckets. Raises ValueError without a features folder."""
     if setting.features is None:
         raise ValueError("padding needs a features folder: --features DIR (python -m features makes one)")
     lengths = manifest.load(setting.features).lengths("train")
@@ -29,7 +29,7 @@ def measure(setting: Setting) -> list[Result]:
 
 
 def compare(lengths: Sequence[int], *, batch: int, buckets: int) -> Result:
-    """Padded frames in percent of all frames; the ratio is that of padded frames, fixed over bucketed."""
+    """Compare padded frames, in percent of all frames; the ratio is that of padded frames, fixed over bucketed."""
     fixed = Buckets.fixed(max(FIXED_FRAMES, *lengths), batch=batch)
     bucketed = Buckets.bucketed(lengths, batch=batch, buckets=buckets)
     shares = [layout.padded_share(lengths) for layout in (bucketed, fixed)]

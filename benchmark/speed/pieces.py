@@ -1,6 +1,6 @@
 """The nested pieces of a training step that `breakdown` times, in one process; imports TensorFlow.
 
-Asked for a piece by its name, it answers with seconds a batch, less the call of a tf.function, which is a piece itself.
+Asked for a piece by name, it answers in seconds a batch, less the call of a tf.function, which is a piece itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOPED = {"paper": 2, "mini": 8, "tiny": 4}  # batches an answer
 
 
 def pieces(*, platform: str, size: str, batch: int, folder: str) -> Callable[[str], dict]:
-    """All pieces, compiled and warm."""
+    """Prepare all pieces, compiled and warm; return a function of a piece's name."""
     shape, count = SIZES[size].of(batch=batch), LOOPED[size]
     rig = platforms.load(platform).changed(batch=batch)
     machine = devices.prepare(rig)
@@ -68,7 +68,7 @@ def pieces(*, platform: str, size: str, batch: int, folder: str) -> Callable[[st
 
 
 def _looped(step: TrainStep, body: Callable, machine: Devices, count: int) -> Callable:
-    """`body` on the same part of a batch in every replica, `count` times in one call."""
+    """Return a function that runs `body` on the same part of a batch in every replica, `count` times in one call."""
 
     @tf.function
     def run(part: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -101,7 +101,7 @@ def _reduction(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -
 
 
 def _read(losses: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
-    """One number of each gradient: those that nobody reads are not computed, control dependencies or not."""
+    """Return one number of each gradient: unread ones are not computed, whatever the control dependencies."""
     return tf.reduce_sum(losses) + tf.add_n([tf.reshape(gradient, [-1])[0] for gradient in gradients])
 
 
@@ -110,7 +110,7 @@ def _whole(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf
 
 
 def _from_shards(folder: Path, size: Size, machine: Devices, rig: Platform) -> Iterator:
-    """Real input, as `benchmark.run.train.input` feeds it, from utterances of the size's frames and labels."""
+    """Return real input, as `benchmark.run.train.input` feeds it, of utterances of the size's frames and labels."""
     write_shards(folder, utterances=max(512, size.batch), frames=size.frames, labels=size.labels)
     found, layout = manifest.load(folder), Buckets.fixed(size.frames, batch=size.batch)
     knobs = rig.input

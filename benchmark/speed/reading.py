@@ -1,7 +1,7 @@
 """Part `input`: utterances read, parsed and batched a second, on one core.
 
-Ours: `features.reading.batches.read_batches` from float16 shards of 12-second utterances, normalised, in order of a
-shuffled epoch. Baseline: the layout of the paper's authors, GZIP TFRecords of tf.train.Example with a FloatList of T *
+Ours: `features.reading.batches.read_batches` from float16 shards of 12-second utterances, normalised, in shuffled
+order. Baseline: the layout of the paper's authors, GZIP TFRecords of tf.train.Example with a FloatList of T *
 93 features, parsed as VarLen, padded into batches, not shuffled, not normalised. Limit: the shards' bytes read from the
 page cache into one buffer, on the same core.
 """
@@ -17,26 +17,27 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmark.speed.contest import Arena, contender, cores, play
+from benchmark.speed.contest import Arena, contender, play
 from benchmark.speed.results import Result
 from benchmark.speed.sizes import FEATURES, Setting
 from features.corpus.audio import SAMPLE_RATE_HZ, STEP_SAMPLES
 from features.frames import mfcc as extract
 from features.shards import manifest
+from platforms.machine import affinity
 
 FRAMES = 1200
 BATCH = 24
 TARGET_PER_S = 2000
-DISTINCT = 16  # noise is made so many times; the shards hold it again and again
+DISTINCT = 16  # how often noise is made; the shards repeat it
 
 
 def measure(setting: Setting) -> list[Result]:
-    """One row."""
+    """Measure reading; return one Result."""
     ours, theirs = (128, 16) if setting.tiny else (1536, 192)  # utterances an answer
     with tempfile.TemporaryDirectory() as folder, Arena() as arena:
         shards = write_shards(Path(folder), utterances=ours, frames=FRAMES)
         authors = write_authors_shard(Path(folder) / "authors.tfrecord", utterances=theirs)
-        core = cores()[0]
+        core = affinity()[0]
         running = {
             "ours": arena.enter(contender("reading", "ours", folder=folder, core=core)),
             "authors": arena.enter(contender("reading", "authors", path=str(authors), core=core)),
@@ -61,9 +62,9 @@ def measure(setting: Setting) -> list[Result]:
 
 
 def write_shards(folder: Path, *, utterances: int, frames: int, labels: int = 5, copies: int = 8) -> list[Path]:
-    """Shards and manifest of a subset train-noise, of at least so many utterances of so many frames and labels.
+    """Write shards and manifest of a subset train-noise, of at least `utterances` utterances of `frames` frames.
 
-    DISTINCT stretches of noise are extracted once; a TFRecord file put `copies` times behind itself is one too.
+    DISTINCT stretches of noise are extracted once; a TFRecord file repeated `copies` times is a TFRecord file too.
     """
     from features.corpus.layout import Utterance
     from features.shards import records
@@ -91,7 +92,7 @@ def write_shards(folder: Path, *, utterances: int, frames: int, labels: int = 5,
 
 
 def write_authors_shard(path: Path, *, utterances: int) -> Path:
-    """Theirs: features as a FloatList, labels as an Int64List, all under GZIP."""
+    """Write the authors' layout: features as a FloatList, labels as an Int64List, all under GZIP."""
     from features.jobs.process import import_tensorflow
 
     tf, kinds = import_tensorflow(), [extract.features(samples) for samples in _noise(FRAMES)]
@@ -109,7 +110,7 @@ def write_authors_shard(path: Path, *, utterances: int) -> Path:
 
 
 def _noise(frames: int) -> list[np.ndarray]:
-    """Samples at 16 kHz that make so many frames, float32."""
+    """Return noise at 16 kHz of `frames` frames, float32."""
     rng = np.random.default_rng(0)
     return [0.1 * rng.standard_normal(frames * STEP_SAMPLES, dtype=np.float32) for _ in range(DISTINCT)]
 

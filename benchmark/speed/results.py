@@ -8,7 +8,6 @@ A ratio says how many times as fast (or as small) as the baseline the suite is: 
 from __future__ import annotations
 
 import json
-import os
 import platform as host
 import statistics
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmark.tables import Table
-from platforms.machine import cpu_name, system, version
+from platforms.machine import affinity, cpu_name, logical_cores, system, version
 
 SCHEMA = 1  # of the JSON file
 BUSY_LOAD = 0.5  # cores that others keep busy, on the average of the last minute
@@ -38,7 +37,7 @@ PACKAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One comparison.
+    """The result of one comparison.
 
     `ours` and `baseline` are medians over the rounds in `unit`; `ratios` has one figure a round; `limit_share` is
     the part (0 to 1) of what the hardware, or a perfect scaling, would allow. `note` says what the baseline and the
@@ -56,12 +55,12 @@ class Result:
 
     @property
     def ratio(self) -> float | None:
-        """The median of the rounds' ratios."""
+        """Return the median of the rounds' ratios."""
         return statistics.median(self.ratios) if self.ratios else None
 
 
 def parts(results: Sequence[Result], *, title: str) -> list[str | Table]:
-    """The table, then the notes, each once."""
+    """Return the table, then the notes, each once."""
     header = ("part", "unit", "ours", "baseline", "ratio (low to high)", "limit")
     rows = tuple(
         (
@@ -79,7 +78,7 @@ def parts(results: Sequence[Result], *, title: str) -> list[str | Table]:
 
 
 def significant(value: float | None) -> str:
-    """Three digits, and all of those before the point."""
+    """Format a number with three significant digits, and all of those before the point."""
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -92,7 +91,7 @@ def _ratio(result: Result) -> str:
 
 
 def to_json(results: Sequence[Result], command: Sequence[str], *, load_at_start: float) -> str:
-    """Everything, with the machine, the cores that others kept busy, and the command that gave it."""
+    """Return all results as JSON, with the machine, the cores that others kept busy, and the command."""
     lines = [{**asdict(result), "ratio": result.ratio} for result in results]
     return json.dumps(
         {
@@ -106,11 +105,11 @@ def to_json(results: Sequence[Result], command: Sequence[str], *, load_at_start:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, GPUs, versions; what cannot be found out is null."""
+    """Return processor, GPUs and versions; None for what cannot be found out."""
     return {
         "cpu": cpu_name(),
-        "logical_cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)),
+        "logical_cores": logical_cores(),
+        "usable_cores": len(affinity()),
         "gpus": _gpu_names(),
         "system": system(),
         "python": host.python_version(),
@@ -119,7 +118,7 @@ def machine() -> dict[str, Any]:
 
 
 def describe_machine() -> str:
-    """Return the result in one line."""
+    """Describe the machine in one line."""
     known = machine()
     gpus = ", ".join(known["gpus"]) or "no GPU"
     return f"{known['cpu']}, {known['usable_cores']} of {known['logical_cores']} logical cores, {gpus}"

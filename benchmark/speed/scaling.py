@@ -1,8 +1,8 @@
 """Part `scaling`, by name only: throughput against batch, length and replicas; cost against the size of the corpus.
 
 Batch and length: the suite's step from a batch in memory, in one interleaved run; the ratio is against the size's own
-batch and length. Replicas: 1, 2 and 4 of them EMULATED as logical CPUs, sharing one batch: a check that the way
-through the code is right, NOT a speed. Corpus: `--hours` of speech, each extracted whole by `extract_corpus` on all
+batch and length. Replicas: 1, 2 and 4 of them EMULATED as logical CPUs, sharing one batch: a check that the code
+is right, NOT a speed. Corpus: `--hours` of speech, each extracted whole by `extract_corpus` on all
 cores, then read and trained on for a bounded number of batches; seconds an utterance should not grow with the hours.
 
 No more than the least of the hours, and at most one, is really spoken; larger corpora are the same files again under
@@ -29,7 +29,7 @@ BYTES_AN_HOUR = 360_000 * 93 * 2 + 80_000_000  # features, and audio at most
 
 
 def measure(setting: Setting) -> Iterator[Result]:
-    """Rows of batches, lengths, replicas, hours."""
+    """Measure batches, lengths, replicas and hours; return a Result for each."""
     size = setting.small
     yield from _shapes(size, setting)
     yield from _replicas(size, setting)
@@ -96,15 +96,15 @@ def _replicas(size: Size, setting: Setting) -> list[Result]:
 
 
 def corpora(setting: Setting, folder: Path) -> list[Result]:
-    """Two rows and more for each of the hours: extraction, reading, training; peak memory in the notes."""
+    """Return Results for each of the hours: extraction, reading, training; peak memory is in the notes."""
     spoken = min(1.0, *setting.hours)
     _check_space(folder, sum(setting.hours))
     played: dict[str, Rounds] = {}
     with Arena() as arena:
         learners = {}
         for hours in sorted(setting.hours):
-            options: dict[str, Any] = {"folder": str(folder), "hours": hours, "spoken": spoken}
-            extractor = arena.enter(contender("corpora", "extracted", **options))
+            options: dict[str, Any] = {"folder": str(folder), "hours": hours}
+            extractor = arena.enter(contender("corpora", "extracted", spoken=spoken, **options))
             label = f"scaling, {hours:g} hours"
             played[f"{hours:g} h extracted"] = play({"extraction": extractor.ask}, rounds=1, label=label)
             arena.leave(extractor)
@@ -150,7 +150,7 @@ def _corpus_rows(setting: Setting, spoken: float, played: dict[str, Rounds], lea
 
 @contextmanager
 def _folder(setting: Setting) -> Iterator[Path]:
-    """The one given, which stays, or a temporary one."""
+    """Yield the given folder, which stays, or a temporary one."""
     if setting.folder:
         setting.folder.mkdir(parents=True, exist_ok=True)
         yield setting.folder
@@ -169,7 +169,7 @@ def _check_space(folder: Path, hours: float) -> None:
 
 
 def repeat_corpus(spoken: Path, out: Path, *, times: int) -> None:
-    """The train subset of a corpus so many times: copy k has speakers 1000 k higher and hard links to the audio."""
+    """Repeat a corpus's train subset `times` times: copy k has speakers 1000 k higher and hard links to the audio."""
     for transcript in sorted(spoken.glob("train*/*/*/*.trans.txt")):
         subset, speaker, chapter = transcript.parts[-4:-1]
         lines = transcript.read_text(encoding="utf-8").splitlines()

@@ -3,7 +3,7 @@
     size = SIZES["mini"]
     batch = size.numbers()                      # features, frames, labels, label_lengths as numpy arrays, from seed 0
 
-`paper` is the paper's model on its longest utterances, 16.7 s; `mini` the model and the middling utterance of the
+`paper` is the paper's model on its longest utterances, 16.7 s; `mini` the model and a typical utterance of the
 workload `mini`; `tiny` is for rehearsals and tests, and its times mean nothing.
 """
 
@@ -40,7 +40,7 @@ class Size:
 
     @property
     def outputs(self) -> int:
-        """T' of T: (T - 11) // 2 + 1."""
+        """Return T', the output frames of T: (T - 11) // 2 + 1."""
         return (self.frames - KERNEL) // STRIDE + 1
 
     @property
@@ -49,14 +49,14 @@ class Size:
         return replace(PAPER, filters=self.filters, units=self.units, layers=self.layers)
 
     def of(self, *, batch: int | None = None, frames: int | None = None) -> Size:
-        """The same model with other batches; labels go with the frames."""
+        """Return the same model with other batches; labels go with the frames."""
         frames = frames or self.frames
         return replace(
             self, batch=batch or self.batch, frames=frames, labels=max(1, self.labels * frames // self.frames)
         )
 
     def numbers(self) -> dict[str, np.ndarray]:
-        """A batch without padding: noise for features, random labels."""
+        """Make a batch without padding: noise for features, random labels."""
         rng = np.random.default_rng(0)
         return {
             "features": rng.standard_normal((self.batch, self.frames, FEATURES), dtype=np.float32),

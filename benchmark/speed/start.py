@@ -20,7 +20,7 @@ TARGET_S = 20
 
 
 def measure(setting: Setting) -> list[Result]:
-    """Two rows a peer."""
+    """Measure the start; return two Results for each peer: whole process and model."""
     size, results = setting.small, []
     options: dict[str, Any] = {"size": size.name, "batch": size.batch, "precision": setting.precisions[0]}
     with Arena() as arena:

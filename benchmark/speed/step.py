@@ -18,7 +18,7 @@ TARGETS = {("paper", "keras"): 2.5, ("paper", "torch"): 1.25, ("mini", "torch"):
 
 
 def measure(setting: Setting) -> Iterator[Result]:
-    """Every size at every batch and precision asked for; of several batches, one too large for the device is told."""
+    """Measure every size, batch and precision asked for; a batch too large for the device is reported."""
     for size in setting.sizes:
         for batch in setting.batches or (size.batch,):
             for precision in setting.precisions:
@@ -33,7 +33,7 @@ def measure(setting: Setting) -> Iterator[Result]:
 
 
 def compare(size: Size, precision: str, *, rounds: int) -> list[Result]:
-    """Ours against each peer, in one run; a peer that is missing or fails (out of memory) says so in its note."""
+    """Measure ours against each peer, in one run; the note of a missing or failing (out of memory) peer says so."""
     label = _label(size, precision)
     options: dict[str, Any] = {"size": size.name, "batch": size.batch, "precision": precision}
     with Arena() as arena:

@@ -32,7 +32,7 @@ def training_flops(size: Size) -> float:
 
 
 def train_step(size: Size, devices: Devices, precision: str) -> tuple[TrainStep, Iterator]:
-    """Model, optimiser and step as a run has them, and an endless iterator over one batch."""
+    """Make model, optimiser and step as a run has them, and an endless iterator over one batch."""
     tf.keras.utils.set_random_seed(SEED)
     model, batch = learner(size), size.batch // devices.replicas
     model.choose_kernels(dtype=compute_dtype(precision), batch=batch, frames=size.frames)
@@ -41,7 +41,7 @@ def train_step(size: Size, devices: Devices, precision: str) -> tuple[TrainStep,
 
 
 def batches(size: Size, devices: Devices) -> Iterator:
-    """The same batch for ever, each replica its share; two are kept ahead, as a run's input would."""
+    """Return an endless dataset of one batch, each replica with its share; two are kept ahead, as in a run."""
     with tf.device("CPU:0"):
         whole = {name: tf.constant(values) for name, values in size.numbers().items()}
         cut = inputs.per_replica(whole, devices.replicas, learner(size).units)
@@ -59,7 +59,7 @@ def distributed(
     buffer: int = 8,
     epoch: int = 1,
 ) -> Iterator:
-    """Real input as `benchmark.run.train.input` feeds it, the same epoch for ever."""
+    """Return real input as `benchmark.run.train.input` feeds it, one epoch repeated endlessly."""
     order = EpochOrder(seed=SEED, epoch=epoch)
     read = read_batches(folder, found, "train", layout, readers=readers, buffer=buffer, order=order)
     return inputs.distributed(read.repeat(), devices, learner(SIZES["tiny"]))

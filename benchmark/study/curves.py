@@ -3,7 +3,7 @@
     points = [Point(size=312, error=82.1, seed=1), ...]
     curve = fit(points)                         # the form that AICc prefers, with the rivals' weights
     curve.at(10_000), curve.form, curve.parameters
-    band = bootstrap(points, draws=2000)        # band.of(lambda curve: curve.at(10_000)) -> Estimate
+    band = bootstrap(points, draws=2000)        # band.of(lambda curve: curve.at(10_000)) -> (low, high)
 
 Forms, of error y (percent) at n utterances or hours:
 
@@ -30,8 +30,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
-
-from benchmark.judge.estimates import Estimate
 
 WORST = 90.0  # percent
 FORMS = ("power", "asymptote", "plateau", "exponential")
@@ -250,7 +248,7 @@ class Band:
 
 
 def bootstrap(points: Sequence[Point], *, draws: int = 400, forms: Sequence[str] | None = None) -> Band:
-    """Draw the runs of each size and the test utterances anew, with the spread of all sizes, and fit each time.
+    """Resample the runs of each size and the test utterances, with the spread of all sizes, and fit each time.
 
     The residuals are drawn: with three seeds a size the runs themselves hold too little of their spread. They are
     stretched for the degrees of freedom that the fit took, and by Student's t over the normal quantile for those that
@@ -291,11 +289,3 @@ def _shifts(points: Sequence[Point], draws: int) -> np.ndarray:
     x = np.log([point.size for point in points])
     design = np.stack([np.ones_like(x), x - x.mean()], 1)
     return moved @ np.linalg.pinv(design).T @ design.T
-
-
-def prediction(points: Sequence[Point], size: float, *, draws: int = 400) -> Estimate:
-    """Return the error that the curve has at a size, with its 95% interval."""
-    curve = fit(points)
-    bounds = bootstrap(points, draws=draws).of(lambda each: float(each.at(size)))
-    low, high = bounds or (None, None)
-    return Estimate(value=float(curve.at(size)), low=low, high=high)

@@ -212,7 +212,7 @@ def _gains(found: Sequence[Observation], metric: str) -> Figure | None:
         drawn = (gained > 0) & (amounts > 0)
         style = {"color": ("#0072B2", "#D55E00")[place], "marker": "o", "ms": 4}
         axes.plot(sizes[drawn], gained[drawn] / amounts[drawn], label=name, **style)
-    axes.set(xscale="log", yscale="log", xlabel="doubling of so many utterances", ylabel=f"points of {metric.upper()}")
+    axes.set(xscale="log", yscale="log", xlabel="utterances before the doubling", ylabel=f"points of {metric.upper()}")
     _plain_ticks(axes)
     axes.legend(frameon=False)
     return figure

@@ -166,7 +166,7 @@ def in_order(sizes: Sequence[int]) -> Iterator[int]:
 
 
 def usual_sizes(available: int) -> tuple[int, ...]:
-    """Return the sizes of a study that names none: 5,000 to 50,000 where there are so many, else eight by factors.
+    """Return the sizes of a study that names none: 5,000 to 50,000 if there are as many, else eight by factors.
 
     Those go over five doublings at least, where the training set allows it: ten equal steps over a decade cannot tell
     an asymptote.

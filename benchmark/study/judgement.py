@@ -64,7 +64,7 @@ def published_table() -> Table:
 
 
 def worth_table(found: Sequence[Observation], metric: str) -> Table | None:
-    """Return what each point of an arm is worth in clean utterances and hours; None without an arm beside plain runs.
+    """Return what each point of an arm is worth in clean utterances and hours; None without an arm and plain runs.
 
     A point is worth the size at which the curve of the plain runs has its error.
     """
@@ -177,9 +177,9 @@ def _curve_parts(
     kept = fitted_points(fitted)
     curve, band = fit(fitted), bootstrap(fitted, draws=DRAWS)
     parts: list[str | Table] = [_curve_words(curve, band, protocol, metric, fitted)]
-    parts += _extrapolation(fitted, protocol, metric)
+    parts += _extrapolation(fitted, protocol)
     parts.append(_saturation_table(fitted, curve, band, protocol))
-    parts.append(_gains_table(found, fitted, curve, band, protocol, metric))
+    parts.append(_gains_table(found, fitted, curve, band, protocol))
     parts += money_parts(found, curve, band, metric=metric, speech_price=speech_price)
     parts.append(_claims(found, metric, protocol))
     if left := len(fitted) - len(kept):
@@ -216,7 +216,7 @@ def _between_seeds(fitted: Sequence[Point]) -> str:
     return f"Between seeds of one size it varies by {spread:.1%}."
 
 
-def _extrapolation(fitted: Sequence, protocol: str, metric: str) -> Iterator[str]:
+def _extrapolation(fitted: Sequence, protocol: str) -> Iterator[str]:
     """Fit to the smaller half of the sizes, and say how far off the larger ones are."""
     kept = fitted_points(fitted)
     sizes = sorted({point.size for point in kept})
@@ -259,9 +259,7 @@ def _saturation_row(found: Saturation) -> tuple[str, ...]:
     return found.rule, size, between, found.reason
 
 
-def _gains_table(
-    found: Sequence[Observation], fitted: Sequence, curve: Curve, band: Band, protocol: str, metric: str
-) -> Table:
+def _gains_table(found: Sequence[Observation], fitted: Sequence, curve: Curve, band: Band, protocol: str) -> Table:
     """Return what a doubling of each size gains, in points, for how many hours of speech, minutes and money."""
     kept = fitted_points(fitted)
     sizes = sorted({point.size for point in kept})

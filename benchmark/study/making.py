@@ -3,7 +3,7 @@
     failed = make(points, shared=["--workload", "mini"], out=Path("studies/mini"), say=print)
 
 Finished points are skipped, interrupted ones go on. On a terminal a bar shows how far the study is and how long it
-takes; everywhere else a line follows each point. What a run says goes into a file beside it.
+takes; everywhere else a line follows each point. The output of a run goes into a file next to it.
 """
 
 from __future__ import annotations
@@ -147,8 +147,8 @@ def _signals() -> Iterator[None]:
     def raise_(number_: int, _frame: object) -> None:
         raise _interrupted(128 + number_)
 
-    heeded = [name for name in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(name) != signal.SIG_IGN]
-    before = {name: signal.signal(name, raise_) for name in heeded}
+    handled = [name for name in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(name) != signal.SIG_IGN]
+    before = {name: signal.signal(name, raise_) for name in handled}
     try:
         yield
     finally:

@@ -26,7 +26,7 @@ from features.jobs.files import write_whole
 
 BLUE, GREY, RED, GREEN = COLOURS[0], "#808080", COLOURS[1], COLOURS[2]
 ROLES = {"train": BLUE, "dev": GREY, "test": RED}  # the Whisper-Tiny study's
-AHEAD = 4  # so many times the largest size the curve is drawn
+AHEAD = 4  # how many times the largest size the curve is drawn to
 
 
 def write_page(found: Sequence[Observation], path: Path, *, metric: str = "wer", published: bool = False) -> None:

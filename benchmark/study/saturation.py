@@ -8,7 +8,7 @@
 A knee is looked for on log-log axes only. On linear axes every power law has one: `linear_knee` puts it where a study
 that fits two lines would, near the middle of whatever range was looked at.
 
-The sources' formulas: `samples_per_second` is equation 5 of the Whisper-Tiny study, `epochs_of` its equation 6.
+`epochs_of` is equation 6 of the Whisper-Tiny study: how many epochs a budget of batches makes.
 """
 
 from __future__ import annotations
@@ -189,12 +189,7 @@ def linear_knee(sizes: Sequence[float], errors: Sequence[float]) -> float:
     return place
 
 
-# --- the sources' formulas -------------------------------------------------------------------------------------------
-
-
-def samples_per_second(samples: int, epochs: float, seconds: float) -> float:
-    """Return equation 5 of the Whisper-Tiny study: samples times epochs, over the training time."""
-    return samples * epochs / seconds
+# --- the source's formula --------------------------------------------------------------------------------------------
 
 
 def epochs_of(samples: int, *, max_steps: int = 3000, batch: int = 8, accumulation: int = 1, cap: float = 6) -> float:

@@ -2,8 +2,8 @@
 
 layout.py    a tree in LibriSpeech's layout -> Utterance(id, audio path, sentence)
 audio.py     recordings, read as 16 kHz mono
-listing.py   the utterances of a corpus, however many
-text.py      the 30 characters: sentence <-> labels
+listing.py   the utterances of a corpus of any size
+text.py      the alphabet of 30: sentence <-> labels
 download.py  LibriSpeech by HTTP
-noise.py     wrong transcripts and noisy audio, on purpose
+noise.py     deliberately wrong transcripts and noisy audio
 """

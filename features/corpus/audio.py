@@ -25,7 +25,7 @@ MAX_FRAMES = 360_000  # an hour
 STRANGE_SAMPLE = 1e6  # a float WAV may exceed 1 a little; squares of far larger ones overflow
 UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's, of a FLAC that was written into a pipe
 LEAST_LEFT_BY_MIXING = 0.01
-"""The share of the channels' energy that their mean must keep: half of it for channels that have nothing in common."""
+"""The share of the channels' energy that their mean must keep; the mean of uncorrelated channels keeps half of it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Audio:
 
 @dataclass(frozen=True)
 class Header:
-    """What `read_audio` will make of a FLAC file, by its header alone: nothing was decoded."""
+    """What the header of a FLAC file says `read_audio` will return; nothing was decoded."""
 
     frames: int
     seconds: float
@@ -70,7 +70,7 @@ class TooLongError(ValueError):
 def read_header(path: Path, *, max_frames: int = MAX_FRAMES) -> Header | Audio:
     """Read what `read_audio` would say of a recording, from the header of a FLAC file; other files are decoded.
 
-    A FLAC file's header has the MD5 of its samples. Whether they are those, and speech, shows when they are decoded.
+    A FLAC file's header has the MD5 of its samples. Only decoding shows whether they match it and are speech.
 
     Raises:
         TooLongError, ValueError: as `read_audio` does, for what the header shows.
@@ -155,7 +155,7 @@ def _mixed(path: Path, samples: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Stored:
-    """How samples are stored in a file: in so many `bits`, or as floating-point numbers where that is 0."""
+    """How samples are stored in a file: as integers of `bits` bits, or as floating-point numbers if that is 0."""
 
     dtype: str  # in which libsndfile gives them without loss
     bits: int
@@ -166,7 +166,7 @@ class _Stored:
         if file.format == "FLAC":
             with path.open("rb") as opened:
                 header = opened.read(42)
-            if header.startswith(b"fLaC"):  # else a tag of some player stands before it
+            if header.startswith(b"fLaC"):  # else a player's tag precedes it
                 # STREAMINFO: after 20 bits of rate and 3 of channels, 5 of bits less one; at byte 26 the MD5.
                 bits = ((header[20] & 1) << 4 | header[21] >> 4) + 1
                 md5 = header[26:42]
@@ -187,14 +187,14 @@ class _Stored:
         return hashlib.md5(np.ascontiguousarray(raw).data, usedforsecurity=False).hexdigest()
 
     def to_float(self, raw: np.ndarray) -> np.ndarray:
-        """float32 in [-1, 1], as libsndfile scales them."""
+        """Scale samples to float32 in [-1, 1], as libsndfile does."""
         if not self.bits:
             return raw.astype(np.float32, copy=False)
         return raw.astype(np.float32) * np.float32(2.0 ** (1 - 8 * raw.itemsize))
 
 
 def promised_frames(path: Path) -> int:
-    """Frames of 10 ms that a recording has by its header; 0 if it cannot be read."""
+    """Return how many frames of 10 ms a recording has by its header; 0 if it cannot be read."""
     try:
         with soundfile.SoundFile(os.fsencode(path)) as file:
             return _promised_frames(file) if file.frames < UNKNOWN_LENGTH else 0
@@ -207,7 +207,7 @@ def _promised_frames(file: soundfile.SoundFile) -> int:
 
 
 def _check_whole(path: Path, file: soundfile.SoundFile) -> None:
-    """libsndfile reads what there is of a WAV file that was cut short, and says so only in its log."""
+    """Raise ValueError for a WAV file that was cut short: libsndfile reads the rest, and says so only in its log."""
     if file.frames >= UNKNOWN_LENGTH:
         raise ValueError(
             f"{path}: its header does not say how long it is; expected the number of samples: encode it again, "
@@ -229,7 +229,7 @@ def _check_whole(path: Path, file: soundfile.SoundFile) -> None:
 
 
 def _cause(path: Path, error: Exception) -> str:
-    """Why a file could not be read, without its name: the system's word if it cannot be opened at all."""
+    """Say why a file could not be read, without its name: in the system's words if it cannot be opened."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -239,5 +239,5 @@ def _cause(path: Path, error: Exception) -> str:
 
 
 def frame_count(samples: int) -> int:
-    """T: the number of frames of a waveform of so many samples."""
+    """Return T, the number of frames of a waveform of `samples` samples."""
     return ceil(samples / STEP_SAMPLES)

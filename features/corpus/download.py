@@ -1,19 +1,19 @@
 """LibriSpeech and its language models by HTTP: resumable, md5-checked, safely unpacked.
 
     python -m features.download DEST --subsets dev-clean train-clean-100
-    python -m features.download DEST --language-models 3-gram.pruned.1e-7    # and no subset, for none is named
+    python -m features.download DEST --language-models 3-gram.pruned.1e-7    # a language model, and no subset
 
     DEST/SUBSET/SPEAKER/CHAPTER/...    a whole subset: DEST is the corpus root
     DEST/MODEL.arpa                    a whole language model, in lower case
     DEST/SUBSET.tar.gz, MODEL.arpa.gz  archives with the right md5 (.part: not whole yet; .bad: wrong md5)
     DEST/.SUBSET|MODEL.unpacking       a subset or model being unpacked; removed when that fails
 
-A name is a state: files and folders get their final name by one rename, after the last check. So whatever broke,
+A name is a state: files and folders get their final name by one rename, after the last check. So whatever fails,
 the same command goes on from there. Exit status: 0 all asked for is there, 2 not (the last line on standard error
 says why), 130 stopped by Ctrl-C.
 
-The models are published in UPPER CASE, and our transcripts are in lower case: a decoder would know none of our
-words. So a model is lower-cased as it is unpacked; of ARPA's own words only <UNK> changes, and 1e-3 is as good as 1E-3.
+The models are published in UPPER CASE, and our transcripts are in lower case: to a decoder all our words would be
+unknown. So a model is lower-cased while it is unpacked; of ARPA's own words only <UNK> changes, and 1e-3 means 1E-3.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ AGAIN = "run the same command again to fetch it afresh, or from another server w
 
 @dataclass(frozen=True)
 class Archive:
-    """One subset's archive. The size is exact, so that a wrong file is noticed before it is fetched."""
+    """One subset's archive. The size is exact, so that a wrong file is noticed before it is downloaded."""
 
     name: str
     md5: str
@@ -102,7 +102,7 @@ class DownloadError(ValueError):
 
 
 def download(archive: Archive, folder: Path, *, base_url: str = BASE_URL, sleep: Callable = time.sleep) -> Path:
-    """Fetch what an archive lacks, check its md5, return its path. One that is there is only checked."""
+    """Download what an archive lacks, check its md5 and return its path; one that is there is only checked."""
     if not re.fullmatch(r"https?://(\[[\da-f:]+\]|[^/:\s]+)(:\d+)?(/\S*)?", base_url):
         raise DownloadError(f"--url: found {base_url!r}, expected an address as in {BASE_URL}")
     final = folder / f"{archive.name}{archive.suffix}"
@@ -117,7 +117,7 @@ def download(archive: Archive, folder: Path, *, base_url: str = BASE_URL, sleep:
 
 
 def _fetch(url: str, part: Path, *, size: int, sleep: Callable) -> None:
-    """Ask until `part` has `size` bytes. ConnectionError is what another try may mend."""
+    """Request until `part` has `size` bytes. Raises ConnectionError for what another try may mend."""
     failures, farthest = 0, _size(part)
     while _size(part) != size:  # a whole part is never asked for: the server would answer 416
         try:
@@ -133,7 +133,7 @@ def _fetch(url: str, part: Path, *, size: int, sleep: Callable) -> None:
 
 
 def _receive(url: str, part: Path, *, size: int) -> None:
-    """One request for what `part` lacks of `size` bytes."""
+    """Make one request for the bytes that `part` lacks of `size`."""
     start = _size(part) if _size(part) < size else 0
     with _ask(url, start=start) as answer:
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
@@ -157,7 +157,7 @@ def _receive(url: str, part: Path, *, size: int) -> None:
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """urllib would follow to ftp: too."""
+    """Follows redirections to http and https only; urllib would follow them to ftp too."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO, code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
@@ -184,7 +184,7 @@ def _ask(url: str, *, start: int) -> http.client.HTTPResponse:
 
 
 def _blocks(answer: http.client.HTTPResponse, *, at_most: int) -> Iterator[bytes]:
-    """The body as it comes in. Only reading is guarded here: a full disk is no broken connection."""
+    """Yield the body as it comes in. Only reading is guarded here: a full disk is no broken connection."""
     try:
         while block := answer.read1(min(BLOCK, at_most)):  # read() would lose what came in before a reset
             at_most -= len(block)
@@ -203,7 +203,7 @@ def _md5(path: Path) -> str:
 
 
 def unpack(archive_path: Path, dest: Path, *, subset: str) -> Path:
-    """Make DEST/SUBSET (returned) of LibriSpeech/SUBSET, wholly or not at all. One that is there is left alone."""
+    """Unpack an archive's subset as DEST/SUBSET, whole or not at all; return its path. An existing one stays."""
     final, work = dest / subset, dest / f".{subset}.unpacking"  # the dot hides it from read_corpus
     if any(final.glob("*")):
         return final
@@ -223,7 +223,7 @@ def unpack(archive_path: Path, dest: Path, *, subset: str) -> Path:
 
 @contextmanager
 def _blamed(archive_path: Path) -> Iterator[None]:
-    """Turn what a spoiled archive raises into one sentence about it. Other errors, such as a full disk, pass."""
+    """Turn what a damaged archive raises into one sentence about it. Other errors, such as a full disk, pass."""
     try:
         yield
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
@@ -246,7 +246,7 @@ def _extract(archive_path: Path, folder: Path) -> None:
 
 
 def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, *, limit: int) -> None:
-    """Checked by hand, for tarfile's own filters are not in every Python 3.10 and 3.11."""
+    """Extract a member after checking its path: not every Python 3.10 and 3.11 has tarfile's own filters."""
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("LibriSpeech",):
         raise DownloadError(f"found member {member.name!r}, expected names under LibriSpeech/ only")
@@ -262,7 +262,7 @@ def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path,
 
 
 def unpack_model(archive_path: Path, dest: Path, *, name: str) -> Path:
-    """Make DEST/NAME.arpa (returned), in lower case, wholly or not at all. One that is there is left alone."""
+    """Unpack DEST/NAME.arpa in lower case, whole or not at all; return its path. An existing one stays."""
     final, work = dest / f"{name}.arpa", dest / f".{name}.unpacking"
     if final.is_file():
         return final
@@ -329,7 +329,7 @@ def main(
 
 
 def _plan(options: argparse.Namespace, archives: Sequence[Archive], *, free_bytes: Callable) -> list[Archive]:
-    """Those of the archives asked for whose content is not there. Says what disk they need; raises if there is less."""
+    """Return the archives whose content is not there yet. Says what disk they need; raises if there is less."""
     dest, wanted = options.dest, [a for a in archives if a.name in (*options.subsets, *options.models)]
     dest.mkdir(parents=True, exist_ok=True)
     missing = [archive for archive in wanted if not archive.is_in(dest)]

@@ -4,7 +4,7 @@
     ROOT/SUBSET/SPEAKER/CHAPTER/UTTERANCE-ID.flac            (or .wav)
 
     utterances, problems = read_corpus(Path("LibriSpeech"))
-    unused(Path("LibriSpeech"))                              # speech in folders that are no subset
+    unused(Path("LibriSpeech"))                              # recordings in folders that are no subset
 
 Subsets are the folders of ROOT whose names begin with train, dev or test, in capitals or not; a space or a tab may
 follow an id. Links are followed, out of ROOT too, so that a subset can be put together from links; one that leads
@@ -28,6 +28,7 @@ from features.corpus import text
 from features.corpus.listing import Listing, Packed, Spot, Utterance
 from features.jobs.progress import progress
 from features.jobs.workers import spawned
+from platforms.machine import usable_cores
 
 ROLES = ("train", "dev", "test")
 AUDIO_SUFFIXES = (".flac", ".wav")
@@ -50,7 +51,7 @@ CONVERT = "expected FLAC or WAV: convert it, for example with ffmpeg"
 class Problem:
     """Something in a corpus that cannot be used, and why. `where` is a file, with :line if known.
 
-    `subset` is "" if it is in none. `utterances` counts the recordings that are lost by it.
+    `subset` is "" if it is in none. `utterances` counts the recordings that it costs.
     """
 
     where: str
@@ -67,7 +68,7 @@ class CorpusError(ValueError):
 
 
 def read_corpus(root: Path) -> tuple[Listing, list[Problem]]:
-    """All utterances of all subsets, sorted by subset and id, and all problems found.
+    """Return all utterances of all subsets, sorted by subset and id, and all problems found.
 
     The utterances are a sequence that takes little memory: see features/corpus/listing.py.
 
@@ -99,8 +100,7 @@ def read_corpus(root: Path) -> tuple[Listing, list[Problem]]:
 
 
 class _Chapters:
-    """Tells whether a folder is one of the chapters, by its real path: what lies in one of them by way of a link is not
-    at the wrong depth."""
+    """Tells whether a folder is a chapter, following links, so that linked files are not reported as misplaced."""
 
     def __init__(self, chapters: Sequence[tuple[str, Path]]) -> None:
         self._chapters = chapters
@@ -116,8 +116,8 @@ ReadChapter = Packed | tuple[str, Path, list[Utterance]]
 
 
 def _all_read(chapters: list[tuple[str, Path]]) -> Iterator[tuple[ReadChapter, list[Problem]]]:
-    """Read all chapters, in order; very many by several processes, which send what they say in a packed form."""
-    jobs = len(os.sched_getaffinity(0))
+    """Read all chapters, in order; very many are read by several processes, which send the transcripts packed."""
+    jobs = usable_cores()
     if len(chapters) < MANY_CHAPTERS or jobs == 1:
         yield from (
             ((subset, folder, spoken), odd) for subset, folder in chapters for spoken, odd in [_read(subset, folder)]
@@ -161,13 +161,13 @@ def _spoken(subset: str, folder: Path) -> list[Utterance]:
 
 
 def _line_of(spot: Spot) -> str:
-    """The transcript and line of an utterance."""
+    """Return the transcript and line of an utterance, "FILE:LINE"."""
     lines = (where for where, found in _read_chapter(spot.folder, spot.subset) if isinstance(found, Utterance))
     return next(islice(lines, spot.place, None), str(spot.folder))
 
 
 def unused(root: Path) -> list[Problem]:
-    """Recordings in folders of `root` whose names say no role, and beside the subsets: a Problem for each folder."""
+    """Return a Problem for each folder of `root` that has recordings and is no subset, and for `root` itself."""
     found = []
     for name in _names(root):
         if _is_subset(name):
@@ -183,7 +183,7 @@ def unused(root: Path) -> list[Problem]:
 
 
 def role(subset: str) -> str:
-    """ "train", "dev" or "test": what a subset is for, by its name."""
+    """Return what a subset is for, by its name: "train", "dev" or "test"."""
     return next(role for role in ROLES if subset.lower().startswith(role))
 
 
@@ -200,7 +200,7 @@ def _is_speech(name: str) -> bool:
 
 
 def _chapters(root: Path, problems: list[Problem]) -> Iterator[tuple[str, Path]]:
-    """Subset and folder of every chapter. What stands in the way is added to `problems`."""
+    """Return subset and folder of every chapter. What stands in the way is added to `problems`."""
     for subset in _folders(root, problems):
         if not _is_subset(subset.name):
             continue
@@ -212,7 +212,7 @@ def _chapters(root: Path, problems: list[Problem]) -> Iterator[tuple[str, Path]]
 
 
 def _folders(parent: Path, problems: list[Problem], subset: str = "") -> Iterator[Path]:
-    """Folders in a folder. In a subset's, recordings and transcripts beside them are problems."""
+    """Return the folders in a folder. Recordings and transcripts next to those of a subset are problems."""
     try:
         names = _names(parent)
     except OSError as error:
@@ -232,7 +232,7 @@ def _misplaced(path: Path, subset: str) -> Problem:
 
 
 def _below(place: Path) -> Iterator[Path]:
-    """All files at and below a place but hidden ones, in order."""
+    """Yield all files at and below a path but hidden ones, in order."""
     if place.is_file():
         yield place
     for folder, folders, names in os.walk(place):
@@ -292,7 +292,7 @@ def _read_chapter(folder: Path, subset: str) -> Iterator[tuple[str, Utterance | 
             where = f"{path}:{number}"
             unspoken.pop(line.split(maxsplit=1)[0], None)
             yield where, _read_line(folder, where, line, subset, recordings)
-    if whole:  # else it is known already why
+    if whole:  # else the reason is known already
         for identity in unspoken:
             reason = f"no line in {transcripts[0].name}; expected a line {identity} THE SENTENCE"
             yield problem(folder / recordings[identity].name, reason)
@@ -313,7 +313,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    """Line numbers and lines that are not blank. Raises ValueError with the reason if there is none."""
+    """Return line numbers and lines that are not blank. Raises ValueError with the reason if there is none."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -343,7 +343,7 @@ def _read_line(
         return problem(f"utterance {identity} has an empty transcript")
     recording = recordings.get(identity)
     if recording is None:
-        return problem(f"audio file missing: expected {identity}.flac (or .wav) beside the transcript")
+        return problem(f"audio file missing: expected {identity}.flac (or .wav) next to the transcript")
     audio = folder / recording.name
     if not recording.name.lower().endswith(AUDIO_SUFFIXES):
         return problem(CONVERT, audio)

@@ -1,13 +1,13 @@
-"""The utterances of a corpus, however many: kept as a few arrays, and read again from their transcripts when asked for.
+"""The utterances of a corpus of any size: kept as a few arrays, and read again from their transcripts on demand.
 
     listing = Listing()
     listing.add(subset, folder, [utterance, ...])   # for every chapter, in the order of the tree
-    twice = list(listing.sort())                    # by subset and id; utterances that come again are left out
+    twice = list(listing.sort())                    # by subset and id; duplicates are left out
     listing[5], len(listing), listing.subsets
     some = listing.select(listing.of("train-a"))    # a Selection: a sequence, and light until it is iterated
 
-A corpus of 100,000 hours has some 30 million utterances. As objects they would take 20 GB; here they take about 40
-bytes and their id. The first KEPT are objects all the same, so that the transcripts of most corpora are read once.
+A corpus of 100,000 hours has some 30 million utterances. As objects they would take 20 GB; here each takes about
+40 bytes and its id. The first KEPT are objects all the same, so that the transcripts of most corpora are read once.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import NamedTuple, TypeAlias, overload
 import numpy as np
 
 KEPT = 1_000_000
-"""So many utterances stay in memory as they were read."""
-BLOCK = 1 << 18  # ids are packed so many at a time
-CHAPTERS_AT_HAND = 64  # of those that are read again
+"""How many utterances stay in memory as they were read."""
+BLOCK = 1 << 18  # how many ids are packed at a time
+CHAPTERS_AT_HAND = 64  # how many of the chapters read again stay in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +41,12 @@ class Utterance:
 
     @property
     def digest(self) -> bytes:
-        """Eight bytes that change with the id and with what is said."""
+        """Return eight bytes that change with the id and with the transcript."""
         return hashlib.blake2b(f"{self.id}\0{self.sentence}".encode(), digest_size=8).digest()
 
 
 class Packed(NamedTuple):
-    """The utterances of a chapter without what they say. `suffixes` has one name's end for each, or one for all."""
+    """The utterances of a chapter without transcripts. `suffixes` has one file suffix for each, or one for all."""
 
     subset: str
     folder: str
@@ -68,7 +68,7 @@ class Packed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Spot:
-    """Where an utterance is: in which chapter, and the how manieth of it, from 0."""
+    """Where an utterance is: its chapter, and its number in it, from 0."""
 
     id: str
     subset: str
@@ -128,7 +128,7 @@ class Listing(Sequence[Utterance]):
             self._fresh = []
 
     def sort(self) -> Iterator[tuple[Spot, Spot]]:
-        """Sort by subset and id; yield where each utterance is whose id was there before, and the first that had it."""
+        """Sort by subset and id; yield the place of every utterance with a repeated id, and of the first with it."""
         self._pack()
         width = max((block.dtype.itemsize for block in self._ids), default=1)
         ids = np.zeros(len(self._of_chapter), f"S{width}")
@@ -138,7 +138,7 @@ class Listing(Sequence[Utterance]):
             ids[start : start + len(block)] = block
             start += len(block)
         self._id = ids
-        by_id = np.argsort(ids, kind="stable")  # of equal ids the first in the tree comes first
+        by_id = np.argsort(ids, kind="stable")  # stable: among equal ids the first in the tree comes first
         again = np.zeros(len(by_id), bool)
         for first in range(1, len(by_id), BLOCK):
             stop = min(first + BLOCK, len(by_id))
@@ -168,7 +168,7 @@ class Listing(Sequence[Utterance]):
         return sorted(self._subsets)
 
     def of(self, subset: str) -> np.ndarray:
-        """The places of a subset's utterances, in order of id."""
+        """Return the places of a subset's utterances, in order of id."""
         number = self._subsets.index(subset)
         return np.flatnonzero(np.asarray(self._of_subset)[self._order] == number).astype(np.uint32)
 
@@ -176,11 +176,11 @@ class Listing(Sequence[Utterance]):
         return Selection(self, places)
 
     def digest(self, places: np.ndarray) -> str:
-        """A digest of the ids and sentences at these places."""
+        """Return a digest of the ids and sentences at these places."""
         return hashlib.sha256(np.asarray(self._digests)[self._order[places]].tobytes()).hexdigest()
 
     def audio(self, place: int) -> str:
-        """The path of a recording, without reading its chapter."""
+        """Return the path of a recording, without reading its chapter."""
         at = int(self._order[place])
         folder = self._chapters[self._of_chapter[at]][1]
         return f"{folder}/{self._id[at].decode()}{self._suffixes[self._suffix[at]]}"
@@ -217,7 +217,7 @@ class Listing(Sequence[Utterance]):
 
 
 class Selection(Sequence[Utterance]):
-    """Some utterances of a listing. Another process gets them as a tuple."""
+    """Some utterances of a listing. It is pickled as a tuple for other processes."""
 
     def __init__(self, listing: Listing, places: np.ndarray) -> None:
         self.listing, self.places = listing, places
@@ -248,12 +248,12 @@ class Selection(Sequence[Utterance]):
 
     @property
     def audio(self) -> Iterator[str]:
-        """The paths of the recordings, without reading their chapters."""
+        """Return the paths of the recordings, without reading their chapters."""
         return (self.listing.audio(int(place)) for place in self.places)
 
 
 def _number(names: list[str], name: str) -> int:
-    """The place of a name in a short list, at whose end it is put if it is new."""
+    """Return the index of a name in a short list; a new name is appended."""
     try:
         return names.index(name)
     except ValueError:

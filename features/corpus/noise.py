@@ -1,10 +1,10 @@
-"""Wrong transcripts and noisy audio, made on purpose, to learn what clean ones are worth.
+"""Deliberately wrong transcripts and noisy audio, to learn what clean ones are worth.
 
     sentences = noisy_sentences([("spk-1", "one two"), ...], share=0.1, seed=1)        # ["one two", "one six", ...]
     samples = noisy_audio(samples, name="spk-1", snr_db=10.0)
 
-Each word is wrong with a probability of `share`: in its place stands another word of the training transcripts that
-takes as many labels. A transcript then needs as many output frames as before, so that CTC can align it, and the rate of
+Each word is replaced, with a probability of `share`, by another word of the training transcripts that has as many
+labels. A transcript then needs as many output frames as before, so that CTC can align it, and the rate of
 wrong words is what was asked for. Which words are wrong depends on the seed and the utterance's id alone.
 """
 
@@ -21,9 +21,9 @@ from features.corpus.text import spell
 def noisy_audio(samples: np.ndarray, *, name: str, snr_db: float) -> np.ndarray:
     """Mix speech-shaped noise into a recording, float32 [S] -> float32 [S].
 
-    The noise has the recording's own long-term spectrum, with phases drawn anew: it is as loud in every band as the
+    The noise has the recording's own long-term spectrum, with random phases: it is as loud in every band as the
     speech is on average, less `snr_db`. Its power is exact: 10 log10(sum of squares of the samples / of the noise) is
-    `snr_db`. What is drawn depends on the utterance's id alone.
+    `snr_db`. The random draws depend on the utterance's id alone.
     """
     rng = _generator("audio", name)
     spectrum = np.abs(np.fft.rfft(samples.astype(np.float64)))
@@ -37,7 +37,7 @@ def noisy_audio(samples: np.ndarray, *, name: str, snr_db: float) -> np.ndarray:
 
 
 def noisy_sentences(said: Sequence[tuple[str, str]], *, share: float, seed: int) -> list[str]:
-    """Return the sentence of every (id, sentence), with wrong words.
+    """Return the sentence of every (id, sentence), with a share of its words replaced.
 
     Raises:
         ValueError: the share is not between 0 and 1.

@@ -52,9 +52,9 @@ def spell(word_or_sentence: str) -> str:
 
 
 def plain(said: str) -> str:
-    """Return any text as a transcript is written: lower case, a-z and apostrophes, one space between words.
+    """Turn any text into the form of a transcript: lower case, a-z and apostrophes, one space between words.
 
-    Hyphens and dashes part words; other signs and accents are dropped. Digits are dropped too, and count as errors.
+    Hyphens and dashes separate words; other signs and accents are dropped. Digits are dropped too, and count as errors.
     """
     parted = re.sub(r"[-\u2010-\u2015]", " ", said.translate(APOSTROPHES))
     letters = unicodedata.normalize("NFKD", parted).lower()

@@ -1,4 +1,4 @@
-"""Waveform to frames.
+"""Waveform to frames of features.
 
 mfcc.py     13 MFCC and 80 log-mel energies, float32 [T, 93]
 log_mel.py  80 normalised log-mel energies, as Whisper takes them, float32 [T, 80]

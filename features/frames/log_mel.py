@@ -29,11 +29,11 @@ LOG_FLOOR = 1e-10
 RANGE = 8.0  # powers of ten below the loudest
 SILENCE = (-10.0 + 4.0) / 4.0
 EDGE_FRAMES = 2
-"""Frames after the last that begin behind the recording and still hear its end: a frame is centred, and 400 long."""
+"""Frames centred after the recording that still reach its end: a frame is centred, and 400 samples long."""
 
 
 def log_mel(samples: np.ndarray, *, seconds: float) -> np.ndarray:
-    """Return the features of a segment of so many seconds.
+    """Return the features of a segment of `seconds` seconds.
 
     Args:
         samples: float32 [S], 16 kHz mono, of at most the segment's length.
@@ -42,7 +42,7 @@ def log_mel(samples: np.ndarray, *, seconds: float) -> np.ndarray:
         float32 [100 * seconds, 80].
 
     Raises:
-        ValueError: the recording is longer than the segment: of one that is cut, the transcript would be wrong.
+        ValueError: the recording is longer than the segment: cutting it would make its transcript wrong.
     """
     frames = round(seconds * SAMPLE_RATE_HZ / STEP_SAMPLES)
     length = frames * STEP_SAMPLES
@@ -59,16 +59,16 @@ def log_mel(samples: np.ndarray, *, seconds: float) -> np.ndarray:
 
 
 def open_ended(samples: np.ndarray) -> np.ndarray:
-    """Return the frames of a segment that hear the recording, float32 [T + EDGE_FRAMES, 80], T = ceil(S / 160).
+    """Return the frames that the recording reaches, float32 [T + EDGE_FRAMES, 80], T = ceil(S / 160).
 
-    What follows in a segment of any length is silence, at the floor: `windowed` adds it.
+    The rest of a segment of any length is silence, at the floor: `windowed` adds it.
     """
     frames = -(-len(samples) // STEP_SAMPLES) + EDGE_FRAMES
     return log_mel(samples, seconds=frames * STEP_SAMPLES / SAMPLE_RATE_HZ)
 
 
 def windowed(matrix: tf.Tensor, frames: int) -> tf.Tensor:
-    """Pad or cut what `open_ended` gave, [T + 2, 80], to a segment of so many frames, [frames, 80]."""
+    """Pad or cut what `open_ended` returned, [T + 2, 80], to a segment of `frames` frames, [frames, 80]."""
     tf = import_tensorflow()
     rows = matrix[:frames]
     floor = tf.maximum(tf.reduce_max(rows) - tf.cast(RANGE / 4, rows.dtype), tf.cast(SILENCE, rows.dtype))
@@ -78,11 +78,11 @@ def windowed(matrix: tf.Tensor, frames: int) -> tf.Tensor:
 
 @cache
 def _window() -> np.ndarray:
-    """float32 [400]: Hann, periodic."""
+    """Return the periodic Hann window, float32 [400]."""
     return librosa.filters.get_window("hann", FFT_SIZE).astype(np.float32)
 
 
 @cache
 def _weights() -> np.ndarray:
-    """float32 [201, 80]: spectrum bins to mel bands."""
+    """Return the weights from spectrum bins to mel bands, float32 [201, 80]."""
     return librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=FFT_SIZE, n_mels=MELS).T.astype(np.float32)

@@ -23,11 +23,11 @@ MFCCS = 13
 FEATURES = MFCCS + MEL_BANDS
 LOG_FLOOR = 1e-6
 CHUNK_FRAMES = 256
-"""Transformed at a time: what is in between stays small, however long the recording."""
+"""How many frames are transformed at a time, so that memory stays small for any recording."""
 
 
 def features(samples: np.ndarray) -> np.ndarray:
-    """13 MFCC then 80 log-mel energies of every frame.
+    """Return 13 MFCC, then 80 log-mel energies of every frame.
 
     Args:
         samples: float32 [S], 16 kHz mono, S >= 1.
@@ -50,20 +50,20 @@ def features(samples: np.ndarray) -> np.ndarray:
 
 @cache
 def _window() -> np.ndarray:
-    """float64 [512]: Hann, periodic. In float32 the transform drowns near-silent bands in its rounding."""
+    """Return the periodic Hann window, float64 [512]: in float32, rounding would drown near-silent bands."""
     return librosa.filters.get_window("hann", FRAME_SAMPLES)
 
 
 @cache
 def _dct() -> np.ndarray:
-    """float32 [80, 13]: log-mel energies to MFCC."""
+    """Return the matrix from log-mel energies to MFCC, float32 [80, 13]."""
     cosines = scipy.fft.dct(np.eye(MEL_BANDS), type=2, axis=1)[:, :MFCCS]
     return (cosines / np.sqrt(2.0 * MEL_BANDS)).astype(np.float32)
 
 
 @cache
 def mel_weights() -> np.ndarray:
-    """float32 [257, 80]: spectrum bins to mel bands.
+    """Return the weights from spectrum bins to mel bands, float32 [257, 80].
 
     librosa.filters.mel draws its triangles straight in Hz; these are straight in mel, as HTK's and
     tf.signal.linear_to_mel_weight_matrix's are. The bin at 0 Hz belongs to no band.

@@ -1,10 +1,10 @@
 """What long work needs, whatever it is; nothing here knows of speech.
 
 files.py     whole writes, digests, locks
-process.py   TensorFlow without its chatter, memory that is kept
+process.py   TensorFlow without its log lines, memory that is kept
 workers.py   worker processes
 cluster.py   the workers of a Dask cluster
-parts.py     shares of a job for many machines
+parts.py     parts of a job for many machines
 progress.py  progress bars
-streams.py   standard output and error that no viewer who leaves can break
+streams.py   standard output and error that survive a viewer who leaves
 """

@@ -3,8 +3,8 @@
     for result in clustered(work, items, address="tcp://head:8786"): ...
     for result in clustered(work, items, address=LOCAL, jobs=4): ...        # workers of this machine
 
-On one machine our own processes are faster (features/jobs/workers.py). A cluster serves where machines are many and
-unlike: an idle worker gets the next item, and what a lost worker had in hand is done again by another. Every worker
+On one machine our own processes are faster (features/jobs/workers.py). A cluster helps where machines are many and
+unlike: an idle worker gets the next item, and another worker repeats what a lost one was doing. Every worker
 needs this suite, in the same versions, and the paths in the items: folders that all share, and absolute names.
 """
 
@@ -29,9 +29,9 @@ AT_ONCE = 3  # items a worker: one in work, and more on the way
 RETRIES = 2  # of an item whose worker is lost
 CONNECT_S = 15
 PACKAGES = ("speech-tta", "numpy", "scipy", "librosa", "soundfile")
-"""What the bytes of a shard depend on."""
+"""The packages that the bytes of a shard depend on."""
 TRIM = {"MALLOC_TRIM_THRESHOLD_": str(2**28), "MALLOC_MMAP_THRESHOLD_": str(2**28)}
-"""Dask has its workers give freed memory back at once, which costs NumPy two fifths of the time."""
+"""Keeps freed memory: Dask has its workers give it back at once, which costs NumPy two fifths of the time."""
 
 
 class ClusterError(ValueError):
@@ -41,7 +41,7 @@ class ClusterError(ValueError):
 def clustered(
     work: Callable[[Item], Result], items: Iterable[Item], *, address: str, jobs: int = 1
 ) -> Iterator[Result]:
-    """Results as they get ready, from the cluster whose scheduler is at `address`; LOCAL starts `jobs` workers here.
+    """Yield results as they get ready, from the cluster of the scheduler at `address`; LOCAL starts `jobs` workers.
 
     Raises:
         ClusterError: there is no scheduler, or no worker, or workers have other versions.
@@ -101,7 +101,7 @@ def _client(address: str, jobs: int) -> Iterator[Client]:
 
 
 def _check(client: Client, address: str) -> None:
-    """Raise ClusterError if there are no workers, or they would make other bytes."""
+    """Raise ClusterError if there are no workers, or if their versions would make other bytes."""
     theirs = client.run(versions)
     if not theirs:
         raise ClusterError(f"--scheduler {address}: it has no workers; start some with: dask worker {address}")

@@ -1,6 +1,6 @@
-"""Files that are whole or absent, and one process at a time: atomic writes, digests, locks.
+"""Atomic writes, digests and locks: files that are whole or absent, and one process at a time.
 
-write_whole(path, text)             # beside, then renamed: no reader sees half of it
+write_whole(path, text)             # to a temporary file, then renamed: no reader sees half of it
 digest(path)                        # SHA-256, read in pieces
 with locked(folder / ".lock", waiting=lambda: say("waiting")): ...
 """
@@ -21,7 +21,7 @@ WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Give a file new contents in one step, so that no reader and no broken-off write sees half of it.
+    """Give a file new contents in one step, so that no reader and no interrupted write leaves half of it.
 
     Raises:
         OSError: it cannot be written (a full disk names no file: this names it). What was there before stays.
@@ -40,7 +40,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
+    """Return the SHA-256 of a file, read in pieces."""
     found = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(PIECE_BYTES):
@@ -73,7 +73,7 @@ def try_lock(path: Path) -> FileLock | None:
 
 @contextmanager
 def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock file; where another process holds it, call `waiting` once and wait, unless that raises.
+    """Hold a lock file; if another process holds it, call `waiting` once and wait, unless that raises.
 
     Raises ValueError as `try_lock` does.
     """
@@ -92,7 +92,7 @@ def check_name(folder: Path) -> None:
     """Check that a folder's path can be used by TensorFlow and written into records.
 
     Raises:
-        ValueError: its bytes are not UTF-8, and which they are.
+        ValueError: its bytes are not UTF-8; the message shows them.
     """
     try:
         os.fspath(folder.absolute()).encode("utf-8")

@@ -3,8 +3,8 @@
 part = parse("3/16")                # the third of sixteen
 part.of(items)                      # items 2, 18, 34, ...
 
-Whoever starts the machines gives each its part: a Slurm array, an indexed job of Kubernetes, xargs. They need not know
-of one another, and a part that was cut short is given again.
+What starts the machines gives each its part: a Slurm array, an indexed job of Kubernetes, xargs. The machines need not
+know of one another, and a part that was cut short is run again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Part:
 
 
 def parse(text: str) -> Part:
-    """Parse "3/16", as a type of argparse."""
+    """Parse "3/16"; a type for argparse. Raises argparse.ArgumentTypeError for what is no part."""
     number, slash, count = text.partition("/")
     try:
         if slash and number.isdecimal() and count.isdecimal():

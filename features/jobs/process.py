@@ -1,4 +1,4 @@
-"""How a process that computes is set up: TensorFlow without its chatter, memory that is kept.
+"""Set-up of a process that computes: TensorFlow without its log lines, memory that is kept.
 
 tf = import_tensorflow()    # without the lines that its native libraries write to standard error while they load
 keep_memory()               # in every process that computes, before its threads begin
@@ -60,7 +60,7 @@ def quiet_standard_error() -> Iterator[None]:
 
 
 def keep_memory() -> None:
-    """Have the C library keep what is freed: large arrays that are given back are faulted in anew, page by page.
+    """Have the C library keep what is freed: large arrays that are given back are faulted in again, page by page.
 
     There is one arena for all threads, since arenas of other threads give back whatever is larger than 64 MiB.
 

@@ -1,12 +1,12 @@
-"""What a command says, whatever becomes of its terminal: closed, full, or of ASCII alone.
+"""A command's output, whatever happens to its terminal: closed, full, or ASCII only.
 
     options = parse(parser, argv)           # first of all: sets up standard output and error, and parses
-    with reported("features"):              # what goes to standard output inside; SystemExit if it cannot be written
+    with reported("features"):              # results go to standard output; SystemExit if they cannot be written
         print(result)
 
 Standard error is what a run's viewer reads. A viewer that leaves (`| head`, a closed terminal, a full disk) must not
 end the run: what cannot be written there is dropped. Standard output holds results, and failing to write those is an
-error with a sentence and status 2; but a reader who has seen enough (`| head`) is none.
+error with a sentence and status 2; a reader who has seen enough (`| head`) is not an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 BAD = 2
 GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ECONNRESET)
-"""Nobody reads any more: a closed pipe, a terminal that is gone."""
+"""Errors that say that nobody reads any more: a closed pipe, a terminal that is gone."""
 
 _protected = False
 
@@ -89,7 +89,7 @@ def parse(parser: ArgumentParser, argv: Sequence[str] | None) -> Namespace:
 
 @contextmanager
 def reported(name: str) -> Iterator[None]:
-    """Write results inside; raise SystemExit with status 2 and say why, if they cannot be written."""
+    """Write results within this context; raise SystemExit with status 2 and say why if they cannot be written."""
     try:
         yield
         sys.stdout.flush()
@@ -114,7 +114,7 @@ def say(line: str) -> None:
 
 
 def _at_exit(name: str) -> None:
-    """Flush what argparse, say, has left: Python itself would fail with a traceback."""
+    """Flush what argparse or others have left: Python itself would fail with a traceback."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError) as error:
@@ -126,5 +126,5 @@ def _at_exit(name: str) -> None:
 
 
 def one_line(message: object) -> str:
-    """A message as it may be printed: names from data may hold line ends and a terminal's escapes."""
+    """Return a message that is safe to print: names from data may hold line ends and terminal escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(message))

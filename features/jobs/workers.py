@@ -5,8 +5,8 @@
     with executor(jobs=4, initializer=prepare) as pool:
         future = pool.submit(work, item)
 
-Processes are spawned, not forked: a forked TensorFlow hangs. Where a worker is killed, as the system does when memory
-runs out, `spawned` does again what was under way, one item at a time: an item that kills its worker then too is named.
+Processes are spawned, not forked: a forked TensorFlow hangs. If a worker is killed, as the system does when memory
+runs out, `spawned` repeats what was under way, one item at a time; an item that kills its worker again is named.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_BREAKS = 3
-"""After so many killed workers the fault is not that of an item."""
+"""From this number of killed workers on, no single item is to blame."""
 
 
 class WorkerKilled(BrokenProcessPool):
-    """An item killed its worker twice, the second time while it was alone; `item` is that one."""
+    """An item killed its worker twice, the second time while it ran alone; `item` is that one."""
 
     def __init__(self, item: Any) -> None:
         super().__init__(f"{str(item)[:100]} killed its worker twice")
@@ -43,7 +43,7 @@ class WorkerKilled(BrokenProcessPool):
 def executor(
     jobs: int, *, initializer: Callable[..., None] | None = None, initargs: tuple = ()
 ) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose workers are all started at once; they are ended at once if the block raises, Ctrl-C included."""
+    """Yield a pool whose workers all start at once; they are ended at once if the block raises, Ctrl-C included."""
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(initializer, initargs)) as pool:
@@ -59,11 +59,11 @@ def executor(
 
 
 def spawned(work: Callable[[Item], Result], items: Iterable[Item], *, jobs: int) -> Iterator[Result]:
-    """Results as they get ready; at most two items a worker are handed out at a time.
+    """Yield results as they get ready; at most two items per worker are handed out at a time.
 
     Raises:
         WorkerKilled: an item killed its worker, and did so again when it was done alone.
-        concurrent.futures.process.BrokenProcessPool: workers were killed time and again.
+        concurrent.futures.process.BrokenProcessPool: workers were killed again and again.
     """
     waiting = iter(items)
     for breaks in range(1, MOST_BREAKS + 1):
@@ -109,7 +109,7 @@ def _alone(work: Callable[[Item], Result], item: Item) -> Result:
 
 
 def _nothing() -> None:
-    """Work that only starts its worker."""
+    """Do nothing: submitting this only starts a worker."""
 
 
 def _begin(initializer: Callable[..., None] | None, initargs: tuple) -> None:
@@ -129,7 +129,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _die_with_parent() -> None:
-    """Without this a worker whose parent was killed would wait for work for ever."""
+    """Ask the kernel to end this worker with its parent; it would otherwise wait for work for ever."""
 
     def watch() -> None:
         multiprocessing.parent_process().join()

@@ -24,7 +24,7 @@ TIME_SHARE_MASKED = 5
 
 
 def spec_augment(seed: int) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
-    """A function for Dataset.map that masks an utterance's normalised "features" [T, 93] with zeros.
+    """Return a function for Dataset.map that masks an utterance's normalised "features" [T, F] with zeros.
 
     The MFCCs, a function of all bands, are masked in time only. Called in order, not in parallel, the same seed
     gives the same masks.

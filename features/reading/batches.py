@@ -35,13 +35,12 @@ NORMALISATIONS = ("none", "frame-l2", "utterance")
 INTERLEAVED_SHARDS = 16
 SHUFFLE_WINDOW = 1024
 OF_BATCH = "of_batch_"
-"""Where a machine has some rows of every batch, the keys that begin so are about all of its utterances."""
+"""How keys begin that are about all utterances of a batch, if a machine has only some rows of each."""
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """How utterances are put into batches: `batch` utterances each, padded to the length of its bucket, one of
-    `boundaries`."""
+    """The division of utterances into batches: of `batch` utterances, padded to a bucket's length in `boundaries`."""
 
     batch: int
     boundaries: tuple[int, ...]
@@ -75,20 +74,20 @@ class Buckets:
 
     @classmethod
     def fixed(cls, frames: int, *, batch: int) -> Buckets:
-        """Everything padded to `frames`, as in the paper (1670)."""
+        """Make one bucket: everything is padded to `frames`, as in the paper (1670)."""
         return cls(batch, (frames,))
 
     def batches(self, lengths: Collection[int]) -> int:
-        """How many batches utterances of these lengths make."""
+        """Return how many batches utterances of these lengths make."""
         return -(-len(lengths) // self.batch)
 
     def padded_share(self, lengths: Collection[int]) -> float:
-        """The share of all frames in the batches that is padding, empty utterances included."""
+        """Return the share of all frames in the batches that is padding, empty utterances included."""
         of_buckets = np.diff(self._batches_up_to(np.asarray(lengths)), prepend=0)
         return 1 - sum(lengths) / float(of_buckets @ np.array(self.boundaries) * self.batch)
 
     def assign(self, lengths: Collection[int], rng: np.random.Generator | None = None) -> np.ndarray:
-        """The bucket of every utterance, int64. Which of several of one length go into the lower bucket `rng` decides.
+        """Return the bucket of every utterance, int64. `rng` decides which of equal length go into the lower bucket.
 
         Raises:
             ValueError: one is longer than the last edge.
@@ -103,12 +102,12 @@ class Buckets:
         return buckets
 
     def _batches_up_to(self, lengths: np.ndarray) -> np.ndarray:
-        """How many whole batches fit below each edge, int [edges]; the one that is filled up comes first."""
+        """Return how many whole batches fit below each edge, int [edges]; the one that is filled up comes first."""
         fitting = np.searchsorted(np.sort(lengths), self.boundaries, "right")
         return (fitting + self._empty(len(lengths))) // self.batch
 
     def _empty(self, utterances: int) -> int:
-        """Places that utterances leave empty."""
+        """Return the number of places that utterances leave empty."""
         return -utterances % self.batch
 
 
@@ -140,15 +139,16 @@ def read_batches(
     recordings: Recordings | None = None,
     rows: range | None = None,
 ) -> tf.data.Dataset:
-    """One epoch. Without `order`: in the order of the shards, for evaluation. `chosen`: a part of the utterances, bool.
+    """Return the batches of one epoch; without `order` in the order of the shards, for evaluation.
 
-    `labels` has other labels for some utterances, None for the others. With `recordings` nothing is read from the
+    `chosen`, bool [utterances], takes a part of the utterances. `labels` has other labels for some utterances, None
+    for the others. With `recordings` nothing is read from the
     folder: features are made of the audio, and the batches are the same. With `rows`, batches have these of their
     utterances, for a machine that trains together with others, and only these are parsed, or made.
 
     Args:
         readers: parallel reads and parses; `buffer`: batches made ahead.
-        augment: "specaugment" masks a stretch of mel bands and one of time in every utterance, anew each epoch.
+        augment: "specaugment" masks a stretch of mel bands and one of time in every utterance, other ones each epoch.
 
     Returns:
         A dataset of dicts: features float32 [B, T, F] (T one of layout.boundaries), frames int32 [B],
@@ -183,7 +183,7 @@ def read_batches(
     )
     if chosen is not None:
         is_chosen = tf.constant(chosen)
-        dataset = dataset.filter(lambda number, record: is_chosen[number])
+        dataset = dataset.filter(lambda number, _: is_chosen[number])
     if rng is not None and not order.files_only:
         dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
     buckets = tf.constant(_buckets_of(layout, np.asarray(manifest.lengths(role_or_subset)), chosen, rng))
@@ -219,7 +219,7 @@ def _masks(augment: str, seed: int) -> Callable[[dict[str, tf.Tensor]], dict[str
 def _drawn(
     mask: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], lengths: Sequence[int], features: int
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return what draws the mask of utterance `number`, bool [T, F]: masks are drawn in turn, also those of others."""
+    """Return a function that draws the mask of utterance `number`, bool [T, F], in turn with those of the others."""
     tf = import_tensorflow()
     frames = tf.constant(lengths, tf.int32)
 
@@ -231,7 +231,7 @@ def _drawn(
 
 
 def _known_lengths(lengths: Sequence[int], labels: Sequence[Sequence[int] | None] | None) -> dict[str, tf.Tensor]:
-    """Frames and labels of every utterance, and of none as the last one, int32 [utterances + 1]."""
+    """Return frames and labels of every utterance, int32 [utterances + 1]; the last is an empty one."""
     tf = import_tensorflow()
     labelled = [0] * len(lengths) if labels is None else [len(each or ()) for each in labels]
     return {
@@ -251,7 +251,7 @@ def _rows_in_buckets(
     masks: Callable[[tf.Tensor], tf.Tensor] | None,
     readers: int,
 ) -> tf.data.Dataset:
-    """The rows of the batches that `_in_buckets` and `_filled_up` make: batches of records, cut before parsing."""
+    """Make rows of the batches that `_in_buckets` and `_filled_up` make: batches of records, cut before parsing."""
     tf = import_tensorflow()
     edges = tf.constant(layout.boundaries, tf.int64)
     spec = dataset.map(lambda number, record: _padded(made(number, record), edges[0])).element_spec
@@ -291,7 +291,7 @@ def _rows_in_buckets(
 
 
 def _relabelled(labels: Sequence[Sequence[int] | None]) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
-    """Return what puts other labels in the place of an utterance's own."""
+    """Return a function that replaces an utterance's own labels by others."""
     tf = import_tensorflow()
     flat = [label for each in labels for label in each or ()]
     others = tf.RaggedTensor.from_row_lengths(
@@ -318,7 +318,7 @@ def _buckets_of(
 
 
 def dataset_options() -> tf.data.Options:
-    """The platform's readers and buffer are all there is: no tuning of them on the way, one thread a reader."""
+    """Return options that leave readers and buffer as the platform says: no tuning, one thread a reader."""
     tf = import_tensorflow()
     options = tf.data.Options()
     # Tuning sleeps ever longer, and giving up an iterator waits for it: 4.8 s after 5.5 s of reading.
@@ -328,7 +328,7 @@ def dataset_options() -> tf.data.Options:
 
 
 def _shards(manifest: Manifest, role_or_subset: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Files of the shards that hold utterances, how many each holds, and how many come before it."""
+    """Return the files of the shards that hold utterances, how many each holds, and how many come before it."""
     shards = manifest.select(role_or_subset)
     counts = np.array([len(shard.frames) for shard in shards], np.int64)
     firsts = np.cumsum(counts) - counts
@@ -359,7 +359,7 @@ def _normalised(
 def normalise(features: tf.Tensor, normalisation: str) -> tf.Tensor:
     """[T, F] -> [T, F]: "none"; "frame-l2", frames of length 1; "utterance", features of mean 0 and variance 1.
 
-    As float32, but "none": those are half as much to put into a batch as they are stored.
+    The result is float32, except for "none": as stored, float16, features are half as much to put into a batch.
     """
     tf = import_tensorflow()
     if normalisation == "frame-l2":
@@ -374,7 +374,7 @@ def normalise(features: tf.Tensor, normalisation: str) -> tf.Tensor:
 
 
 def _in_buckets(dataset: tf.data.Dataset, layout: Buckets) -> tf.data.Dataset:
-    """Batches of one `bucket` each, padded to its edge."""
+    """Put utterances into batches of one `bucket` each, padded to its edge."""
     tf = import_tensorflow()
     edges = tf.constant(layout.boundaries, tf.int64)
 
@@ -393,7 +393,7 @@ def _in_buckets(dataset: tf.data.Dataset, layout: Buckets) -> tf.data.Dataset:
 
 
 def _padded(utterance: dict[str, tf.Tensor], edge: tf.Tensor) -> dict[str, tf.Tensor]:
-    """An utterance with features and labels padded to `edge`, without its number."""
+    """Return an utterance with features and labels padded to `edge`, without its number."""
     tf = import_tensorflow()
     edge = tf.cast(edge, tf.int32)
 
@@ -407,7 +407,7 @@ def _padded(utterance: dict[str, tf.Tensor], edge: tf.Tensor) -> dict[str, tf.Te
 
 
 def _filled_up(batch: dict[str, tf.Tensor], size: int) -> dict[str, tf.Tensor]:
-    """Features as float32, and empty utterances until there are `size`. A full batch, most are, is not copied."""
+    """Cast features to float32 and add empty utterances up to `size`. A full batch, as most are, is not copied."""
     tf = import_tensorflow()
     batch = {name: values for name, values in batch.items() if name != "bucket"}
     batch["features"] = tf.cast(batch["features"], tf.float32)

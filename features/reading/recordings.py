@@ -1,11 +1,11 @@
-"""Features made while training asks for them, straight from the recordings: no shards, no disk, no waiting beforehand.
+"""Features made on demand, straight from the recordings: no shards, no disk, no waiting before training.
 
     manifest, recordings = scan(Path("corpus"), settings=Settings(max_frames=1670), jobs=8)
     with recordings:
         for batch in read_batches(None, manifest, "train", layout, ..., recordings=recordings): ...
 
-Headers say beforehand how long everything is, and the MD5 of FLAC files who says what: so the manifest has the digest
-that extraction would give, epochs have the same order, and batches are equal to the last digit. Worker processes decode
+Headers tell how long every recording is, and the MD5 in FLAC files identifies it: so the manifest has the digest that
+extraction would give, epochs have the same order, and batches are equal to the last digit. Worker processes decode
 and transform; memory holds a few batches, however large the corpus. What this costs is inside the clock of training.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Recordings(AbstractContextManager["Recordings"]):
-    """The recordings behind a manifest; `jobs` processes make features of them, from when the first are asked for."""
+    """The recordings behind a manifest; `jobs` processes, started at the first request, make features of them."""
 
     def __init__(self, manifest: Manifest, of_shards: dict[str, list[Utterance]], *, jobs: int) -> None:
         self.manifest, self.jobs = manifest, jobs
@@ -43,11 +43,11 @@ class Recordings(AbstractContextManager["Recordings"]):
         self._pool: ProcessPoolExecutor | None = None
 
     def of(self, role_or_subset: str) -> list[Utterance]:
-        """The utterances of a role or subset, shard by shard."""
+        """Return the utterances of a role or subset, shard by shard."""
         return [each for shard in self.manifest.select(role_or_subset) for each in self._of_shards[shard.file]]
 
     def reader(self, role_or_subset: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-        """Return what gives utterance `number`, int64 [], as `features.shards.records.parse` gives a record."""
+        """Return a function of `number`, int64 [], that gives an utterance as `features.shards.records.parse` does."""
         tf = import_tensorflow()
         utterances, lengths = self.of(role_or_subset), self.manifest.lengths(role_or_subset)
         settings = self.manifest.settings
@@ -78,7 +78,7 @@ class Recordings(AbstractContextManager["Recordings"]):
         return self._pool
 
     def __exit__(self, *exception: Any) -> None:
-        """End the workers; what they were asked for and nobody waits for is cancelled."""
+        """End the workers; work that nobody waits for is cancelled."""
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
         self._stack.__exit__(*exception)
@@ -87,7 +87,7 @@ class Recordings(AbstractContextManager["Recordings"]):
 def scan(
     root: Path, *, settings: Settings, skip_bad: bool = False, roles: tuple[str, ...] = (), jobs: int
 ) -> tuple[Manifest, Recordings]:
-    """Look at a corpus, at the headers of its FLAC files; return its manifest and its recordings.
+    """Read a corpus by the headers of its FLAC files; return its manifest and its recordings.
 
     Raises:
         CorpusError: as `features.shards.extraction.extract_corpus` does, for what is seen.
@@ -97,7 +97,7 @@ def scan(
 
 
 def _one_thread() -> None:
-    """Compute in one thread from now on, as at extraction: once for all, since it takes longer than an utterance."""
+    """Compute in one thread from now on, as at extraction; setting this takes longer than an utterance."""
     threadpool_limits(limits=1)
 
 

@@ -6,8 +6,8 @@
 
 Utterances are put in an order that depends on the seed and on their ids alone: by sha256 of both. A part is the
 beginning of that order, so that a larger part holds every smaller one, and a corpus that grows keeps the order of what
-it had. `by="speakers"` orders speakers so, and takes whole speakers until there are enough utterances: more speech of
-other people, in place of more speech of the same ones. A speaker is an id's text before its first dash.
+it had. `by="speakers"` orders speakers in this way, and takes whole speakers until there are enough utterances: a
+larger part then has more speakers, not more speech of the same ones. A speaker is an id's text before its first dash.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ SELECTIONS = ("utterances", "speakers")
 
 
 def chosen_of(names: Sequence[str], *, utterances: int, seed: int, by: str = "utterances") -> np.ndarray:
-    """Return which of these ids are in a part of so many utterances, bool [ids].
+    """Return which of these ids are in a part of `utterances` utterances, bool [ids].
 
-    By speakers a part has at least so many: the last speaker is taken whole.
+    By speakers a part has at least that many: the last speaker is taken whole.
     """
     if by not in SELECTIONS:
         raise ValueError(f"by is {by!r}; expected {' or '.join(SELECTIONS)}")

@@ -1,4 +1,4 @@
-"""Says in sentences how much of a corpus its features hold, what was left out and why, and what to doubt for it.
+"""Say in sentences how much of a corpus its features hold, what was left out and why, and what that casts doubt on.
 
 for line in describe(manifest): ...     # "dev-a: 5 of 20 utterances used (0.01 of 0.11 hours); left out: 15 ..."
 for line in warnings(manifest, "dev"): ...
@@ -12,7 +12,7 @@ from features.corpus.audio import FRAME_STEP_S
 from features.shards.manifest import NAME, NO_SUBSET, TOO_LONG, Manifest
 
 LARGE_SHARE = 0.05
-"""From this share on, utterances missing from a set that is evaluated are warned of."""
+"""The share of missing utterances from which on an evaluated set is warned of."""
 SHOWN = 5
 
 
@@ -47,12 +47,12 @@ def _of_subset(manifest: Manifest, subset: str) -> str:
 
 
 def kind_words(manifest: Manifest, kind: str) -> str:
-    """The kind of a reason in words: "longer than 16.7 s"."""
+    """Return the kind of a reason in words: "longer than 16.7 s"."""
     return f"longer than {manifest.settings.max_frames * FRAME_STEP_S:g} s" if kind == TOO_LONG else kind
 
 
 def warnings(manifest: Manifest, role_or_subset: str) -> Iterator[str]:
-    """Yield what to doubt about error rates of a subset, or of all subsets of a role, for what is missing from it."""
+    """Yield doubts about the error rates of a subset, or of a role's subsets, because of what is missing from it."""
     if (share := manifest.lost_share(role_or_subset)) >= LARGE_SHARE:
         lost, used = manifest.lost(role_or_subset), manifest.utterances(role_or_subset)
         why = ", ".join(kind_words(manifest, kind) for kind in lost)
@@ -63,18 +63,18 @@ def warnings(manifest: Manifest, role_or_subset: str) -> Iterator[str]:
 
 
 def unknown_words(manifest: Manifest, role_or_subset: str) -> str:
-    """Say which share of a set's words the training words do not hold; "" if they hold all."""
+    """Say which share of a set's words is not among the training words; "" if none."""
     share = manifest.unknown_share(role_or_subset)
     if not share:
         return ""
     return (
         f"{share:.1%} of the words of {role_or_subset} are not among the {len(manifest.words):,} training words: no "
-        f"decoder held to these reaches a WER below {share:.1%}"
+        f"decoder restricted to them reaches a WER below {share:.1%}"
     )
 
 
 def longer_than(manifest: Manifest, seconds: float) -> str:
-    """Say how much of the training set is longer than a segment of so many seconds; "" if nothing is, or for 0."""
+    """Say how much of the training set is longer than a segment of `seconds`; "" if nothing is, or for 0."""
     lengths = manifest.lengths("train")
     longer = [frames for frames in lengths if seconds and frames > round(seconds / FRAME_STEP_S)]
     if not longer:

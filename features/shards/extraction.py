@@ -1,17 +1,16 @@
-"""Offline feature extraction: a corpus in, shards of 93-dimensional frames and their manifest out.
+"""Offline feature extraction: a corpus in; shards of [T, F] features (F = 93, or Whisper's 80) and a manifest out.
 
     found = extract_corpus(Path("corpus"), Path("data/features/corpus"))        # Manifest
 
     extract_part(corpus, out, part=Part(3, 16))                                 # on each of 16 machines
     found = merge(corpus, out)                                                  # the manifest, when all are done
 
-Shards that an earlier run finished, with the same settings and the same audio, are kept. The manifest is taken away
-before the first shard is written and comes back after the last: where there is one, it is of the shards beside it.
+Shards that an earlier run finished, with the same settings and the same audio, are kept. The manifest is removed
+before the first shard is written and is written after the last: a manifest always describes the shards next to it.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import sys
@@ -46,6 +45,7 @@ from features.shards.records import (
     worker_environment,
     write_shard,
 )
+from platforms.machine import usable_cores
 
 LOOKS, LOOK_S = 10, 0.05
 READS_AT_ONCE, SHARDS_AT_ONCE = 16, 4096
@@ -79,7 +79,7 @@ def extract_corpus(
         root, out = root.absolute(), out.absolute()
     plans, problems = _planned(root, out, settings or manifest.Settings(), skip_bad, roles)
     with _alone(out):
-        done = _write(plans, out, jobs=jobs or len(os.sched_getaffinity(0)), scheduler=scheduler)
+        done = _write(plans, out, jobs=jobs or usable_cores(), scheduler=scheduler)
         result = done.manifest(plans, problems, root, unused(root))
         manifest.save(result, out)
         _remove_strangers(out, plans)
@@ -107,7 +107,7 @@ def extract_part(
     plans, _ = _planned(root, out, settings or manifest.Settings(), skip_bad, ())
     mine = list(part.of(plans))
     with _part_alone(out, part):
-        _write(mine, out, jobs=jobs or len(os.sched_getaffinity(0)))
+        _write(mine, out, jobs=jobs or usable_cores())
     return len(mine)
 
 
@@ -119,7 +119,7 @@ def merge(
     skip_bad: bool = False,
     roles: tuple[str, ...] = (),
 ) -> manifest.Manifest:
-    """Write the manifest of shards that were written in parts, after looking whether all are there.
+    """Write the manifest of shards that were written in parts, after checking that all are there.
 
     Raises:
         CorpusError: some are not, or are of other audio or settings; or a part is still being written.
@@ -143,7 +143,7 @@ def merge(
 def scan_corpus(
     root: Path, *, settings: manifest.Settings | None = None, skip_bad: bool = False, roles: tuple[str, ...] = ()
 ) -> tuple[manifest.Manifest, dict[str, list[Utterance]]]:
-    """Say what extraction would find in a corpus, and write nothing: the manifest, and the utterances of each shard.
+    """Return the manifest that extraction would write, and the utterances of each shard; write nothing.
 
     The manifest has the digest that extraction's has, for its shards hold the same utterances in the same order. Only
     headers are read where the audio is FLAC, unless bad recordings are to be skipped.
@@ -170,7 +170,7 @@ def scan_corpus(
 def _planned(
     root: Path, out: Path, settings: manifest.Settings, skip_bad: bool, roles: tuple[str, ...]
 ) -> tuple[list[ShardPlan], list[Problem]]:
-    """The shards of a corpus, and what cannot be used of it. Raises CorpusError as `extract_corpus` does."""
+    """Return the shards of a corpus, and what of it cannot be used. Raises CorpusError as `extract_corpus` does."""
     utterances, problems = read_corpus(root)
     if problems and not skip_bad:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
@@ -196,7 +196,7 @@ def _check_roles(root: Path, subsets: list[str], roles: tuple[str, ...]) -> None
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """Make the folder, and hold it: two that write the same files would make shards that only look whole."""
+    """Make the folder and hold its lock: two writers of the same files would make shards that only look whole."""
     _make(out)
     with locked(out / ".lock", waiting=lambda: _refuse(out, "another process extracts features here")):
         for path in out.glob(f"{PART_LOCK}*"):
@@ -208,7 +208,7 @@ def _alone(out: Path) -> Iterator[None]:
 
 @contextmanager
 def _part_alone(out: Path, part: Part) -> Iterator[None]:
-    """Make the folder, and hold one part of it; others of the same number may be held by other processes."""
+    """Make the folder and hold the lock of one part; other processes may hold other parts of the same division."""
     _make(out)
     own = out / f"{PART_LOCK}{part.number}-of-{part.count}"
     with locked(own, waiting=lambda: _refuse(out, f"another process extracts part {part} here")):
@@ -232,7 +232,7 @@ def _refuse(out: Path, because: str) -> None:
 
 
 def _is_held(path: Path) -> bool:
-    """Tell whether another process works under a lock; one that only looks, as this does, holds it for a moment."""
+    """Tell whether another process holds a lock; a process that only checks, as this does, holds it for a moment."""
     for _ in range(LOOKS):
         if lock := try_lock(path):
             lock.release()
@@ -308,7 +308,7 @@ def _write(plans: list[ShardPlan], out: Path, *, jobs: int, scheduler: str = "")
 
 
 def _finished(plans: Sequence[ShardPlan]) -> Gathered:
-    """What is known of the plans that are finished already."""
+    """Return what is known of the plans that are finished already."""
     done = Gathered()
     with ThreadPoolExecutor(READS_AT_ONCE) as readers:  # it is the disk, or the network, that they wait for
         for first in range(0, len(plans), SHARDS_AT_ONCE):
@@ -319,7 +319,7 @@ def _finished(plans: Sequence[ShardPlan]) -> Gathered:
 
 
 def _check_room(plans: list[ShardPlan], out: Path) -> None:
-    """Say what the shards will take of the disk; CorpusError if that is clearly not there."""
+    """Say how much disk the shards will take. Raises CorpusError if that is clearly not there."""
     need = _needed_bytes(plans)
     free = shutil.disk_usage(out).free + sum(plan.path.stat().st_size for plan in plans if plan.path.is_file())
     takes = f"{out}: features of {sum(len(plan.utterances) for plan in plans):,} utterances take about"
@@ -349,7 +349,7 @@ def _needed_bytes(plans: list[ShardPlan]) -> float:
 
 
 def _in_workers(plans: list[ShardPlan], jobs: int, scheduler: str) -> Iterator[tuple[ShardPlan, ShardOutcome]]:
-    """Write shards in spawned processes, or in those of a cluster; yields them as they get done."""
+    """Write shards in spawned processes, or in those of a cluster; yield them as they get done."""
     by_file, jobs = {plan.path.name: plan for plan in plans}, min(jobs, len(plans))
     try:
         with worker_environment():
@@ -372,7 +372,7 @@ def _in_workers(plans: list[ShardPlan], jobs: int, scheduler: str) -> Iterator[t
 
 
 class Gathered:
-    """What is known of the shards that are done, added up: the words of each would take much memory."""
+    """Sums over the shards that are done: keeping the words of each would take much memory."""
 
     def __init__(self) -> None:
         self.shards: dict[str, manifest.Shard] = {}
@@ -423,7 +423,7 @@ def _left_out(problem: Problem, kind: str, root: Path) -> manifest.LeftOut:
 
 
 def _remove_strangers(out: Path, plans: list[ShardPlan]) -> None:
-    """Delete shards that an earlier extraction finished here and that are no part of this one, and nothing else."""
+    """Delete shards that an earlier extraction finished here and that are not of this one, and nothing else."""
     for path in set(out.glob("*.tfrecord")) - {plan.path for plan in plans}:
         if outcome_path(path).is_file():
             path.unlink()

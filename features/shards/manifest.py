@@ -4,11 +4,11 @@
     manifest.utterances("train"), manifest.lengths("train"), manifest.digest
 
 A manifest has a schema version, the settings the features were made with, one entry a shard (with the frames of
-every utterance in it, in order, so that batches can be counted without reading them, a digest of who says what in it,
-and its size, so that one that was cut short is noticed without reading it), what was left out and why, and what was
-converted. It holds no paths, dates or host names: the same corpus gives the same digest on every rig.
+every utterance in it, in order, so that batches can be counted without reading them, a digest of its ids, transcripts
+and samples, and its size, so that one that was cut short is noticed without reading it), what was left out and why, and
+what was converted. It holds no paths, dates or host names: the same corpus gives the same digest on every rig.
 
-    check_sizes(folder, manifest)        # raises if a shard is missing or has another size: a look, no reading
+    check_sizes(folder, manifest)        # raises if a shard is missing or has another size, without reading it
     damaged(folder, manifest)            # which shards are not what was written: reads them all
 """
 
@@ -42,7 +42,7 @@ one text, and no longer lists every one of very many utterances left out. Schema
 (`Shard.content`) and which subset lost what; schema 2 counted frames alone."""
 MOST_BYTES = 1 << 28  # LibriSpeech's has some 1 MB, that of 30 million utterances some 100
 MOST_LISTED = 100_000
-"""Of more utterances that were left out, the first of each subset and kind are listed, and the rest as one entry."""
+"""If more utterances were left out, the first of each subset and kind are listed, and the rest as one entry."""
 LISTED_OF_KIND = 1000
 TOO_MANY = "too many to list"
 NAME = "manifest.json"
@@ -122,10 +122,10 @@ KINDS = (TOO_LONG, TOO_SHORT, TOO_DENSE, BAD_AUDIO, BAD_TREE, NO_SUBSET)
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """Something in the corpus that is no part of the features: which, of what kind, and why.
+    """Something in the corpus that was left out of the features: what, of which kind, and why.
 
     `where` is an utterance's id, or a file of the corpus; `subset` is "" outside of all. `seconds` are those of the
-    audio by its header, None where that was not looked at. `utterances` counts the recordings.
+    audio by its header, None if that was not read. `utterances` counts the recordings.
     """
 
     where: str
@@ -161,13 +161,13 @@ class Shard:
 
     @classmethod
     def from_dict(cls, fields: object) -> Shard:
-        """Raises ValueError, KeyError or TypeError for what is no shard."""
+        """Make a shard from its JSON. Raises ValueError, KeyError or TypeError for what is no shard."""
         named = _fields(fields)
         frames = named["frames"]
         return cls(**{**named, "frames": _unpacked(frames) if isinstance(frames, str) else _listed(frames)})
 
     def to_dict(self, *, packed: bool = False) -> dict[str, object]:
-        """The shard as plain values, for JSON; its frames as a list, or `packed` into a text."""
+        """Return the shard as plain values, for JSON; its frames as a list, or `packed` into a text."""
         return {**vars(self), "frames": _packed(self.frames) if packed else list(self.frames)}
 
     def __post_init__(self) -> None:
@@ -195,9 +195,9 @@ class Manifest:
     """All shards of a features folder.
 
     `words` are those of the training transcripts, sorted: a decoder's dictionary. `unknown` says of every other subset
-    how many of its words, counted as often as they are said, are not among them, and how many there are: no decoder
-    held to the dictionary reaches a word error rate below that share. `left_out` says what was left out, `notes` what
-    was converted (note -> count).
+    how many of its words, repetitions included, are not among them, and how many words there are: no decoder
+    restricted to the dictionary reaches a word error rate below that share. `left_out` says what was left out,
+    `notes` what was converted (note -> count).
     """
 
     settings: Settings
@@ -224,7 +224,7 @@ class Manifest:
             raise ValueError(f"found {longest} frames; expected at most max_frames, {self.settings.max_frames}")
 
     def select(self, role_or_subset: str) -> tuple[Shard, ...]:
-        """Shards of one subset, or of all subsets of a role ("train", "dev", "test").
+        """Return the shards of one subset, or of all subsets of a role ("train", "dev", "test").
 
         Raises:
             ManifestError: there are none, naming the subsets there are.
@@ -242,7 +242,7 @@ class Manifest:
         return sorted({shard.subset for shard in self.shards})
 
     def lengths(self, role_or_subset: str) -> Sequence[int]:
-        """Frames of every utterance, shard by shard: an array that NumPy takes as it is."""
+        """Return the frames of every utterance, shard by shard, as an array that NumPy takes without copying."""
         found = array(FRAMES)
         for shard in self.select(role_or_subset):
             found.extend(shard.frames)
@@ -263,7 +263,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """Return what must agree for two runs to have learnt from the same data: settings, who says what, and words.
+        """Return a digest that is equal for two runs on the same data: settings, ids, transcripts, samples and words.
 
         The shards' bytes are no part of it: they differ in last digits from one kind of CPU to another. Nor is what
         was left out: what is there says it all.
@@ -277,7 +277,7 @@ class Manifest:
         return found.hexdigest()
 
     def lost(self, role_or_subset: str) -> dict[str, tuple[int, float]]:
-        """What a subset or role lost: utterances and seconds of audio, as far as known, by kind; largest first."""
+        """Return what a subset or role lost by kind, largest first: utterances, and seconds as far as known."""
         found: dict[str, tuple[int, float]] = {}
         for each in self.left_out:
             if each.subset and role_or_subset in (each.subset, corpus.role(each.subset)):
@@ -286,19 +286,19 @@ class Manifest:
         return dict(sorted(found.items(), key=lambda item: (-item[1][0], item[0])))
 
     def lost_share(self, role_or_subset: str) -> float:
-        """The share of a subset's or role's utterances that was left out, 0 to 1."""
+        """Return the share of a subset's or role's utterances that was left out, 0 to 1."""
         lost = sum(count for count, _ in self.lost(role_or_subset).values())
         return lost / (lost + self.utterances(role_or_subset)) if lost else 0.0
 
     def unknown_share(self, role_or_subset: str) -> float:
-        """The share of a subset's or role's words that are not among the training words, 0 to 1."""
+        """Return the share of a subset's or role's words that are not among the training words, 0 to 1."""
         pairs = [pair for subset, pair in self.unknown.items() if role_or_subset in (subset, corpus.role(subset))]
         words = sum(count for _, count in pairs)
         return sum(unknown for unknown, _ in pairs) / words if words else 0.0
 
 
 def save(manifest: Manifest, folder: Path) -> None:
-    """Write beside, then rename: a manifest is whole or absent."""
+    """Write to a temporary file, then rename: a manifest is whole or absent."""
     write_whole(folder / NAME, manifest.to_json())
 
 
@@ -372,7 +372,7 @@ def listed(left_out: Iterable[LeftOut], *, most: int = MOST_LISTED) -> tuple[Lef
 
 
 def _packed(frames: Sequence[int]) -> str:
-    """Frames as base64 of zlib of int32, little-endian."""
+    """Pack frames as base64 of zlib of int32, little-endian."""
     return base64.b64encode(zlib.compress(np.asarray(frames, "<i4").tobytes())).decode()
 
 
@@ -403,10 +403,10 @@ def _is_count(value: object) -> bool:
 
 
 def check_sizes(folder: Path, manifest: Manifest) -> None:
-    """Look whether every shard is there and as large as it was written: TensorFlow takes most that are cut for whole.
+    """Check that every shard is there and as large as it was written: TensorFlow reads most cut ones without an error.
 
     Raises:
-        ManifestError: one is not, with both sizes and the way out.
+        ManifestError: one is not; the message has both sizes and the way out.
     """
     if wrong := [sentence for shard in manifest.shards if (sentence := _wrong_size(folder / shard.file, shard))]:
         more = f" (and {len(wrong) - 1} more shards)" if len(wrong) > 1 else ""
@@ -414,7 +414,7 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
 
 
 def damaged(folder: Path, manifest: Manifest) -> list[str]:
-    """A sentence for every shard that is not what was written. Reads them all, at the speed of disk and SHA-256."""
+    """Return a sentence for every shard that is not what was written. Reads all, at the speed of disk and SHA-256."""
     sentences = (_wrong_size(folder / s.file, s) or _wrong_content(folder / s.file, s) for s in manifest.shards)
     return [sentence for sentence in sentences if sentence]
 
@@ -439,4 +439,4 @@ def _wrong_content(path: Path, shard: Shard) -> str:
 
 
 def _anew(path: Path) -> str:
-    return f"extracting again (python -m features CORPUS {path.parent}) makes it anew and keeps the others"
+    return f"extracting again (python -m features CORPUS {path.parent}) makes it again and keeps the others"

@@ -1,4 +1,4 @@
-"""The TFRecord schema, once: how an utterance is written, how it is read back.
+"""The TFRecord schema of an utterance: how it is written and how it is read back.
 
 One tf.train.Example an utterance:
 
@@ -8,7 +8,7 @@ One tf.train.Example an utterance:
     features  bytes   float16 or float32 [T, F], raw little-endian, not normalised
 
 Raw bytes are read five to eight times faster than a FloatList under GZIP. Shards are written whole or not at
-all: beside, then renamed, then a `.json` with what is in them, which is what marks a shard as finished.
+all: to a temporary file, then renamed; then a `.json` with their content is written, which marks a shard as finished.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ShardPlan:
 
     @property
     def brief(self) -> str:
-        """Changes when `key` does, and is found without reading a transcript, where the utterances are a Selection."""
+        """A digest that changes when `key` does; for a Selection it needs no transcript."""
         if isinstance(self.utterances, Selection):
             texts = self.utterances.digest
         else:
@@ -66,13 +66,13 @@ class ShardPlan:
 
     @property
     def key(self) -> str:
-        """Changes with the settings, the utterances and what is said: a shard of another key is made anew."""
+        """A digest of the settings, the utterances and their transcripts; a shard of another key is extracted again."""
         texts = [[utterance.id, utterance.sentence] for utterance in self.utterances]
         return _digest([KEY_SCHEMA, self.settings.identity, texts])
 
     @property
     def stamp(self) -> str:
-        """Changes whenever an audio file was written or replaced, however alike: then its samples are looked at.
+        """A digest that changes when any audio file was written or replaced; its samples are then compared.
 
         The time of the last change (ctime) cannot be set back, as that of modification can.
         """
@@ -87,7 +87,7 @@ class ShardPlan:
 class ShardOutcome:
     """The result of a ShardPlan: the manifest's entry, how often each word comes, what was left out and converted.
 
-    `key`, `brief` and `stamp` are the plan's. `brief` is "" where an older version wrote the shard.
+    `key`, `brief` and `stamp` are the plan's. `brief` is "" if an older version wrote the shard.
     """
 
     key: str
@@ -106,14 +106,14 @@ class ShardOutcome:
 
     @classmethod
     def from_json(cls, text: str) -> ShardOutcome:
-        """Raises ValueError, KeyError, TypeError or AttributeError for a text that is not one."""
+        """Make an outcome from its JSON. Raises ValueError, KeyError, TypeError or AttributeError for other text."""
         fields = json.loads(text)
         left_out = tuple(manifest.LeftOut(**each) for each in fields["left_out"])
         return cls(**{**fields, "shard": manifest.Shard.from_dict(fields["shard"]), "left_out": left_out})
 
     @property
     def bad(self) -> bool:
-        """Whether an utterance was left out whose audio cannot be used."""
+        """Whether an utterance with unusable audio was left out."""
         return any(each.kind == manifest.BAD_AUDIO for each in self.left_out)
 
 
@@ -138,7 +138,7 @@ def misfit(frames: int, labels: int, max_frames: int, kind: FrontEnd) -> tuple[s
 
 
 def write_shard(plan: ShardPlan) -> ShardOutcome:
-    """Extract and write one shard, or keep it if it is of the same samples; runs in a worker process.
+    """Extract and write one shard, or keep it if its samples are the same; runs in a worker process.
 
     One thread computes, so that the bytes do not depend on how many there are.
 
@@ -150,7 +150,7 @@ def write_shard(plan: ShardPlan) -> ShardOutcome:
 
 
 def look_at(plan: ShardPlan) -> ShardOutcome:
-    """Say what `write_shard` would find, from the headers of FLAC files alone, and write nothing.
+    """Return what `write_shard` would, from the headers of FLAC files alone, and write nothing.
 
     A plan that skips bad recordings is decoded whole: whether a recording is bad does not show in its header.
 
@@ -188,7 +188,7 @@ def stored(utterance: Utterance, audio: Audio, settings: manifest.Settings) -> n
 
 
 class _Tally:
-    """What the utterances of a shard are, one after another."""
+    """Collects what a shard's manifest entry needs, utterance by utterance."""
 
     def __init__(self) -> None:
         self.frames: list[int] = []
@@ -222,7 +222,7 @@ class _Tally:
 
 
 def _kept(plan: ShardPlan) -> ShardOutcome | None:
-    """The outcome of a finished shard whose audio files are others by their times, but hold the same samples."""
+    """Return the outcome of a finished shard whose audio files have other times but the same samples."""
     outcome = _earlier(plan)
     if outcome is None:
         return None
@@ -271,18 +271,18 @@ def _looked_at(
 
 
 def _content(found: Usable) -> bytes:
-    """What identifies an utterance: its id, what is said, and the samples."""
+    """Return the digest that identifies an utterance: of its id, its transcript and its samples."""
     return json.dumps([found.utterance.id, found.utterance.sentence, found.audio.digest]).encode()
 
 
 def finished(plan: ShardPlan) -> ShardOutcome | None:
-    """The outcome of a shard that an earlier run finished, of the same key and stamp, if its file is there, whole."""
+    """Return the outcome of a shard that an earlier run finished, of the same key and stamp, if its file is whole."""
     outcome = _earlier(plan)
     return outcome if outcome and outcome.stamp == plan.stamp else None
 
 
 def _earlier(plan: ShardPlan) -> ShardOutcome | None:
-    """The outcome of a finished, whole shard of the same key, whatever its stamp."""
+    """Return the outcome of a finished, whole shard of the same key, whatever its stamp."""
     try:
         outcome = ShardOutcome.from_json(outcome_path(plan.path).read_text(encoding="utf-8"))
         shard = outcome.shard
@@ -325,13 +325,13 @@ def parse(serialized: tf.Tensor, settings: manifest.Settings) -> dict[str, tf.Te
 
 
 def frames_of(matrix: tf.Tensor, settings: manifest.Settings) -> tf.Tensor:
-    """The frames of an utterance whose features are stored as [T, F], int32 []."""
+    """Return the frames of an utterance whose features are stored as [T, F], int32 []: without edge frames."""
     tf = import_tensorflow()
     return tf.shape(matrix)[0] - settings.kind.edge_frames
 
 
 def open_shard(path: str | tf.Tensor, settings: manifest.Settings) -> tf.data.TFRecordDataset:
-    """The serialized Examples of one shard, in order."""
+    """Return a dataset of the serialized Examples of one shard, in order."""
     tf = import_tensorflow()
 
     compression = {"none": "", "gzip": "GZIP"}[settings.compression]

@@ -1,4 +1,4 @@
-"""TFRecord files of tf.train.Examples, written without TensorFlow: a process that only writes saves its 600 MiB.
+"""TFRecord files of tf.train.Examples, written without TensorFlow, which takes 600 MiB of every process.
 
     with Writer(path) as writer:
         writer.write(example({"id": b"1-2-3", "labels": b"..."}))
@@ -34,7 +34,7 @@ class Writer:
             self._stream = cast(BinaryIO, zipped)
 
     def write(self, record: bytes) -> None:
-        """Length and data, each with its checksum."""
+        """Write a record: length and data, each with its checksum."""
         length = struct.pack("<Q", len(record))
         with self._naming_the_file():
             self._stream.write(length + _checksum(length) + record + _checksum(record))
@@ -56,23 +56,23 @@ class Writer:
 
 
 def example(fields: Mapping[str, bytes]) -> bytes:
-    """A tf.train.Example, serialized: its features, by name, are BytesLists of one value."""
+    """Serialise a tf.train.Example: its features, by name, are BytesLists of one value."""
     features = b"".join(_field(1, _feature(name, fields[name])) for name in sorted(fields))
     return _field(1, features)  # Example.features
 
 
 def _feature(name: str, value: bytes) -> bytes:
-    """An entry of map<string, Feature>: key, then Feature.bytes_list, then BytesList.value."""
+    """Encode an entry of map<string, Feature>: key, then Feature.bytes_list, then BytesList.value."""
     return _field(1, name.encode()) + _field(2, _field(1, _field(1, value)))
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    """Wire type 2, of a length given."""
+    """Encode a field of wire type 2, which has its length before it."""
     return bytes([number << 3 | 2]) + _varint(len(payload)) + payload
 
 
 def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    """Encode a number with seven bits a byte, the lowest first; the eighth says that more follow."""
     low = []
     while number > 0x7F:
         low.append(number & 0x7F | 0x80)
@@ -81,6 +81,6 @@ def _varint(number: int) -> bytes:
 
 
 def _checksum(data: bytes) -> bytes:
-    """CRC-32C, rotated and shifted: of data that hold checksums themselves a plain one would be weak."""
+    """Return the masked CRC-32C: a plain one would be weak for data that hold checksums themselves."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -9,8 +9,8 @@
     OUT/corpus.json                               settings and totals; where it is, the corpus is complete
 
 A sentence comes from `features.synthesis.grammar`. One of 22 voices speaks it at a random rate and pitch; silence is
-put around it, noise under it (5 to 25 dB below the power of active speech), and its peak is set to a random level. An
-utterance takes 2.1 s, none more than 8. The default corpus is 1.5 h and 120 MB; two cores make it in 15 s.
+put around it, noise is mixed in (5 to 25 dB below the power of active speech), and its peak is set to a random level.
+An utterance takes 2.1 s on average, none more than 8. The default corpus is 1.5 h and 120 MB; two cores take 15 s.
 
 The bytes depend on the seed, the size and the version of espeak-ng, not on the number of processes: all that is
 random about an utterance is drawn from numpy's Generator seeded by [seed, subset, utterance]. (Another processor or
@@ -47,6 +47,7 @@ from features.jobs.streams import parse, reported
 from features.jobs.workers import spawned
 from features.synthesis.espeak import SAMPLE_RATE_HZ, espeak_version, speak
 from features.synthesis.grammar import GRAMMAR, VOCABULARY, sentence
+from platforms.machine import usable_cores
 
 SCHEMA = 1  # of corpus.json, and of the signal processing below
 
@@ -160,7 +161,7 @@ class Chapter:
 
 
 def utterance(*, seed: int, subset: str, number: int, voice: str) -> tuple[str, np.ndarray]:
-    """The sentence and its audio, int16 [samples]."""
+    """Return the sentence and its audio, int16 [samples]."""
     rng = np.random.default_rng([seed, SUBSETS.index(subset), number])
     text = _sentence_of(subset, rng)
     rate, pitch = (int(rng.integers(*limits, endpoint=True)) for limits in (RATE_WPM, PITCH_PERCENT))
@@ -169,7 +170,7 @@ def utterance(*, seed: int, subset: str, number: int, voice: str) -> tuple[str, 
 
 
 def recorded(speech: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The speech with silence around it, noise under it, at a random level below full scale."""
+    """Return the speech with silence around it and noise mixed in, at a random level below full scale."""
     before, after = (int(rng.uniform(*SILENCE_S) * SAMPLE_RATE_HZ) for _ in range(2))
     noise_power = active_power(speech) / 10 ** (rng.uniform(*SNR_DB) / 10)
     audio = np.pad(speech, (before, after))
@@ -186,14 +187,14 @@ def _sentence_of(subset: str, rng: np.random.Generator) -> str:
 
 
 def active_power(speech: np.ndarray) -> float:
-    """Mean square of the 20 ms frames within 30 dB of the loudest: pauses and closed lips do not count."""
+    """Return the mean square of the 20 ms frames within 30 dB of the loudest: pauses and closures do not count."""
     frame = SAMPLE_RATE_HZ // 50
     powers = np.square(speech[: len(speech) // frame * frame].reshape(-1, frame)).mean(axis=1)
     return float(powers[powers >= powers.max() / 1000].mean())
 
 
 def noise(samples: int, *, power: float, rng: np.random.Generator) -> np.ndarray:
-    """White and pink noise in a random mixture, scaled to exactly this mean square."""
+    """Return white and pink noise in a random mixture, scaled to exactly this mean square."""
     white, source = rng.standard_normal((2, samples))
     pink = lfilter(_PINK_NUMERATOR, _PINK_DENOMINATOR, source)
     share = rng.uniform()
@@ -241,7 +242,7 @@ def _write_chapter(chapter: Chapter) -> float:
 
 
 def _spoken(chapters: list[Chapter], *, jobs: int) -> Iterator[tuple[Chapter, float]]:
-    """Each chapter with its seconds, as they get ready."""
+    """Yield each chapter with its seconds, as they get ready."""
     block = jobs * CHAPTERS_PER_WORKER
     for first in range(0, len(chapters), block):
         yield from spawned(_speak_chapter, chapters[first : first + block], jobs=jobs)
@@ -258,13 +259,13 @@ def synthesise(
     seed: int = 0,
     jobs: int | None = None,
 ) -> Corpus:
-    """Write the corpus to `out`, or the rest of it; `hours`, where given, takes the place of `sentences`.
+    """Write the corpus to `out`, or the rest of it; `hours`, if given, replaces `sentences`.
 
     The workers are spawned: a script that calls this needs `if __name__ == "__main__":`.
     """
     root = Path(out)
     settings = _settings(sentences=sentences, hours=hours, seed=seed)
-    jobs = _checked("--jobs", len(os.sched_getaffinity(0)) if jobs is None else jobs, at_least=1)
+    jobs = _checked("--jobs", usable_cores() if jobs is None else jobs, at_least=1)
     if (complete := _claim(root, settings)) is not None:
         return complete
     utterances, speaker_seconds = _speak_subsets(root, settings, jobs=jobs)
@@ -296,7 +297,7 @@ def speak_part(
     """
     root = Path(out)
     settings = _settings(sentences=sentences, hours=hours, seed=seed)
-    jobs = _checked("--jobs", len(os.sched_getaffinity(0)) if jobs is None else jobs, at_least=1)
+    jobs = _checked("--jobs", usable_cores() if jobs is None else jobs, at_least=1)
     if (complete := _claim(root, settings)) is not None:
         return sum(complete.utterances.values())
     chapters = list(part.of(_first_chapters(root, settings)))
@@ -374,7 +375,7 @@ def _speak_subsets(root: Path, settings: dict, *, jobs: int) -> tuple[dict[str, 
 
 
 def _planned(settings: dict) -> dict[str, int]:
-    """How many utterances each subset is to have, as far as is known beforehand."""
+    """Return how many utterances each subset is to have, as far as is known beforehand."""
     return _shares(settings["sentences"] or math.ceil(3600 * (settings["hours"] or 0) / MEAN_SECONDS))
 
 
@@ -401,7 +402,7 @@ def _shares(sentences: int) -> dict[str, int]:
 
 
 def chapters_of(root: Path, *, seed: int, subset: str, first: int, stop: int, first_index: int = 0) -> list[Chapter]:
-    """Utterances first..stop-1 of a subset, cut evenly into chapters and dealt evenly to the voices."""
+    """Divide utterances first..stop-1 of a subset evenly into chapters, and these evenly among the voices."""
     utterances, voices = stop - first, len(VOICES[subset])
     chapters = min(utterances, voices * math.ceil(utterances / (voices * UTTERANCES_PER_CHAPTER)))
     bounds = [first + utterances * i // chapters for i in range(chapters + 1)] if utterances else []
@@ -456,14 +457,14 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("out", type=Path, metavar="OUT")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--sentences", type=int, default=SENTENCES, help="in all (default: %(default)s)")
-    size.add_argument("--hours", type=float, help="of audio in all, instead of a number of sentences")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    size.add_argument("--sentences", type=int, default=SENTENCES, help="number of sentences (default: %(default)s)")
+    size.add_argument("--hours", type=float, help="hours of audio, instead of --sentences")
+    parser.add_argument("--seed", type=int, default=0, help="of the random draws (default: %(default)s)")
     parser.add_argument(
         "--part",
         type=parts.parse,
         metavar="I/N",
-        help="speak the I-th of N parts only, on one of many machines that share OUT; then the command without it",
+        help="speak only the I-th of N parts, on one of many machines that share OUT; then run it without",
     )
     parser.add_argument("--jobs", type=int, help="worker processes (default: one for each core)")
     return parse(parser, argv)

@@ -28,7 +28,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 
 @contextmanager
 def espeak() -> Iterator[ctypes.CDLL]:
-    """A freshly loaded espeak-ng, unloaded at the end.
+    """Load espeak-ng, and unload it at the end.
 
     espeak-ng carries state from one utterance to the next that nothing in its interface resets, neither setting
     the voice nor the random seed nor espeak_Terminate: the phase of the pitch flutter, for one. Unloading the
@@ -63,9 +63,9 @@ def espeak_version() -> str:
 
 
 def speak(text: str, *, voice: str, rate_wpm: int, pitch_percent: int, seed: int) -> np.ndarray:
-    """Clean speech, float64 [samples] at 16 kHz within -1..1, without the silence around it.
+    """Return clean speech, float64 [samples] at 16 kHz within -1..1, without the silence around it.
 
-    The seed is that of the breath some voices have; without one espeak-ng takes the time of day.
+    The seed is for the breath that some voices have; without one espeak-ng takes the time of day.
     """
     blocks: list[bytes] = []
 

@@ -188,7 +188,7 @@ VOCABULARY = frozenset(re.sub(r"{\w+}", " ", _LINES).split()) | {"an"}
 
 
 def sentence(rng: np.random.Generator) -> str:
-    """A sentence in lower case, of MIN_WORDS to MAX_WORDS words."""
+    """Draw a sentence in lower case, of MIN_WORDS to MAX_WORDS words."""
     while True:
         words = _expand("{sentence}", rng)
         if MIN_WORDS <= len(words.split()) <= MAX_WORDS:

@@ -1,11 +1,11 @@
-"""Decoders turn logits into sentences: greedy, held to a dictionary, or with a language model.
+"""Decoders turn a model's outputs into sentences: greedy, with a dictionary or a language model; or Whisper's tokens.
 
     decoder = Decoder(name="dictionary", beam_width=256, words=manifest.words)
     decode = decoder.load()
-    sentences = decode(logits, frames)      # float [B, T', 30], int [B] -> B sentences
+    sentences = decode(logits, frames)      # float [B, T', C] or tokens int [B, L]; int [B] -> B sentences
 
 A Decoder says which one and with which settings; it is small and can be sent to another process, where `load` builds
-it. What is built is a function of logits (natural, not normalised) and the number of valid output frames. It decodes
+it. `load` returns a function of logits (natural, not normalised) and the number of valid output frames. It decodes
 each utterance by itself: the rest of the batch and padding change nothing. Everything is computed in logarithms, so
 that utterances of 830 frames do not underflow.
 """
@@ -87,7 +87,7 @@ class Decoder:
 
     @property
     def label(self) -> str:
-        """Return it in one word: "greedy", "dictionary-256", "language-model-256-3-gram.pruned.1e-7-0f1e2d"."""
+        """Return a short name: "greedy", "dictionary-256", "language-model-256-3-gram.pruned.1e-7-0f1e2d"."""
         parts = [self.name]
         if self.name != "greedy":
             parts.append(str(self.beam_width))
@@ -107,7 +107,7 @@ class Decoder:
         return self._searcher().decode
 
     def check(self) -> str:
-        """Build it once, so that what is wrong shows before a run; return a sentence to warn of, or "".
+        """Build the decoder once, so that errors show before a run; return a warning, or "".
 
         Raises ValueError for a language model that cannot be used, or that knows none of the words.
         """
@@ -143,7 +143,7 @@ def _collapse(path: np.ndarray) -> str:
 
 
 def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
-    """Build a beam search held to sentences of these words, any number of spaces between them, no language model.
+    """Build a beam search restricted to sentences of these words, any number of spaces between them, no language model.
 
     With a beam wide enough the sentence found is the one whose CTC paths are likeliest together. A last word that no
     hypothesis left in the beam completes is lost.
@@ -176,7 +176,7 @@ class _WithLanguageModel:
     def load(
         cls, path: Path, words: Iterable[str], *, beam_width: int, lm_weight: float, word_bonus: float
     ) -> _WithLanguageModel:
-        """Load a model and hold it to words it should know. Raises ValueError if it cannot be used, or knows none."""
+        """Load a model that should know the words. Raises ValueError if it cannot be used, or knows none."""
         try:
             import kenlm
         except ImportError:
@@ -208,7 +208,7 @@ class _WithLanguageModel:
         return [self._decode_one(matrix[:count]) for matrix, count in zip(logits, frames, strict=True)]
 
     def _decode_one(self, logits: np.ndarray) -> str:
-        from scipy.special import log_softmax  # here: 0.2 s that whoever only wants NAMES need not wait
+        from scipy.special import log_softmax  # here: it takes 0.2 s, which users of NAMES need not wait
 
         if not len(logits):
             return ""

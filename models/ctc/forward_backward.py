@@ -35,7 +35,7 @@ def loss_and_gradient(
         frames: [B], how many frames are real, from 1.
         logits: float32 [B, T, C].
 
-    The gradient is zero past an utterance's end. A loss is above 1e29 where the labels do not fit into the frames.
+    The gradient is zero past an utterance's end. A loss is above 1e29 if the labels do not fit into the frames.
     """
     labels, lengths, frames = (tf.cast(each, tf.int32) for each in (labels, lengths, frames))
     most_frames, classes = tf.shape(logits)[1], logits.shape[2]
@@ -61,7 +61,7 @@ def loss_and_gradient(
 
 
 def _paths(labels: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
-    """What states there are and which may follow which, as logarithms of 1 and 0, [B, K] each."""
+    """Return which states there are and which may follow which, as logarithms of 1 and 0, [B, K] each."""
     count, places = tf.shape(labels)[0], tf.shape(labels)[1] + 1
     place, never = tf.range(places)[None], tf.zeros([count, 1], tf.bool)
     unlike = labels[:, 1:] != labels[:, :-1]
@@ -80,8 +80,8 @@ def _paths(labels: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
 def _variables(
     p_blank: tf.Tensor, p_label: tf.Tensor, paths: dict[str, tf.Tensor], frames: tf.Tensor
 ) -> tuple[tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]]:
-    """Forward variables of blanks and labels [T, B, K] with the logarithm each frame was divided by [T, B]; backward
-    ones. The former include the frame's own probability, the latter do not."""
+    """Return forward variables of blanks and labels [T, B, K], the logarithm each frame was divided by [T, B], and
+    backward variables. The former include the frame's own probability, the latter do not."""
     most_frames = tf.shape(p_label)[0]
 
     def step(t, a_blank, a_label, b_blank, b_label, *kept):
@@ -128,13 +128,13 @@ def _log(condition: tf.Tensor) -> tf.Tensor:
 
 
 def _shifted(values: tf.Tensor, by: int) -> tf.Tensor:
-    """[B, K] -> [B, K], moved to the next higher places, or to the next lower ones if `by` is negative."""
+    """Shift [B, K] to the next higher places, or to the next lower ones if `by` is negative."""
     edge = tf.fill([tf.shape(values)[0], 1], NEVER)
     return tf.concat([edge, values[:, :-1]] if by > 0 else [values[:, 1:], edge], 1)
 
 
 def _sum(*logarithms: tf.Tensor) -> tf.Tensor:
-    """The logarithm of a sum of numbers that are given as logarithms."""
+    """Return the logarithm of a sum of numbers that are given as logarithms."""
     most = logarithms[0]
     for each in logarithms[1:]:
         most = tf.maximum(most, each)
@@ -142,7 +142,7 @@ def _sum(*logarithms: tf.Tensor) -> tf.Tensor:
 
 
 def _product(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """[B, M, N] x [B, K, N] -> [B, M, K] in float32, also where TF32 is allowed: it would round probabilities."""
+    """Multiply [B, M, N] x [B, K, N] -> [B, M, K] in float32 even if TF32 is allowed: it would round probabilities."""
     numbers, precision = xla.xla_data_pb2.DotDimensionNumbers(), xla.xla_data_pb2.PrecisionConfig()
     numbers.lhs_batch_dimensions.append(0)
     numbers.rhs_batch_dimensions.append(0)

@@ -21,7 +21,6 @@ from models.ctc import forward_backward
 from models.kernels import Choice, apart, reason
 from models.masks import within
 
-KERNELS = ("cpu", "xla", "cudnn")
 CUDNN_LABELS = 255  # of an utterance; cuDNN refuses 256
 CUDNN_SHARE = 0.7  # of our kernel's time, above which cuDNN's copies from the device cost more than it saves
 TRIED_IN_A_ROW = 4
@@ -39,21 +38,21 @@ class Shape:
 def ctc_loss(
     labels: tf.Tensor, label_lengths: tf.Tensor, logits: tf.Tensor, frames: tf.Tensor, *, kernel: str | None = None
 ) -> tf.Tensor:
-    """Negative log-likelihood of each utterance's labels.
+    """Return the negative log-likelihood of each utterance's labels.
 
     Args:
         labels: int [B, L], no label equal to the blank, padded with anything.
         label_lengths: int [B].
         logits: float [B, T', C]; the blank is class C - 1.
         frames: int [B], valid output frames. An utterance of no frames gives loss 0 and no gradient.
-        kernel: one of KERNELS; None takes the CPU's, or ours on a GPU.
+        kernel: "cpu", "xla" (ours) or "cudnn"; None takes the CPU's, or ours on a GPU.
 
     Returns:
         float32 [B]. Finite for every utterance whose labels fit: label_length + repeats <= frames. No kernel reads a
         logit past an utterance's end, and none gives it a gradient.
 
     Raises:
-        tf.errors.InvalidArgumentError: at run time by the CPU's kernel, where labels do not fit.
+        tf.errors.InvalidArgumentError: at run time by the CPU's kernel, if labels do not fit.
     """
     real = frames > 0
     one = tf.ones([], frames.dtype)
@@ -65,19 +64,19 @@ def ctc_loss(
 
 
 def default_kernel() -> str:
-    """Return which of KERNELS runs well on any device of the kind that TensorFlow may use."""
+    """Return the kernel that runs well on any device of the kind that TensorFlow may use."""
     return "xla" if tf.config.list_logical_devices("GPU") else "cpu"
 
 
 def kernel_for(shape: Shape) -> Choice:
-    """Choose which of KERNELS is fastest and right for batches of a shape; a GPU tries them."""
+    """Choose the kernel that is fastest and right for batches of a shape; a GPU tries them."""
     if not tf.config.list_logical_devices("GPU"):
         return Choice("cpu", "there is no GPU")
     return apart(_tried, shape)
 
 
 def _masked(logits: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-    """Cut all logits past an utterance's end off from the loss.
+    """Separate all logits past an utterance's end from the loss.
 
     TensorFlow hands out cuDNN's gradient without clearing it, and cuDNN writes none there: it is what memory held
     before, NaN for one, which times 0 would stay NaN.
@@ -109,7 +108,7 @@ def _xla(labels: tf.Tensor, lengths: tf.Tensor, logits: tf.Tensor, frames: tf.Te
 
 
 def _cudnn(labels: tf.Tensor, lengths: tf.Tensor, logits: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-    """cuDNN's, whose blank is the first class; ours for a batch that may have more labels than it takes."""
+    """Run cuDNN's kernel, whose blank is the first class; ours for a batch that may have more labels than it takes."""
 
     def fitting() -> tf.Tensor:
         indices = _present(labels, lengths)
@@ -127,7 +126,7 @@ _KERNELS = {"cpu": _cpu, "xla": _xla, "cudnn": _cudnn}
 
 
 def _present(labels: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """int64 [N, 2]: utterance and place of every label that is no padding."""
+    """Return utterance and place of every label that is no padding, int64 [N, 2]."""
     return tf.where(within(lengths, tf.shape(labels)[1]))
 
 

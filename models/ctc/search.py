@@ -1,4 +1,4 @@
-"""CTC beam search held to a dictionary: the suite's own, compiled, and deterministic by construction.
+"""CTC beam search restricted to a dictionary: the suite's own, compiled, and deterministic by construction.
 
     lexicon = Lexicon.of(["cool", "do", "don't"])
     search(logits, lexicon, beam_width=256)                 # float [T', 30] -> ["do", "cool"]
@@ -39,13 +39,13 @@ SPACE, SEPARATOR, BLANK = text.SPACE, text.SEPARATOR_INDEX, text.BLANK
 LABELS = len(text.CHARACTERS)  # without the blank
 STEPS_A_NAT = float(2**20)  # scores that agree to a millionth of a nat are equal: rounding errors are far smaller
 RESCORED, RESCORED_NATS = 8, 4.0
-"""So many sentences of the last beam, within so many nats of the best, are compared by their exact probability."""
+"""How many sentences of the last beam, within how many nats of the best, are compared by their exact probability."""
 ORDER = np.frombuffer(text.CHARACTERS.encode(), np.uint8)
 """The code of each label's character, by which texts are ordered."""
 
 
 def compiled(function: Callable) -> Callable:
-    """Have a function compiled at its first call, and its machine code kept on disk where that is possible."""
+    """Have a function compiled at its first call, and its machine code kept on disk if that is possible."""
     try:
         return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # neither this folder nor the user's cache can be written
@@ -81,7 +81,7 @@ that do not; `total` of both; `score` is the total rounded, for comparisons.
 
 @dataclass(frozen=True)
 class Lexicon:
-    """The words that a search is held to, in alphabetical order, and their tree, NODE [N]."""
+    """The words that a search is restricted to, in alphabetical order, and their tree, NODE [N]."""
 
     words: tuple[str, ...]
     tree: np.ndarray
@@ -153,10 +153,10 @@ def search(logits: np.ndarray, lexicon: Lexicon, *, beam_width: int, pruned_nats
 
 @compiled
 def _log_add(a, b):
-    """log(exp(a) + exp(b))."""
+    """Return log(exp(a) + exp(b))."""
     if a < b:
         a, b = b, a
-    if b == NOTHING or a - b > 40.0:  # exp(-40) is nothing beside 1 in double precision
+    if b == NOTHING or a - b > 40.0:  # exp(-40) vanishes next to 1 in double precision
         return a
     return a + math.log1p(math.exp(b - a))
 
@@ -192,7 +192,7 @@ def _search(emissions, tree, beam_width, pruned_nats, prefixes, beam, found):
         if chosen > beam_width:
             _select(order[:chosen], beam_width, found, prefixes)
             chosen = beam_width
-        count = _keep(order[:chosen], tree, prefixes, beam, kept, found, count, best)
+        count = _keep(order[:chosen], prefixes, beam, kept, found, count, best)
         kept = chosen
     return _sentence(emissions, tree, prefixes, beam[:kept])
 
@@ -310,7 +310,7 @@ def _text_before(a, b, prefixes):
 
 
 @compiled
-def _keep(order, tree, prefixes, beam, kept, found, count, best):
+def _keep(order, prefixes, beam, kept, found, count, best):
     """Make the chosen hypotheses the beam; return how many prefixes have a number then."""
     for s in range(kept):
         prefixes[beam[s].prefix].slot = NO_SLOT

@@ -4,7 +4,7 @@
     RECIPES["authors"].normalisation
 
 `paper` is what the paper's text says: batch normalisation and dropout between the layers. `authors` is what the
-authors' code did. Whoever needs a difference asks the record for its field; nobody compares names.
+authors' code did. Code that depends on a difference reads the record's field; nothing compares names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The acoustic model as the trainer takes it: CTC over characters, each utterance weighing the same."""
+"""The acoustic model as the trainer takes it: CTC over characters, each utterance with the same weight."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from models.learner import Part
 
 
 def units(part: Part) -> tf.Tensor:
-    """Return how much every utterance weighs, [B]: the same each, and nothing where there is none."""
+    """Return the weight of every utterance, [B]: 1, or 0 for empty places."""
     return tf.cast(part["frames"] > 0, tf.float32)
 
 
-def learner(config: Config, *, frames: int) -> DeepSpeechLearner:
+def learner(config: Config, *, frames: int) -> DeepSpeechLearner:  # noqa: ARG001 - it takes any length
     """Make the learner; it takes utterances of any length."""
     return DeepSpeechLearner(config)
 
@@ -43,7 +43,7 @@ class DeepSpeechLearner:
         return ctc.ctc_loss(part["labels"], part["label_lengths"], logits, frames, kernel=self.ctc_kernel)
 
     def label_step(self, frames: tf.Tensor) -> tf.Tensor:
-        """An eighth of the outputs: CTC's kernel for GPUs is compiled for each length of labels."""
+        """Return an eighth of the outputs: CTC's kernel for GPUs is compiled for each length of labels."""
         return tf.maximum(1, frames // (8 * self.config.stride))
 
     def moving(self, model: network.DeepSpeech) -> list[tf.Variable]:

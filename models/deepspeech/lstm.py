@@ -30,16 +30,14 @@ import tensorflow as tf
 from models.deepspeech import recurrence
 from models.kernels import Choice, apart, reason
 
-KERNELS = ("llvm", "xla", "cudnn")
-
 
 class LSTM(keras.layers.Layer):
     """A forward LSTM over whole sequences, states zero at the start. Input [T, B, I], output [T, B, H].
 
     Weights: kernel [I, 4H], recurrent kernel [H, 4H], bias [4H], and [3, H] if `peepholes`. The forget gate's
     bias starts at `forget_bias`, other biases at zero. Frames past an utterance's end only affect later frames.
-    `loop`, one of KERNELS, is for comparisons; None takes the fastest that fits. Outputs of `training=False` are the
-    same, but have no gradient on a GPU, where they take less memory.
+    `loop`, "llvm", "xla" or "cudnn", is for comparisons; None takes the fastest that fits. Outputs of `training=False`
+    are the same, but have no gradient on a GPU, where they take less memory.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class LSTM(keras.layers.Layer):
 
 
 def kernel_for(units: int, *, peepholes: bool, dtype: str) -> Choice:
-    """Choose which of KERNELS is fastest for a layer on the devices that TensorFlow may use; a GPU tries cuDNN's."""
+    """Choose the fastest kernel for a layer on the devices that TensorFlow may use; a GPU tries cuDNN's."""
     if not tf.config.list_logical_devices("GPU"):
         if dtype == "float32" and recurrence.fits(units):
             return Choice("llvm", "there is no GPU")
@@ -94,7 +92,7 @@ def _lstm(
     forward: Callable[..., tuple[tf.Tensor, ...]],
     backward: Callable[..., tf.Tensor],
 ) -> tf.Tensor:
-    """[T, B, I] -> [T, B, H], the loops over frames being done by `forward` and `backward`.
+    """Compute [T, B, I] -> [T, B, H]; `forward` and `backward` do the loops over frames.
 
     forward(xw [T, B, 4H], recurrent, peephole) gives outputs h and cells c, [T + 1, B, H] with the zero state first,
     and the gates after their activations [T, B, 4H]; backward gives the gradient of the gates before them.
@@ -218,7 +216,7 @@ def _cudnn(x, kernel, recurrent, bias, *, training=True):
 
 
 def cudnn_parameters(kernel: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """All weights in one vector: the matrices of i, f, g, o transposed, inputs' before recurrent; then two biases.
+    """Return all weights in one vector: the matrices of i, f, g, o transposed, inputs' first; then two biases.
 
     cuDNN adds a bias to either product; the first is zero.
     """
@@ -262,7 +260,7 @@ def _outputs_and_gradients(layer: Callable[..., tf.Tensor], given: Sequence[tf.T
 
 
 def _near(found: tf.Tensor, expected: tf.Tensor) -> bool:
-    """Within 5% of the largest value, as tf32 and bfloat16 round; never where one is NaN."""
+    """Tell whether arrays agree within 5% of the largest value, as tf32 and bfloat16 round; no if any is NaN."""
     return bool(tf.reduce_max(tf.abs(found - expected)) < 0.05 * tf.reduce_max(tf.abs(expected)))
 
 

@@ -2,7 +2,7 @@
 
     config = Config(filters=600, units=800)                 # the paper's size
     model = build(config)                                   # keras.Model
-    logits = model(features, frames, training=False)        # [B, T, 93], [B] -> [B, T', 30]
+    logits = model(features, frames, training=False)        # [B, T, F], [B] -> [B, T', 30]; F = 93
     output_frames(1670, config) == 830
 
 models/deepspeech/config.py says how the recipes differ. Trainable parameters at the paper's size: 25,623,030 by the
@@ -22,13 +22,13 @@ from models.masks import within
 
 
 def output_frames(input_frames, config: Config):
-    """T' of T, (T - kernel) // stride + 1; 0 for inputs that the convolution cannot take. Ints, arrays or tensors."""
+    """Return T' for T, (T - kernel) // stride + 1, or 0 if the convolution cannot take it. Ints, arrays or tensors."""
     outputs = (input_frames - config.kernel) // config.stride + 1
     return outputs * (outputs > 0) if isinstance(outputs, int) else outputs * tf.cast(outputs > 0, outputs.dtype)
 
 
 def flops(config: Config, *, training: bool = True) -> float:
-    """Floating-point operations of the model for one output frame; the CTC loss and element-wise work not counted.
+    """Return the model's floating-point operations per output frame, without the CTC loss and element-wise work.
 
     Forward, a multiplication and an addition each: 2 (k F C + sum over LSTM layers of 4H (I + H) + H A), with kernel
     k, features F, filters C, inputs I and units H of a layer, alphabet A. Training takes three times as many, for the
@@ -43,7 +43,7 @@ def flops(config: Config, *, training: bool = True) -> float:
 
 
 def build(config: Config) -> DeepSpeech:
-    """A model with its weights made, under the distribution strategy and precision policy in force."""
+    """Build a model with its weights, under the distribution strategy and precision policy in force."""
     model = DeepSpeech(config)
     model(tf.zeros([1, config.kernel, config.features]), tf.constant([config.kernel]))
     return model
@@ -97,7 +97,7 @@ class DeepSpeech(keras.Model):
 
 
 class Moved:
-    """The new values of a layer's moving averages; Keras would search a list for layers and variables."""
+    """Holds the new values of a layer's moving averages; Keras would search a list for layers and variables."""
 
     values: tuple[tf.Tensor, ...] = ()
 
@@ -107,7 +107,7 @@ class BatchNorm(keras.layers.Layer):
 
     At evaluation the moving averages are used, unless `always_batch_statistics`. Under a distribution strategy
     each replica normalises by its own share of the batch. `moved.values` is what the last call in training makes of
-    moving_mean and moving_variance; whoever trains assigns the mean over replicas, all layers' in one message.
+    moving_mean and moving_variance; the trainer assigns the mean over replicas, all layers' in one message.
     """
 
     EPSILON = 1e-3
@@ -140,7 +140,7 @@ class BatchNorm(keras.layers.Layer):
         return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - mean * scale, x.dtype)
 
     def _moments(self, x: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and variance over valid frames; the moving averages where a replica has no valid frame at all."""
+        """Return mean and variance over valid frames; the moving averages if a replica has no valid frame at all."""
         count = tf.reduce_sum(valid)
         mean = tf.math.divide_no_nan(tf.reduce_sum(x * valid, [0, 1]), count)
         variance = tf.math.divide_no_nan(tf.reduce_sum(tf.square(x - mean) * valid, [0, 1]), count)

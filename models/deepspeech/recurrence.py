@@ -4,9 +4,9 @@
     dz = backward(dh, gates, c, recurrent, peephole)        # [T, B, H] -> [T, B, 4H]
 
 Frame by frame there are only a few utterances to multiply the recurrent weights with. A general matrix product
-packs those weights anew for every frame, which takes longer than the arithmetic. Here they are packed once a call:
+packs those weights again for every frame, which takes longer than the arithmetic. Here they are packed once a call:
 each core owns some of the units, keeps their sums in vector registers and turns them into gates, cells and outputs
-on the spot; a spinning barrier a frame is all that cores have to agree on. llvmlite, which librosa brings along,
+on the spot; a spinning barrier a frame is all that cores have to agree on. llvmlite, a dependency of librosa,
 compiles it in a tenth of a second.
 
 Equations and order of the gates: models/deepspeech/lstm.py. float32 only; `fits(units)` says whether a layer can be
@@ -16,7 +16,6 @@ done here. Shapes in comments: T frames, B utterances, H units, W lanes of a vec
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +24,8 @@ from functools import cache
 
 import numpy as np
 from llvmlite import binding, ir
+
+from platforms.machine import usable_cores
 
 ALIGNMENT = 64  # bytes; TensorFlow takes arrays over as they are if they begin at a multiple of it
 SPINS = 2000  # before a waiting core offers its place to other threads
@@ -42,7 +43,7 @@ class Shape:
 
 
 def fits(units: int) -> bool:
-    """Tell whether a layer of so many units can be computed here: they must fill whole vectors."""
+    """Tell whether a layer of `units` units can be computed here: they must fill whole vectors."""
     return units % _shape().lanes == 0
 
 
@@ -77,7 +78,7 @@ def backward(
 def _on_all_cores(function, arrays: list[np.ndarray], frames: int, batch: int, units: int) -> None:
     arrays = [np.ascontiguousarray(array, np.float32) for array in arrays]
     tiles = units // _shape().lanes
-    workers = min(tiles, len(os.sched_getaffinity(0)))
+    workers = min(tiles, _cores())
     arrived = np.zeros(1, np.int64)
     pointers = [array.ctypes.data for array in arrays]
 
@@ -90,6 +91,9 @@ def _on_all_cores(function, arrays: list[np.ndarray], frames: int, batch: int, u
         work(0)
         for other in others:
             other.result()
+
+
+_cores = cache(usable_cores)  # looking takes longer than a frame
 
 
 @cache
@@ -112,7 +116,7 @@ def _copied(view: np.ndarray) -> np.ndarray:
 
 @cache
 def _shape() -> Shape:
-    """Choose as many rows as 32 or 16 registers hold beside four vectors of weights and one of inputs."""
+    """Choose as many rows as 32 or 16 registers hold next to four vectors of weights and one of inputs."""
     features = binding.get_host_cpu_features()
     if features.get("avx512f"):
         return Shape(lanes=16, rows=4)
@@ -174,7 +178,7 @@ class _Loops:
     # --- numbers -------------------------------------------------------------------------------------------------
 
     def at(self, pointer: ir.Value, *terms: ir.Value) -> ir.Value:
-        """The address of the float at the sum of terms."""
+        """Return the address of the float at the sum of terms."""
         for term in terms:
             pointer = self.b.gep(pointer, [term], source_etype=_F32)
         return pointer
@@ -197,7 +201,7 @@ class _Loops:
         return self.b.call(self.fma, [a, b, c])
 
     def tanh(self, x: ir.Value) -> ir.Value:
-        """A quotient of polynomials, as in Eigen; within 1e-7 after the clamp, beyond which tanh is 1 in float32."""
+        """Emit tanh as a quotient of polynomials, as in Eigen: within 1e-7, and clamped where tanh is 1 in float32."""
         limit = 7.90531110763549805
         x = self.b.call(self.minimum, [self.b.call(self.maximum, [x, self.constant(-limit)]), self.constant(limit)])
         square = self.b.fmul(x, x)
@@ -218,7 +222,7 @@ class _Loops:
 
     @contextmanager
     def counting(self, start: ir.Value, stop: ir.Value, step: int = 1, carried: tuple[ir.Value, ...] = ()):
-        """for n in range(start, stop, step), values carried along: yields a _Loop, whose `next` the block must fill."""
+        """Emit `for n in range(start, stop, step)` with carried values: yield a _Loop, whose `next` the block fills."""
         b, before = self.b, self.b.block
         head, body, after = (b.append_basic_block() for _ in range(3))
         b.branch(head)
@@ -239,7 +243,7 @@ class _Loops:
         b.position_at_end(after)
 
     def over_rows(self, body) -> None:
-        """body(first row, how many) for all utterances: as many at once as registers hold, the rest in smaller lots."""
+        """Emit body(first row, how many) for all utterances: as many at once as registers hold, then smaller lots."""
         first: ir.Value = _I64(0)
         rows = self.shape.rows
         while rows:
@@ -250,7 +254,7 @@ class _Loops:
             first, rows = stop, rows // 2
 
     def product(self, sums: list[list[ir.Value]], left, right, depth: ir.Value) -> list[list[ir.Value]]:
-        """sums[r][v] + the sum over k of left[r][k] * right(k)[v]: `left` are addresses, `right(k)` vectors."""
+        """Emit sums[r][v] + the sum over k of left[r][k] * right(k)[v]: `left` are addresses, `right(k)` vectors."""
         columns = len(sums[0])
         with self.counting(_I64(0), depth, 1, tuple(value for row in sums for value in row)) as loop:
             weights = right(loop.number)
@@ -261,7 +265,7 @@ class _Loops:
         return [loop.carried[r * columns : (r + 1) * columns] for r in range(len(sums))]
 
     def barrier(self, frame: ir.Value) -> None:
-        """Wait until every core has come here `frame` + 1 times."""
+        """Emit a wait until every core has come here `frame` + 1 times."""
         b = self.b
         b.atomic_rmw("add", self.arrived, _I64(1), "acq_rel")
         wanted = b.mul(b.add(frame, _I64(1)), self.workers)
@@ -395,7 +399,7 @@ class _Backward(_Loops):
         self.store(dc, self.at(self.dc, of_state))
 
     def _outputs(self, row, rows, unit, tiles, of_gates) -> None:
-        """The gradient of the outputs of the frame before: dz times the recurrent weights, transposed."""
+        """Emit the gradient of the outputs of the frame before: dz times the recurrent weights, transposed."""
         b, lanes = self.b, self.shape.lanes
         row = [b.add(row, _I64(r)) for r in range(rows)]
         weights = [self.at(self.packed, b.mul(b.add(unit, _I64(n * lanes)), self.gates)) for n in range(tiles)]

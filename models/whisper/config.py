@@ -17,7 +17,7 @@ from platforms.enters import Column, Mark, Option, setting
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A way to train it. `normalisation` is what the recipe does to features (features.reading.batches)."""
+    """One way to train the model. `normalisation` is what the recipe does to features (features.reading.batches)."""
 
     optimiser: AdamW = AdamW()
     normalisation: str | None = "none"

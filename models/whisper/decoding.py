@@ -3,7 +3,7 @@
     decode = tf.function(greedy)
     tokens = decode(model, features, prefix=(50257, 50362), end=50256, longest=100)     # int64 [B, <= 100]
 
-Utterances that have ended go on with the end token until all have ended or the longest is reached. What one says does
+Utterances that have ended go on with the end token until all have ended or the longest is reached. The tokens of one do
 not depend on the others.
 """
 
@@ -43,7 +43,7 @@ def greedy(
     token = tf.argmax(logits + first, -1)
     said, ended, place = token[:, None], tf.equal(token, end), tf.constant(len(prefix))
 
-    def going(said: tf.Tensor, ended: tf.Tensor, place: tf.Tensor, kept: tuple) -> tf.Tensor:
+    def going(said: tf.Tensor, ended: tf.Tensor, *_: tf.Tensor | tuple) -> tf.Tensor:
         return ~tf.reduce_all(ended) & (tf.shape(said)[1] < longest)
 
     def on(said: tf.Tensor, ended: tf.Tensor, place: tf.Tensor, kept: tuple) -> tuple:
@@ -63,7 +63,7 @@ def greedy(
 def _step(
     model: Whisper, token: tf.Tensor, place: int | tf.Tensor, kept: tuple, crossed: tuple
 ) -> tuple[tf.Tensor, tuple]:
-    """Return the logits [B, vocabulary] that follow a token [B] at a place, and keys and values with one place more."""
+    """Return the logits [B, V] that follow a token [B] at a place, and keys and values with one place more."""
     x = model.decoder.embed(token[:, None], place)
     longer = []
     for block, own, cross in zip(model.decoder.blocks, kept, crossed, strict=True):
@@ -73,7 +73,7 @@ def _step(
 
 
 def _penalty(tokens: Sequence[int], vocabulary: int) -> tf.Tensor:
-    """Return what keeps tokens from being chosen, float32 [vocabulary]."""
+    """Return penalties that keep tokens from being chosen, float32 [V]."""
     chosen = [token for token in tokens if 0 <= token < vocabulary]
     if not chosen:
         return tf.zeros([vocabulary])

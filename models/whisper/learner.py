@@ -23,7 +23,7 @@ from models.whisper.config import Config
 from models.whisper.decoding import greedy
 
 TOKENS_A_SECOND = 12
-"""Nobody says more: fast speech has 6 words a second. Byte tokens are four times as many."""
+"""An upper limit: fast speech has 6 words a second. Byte tokens are four times as many."""
 
 
 def learner(config: Config, *, frames: int) -> WhisperLearner:
@@ -61,7 +61,7 @@ class WhisperLearner:
 
     @property
     def longest(self) -> int:
-        """How many tokens are decoded at most."""
+        """Return how many tokens are decoded at most."""
         rate = TOKENS_A_SECOND * (1 if self.tokenizer else 4)
         return min(round(rate * self.seconds), self.config.text_positions - len(self.tokens.prefix))
 
@@ -103,7 +103,7 @@ class WhisperLearner:
         return []
 
     def units(self, part: Part) -> tf.Tensor:
-        """The tokens of an utterance and its end."""
+        """Return how many tokens every utterance has, its end token included; 0 for empty places."""
         return tf.cast(tf.where(part["frames"] > 0, part["label_lengths"] + 1, 0), tf.float32)
 
     def tflop(self, part: Part) -> tf.Tensor:
@@ -112,7 +112,7 @@ class WhisperLearner:
         return tf.reduce_sum(tf.where(part["frames"] > 0, operations / 1e12, 0.0))
 
     def outputs(self, model: network.Whisper, features: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-        """Tokens of every utterance, int64 [B, longest], padded with the end."""
+        """Return the tokens of every utterance, int64 [B, longest], padded with the end token."""
         held, first = (self.start.suppressed, self.start.suppressed_first) if self.start else ((), ())
         said = greedy(
             model, features, prefix=self.tokens.prefix, end=self.tokens.end, longest=self.longest, suppressed=held,
@@ -131,7 +131,7 @@ class WhisperLearner:
 
     @property
     def about(self) -> dict[str, str]:
-        """What training begins with, for run.json."""
+        """Return what training begins with, for run.json."""
         if not self.start:
             return {"weights": places.RANDOM}
         return {"weights": str(self.start.path), "weights_sha256": self.start.digest}

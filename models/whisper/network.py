@@ -9,7 +9,7 @@ Two convolutions halve the frames; an encoder and a decoder of pre-norm transfor
 the token table. Positions of audio are fixed sinusoids, those of text are learnt. T is at most 3000, 30 s; shorter
 segments use the first positions, as if the rest of the window were not there.
 
-Shapes: B utterances, T frames, L tokens, S = T / 2 states of the encoder, H heads of D values.
+Shapes: B utterances, T frames, L tokens of V, S = T / 2 states of the encoder, H heads of D values.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def build(config: Sizes) -> Whisper:
 
 
 def sinusoids(positions: int, width: int) -> np.ndarray:
-    """Position vectors of the encoder, float32 [positions, width]: sines, then cosines, of falling frequencies.
+    """Return the encoder's position vectors, float32 [positions, width]: sines, then cosines, of falling frequencies.
 
     Everything is computed in float32, as in the published code: in float64 values at position 1499 differ by 1e-4.
     """
@@ -44,7 +44,7 @@ def sinusoids(positions: int, width: int) -> np.ndarray:
 
 
 class Whisper(keras.Model):
-    """Call with features [B, T, mels] float32 and tokens [B, L] int32; gives logits [B, L, vocabulary] float32.
+    """The network: features [B, T, mels] float32 and tokens [B, L] int32 to logits [B, L, V] float32.
 
     The logits at a place are those of the token that follows it, and depend on no later token.
     """
@@ -56,7 +56,7 @@ class Whisper(keras.Model):
         self.decoder = Decoder(config, name="decoder")
 
     def encode(self, features: tf.Tensor) -> tf.Tensor:
-        """[B, T, mels] -> [B, S, width]."""
+        """Encode features [B, T, mels] to states [B, S, width]."""
         return self.encoder(features)
 
     def call(self, features: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
@@ -64,7 +64,7 @@ class Whisper(keras.Model):
 
 
 class Encoder(keras.layers.Layer):
-    """Frames [B, T, mels] -> states [B, S, width]."""
+    """The encoder: frames [B, T, mels] to states [B, S, width]."""
 
     def __init__(self, config: Sizes, **options) -> None:
         super().__init__(**options)
@@ -97,7 +97,7 @@ class Encoder(keras.layers.Layer):
 
 
 class Decoder(keras.layers.Layer):
-    """Tokens [B, L] and the encoder's states [B, S, width] -> logits [B, L, vocabulary]."""
+    """The decoder: tokens [B, L] and the encoder's states [B, S, width] to logits [B, L, V]."""
 
     def __init__(self, config: Sizes, **options) -> None:
         super().__init__(**options)
@@ -115,12 +115,12 @@ class Decoder(keras.layers.Layer):
         self.positions = table("positions", self.config.text_positions)
 
     def embed(self, tokens: tf.Tensor, first: int | tf.Tensor = 0) -> tf.Tensor:
-        """Tokens [B, L] from place `first` on -> [B, L, width]."""
+        """Embed tokens [B, L] from place `first` on, [B, L, width]."""
         places = self.positions[first : first + tf.shape(tokens)[1]]
         return tf.cast(tf.gather(self.tokens, tokens) + places, self.compute_dtype)
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
-        """States [B, L, width] after the last block -> logits [B, L, vocabulary], float32."""
+        """Turn states [B, L, width] after the last block into logits [B, L, V], float32."""
         table = tf.cast(self.tokens, x.dtype)
         return tf.cast(tf.einsum("blw,vw->blv", self.norm(x), table), tf.float32)
 
@@ -179,15 +179,15 @@ class Attention(keras.layers.Layer):
         self.out = keras.layers.Dense(config.width, name="out")
 
     def keys_values(self, states: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """[B, S, width] -> keys and values, [B, H, S, D] each."""
+        """Project [B, S, width] to keys and values, [B, H, S, D] each."""
         return self._split(self.key(states)), self._split(self.value(states))
 
     def call(self, x: tf.Tensor, states: tf.Tensor, visible: tf.Tensor | None = None) -> tf.Tensor:
-        """[B, L, width] attending to [B, S, width] -> [B, L, width]; `visible`, bool [L, S], says which may be seen."""
+        """Attend from [B, L, width] to [B, S, width]; `visible`, bool [L, S], says which may be seen."""
         return self.attend(x, *self.keys_values(states), visible)
 
     def attend(self, x: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, visible: tf.Tensor | None = None) -> tf.Tensor:
-        """[B, L, width] attending to keys and values [B, H, S, D] -> [B, L, width].
+        """Attend from [B, L, width] to keys and values [B, H, S, D]; return [B, L, width].
 
         Scores and softmax are computed in float32: in float16 a mask of -1e9 is infinite, and its softmax NaN.
         """
@@ -210,7 +210,7 @@ def _norm(name: str) -> keras.layers.LayerNormalization:
 
 
 def _gelu(x: tf.Tensor) -> tf.Tensor:
-    """The exact one, by the error function."""
+    """Return the exact GELU, by the error function."""
     return tf.nn.gelu(x, approximate=False)
 
 

@@ -1,4 +1,4 @@
-"""Where the weights that a training begins with are, found without TensorFlow.
+"""Finds the weights that a training begins with, without TensorFlow.
 
 path = resolve("auto")              # of the installed package; None for "random"; else the path that was given
 digest(path)                        # SHA-256 of the file of tensors

@@ -25,7 +25,7 @@ ENGLISH, TRANSCRIBE = "<|en|>", "<|transcribe|>"
 WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """How GPT-2's encoding cuts a text before it joins bytes."""
 MULTILINGUAL_FROM = 51_865
-"""A vocabulary of this size or more knows languages, and is told which one it hears."""
+"""The vocabulary size from which on a model knows several languages, and is told which one it hears."""
 
 
 class Tokens(Protocol):
@@ -44,7 +44,7 @@ class TokensError(ValueError):
 
 
 def load(path: Path | None, *, vocabulary: int) -> Tokens:
-    """Return the tokenizer of a file, for a model of so many tokens; of bytes where there is no file.
+    """Return the tokenizer of a file, for a model of `vocabulary` tokens; that of bytes without a file.
 
     Raises:
         TokensError: the file cannot be read, or is for another vocabulary; or `tiktoken` is not installed.
@@ -109,7 +109,7 @@ class Bytes:
 def _letters() -> dict[int, str]:
     """Return the sign that stands for each byte in GPT-2's vocabulary, in the order of their tokens.
 
-    Bytes that are printed stand for themselves and come first; the others have the signs from U+0100 on.
+    Printable bytes stand for themselves and come first; the others have the signs from U+0100 on.
     """
     printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printed]

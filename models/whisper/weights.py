@@ -5,7 +5,7 @@
     model = build(found.config); assign(model, found)
 
 Whatever the format, tensors get Hugging Face's names. A .pt file is a pickle in an archive, and a pickle is a program:
-it is read by an unpickler that knows nothing but dictionaries and tensors, and refuses everything else.
+it is read by an unpickler that knows only dictionaries and tensors, and refuses everything else.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class WeightsError(ValueError):
 class Weights:
     """Tensors by Hugging Face's names, as NumPy arrays, and what came with them.
 
-    `digest` is the SHA-256 of the file of tensors. `tokenizer` is a tokenizer.json, None where there is none. Tokens in
+    `digest` is the SHA-256 of the file of tensors. `tokenizer` is a tokenizer.json, None if there is none. Tokens in
     `suppressed` are never decoded, and those in `suppressed_first` not as the first one.
     """
 
@@ -191,7 +191,7 @@ LARGEST_BYTES = 8 << 30  # of a model
 
 
 def _of_ctranslate2(folder: Path) -> Weights:
-    """Format 6: version, name, revision; count, then name, shape, type, bytes and values of each tensor; aliases."""
+    """Read format 6: version, name, revision; count; name, shape, type, bytes, values of each tensor; aliases."""
     path = folder / CTRANSLATE2
     stored = dict(_ctranslate2_tensors(path))
     settings = _json(folder / "config.json")
@@ -261,7 +261,7 @@ def _ctranslate2_tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _unfused(stored: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """Hugging Face's names; what CTranslate2 stores as one matrix, queries, keys and values, is cut apart."""
+    """Yield tensors by Hugging Face's names; CTranslate2's one matrix of queries, keys and values is split."""
     outer = {"conv1": "conv1", "conv2": "conv2", "layer_norm": "layer_norm", "embeddings": "embed_tokens"}
     for name, tensor in stored.items():
         side, _, rest = name.partition("/")
@@ -295,7 +295,7 @@ def _of_layer(part: str, inner: str, last: str, tensor: np.ndarray) -> Iterator[
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads a dictionary of tensors from a PyTorch archive, and calls nothing but what makes those."""
+    """Reads a dictionary of tensors from a PyTorch archive, and calls nothing else."""
 
     KINDS = {"FloatStorage": np.float32, "HalfStorage": np.float16}
 

@@ -7,7 +7,7 @@ from benchmark.tables import WIDTH, Table, money, plain, print_rich
 
 TABLE = Table(
     "mini: the runs",
-    ("platform", "utterances/s", "TFLOP/s", "input", "best WER", "epochs", "minutes"),
+    ("platform", "utterances/s", "TFLOP/s", "input", "median WER", "epochs", "minutes"),
     (("sys1 (emulated)", "97.2", "0.0756", "0.6%", "50.12", "6", "3.04"), ("cpu", "1,234", "", "NA", "7.00", "8", "1")),
 )
 

@@ -31,7 +31,7 @@ from benchmark.record.columns import COLUMNS, to_text
 from benchmark.record.facts import SCHEMA
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase
-from benchmark.record.usage import summarise
+from benchmark.record.usage import read_usage
 from benchmark.report.document import report
 from benchmark.report.figures import Shown
 from benchmark.report.usage import sampled
@@ -423,7 +423,7 @@ def test_any_utilisation_is_summed_up_or_refused_by_name_and_shown_with_its_faul
     assert found.percent or found.absent
     assert all(len(values) == len(found.seconds) for values in found.percent.values())
     try:
-        summary = summarise(path)
+        summary = read_usage(path).summary()
         assert asdict(summary)["samples"] >= 0
         assert 0 <= summary.energy.share <= 1 and (summary.energy.wh is None or 0 <= summary.energy.wh < math.inf)
     except ValueError as error:

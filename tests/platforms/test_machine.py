@@ -8,14 +8,23 @@ from standin import cuda_boards
 from platforms import machine
 
 
-def test_the_cores_that_may_be_used_follow_the_affinity():
+def test_the_cores_that_may_be_used_follow_the_affinity(monkeypatch):
+    monkeypatch.setattr(machine, "cpu_quota", lambda: None)
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})
         assert machine.usable_cores() == 1
     finally:
         os.sched_setaffinity(0, before)
-    assert machine.usable_cores() == len(before)
+    assert machine.usable_cores() == len(before) and machine.affinity() == sorted(before)
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(None, 8), (64.0, 8), (8.0, 8), (2.0, 2), (1.5, 2), (0.5, 1)])
+def test_a_containers_quota_limits_the_cores_that_may_be_used(monkeypatch, quota, cores):
+    """`docker run --cpus 1.5` on 8 cores: two workers use all of it, eight would be throttled."""
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(machine, "cpu_quota", lambda: quota)
+    assert machine.usable_cores() == cores
 
 
 @pytest.mark.parametrize(

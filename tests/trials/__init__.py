@@ -9,7 +9,7 @@
     judging      does the judge say the truth about 1,170 runs of others?                  docs/judging.md
     saturation   what do studies of data show of curves that are known?                    docs/saturation.md
     streaming    what does it cost to train straight from the audio, in time and memory?   docs/speed.md
-    whisper      how fast is our Whisper beside Hugging Face's and faster-whisper?           docs/whisper.md
+    whisper      how fast is our Whisper against Hugging Face's and faster-whisper?          docs/whisper.md
     machines     what do many machines bring, and what does a step cost between hosts?     docs/machines.md
     scale        do planning, merging and opening hold at 30 million utterances?             docs/machines.md
     gpu          is what the suite does on a GPU right, and how fast is it?                 docs/gpu.md

@@ -1,4 +1,4 @@
-"""How fast is our Whisper beside Hugging Face's in PyTorch and beside faster-whisper, and do they say the same?
+"""How fast is our Whisper against Hugging Face's in PyTorch and faster-whisper, and do they say the same?
 
     python -m tests.trials.whisper CORPUS --weights FOLDER [--peers PYTHON] [--only training] [--seconds 30]
 
@@ -24,6 +24,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from platforms.machine import usable_cores
 
 BATCH, SECONDS, TOKENS = 8, 10, 24
 PROMPT = (50257, 50362)  # start of transcript, no time stamps: English models
@@ -179,7 +181,7 @@ def faster_whisper_decoding(options: argparse.Namespace) -> dict[str, Any]:
 def _faster_whisper(options: argparse.Namespace) -> Any:
     from faster_whisper import WhisperModel
 
-    return WhisperModel(str(options.weights), device="cpu", compute_type="float32", cpu_threads=os.cpu_count() or 1)
+    return WhisperModel(str(options.weights), device="cpu", compute_type="float32", cpu_threads=usable_cores())
 
 
 PARTS = {

@@ -1,10 +1,7 @@
 """Error rates: edits and reference units are summed, then divided once.
 
-    rates = error_rates(["the cat sat"], ["the cat sad"])
-    rates.wer        # 33.33: 1 edit in 3 words
-
-    utterances = [edits(reference, hypothesis) for ...]     # the counts of each utterance
-    rates_of(utterances)                                    # the same four error rates
+    counted = [edits("the cat sat", "the cat sad"), ...]    # the counts of each utterance
+    rates_of(counted).wer                                   # 33.33: 1 edit in 3 words
 
 jiwer finds the fewest edits that turn a reference into its hypothesis. There are four error rates, in percent:
 
@@ -78,17 +75,6 @@ def rates_of(utterances: Sequence[Edits]) -> ErrorRates:
         wer_mean=100 * math.fsum(u.word_share for u in utterances) / count,  # fsum: exact in any order
         cer_paper=100 * math.fsum(u.character_share for u in utterances) / count,
     )
-
-
-def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRates:
-    """Return the error rates of hypotheses against references, pair by pair.
-
-    Raises:
-        ValueError: there are no references, or not as many hypotheses.
-    """
-    if not references or len(references) != len(hypotheses):
-        raise ValueError(f"{len(references)} references and {len(hypotheses)} hypotheses; expected as many, at least 1")
-    return rates_of([edits(*pair) for pair in zip(references, hypotheses, strict=True)])
 
 
 def _tidy(sentence: str) -> str:

@@ -1,7 +1,7 @@
-"""Decode logits into sentences on all cores, in worker processes that never load TensorFlow.
+"""Decode a model's outputs into sentences on all cores, in worker processes that never load TensorFlow.
 
-    with DecodingPool(Decoder(name="dictionary", words=words), jobs=cores()) as pool:
-        future = pool.submit(logits, frames)        # float [B, T', 30], int [B]; returns at once
+    with DecodingPool(Decoder(name="dictionary", words=words), jobs=usable_cores()) as pool:
+        future = pool.submit(outputs, frames)       # logits [B, T', C] or tokens [B, L], int [B]; returns at once
         future.result()                             # B sentences
 
 Every worker builds the decoder once. Processes are spawned, not forked: a forked TensorFlow hangs. Greedy decoding is
@@ -25,11 +25,6 @@ from models.ctc.decoders import Decode, Decoder
 KILLED_WORKER = "a worker process was killed, possibly out of memory; --decode-jobs starts fewer decoding workers"
 
 _decode: Decode  # of this worker process
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 class DecodingPool(AbstractContextManager):
@@ -58,7 +53,7 @@ class DecodingPool(AbstractContextManager):
                 future.result()
 
     def submit(self, logits: np.ndarray, frames: np.ndarray) -> Future[list[str]]:
-        """Decode B utterances: logits float [B, T', 30], frames int [B]; the future's result is B sentences.
+        """Decode B utterances: logits [B, T', C] or tokens [B, L], frames int [B]; the future's result is B sentences.
 
         Raises (when the future's `result` is called):
             concurrent.futures.process.BrokenProcessPool: a worker was killed, or could not build the decoder.

@@ -104,11 +104,11 @@ class Transcription:
         """Add sentences that another machine transcribes; `others` waits for them."""
         self._others.append(others)
 
-    def result(self, progress: Callable[[int], None] = lambda utterances: None) -> Evaluated:
+    def result(self, progress: Callable[[int], None] = lambda _: None) -> Evaluated:
         """Wait for all sentences and count their errors. Raises as `sentences` does."""
         return Evaluated.of(self.sentences(progress))
 
-    def sentences(self, progress: Callable[[int], None] = lambda utterances: None) -> list[Sentence]:
+    def sentences(self, progress: Callable[[int], None] = lambda _: None) -> list[Sentence]:
         """Wait for all sentences; `progress` is told how many more are decoded.
 
         Raises:
@@ -149,7 +149,9 @@ class Transcriber:
     def logits(
         self, batches: Iterable[dict[str, tf.Tensor]]
     ) -> Iterator[tuple[list[tuple[str, str]], np.ndarray, np.ndarray]]:
-        """Yield per batch (id, reference) pairs, logits [B, T', 30] and output frames [B], without empty utterances.
+        """Yield per batch (id, reference) pairs, outputs and their numbers [B], without empty utterances.
+
+        Outputs are logits [B, T', C] or tokens [B, L].
 
         Raises:
             Diverged: a logit of a valid frame is NaN or infinite.
@@ -191,7 +193,7 @@ class Transcriber:
         )
 
     def _logits(self, batch: dict[str, tf.Tensor]) -> np.ndarray:
-        """Return the logits of a batch, or of this machine's rows of it, [B, T', 30], each replica computing a part."""
+        """Return the outputs of a batch, or of this machine's rows of it; each replica computes a part."""
         devices = self.task.devices
         size = batch["frames"].shape[0] // devices.local_replicas
 

@@ -48,7 +48,7 @@ COUNTS = ("word_edits", "words", "character_edits", "characters")
 BEAM_WIDTH = 512
 
 Utterance = tuple[str, str]  # id and reference
-Logits = list[tuple[Utterance, np.ndarray]]  # each utterance with its logits, float32 [T', 30]
+Logits = list[tuple[Utterance, np.ndarray]]  # each utterance with its outputs: logits [T', C] or tokens [L]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,7 +105,7 @@ class Peer:
             self._socket.settimeout(SILENCE_S)
 
     def close(self) -> None:
-        """Close the connection; that the other side goes is expected from now on."""
+        """Close the connection; a disconnect of the peer is expected from now on."""
         self._over.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -178,13 +178,13 @@ class Chief(_Watched):
         hosts: Hosts,
         *,
         limit_s: float = LIMIT_S,
-        waiting: Callable[[str], None] = lambda sentence: None,
+        waiting: Callable[[str], None] = lambda _: None,
         leave: Leave = os._exit,
     ) -> None:
         super().__init__(hosts, leave)
         self.limit_s, self._waiting = limit_s, waiting
         self.elapsed: Callable[[], float] | None = None  # the run's clock, once it runs
-        self.signal: Callable[[int], None] = lambda number: None
+        self.signal: Callable[[int], None] = lambda _: None
         self._peers: dict[int, Peer] = {}
         self._answers: dict[int, queue.Queue[Message]] = {}
         self._promised: dict[tuple[int, int], Future[Message]] = {}
@@ -316,7 +316,7 @@ class Caller(_Watched):
         hosts: Hosts,
         *,
         limit_s: float = LIMIT_S,
-        waiting: Callable[[str], None] = lambda sentence: None,
+        waiting: Callable[[str], None] = lambda _: None,
         leave: Leave = os._exit,
     ) -> None:
         super().__init__(hosts, leave)

@@ -23,7 +23,7 @@ PATIENCE_S = 20.0
 def follow(host: Host, caller: Caller) -> int:
     """Do what the chief says until it ends the run; return the exit status that it gives."""
     does = {
-        "make": lambda order: host.make(),
+        "make": lambda _: host.make(),
         "begin_with": lambda order: host.begin_with(Path(order["folder"]), order["step"]),
         "restore": lambda order: host.restore(order["step"]),
         "segment": lambda order: host.segment(**{name: order[name] for name in ("epoch", "skip", "step", "count")}),

@@ -9,7 +9,6 @@ A value that cannot be found out is None. `unavailable` has the reasons why sens
 from __future__ import annotations
 
 import hashlib
-import os
 import platform as host
 import re
 import subprocess
@@ -94,8 +93,8 @@ def collect(
         kernels_because={part: choice.why for part, choice in task.kernels.items()},
         host=Host(
             cpu=machine.cpu_name(),
-            logical_cores=os.cpu_count(),
-            usable_cores=machine.usable_cores(),
+            logical_cores=machine.logical_cores(),
+            usable_cores=len(machine.affinity()),
             cpu_quota=machine.cpu_quota(),
             intra_op_threads=tf.config.threading.get_intra_op_parallelism_threads(),
             inter_op_threads=tf.config.threading.get_inter_op_parallelism_threads(),

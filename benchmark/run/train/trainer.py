@@ -152,12 +152,12 @@ class Trainer:
         self.checkpoints.prune(kept(self.checkpoints.steps(), progress, plan.batches_per_epoch))
         return Outcome(step=progress.step, epoch=progress.epoch)
 
-    def swap(self, progress: Progress, plan: Plan) -> Outcome:
+    def swap(self, progress: Progress, plan: Plan) -> Outcome:  # noqa: ARG002 - the loop calls all phases alike
         """Exchange the training model for the evaluation model, or back, through the checkpoint that was just saved."""
         self.host.swap(progress.step)
         return Outcome(step=progress.step, epoch=progress.epoch)
 
-    def evaluate(self, progress: Progress, plan: Plan, *, phase: Phase = Phase.EVALUATE) -> Outcome:
+    def evaluate(self, progress: Progress, plan: Plan, *, phase: Phase = Phase.EVALUATE) -> Outcome:  # noqa: ARG002
         """Transcribe the whole validation set, each utterance once, and count its errors."""
         total, done = self.task.data.manifest.utterances(self.task.validation), 0
 
@@ -173,7 +173,7 @@ class Trainer:
         step, epoch = progress.step, progress.epoch
         transcription = self.host.transcribe(self.task.validation)
 
-        def known(advance: Callable[[int], None] = lambda utterances: None) -> Outcome:
+        def known(advance: Callable[[int], None] = lambda _: None) -> Outcome:
             evaluated = transcription.result(advance)
             self.listener.heard(evaluated.heard(phase.value, epoch, step))
             return Outcome(

@@ -1,4 +1,4 @@
-"""What goes on beside training.
+"""What goes on during training.
 
 monitor.py     starts and ends sampler.py, which writes utilisation.csv
 sampler.py     samples how busy the machine is

@@ -67,8 +67,8 @@ class Interrupts:
         self._heard, self._told = socket.socketpair()
         self._told.setblocking(False)
         ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else set()
-        heeded = [number for number in SIGNALS if number not in ignored]
-        self._before = {number: signal.signal(number, self._handle) for number in heeded}
+        handled = [number for number in SIGNALS if number not in ignored]
+        self._before = {number: signal.signal(number, self._handle) for number in handled}
         self._wakeup = signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._listen, name="interrupts", daemon=True)
         self._thread.start()
@@ -117,5 +117,5 @@ class Uninterrupted:
 
     signal: int | None = None
 
-    def deferred(self, phase: Phase) -> AbstractContextManager[None]:
+    def deferred(self, phase: Phase) -> AbstractContextManager[None]:  # noqa: ARG002 - as of Interrupts
         return nullcontext()

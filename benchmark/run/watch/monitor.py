@@ -1,4 +1,4 @@
-"""Start the sampler beside a run and end it with the run; warn in one line about what could not be sampled.
+"""Start the sampler with a run and end it with the run; warn in one line about what could not be sampled.
 
     with Monitor(folder / "utilisation.csv", started_at=clock.origin, hz=10) as monitor:
         ...  # the run; monitor.unavailable is known, for example {"gpu": "NVML: Driver Not Loaded"}, and monitor.boards

@@ -4,7 +4,7 @@
     ...
     neighbours.warning()                    # a sentence, if others keep much of the machine busy; else ""
 
-A benchmark beside another spoils both. While a run goes on the sampler measures the same (`Usage.other_load`).
+Two benchmarks at once disturb each other. While a run goes on the sampler measures the same (`Usage.other_load`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass
 
 import psutil
+
+from platforms.machine import logical_cores
 
 LARGE_SHARE = 0.10
 """From this share on, other load is warned of before training; the time between the looks is short."""
@@ -70,7 +72,7 @@ class Neighbours:
     def _compare(self, now: _Look) -> tuple[float, list[str]]:
         elapsed_s = max(1e-3, now.at_s - self._first.at_s)
         busy_s = now.host_s - self._first.host_s - (now.own_s - self._first.own_s)
-        share = min(1.0, max(0.0, busy_s / (elapsed_s * (os.cpu_count() or 1))))
+        share = min(1.0, max(0.0, busy_s / (elapsed_s * logical_cores())))
         cores = {
             process: (spent_s - self._first.others_s.get(process, 0.0)) / elapsed_s
             for process, spent_s in now.others_s.items()

@@ -519,7 +519,7 @@ def test_a_run_json_that_cannot_be_used_is_named_with_the_way_out(tmp_path, caps
 
 def test_a_log_needs_the_runs_folder_and_says_so(tmp_path, capsys):
     said = fails(capsys, make_run(tmp_path, facts=False), "--to", "mllog")
-    assert "run.json: no such file; mllog needs the run's folder beside its journal" in said
+    assert "run.json: no such file; mllog needs the run's folder next to its journal" in said
 
 
 @pytest.mark.parametrize("form", ["mllog", "dawnbench"])

@@ -248,7 +248,7 @@ def test_price_takes_epochs_clock_and_formats(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"idle_w": 5.0}, "idle-w without a kwh-price"),
+        ({"idle_w": 5.0}, "idle-w needs a kwh-price"),
         ({"billing_minutes": -1.0}, "billing-minutes is -1.0"),
         ({"tenure": "stolen"}, "tenure is 'stolen'; expected cheaper or owned or rented"),
     ],

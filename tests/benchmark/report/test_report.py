@@ -558,7 +558,7 @@ def test_every_warning_of_the_judge_is_there(records):
 def test_facts_of_every_run_are_folded_in(records):
     text = Outline(report.report(records)).text
     assert "run.json: platform.hardware.logical_cores" in text
-    assert "No run.json is beside the journal" in text  # the emulated one's
+    assert "There is no run.json next to the journal" in text  # the emulated one's
 
 
 # --- files that are not there ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmark.speed import __main__ as speed
-from benchmark.speed import breakdown, child, contest, decoding, judge, padding, results, scaling, sizes
+from benchmark.speed import breakdown, child, decoding, judge, padding, results, scaling, sizes
 from benchmark.speed.contest import Arena, Contender, ContestError, MissingPeer, Rounds, contender, play, together
 from benchmark.speed.results import Result
 
@@ -377,7 +377,3 @@ def test_no_tensorflow_in_the_process_that_asks():
         "[i(f'benchmark.speed.{m}') for m in [*PARTS.values(), 'breakdown']]; sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
-
-
-def test_the_cores_are_those_this_process_may_use():
-    assert contest.cores() == sorted(os.sched_getaffinity(0))

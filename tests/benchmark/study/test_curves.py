@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.study.curves import Point, StudyError, bootstrap, fit, prediction
+from benchmark.study.curves import Point, StudyError, bootstrap, fit
 
 SIZES = (78, 156, 312, 625, 1250, 2500)
 
@@ -101,10 +101,3 @@ def test_utterances_that_are_all_alike_and_points_without_counts_add_nothing():
     some = [*alike[:-1], points[-1]]
     bands = [bootstrap(each, draws=50).of(lambda c: c.error_at(625)) for each in (points, alike, some)]
     assert bands[1] == pytest.approx(bands[0]) and bands[2] == bands[0]
-
-
-def test_a_prediction_has_its_interval():
-    points = study(np.random.default_rng(3), power)
-    found = prediction(points, 5000, draws=100)
-    assert found.low < found.value < found.high and found.value == pytest.approx(power(5000), rel=0.1)
-    assert math.log(found.high / found.low) < 0.4

@@ -7,7 +7,7 @@ import pytest
 
 import platforms
 from benchmark import workloads
-from benchmark.run.evaluate.accuracy import error_rates
+from benchmark.run.evaluate.accuracy import edits, rates_of
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.prepare.data import Data
 from features.reading.batches import Buckets, EpochOrder, read_batches
@@ -132,8 +132,7 @@ def test_the_recipe_authors_depends_on_the_batch_it_is_evaluated_in(transcriber)
 
 
 def test_the_figures_are_those_of_all_sentences(one_by_one):
-    references, hypotheses = zip(*((s.reference, s.hypothesis) for s in one_by_one.sentences), strict=True)
-    assert one_by_one.rates == error_rates(references, hypotheses)
+    assert one_by_one.rates == rates_of([edits(s.reference, s.hypothesis) for s in one_by_one.sentences])
 
 
 def test_examples_are_the_worst_the_median_and_the_best(tf):

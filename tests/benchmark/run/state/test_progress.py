@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transitions import AFTER
 
 from benchmark.record.columns import Row
 from benchmark.record.history import RunRecord
-from benchmark.record.phases import AFTER, EVALUATED, Phase, Plan
+from benchmark.record.phases import EVALUATED, Phase, Plan
 from benchmark.run.state.progress import Progress, is_over, next_phase, segment_batches
 from benchmark.workloads import EVALUATIONS
 

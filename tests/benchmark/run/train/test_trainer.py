@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from transitions import AFTER
 
 import platforms
 from benchmark import workloads
 from benchmark.record.clocks import Clock
 from benchmark.record.columns import Identity
 from benchmark.record.journal import Journal, read
-from benchmark.record.phases import AFTER, EVALUATED, Phase, Plan
+from benchmark.record.phases import EVALUATED, Phase, Plan
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.loop import Loop
 from benchmark.run.prepare.data import Data

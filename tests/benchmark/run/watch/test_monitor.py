@@ -15,7 +15,7 @@ import psutil
 import pynvml
 import pytest
 
-from benchmark.record.usage import summarise
+from benchmark.record.usage import read_usage
 from benchmark.run.watch import monitor as monitor_module
 from benchmark.run.watch import sampler as sampler_module
 from benchmark.run.watch.gpus import GPU_SENSORS
@@ -193,7 +193,7 @@ def test_an_impossible_rate_is_refused(output, hz):
 def test_a_busy_child_raises_process_cpu_percent(output, no_gpu):
     with start(output, hz=10):
         time.sleep(0.35)
-    idle = summarise(output).process_cpu_percent_mean
+    idle = read_usage(output).summary().process_cpu_percent_mean
     child = subprocess.Popen(SPIN)
     try:
         with start(output, hz=10, elapsed_s=10):
@@ -203,7 +203,7 @@ def test_a_busy_child_raises_process_cpu_percent(output, no_gpu):
     finally:
         child.kill()
         child.wait()
-    busy = summarise(output, start_s=10).process_cpu_percent_mean
+    busy = read_usage(output).summary(start_s=10).process_cpu_percent_mean
     # 100 on a free core, less where the machine has other work; we sleep, and the sampler leaves itself out.
     spent_percent = 100 * (after.user + after.system - before.user - before.system) / elapsed_s
     assert idle < 15
@@ -497,7 +497,7 @@ def test_a_killed_sampler_does_not_end_the_run_and_is_reported_in_one_line(outpu
     last_s = float(rows_of(output)[-1]["seconds"])
     assert monitor.failure == f"sampler ended (killed, last sample at {last_s:.1f} s): it left no message"
     assert [record.message for record in caplog.records] == [f"utilisation is not complete: {monitor.failure}"]
-    assert summarise(output).samples == len(rows_of(output)) > 1
+    assert read_usage(output).summary().samples == len(rows_of(output)) > 1
 
 
 def test_a_sampler_that_fails_is_reported_by_its_own_last_line(output, fake_nvml):

@@ -28,7 +28,7 @@ def test_what_others_do_is_and_they_are_named(monkeypatch):
     other = neighbours.psutil.Process()
     looked = Neighbours()
     looked._first = first
-    monkeypatch.setattr(neighbours.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(neighbours, "logical_cores", lambda: 2)
     share, (named,) = looked._compare(neighbours._Look(1.0, 101.5, 10.5, {other: 1.0}))
     assert share == 0.5 and named.endswith(f"process {other.pid}")
     assert looked._compare(neighbours._Look(1.0, 100.4, 10.5, {other: 0.05})) == (0.0, [])

@@ -67,7 +67,7 @@ def test_an_energy_counter_is_a_column_in_joules(sampled, output):
     seconds, joules = (float(last[name]) - float(first[name]) for name in ("seconds", "gpu0_energy_j"))
     assert float(first["gpu0_energy_j"]) > 5000  # 5,000,000 mJ since the driver was loaded
     assert joules / seconds == pytest.approx(480, rel=0.2)  # 480 W; seconds are of the row's first sensor
-    assert read_usage(output).mean_power_w(["gpu0"]) == pytest.approx(480, rel=0.2)
+    assert read_usage(output).energy(["gpu0"]).mean_w == pytest.approx(480, rel=0.2)
 
 
 def test_a_gpu_that_was_lost_before_the_start_hides_none_behind_it(sampled, output):
