@@ -144,7 +144,7 @@ def test_several_machines_cost_and_draw_what_all_of_them_do(tmp_path):
 def test_a_run_without_its_folder_has_no_price(tmp_path):
     record = read(write(tmp_path / "bare.csv", make_run([30, 30, 30], platform="bare")))
     (cost,) = rig_costs(judge([record], Question(metrics=("wer",), levels=(30.0,))), Terms())
-    assert "no run.json beside it" in cost.reason and cost.cost is None
+    assert "no run.json next to it" in cost.reason and cost.cost is None
 
 
 def test_energy_is_of_the_measured_power_and_said_to_be_left_out_otherwise(tmp_path):
@@ -383,7 +383,7 @@ def test_a_name_that_is_no_text_is_printed_with_its_bytes(tmp_path):
     path = write(tmp_path / os.fsdecode(b"run\xff.csv"), make_run([30, 30, 30], platform="bare"))
     done = subprocess.run([sys.executable, "-m", "benchmark.price", path], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
-    assert "\\udcff.csv: no run.json beside it" in " ".join(done.stdout.split())
+    assert "\\udcff.csv: no run.json next to it" in " ".join(done.stdout.split())
 
 
 def test_a_run_on_other_gpus_is_not_priced_as_the_platform(tmp_path):
