@@ -6,8 +6,8 @@ import json
 import pytest
 from commands import command
 
+from benchmark.metrics import METRICS
 from benchmark.record import journal
-from benchmark.record.columns import METRICS
 from benchmark.record.phases import AFTER, Phase
 from benchmark.record.sentences import last_evaluation
 
