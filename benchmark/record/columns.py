@@ -205,7 +205,9 @@ class Kind(NamedTuple):
         if empty == len(texts):
             return np.full(len(texts), math.nan) if self.optional else np.zeros(0, np.int64)
         if empty:
-            values = np.array([self.type(text) if text else math.nan for text in texts], dtype=np.float64)
+            filled = [place for place, text in enumerate(texts) if text]  # few, where a column is of evaluations
+            values = np.full(len(texts), math.nan)
+            values[filled] = [self.type(texts[place]) for place in filled]
         else:
             values = np.array(list(map(self.type, texts)))
         missing = np.isnan(values)

@@ -1,4 +1,4 @@
-"""Count the errors of hypotheses against references, as jiwer aligns them.
+"""Count the errors of hypotheses against references, in words as jiwer aligns them.
 
     utterances = [edits(reference, hypothesis) for ...]     # the Edits of each utterance
     Errors.of(utterances).wer                               # benchmark.metrics: edits are summed, then divided once
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 import jiwer
+from rapidfuzz.distance import Levenshtein
 
 from benchmark.metrics import Edits, Errors
 from features.corpus import text
@@ -25,11 +26,10 @@ from features.corpus import text
 def edits(reference: str, hypothesis: str) -> Edits:
     """Count the edits between one reference and its hypothesis."""
     reference, hypothesis = _tidy(reference), _tidy(hypothesis)
-    characters = jiwer.process_characters(reference, hypothesis)
     return Edits(
         word_pairs=tuple(_word_pairs(jiwer.process_words(reference, hypothesis))),
         words=len(reference.split()),
-        character_edits=characters.substitutions + characters.deletions + characters.insertions,
+        character_edits=Levenshtein.distance(reference, hypothesis),  # jiwer would align them too: 70 times as long
         characters=len(reference),
         longest=max(len(reference), len(hypothesis)),
     )

@@ -195,6 +195,11 @@ def test_several_runs_give_their_median():
     assert (level.minutes, level.epoch, level.reached) == (6.0, 3, 3)
 
 
+def test_a_metric_that_the_paper_does_not_publish_stands_beside_its_table_without_times():
+    rows = judge([], Question(metrics=("ser",), published=True)).long_rows()
+    assert {row["metric"] for row in rows} == {"ser"} and all(row["tta_minutes"] is None for row in rows)
+
+
 def test_a_run_that_missed_the_level_counts_as_slower_than_all():
     question = Question(metrics=("wer",), levels=(30.0,))
     text = report(make_runs([30, 30, 30], [90, 90, 30, 30], [90, 90, 90, 90]), question)

@@ -109,6 +109,7 @@ def test_the_kinds_of_errors_over_a_corpus_are_those_of_jiwer():
     )  # fmt: skip
     assert min(ours.substitutions, ours.deletions, ours.insertions) > 100
     assert ours.wer == pytest.approx(100 * theirs.wer)
+    assert ours.cer == pytest.approx(100 * jiwer.cer(references, hypotheses))
     words = sum(len(each.split()) for each in references)
     assert ours.wer == pytest.approx(100 * (ours.substitutions + ours.deletions + ours.insertions) / words)
     wrong = sum(reference != hypothesis for reference, hypothesis in zip(references, hypotheses, strict=True))
