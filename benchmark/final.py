@@ -115,16 +115,20 @@ def tables(run: Trained, results: Sequence[Result]) -> list[str | Table]:
 
 
 def _rates(results: Sequence[Result]) -> Table:
-    header = (*WHAT, *(metric.label for metric in METRICS.values()), "utterances", "decoding s")
-    body = tuple((*_what(r), *_cells(r, METRICS, ".2f"), str(r.utterances), f"{r.decoding_s:.2f}") for r in results)
+    header = (*WHAT, *(metric.label for metric in METRICS.values()), "decoding s")
+    body = tuple((*_what(r), *_cells(r, METRICS, ".2f"), f"{r.decoding_s:.2f}") for r in results)
     return Table("All figures, percent", header, body)
 
 
 def _counts(results: Sequence[Result]) -> Table:
     counts = {name: figure for name, figure in FIGURES.items() if name not in METRICS}
-    header = (*WHAT, "words", *(figure.label for figure in counts.values()))
-    body = tuple((*_what(r), str(sum(edited.words for _, edited in r.edits)), *_cells(r, counts, "d")) for r in results)
-    return Table("Word errors by kind, of the words of the references", header, body)
+    header = (*WHAT, "utterances", "words", *(figure.label for figure in counts.values()))
+    body = tuple((*_what(r), str(r.utterances), str(_words(r)), *_cells(r, counts, "d")) for r in results)
+    return Table("Word errors by kind, of all words of the references", header, body)
+
+
+def _words(result: Result) -> int:
+    return sum(edited.words for _, edited in result.edits)
 
 
 def _what(result: Result) -> tuple[str, ...]:

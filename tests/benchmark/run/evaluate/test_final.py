@@ -186,14 +186,26 @@ def test_every_cell_of_the_printed_figures_stands_under_its_name():
     assert len(rates.header) == len(rates.rows[0]) and len(counts.header) == len(counts.rows[0])
     for name, metric in METRICS.items():
         assert column(rates, metric.label) == [f"{getattr(one.errors, name):.2f}"]
-    assert [column(rates, name) for name in ("SER", "utterances", "decoding s")] == [["50.00"], ["2"], ["0.25"]]
+    assert [column(rates, name) for name in ("SER", "decoding s")] == [["50.00"], ["0.25"]]
     kinds = [int(column(counts, name)[0]) for name in ("substitutions", "deletions", "insertions")]
-    assert column(counts, "words") == ["6"] and sum(kinds) == 3 and column(rates, "WER") == ["50.00"]
+    assert (
+        [column(counts, name) for name in ("utterances", "words")] == [["2"], ["6"]]
+        and sum(kinds) == 3
+        and column(rates, "WER") == ["50.00"]
+    )
 
 
 def test_figures_that_were_not_measured_are_na_and_move_no_other():
     rates = next(part for part in tables(RUN, [result("dev-a", 20.0)]) if getattr(part, "title", "")[:3] == "All")
-    assert column(rates, "SER") == ["NA"] and column(rates, "utterances") == ["5"] and column(rates, "WER") == ["20.00"]
+    assert (
+        column(rates, "SER") == ["NA"] and column(rates, "decoding s") == ["0.50"] and column(rates, "WER") == ["20.00"]
+    )
+
+
+def test_no_table_of_figures_is_split_in_a_pipe():
+    one = evaluated("test-clean", ("a b c d", "a x d y"), utterances=2939, decoding_s=1000.25)
+    shown = plain(tables(RUN, [one])[-3:])
+    assert shown.count("checkpoint") == 2 and max(map(len, shown.splitlines())) <= 100
 
 
 def test_the_commonest_word_errors_are_those_of_the_first_checkpoint_and_decoder_on_each_subset():
