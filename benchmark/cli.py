@@ -23,7 +23,8 @@ from pathlib import Path
 
 from benchmark.judge.cost import TENURES, Terms
 from benchmark.judge.question import SPLITS, JudgeError
-from benchmark.record import CLOCKS, METRICS, Run, read_run
+from benchmark.metrics import METRICS, USUAL
+from benchmark.record import CLOCKS, Run, read_run
 from benchmark.record.command import by_make
 from features.jobs import streams
 from features.jobs.streams import parse as parse
@@ -91,9 +92,10 @@ def checked(paths: Sequence[str]) -> Sequence[str]:
 
 def add_metric(parser: argparse.ArgumentParser, *, every: bool = False, default: str | None = None) -> None:
     """Add --metric, which also takes "all" if `every` is set."""
-    usual = "wer and cer, summed over the corpus" if default is None else default
+    explained = "; ".join(f"{name}: {metric.words}" for name, metric in METRICS.items())
     choices = (*METRICS, *["all"] * every)
-    parser.add_argument("--metric", choices=choices, default=default, help=f"default: {usual}")
+    words = f"{explained}; default: {default or ' and '.join(USUAL)}"
+    parser.add_argument("--metric", choices=choices, default=default, help=words)
 
 
 def add_levels(parser: argparse.ArgumentParser, *, default: str = "the runs' targets") -> None:

@@ -1,9 +1,9 @@
 """The final table of a run (the paper's table 4): python -m benchmark.final results/RUN
 
 Evaluates two checkpoints, that of the epoch with the lowest word error rate and the last one, on every dev and test
-subset of the run's features, at beam width 512. Prints word error rates next to the published ones, and writes
-final.csv, final-utterances.csv and final-sentences.txt into results/RUN. RUN is the run's folder, its journal, or one
-of its checkpoints.
+subset of the run's features, at beam width 512. Prints word error rates next to the published ones, substitutions,
+deletions, insertions, sentence error rates and the commonest word errors, and writes final.csv, final-utterances.csv
+and final-sentences.txt into results/RUN. RUN is the run's folder, its journal, or one of its checkpoints.
 
 One call can compare several decoders and beam widths; each forward pass is done once for all of them:
 
@@ -15,19 +15,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmark import cli
 from benchmark.judge.published import final_error_rates
+from benchmark.metrics import FIGURES, METRICS, Metric
+from benchmark.record.confusions import HEADER
 from benchmark.run.evaluate import decoding
 from benchmark.run.evaluate.final import BEAM_WIDTH, Result, Wanted, data_of, evaluate, write
 from benchmark.run.prepare.language_models import PUBLISHED_MODELS
 from benchmark.run.prepare.trained import WHICH, Trained, load_trained
-from benchmark.tables import Table, show
+from benchmark.tables import Table, cell, show
 from features.corpus.layout import role
 from features.jobs.streams import one_line
 from features.reading.subsets import SELECTIONS
@@ -35,6 +36,9 @@ from features.shards import account
 from models.ctc import decoders
 from models.ctc.decoders import Decoder
 from platforms.machine import usable_cores
+
+COMMONEST = 5  # word errors of each kind that are printed
+WHAT = ("checkpoint", "subset", "decoder")  # what a line of a table is about
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +92,7 @@ def tables(run: Trained, results: Sequence[Result]) -> list[str | Table]:
     rows: dict[str, Any] = {}
     for result in results:
         label = f"{result.checkpoint} (epoch {result.epoch}), {result.decoder}"
-        rows.setdefault(label, {})[result.subset] = result.rates
+        rows.setdefault(label, {})[result.subset] = result.errors
     comparable = [name for name in header if name in subsets]
     columns = subsets + [name for name in header if name not in subsets and comparable]
     parts: list[str | Table] = []
@@ -108,24 +112,42 @@ def tables(run: Trained, results: Sequence[Result]) -> list[str | Table]:
     if not comparable:
         theirs = tuple((system, *(cells[name] for name in header)) for system, cells in published)
         parts.append(Table("Published, on LibriSpeech (not this corpus): WER, percent", ("system", *header), theirs))
-    parts.append(_figures(results))
-    return parts
+    return [*parts, _rates(results), _counts(results), *_confusions(results)]
 
 
-def _figures(results: Sequence[Result]) -> Table:
-    header = ("checkpoint", "subset", "decoder", "WER", "CER", "WER mean", "CER paper", "utterances", "decoding s")
-    body = tuple(
-        (
-            r.checkpoint,
-            r.subset,
-            r.decoder,
-            *(f"{rate:.2f}" for rate in asdict(r.rates).values()),
-            str(r.utterances),
-            f"{r.decoding_s:.2f}",
-        )
-        for r in results
-    )
+def _rates(results: Sequence[Result]) -> Table:
+    header = (*WHAT, *(metric.label for metric in METRICS.values()), "decoding s")
+    body = tuple((*_what(r), *_cells(r, METRICS, ".2f"), f"{r.decoding_s:.2f}") for r in results)
     return Table("All figures, percent", header, body)
+
+
+def _counts(results: Sequence[Result]) -> Table:
+    counts = {name: figure for name, figure in FIGURES.items() if name not in METRICS}
+    header = (*WHAT, "utterances", "words", *(figure.label for figure in counts.values()))
+    body = tuple((*_what(r), str(r.utterances), str(_words(r)), *_cells(r, counts, "d")) for r in results)
+    return Table("Word errors by kind, of all words of the references", header, body)
+
+
+def _words(result: Result) -> int:
+    return sum(edited.words for _, edited in result.edits)
+
+
+def _what(result: Result) -> tuple[str, ...]:
+    return result.checkpoint, result.subset, result.decoder
+
+
+def _cells(result: Result, figures: Mapping[str, Metric], style: str) -> Iterator[str]:
+    return (cell(getattr(result.errors, name), style) for name in figures)
+
+
+def _confusions(results: Sequence[Result]) -> Iterator[Table]:
+    """Yield the commonest word errors on each subset, of the first checkpoint with the first decoder."""
+    first = results[0]
+    for result in results:
+        if (result.checkpoint, result.decoder) == (first.checkpoint, first.decoder):
+            rows = result.confusions().rows(most=COMMONEST)
+            if rows:
+                yield Table(f"Commonest word errors: {', '.join(_what(result))}", HEADER, rows)
 
 
 def _parser() -> argparse.ArgumentParser:

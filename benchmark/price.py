@@ -25,6 +25,7 @@ from benchmark.judge.cost import cost_parts, cost_rows
 from benchmark.judge.judgement import judge
 from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question
 from benchmark.judge.summary import warnings_part
+from benchmark.metrics import USUAL
 from benchmark.tables import show
 
 
@@ -39,7 +40,7 @@ def _price(options: argparse.Namespace) -> None:
     if not (options.journals or options.published):
         raise JudgeError("no journals given; expected results/*.csv, or --published for the paper's rigs alone")
     question = Question(
-        metrics=(options.metric,) if options.metric else ("wer", "cer"),
+        metrics=(options.metric,) if options.metric else USUAL,
         levels=tuple(options.level),
         window=options.epochs,
         clock=options.clock,

@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING
 
 import platforms
 from benchmark import cli, workloads
+from benchmark.metrics import USUAL
 from benchmark.study.curves import StudyError
 from benchmark.study.grid import PROTOCOLS, Grid, Stopping, StudyPoint, usual_sizes
 from benchmark.study.judgement import study_parts
@@ -292,7 +293,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--part", type=_part, default=(1, 1), metavar="I/N", help="make only every N-th point, from the I-th on")
     add("--dry-run", action="store_true", help="say what would be made, and stop")
     add("--show", action="store_true", help="judge the points that are there, and train nothing")
-    add("--metric", choices=("wer", "cer"), default="wer", help="the error of the curve; default: %(default)s")
+    add("--metric", choices=USUAL, default="wer", help="the error of the curve; default: %(default)s")
     add(
         "--speech-price", type=_amount, metavar="P", help="what an hour of transcribed speech costs, as the rig's price"
     )

@@ -16,7 +16,7 @@ from benchmark import cli
 from benchmark.judge.judgement import judge
 from benchmark.judge.question import AS_THE_PAPER, Question
 from benchmark.judge.summary import report_parts
-from benchmark.record import METRICS
+from benchmark.metrics import METRICS, USUAL
 from benchmark.tables import show
 
 
@@ -40,7 +40,7 @@ def _judge(options: argparse.Namespace) -> None:
 
 
 def _question(options: argparse.Namespace) -> Question:
-    asked = {None: ("wer", "cer"), "all": METRICS}.get(options.metric, (options.metric,))
+    asked = {None: USUAL, "all": tuple(METRICS)}.get(options.metric, (options.metric,))
     if options.paper and options.metric != "all":
         asked = tuple(AS_THE_PAPER.get(metric, metric) for metric in asked)
     return Question(

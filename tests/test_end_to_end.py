@@ -7,8 +7,8 @@ import pytest
 from commands import command
 from transitions import AFTER
 
+from benchmark.metrics import METRICS
 from benchmark.record import journal
-from benchmark.record.columns import METRICS
 from benchmark.record.phases import Phase
 from benchmark.record.sentences import last_evaluation
 

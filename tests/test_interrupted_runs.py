@@ -10,8 +10,8 @@ import time
 import pytest
 from commands import ROOT, begin, command, wait_for
 
+from benchmark.metrics import METRICS
 from benchmark.record import journal
-from benchmark.record.columns import METRICS
 from benchmark.record.phases import Phase
 from benchmark.run.state.progress import Progress
 

@@ -14,8 +14,8 @@ import pytest
 from commands import ROOT, command, wait_for
 from whispers import folder_of
 
+from benchmark.metrics import METRICS
 from benchmark.record import journal
-from benchmark.record.columns import METRICS
 from benchmark.record.facts import read_facts
 from benchmark.record.usage import read_usage
 from benchmark.run.machines.channel import LOST, Caller

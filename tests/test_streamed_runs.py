@@ -6,8 +6,8 @@ import shutil
 import pytest
 from commands import command
 
+from benchmark.metrics import METRICS
 from benchmark.record import journal
-from benchmark.record.columns import METRICS
 
 USUAL = ("--max-epochs", 2, "--seed", 3, "--decoder", "greedy", "--batch", 8)
 

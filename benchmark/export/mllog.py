@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmark.export.runs import NOTICES, Ask, ExportError, created_ms, hardest_wer
-from benchmark.record import METRICS, Row, Run, RunRecord
+from benchmark.metrics import METRICS
+from benchmark.record import Row, Run, RunRecord
 from benchmark.record.phases import Phase
 from models.optimisers import AdaDelta, AdamW
 from models.table import RECIPES

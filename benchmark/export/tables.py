@@ -6,7 +6,8 @@ import json
 
 from benchmark.export.runs import NOTICES, Ask, ExportError, source_name
 from benchmark.judge import Question, judge
-from benchmark.record import CLOCKS, METRICS, Row, Run, RunRecord
+from benchmark.metrics import FIGURES, METRICS
+from benchmark.record import CLOCKS, Row, Run, RunRecord
 
 DOCUMENT_SCHEMA = 1
 
@@ -30,7 +31,7 @@ def dawnbench(run: Run, ask: Ask) -> str:
 
 def document(run: Run, ask: Ask) -> dict[str, object]:
     """Everything of the judged run, ready for JSON: times in seconds, errors in percent, null for not reached."""
-    record, question = run.record, Question(metrics=METRICS, window=ask.window)
+    record, question = run.record, Question(metrics=tuple(METRICS), window=ask.window)
     judgement = judge([run], question)
     [group] = judgement
     columns = [(level.metric, level.percent) for level in group.levels]
@@ -68,7 +69,7 @@ def _level(record: RunRecord, metric: str, percent: float, window: int) -> dict[
 
 
 def _evaluation(record: RunRecord, row: Row) -> dict[str, object]:
-    errors = {metric: getattr(row, metric) for metric in METRICS}
+    errors = {name: getattr(row, name) for name in FIGURES}
     counts = {"epoch": row.epoch, "step": row.step, "utterances": row.utterances, "seconds": row.seconds}
     return {**counts, **errors, **_clocks_s(record, row)}
 

@@ -30,8 +30,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from benchmark.metrics import METRICS
 from benchmark.record.clocks import Span
-from benchmark.record.columns import LARGEST, METRICS, Identity, Outcome, Row, Table, check_rows
+from benchmark.record.columns import LARGEST, Identity, Outcome, Row, Table, check_rows
 from benchmark.record.facts import SCHEMA
 from benchmark.record.folder import End
 from benchmark.record.phases import Phase

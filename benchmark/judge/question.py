@@ -17,11 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.judge.circumstances import KNOBS
-from benchmark.record import CLOCKS, METRICS, POOLED, FactsError, Run
+from benchmark.metrics import METRICS, USUAL
+from benchmark.record import CLOCKS, POOLED, FactsError, Run
 
 PAPER_WORKLOAD = "librispeech"
-PAPER_LEVELS = {"wer": (22.0, 20.2, 19.2), "cer": (10.0, 8.0, 7.0)}
-AS_THE_PAPER = {"wer": "wer_mean", "cer": "cer_paper"}  # its authors averaged over utterances
+PAPER_LEVELS = {name: metric.published for name, metric in METRICS.items() if metric.published}
+AS_THE_PAPER = {name: metric.as_the_paper for name, metric in METRICS.items() if metric.as_the_paper}
 CORPUS_SUM = {mean: total for total, mean in AS_THE_PAPER.items()}
 
 SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "seed", "run", "machine", *KNOBS)
@@ -43,7 +44,7 @@ class JudgeError(ValueError):
 class Question:
     """A question to the judge. Without `levels` the targets of the runs are judged, which their run.json files say."""
 
-    metrics: tuple[str, ...] = ("wer", "cer")
+    metrics: tuple[str, ...] = USUAL
     levels: tuple[float, ...] = ()  # percent, of every metric asked for
     window: int = 3  # epochs: the e of TTA(a, e)
     clock: str = "wall"
@@ -54,7 +55,7 @@ class Question:
     def __post_init__(self) -> None:
         if self.window < 1 or self.clock not in CLOCKS or not {*self.metrics} <= {*METRICS} or {*self.by} - {*SPLITS}:
             raise ValueError(
-                f"{self}: expected metrics of {METRICS}, a window of 1 epoch or more, a clock of "
+                f"{self}: expected metrics of {tuple(METRICS)}, a window of 1 epoch or more, a clock of "
                 f"{tuple(CLOCKS)}, by of {SPLITS}"
             )
 
@@ -81,7 +82,7 @@ def _columns(workload: str, runs: Sequence[Run], question: Question) -> list[tup
         family = CORPUS_SUM.get(metric, metric)
         levels = set(question.levels or targets.get(metric) or targets.get(family) or ())
         if question.published and workload == PAPER_WORKLOAD and not question.levels:
-            levels.update(PAPER_LEVELS[family])
+            levels.update(PAPER_LEVELS.get(family, ()))
         columns += [(metric, percent) for percent in sorted(levels or {_reached(metric, runs, question)}, reverse=True)]
     return columns
 
@@ -116,8 +117,7 @@ def without_targets(runs: Sequence[Run], question: Question) -> list[str]:
 
 def metric_name(metric: str) -> str:
     """Return a metric as it is printed: "WER", "CER paper"."""
-    head, _, tail = metric.partition("_")
-    return f"{head.upper()} {tail}".strip()
+    return METRICS[metric].label
 
 
 def level_name(metric: str, percent: float) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.record import METRICS, RunRecord
+from benchmark.metrics import METRICS
+from benchmark.record import Row, RunRecord
 from benchmark.record.phases import Phase
 
 LEAST_EPOCHS = 2  # errors in fewer epochs can agree by chance; losses do not
@@ -39,15 +40,22 @@ def _first_errors(record: RunRecord) -> tuple:
 
 
 def _same_curve(one: RunRecord, other: RunRecord) -> bool:
-    errors = [{row.epoch: [getattr(row, name) for name in METRICS] for row in r.evaluations} for r in (one, other)]
-    common = errors[0].keys() & errors[1].keys()
-    if not common or any(errors[0][epoch] != errors[1][epoch] for epoch in common):
+    evaluations = [{row.epoch: row for row in record.evaluations} for record in (one, other)]
+    common = evaluations[0].keys() & evaluations[1].keys()
+    if not common or not all(_same_errors(evaluations[0][epoch], evaluations[1][epoch]) for epoch in common):
         return False
     losses = [_losses(record) for record in (one, other)]
     steps = losses[0].keys() & losses[1].keys()
     if not steps and len(common) < LEAST_EPOCHS:
         return False
     return all(losses[0][step] == losses[1][step] for step in steps)
+
+
+def _same_errors(one: Row, other: Row) -> bool:
+    """Return whether the errors that both runs measured agree, and there are some: an older version measured fewer."""
+    pairs = [(getattr(one, name), getattr(other, name)) for name in METRICS]
+    both = [pair for pair in pairs if None not in pair]
+    return bool(both) and all(mine == theirs for mine, theirs in both)
 
 
 def _losses(record: RunRecord) -> dict[int, float]:

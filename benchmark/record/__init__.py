@@ -13,11 +13,12 @@ command.py     the command that began a run, as its user would type it again
 usage.py       utilisation.csv: how busy the machine was
 energy.py      the energy of GPUs by its samples, and of what share of the run
 sentences.py   sentences.jsonl: references and hypotheses
+confusions.py  the commonest word errors of an evaluation
 folder.py      the run's folder: lock, heartbeat, end.json
 run.py         all of these files in one object
 """
 
-from benchmark.record.columns import METRICS, POOLED, JournalError, Row
+from benchmark.record.columns import POOLED, JournalError, Row
 from benchmark.record.facts import Facts, FactsError
 from benchmark.record.history import CLOCKS, RunRecord
 from benchmark.record.run import Run, read_run
@@ -25,7 +26,6 @@ from benchmark.record.usage import UsageError
 
 __all__ = (
     "CLOCKS",
-    "METRICS",
     "POOLED",
     "Facts",
     "FactsError",

@@ -1,12 +1,15 @@
 """The format of a journal: its columns, what their values may be, and how they are written and read.
 
-    line = write_row(row)                       # "3,run,1,..." of a Row
+    line = write_row(row)                       # "4,run,1,..." of a Row
     table = read_table("results/run.csv", text) # Table; JournalError names file, line, what was found and expected
     table.columns["seconds"], table.row(7)      # float64 [rows], Row
 
 A table holds columns, since a judge reads whole columns and few rows; a row is made when it is asked for. A field that
 does not apply is empty in the file, None in a row and NaN in a column. Error rates are in percent, times in seconds
 since model creation began, and audio in seconds.
+
+A header has the columns of its schema, in their order. Error figures may follow, in any order: those that the version
+which began the run computed. A figure that a file has no column for is None in its rows.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmark.metrics import FIGURES, Errors
 from benchmark.record.phases import EVALUATED, Phase
 
 SCHEMA = 4
@@ -30,8 +34,6 @@ SCHEMA = 4
 Schema 4 has the column `machines`; before it a run had one. Schema 3 has the column `variant`; until schema 2 the
 variant was part of the workload's name ("mini+specaugment").
 """
-
-METRICS = ("wer", "cer", "wer_mean", "cer_paper")
 
 POOLED = (
     "workload",
@@ -91,8 +93,10 @@ class Identity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Errors):
     """The result of a phase: where the run stands after it, and what it did. `step` counts batches since the run began.
+
+    An evaluation has its error figures.
 
     A train row has `input_s`, the seconds spent waiting for batches (on a GPU, where work is queued ahead, an upper
     bound), and `tflop`, the model's floating-point operations on valid frames in units of 10^12. The create row that
@@ -106,10 +110,6 @@ class Outcome:
     input_s: float | None = None
     tflop: float | None = None
     loss: float | None = None
-    wer: float | None = None
-    cer: float | None = None
-    wer_mean: float | None = None
-    cer_paper: float | None = None
     down_s: float | None = None
 
 
@@ -205,7 +205,9 @@ class Kind(NamedTuple):
         if empty == len(texts):
             return np.full(len(texts), math.nan) if self.optional else np.zeros(0, np.int64)
         if empty:
-            values = np.array([self.type(text) if text else math.nan for text in texts], dtype=np.float64)
+            filled = [place for place, text in enumerate(texts) if text]  # few, where a column is of evaluations
+            values = np.full(len(texts), math.nan)
+            values[filled] = [self.type(texts[place]) for place in filled]
         else:
             values = np.array(list(map(self.type, texts)))
         missing = np.isnan(values)
@@ -233,7 +235,7 @@ def _shown(value: object) -> str:
     return repr(str(value)[:80])
 
 
-COLUMNS = (
+_OF_SCHEMA = (
     "schema",
     "run",
     "attempt",
@@ -262,22 +264,29 @@ COLUMNS = (
     "input_s",
     "tflop",
     "loss",
-    *METRICS,
+    "wer",
+    "cer",
+    "wer_mean",
+    "cer_paper",
     "down_s",
 )
+COLUMNS = (*_OF_SCHEMA, *(name for name in FIGURES if name not in _OF_SCHEMA))
+"""The columns of a new journal: those of the schema, then the figures that came later."""
+
 READABLE = {
-    2: tuple(name for name in COLUMNS if name not in ("variant", "machines")),
-    3: tuple(name for name in COLUMNS if name != "machines"),
-    SCHEMA: COLUMNS,
+    2: tuple(name for name in _OF_SCHEMA if name not in ("variant", "machines")),
+    3: tuple(name for name in _OF_SCHEMA if name != "machines"),
+    SCHEMA: _OF_SCHEMA,
 }
-"""Maps each readable schema to its columns."""
+"""Maps each readable schema to the columns that every file of it has."""
 
 IDENTITY, OUTCOME = (tuple(f.name for f in fields(part)) for part in (Identity, Outcome))
 PHASES = {phase.value: phase for phase in Phase if phase is not Phase.DONE}
 PHASE_NAMES = " or ".join(PHASES)
 YES_NO = {"yes": True, "no": False}
-_COMMON = COLUMNS[: COLUMNS.index("phase")]  # the same in every row of an attempt
-VARYING = COLUMNS[len(_COMMON) :]
+_PHASE = COLUMNS.index("phase")
+_COMMON = COLUMNS[:_PHASE]  # the same in every row of an attempt
+VARYING = COLUMNS[_PHASE:]
 _TYPES = {"int": int, "float": float, "str": str, "bool": bool, "Phase": Phase}
 _ANY_SIGN = ("schema", "seed", "loss")
 
@@ -295,10 +304,10 @@ assert set(COLUMNS) == set(KINDS), set(COLUMNS) ^ set(KINDS)
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write_row(row: Row) -> str:
-    """Format a row as a line of the file, with its line break."""
+def write_row(row: Row, columns: Sequence[str] = COLUMNS) -> str:
+    """Format a row as a line of a file with these columns, with its line break."""
     line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="\n").writerow([to_text(getattr(row, column)) for column in COLUMNS])
+    csv.writer(line, lineterminator="\n").writerow([to_text(getattr(row, column)) for column in columns])
     return line.getvalue()
 
 
@@ -365,13 +374,14 @@ def read_table(source: str, text: str) -> Table:
     header, *lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     while lines and not lines[-1].strip(", \t"):  # blank lines at the end, as spreadsheets and editors leave them
         lines.pop()
-    schema = _check_header(f"{source}:1", header)
-    commons, rests, problem = _read_commons(lines, schema)
+    layout = read_header(source, header)
+    commons, rests, problem = _read_commons(lines, layout)
     columns: dict[str, np.ndarray] = {"attempt": np.array([common["attempt"] for common in commons], dtype=np.int64)}
     problems = [problem]
     if not problem:
         flat = ",".join(rests).split(",") if rests else []  # fast: one split for all lines, one slice per column
-        problems = [_read_columns([flat[n :: len(VARYING)] for n in range(len(VARYING))], columns)]
+        width = len(layout.varying)
+        problems = [_read_columns({name: flat[n::width] for n, name in enumerate(layout.varying)}, columns)]
         if not any(problems):
             problems = [check(columns) for check in CHECKS]
     if found := [problem for problem in problems if problem]:
@@ -389,39 +399,69 @@ def _first(values: Sequence[Any], fault: Callable[[Any], str]) -> Problem:
     return next(((n, sentence) for n, value in enumerate(values) if (sentence := fault(value))), None)
 
 
-def _check_header(where: str, line: str) -> int:
-    """Return the schema of a file with this header. Raises JournalError if no readable schema has it."""
-    values = line.split(",")
+class Layout(NamedTuple):
+    """The columns of one file, in its order, and its schema."""
+
+    schema: int
+    columns: tuple[str, ...]
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """The columns from "phase" on."""
+        return self.columns[self.columns.index("phase") :]
+
+
+def read_header(source: str, line: str) -> Layout:
+    """Parse a journal's header; `source` is the file's name.
+
+    Raises:
+        JournalError: no readable schema has these columns.
+    """
+    values = tuple(line.split(","))
     for schema, columns in READABLE.items():
-        if values == list(columns):
-            return schema
+        figures = values[len(columns) :]
+        if values[: len(columns)] == columns and _are_further(figures):
+            return Layout(schema, values)
         for separator, words in SEPARATORS.items():
-            if line.replace('"', "").split(separator) == list(columns):
+            if tuple(line.replace('"', "").split(separator)[: len(columns)]) == columns:
                 raise JournalError(
-                    f"{where}: found {words} between the columns, as a spreadsheet program saved it (then its numbers "
-                    f"may have decimal commas and its texts may be dates as well); {ORIGINAL}"
+                    f"{source}:1: found {words} between the columns, as a spreadsheet program saved it (then its "
+                    f"numbers may have decimal commas and its texts may be dates as well); {ORIGINAL}"
                 )
-    wrong = next(
-        (i for i, (a, b) in enumerate(zip(values, COLUMNS, strict=False)) if a != b), min(len(values), len(COLUMNS))
-    )
-    found = repr(values[wrong][:80]) if wrong < len(values) else "nothing"
-    expected = repr(COLUMNS[wrong]) if wrong < len(COLUMNS) else "nothing"
+    place, expected = _first_wrong(values)
+    found = repr(values[place][:80]) if place < len(values) else "nothing"
     raise JournalError(
-        f"{where}: column {wrong + 1} of the header is {found}; expected {expected}, as in a run's CSV file of "
+        f"{source}:1: column {place + 1} of the header is {found}; expected {expected}, as in a run's CSV file of "
         f"schema {SCHEMA}; read a journal of another schema with the version that wrote it"
     )
 
 
-def _read_commons(lines: Sequence[str], schema: int) -> tuple[list[dict[str, Any]], list[str], Problem]:
+def _first_wrong(values: tuple[str, ...]) -> tuple[int, str]:
+    """Return the place of the first wrong column of a header that no file has, from 0, and what was expected."""
+    for place, name in enumerate(_OF_SCHEMA):
+        if values[place : place + 1] != (name,):
+            return place, repr(name)
+    figures = values[len(_OF_SCHEMA) :]
+    right = next(n for n in range(len(figures)) if not _are_further(figures[: n + 1]))
+    return len(_OF_SCHEMA) + right, f"nothing, or one of {', '.join(COLUMNS[len(_OF_SCHEMA) :])}, each once"
+
+
+def _are_further(names: Sequence[str]) -> bool:
+    """Return whether names may follow the columns of a schema: figures that it does not have, each once."""
+    return len(set(names)) == len(names) and set(names) <= set(COLUMNS[len(_OF_SCHEMA) :])
+
+
+def _read_commons(lines: Sequence[str], layout: Layout) -> tuple[list[dict[str, Any]], list[str], Problem]:
     """Split each line into the fields shared with other lines, parsed once, and the text of its varying fields."""
     commons: list[dict[str, Any]] = []
     rests: list[str] = []
     common, prefix, first = {}, "\n", None  # no line begins with a line break
+    width = len(layout.varying)
     for number, line in enumerate(lines):
         if not line.startswith(prefix):
-            prefix = line.rsplit(",", len(VARYING))[0] + ","
+            prefix = line.rsplit(",", width)[0] + ","
             try:
-                common = _read_common(prefix, line, schema)
+                common = _read_common(prefix, line, layout)
             except ValueError as error:
                 return [], [], (number, str(error))
             first = first or common
@@ -430,33 +470,33 @@ def _read_commons(lines: Sequence[str], schema: int) -> tuple[list[dict[str, Any
                     sentence = f"{name} is {common[name]!r}, but {first[name]!r} above; expected one run a file"
                     return [], [], (number, sentence)
         rest = line[len(prefix) :]
-        if rest.count(",") != len(VARYING) - 1:
-            return [], [], (number, _number_of_fields(line, schema))
+        if rest.count(",") != width - 1:
+            return [], [], (number, _number_of_fields(line, layout))
         commons.append(common)
         rests.append(rest)
     return commons, rests, None
 
 
-def _number_of_fields(line: str, schema: int) -> str:
-    fields, expected = next(csv.reader([line]), []), len(READABLE[schema])
+def _number_of_fields(line: str, layout: Layout) -> str:
+    fields, expected = next(csv.reader([line]), []), len(layout.columns)
     if comma := next((text for text in fields if DECIMAL_COMMA.fullmatch(text)), ""):
         return f"found the decimal comma of {comma[:40]!r}, as a spreadsheet program saved it; {ORIGINAL}"
     why = "a line cut short?" if len(fields) != expected else f"quotation marks around a number? {ORIGINAL}"
     return f"{len(fields)} fields; expected {expected} ({why})"
 
 
-def _read_common(prefix: str, line: str, schema: int) -> dict[str, Any]:
+def _read_common(prefix: str, line: str, layout: Layout) -> dict[str, Any]:
     """Parse the fields of a line that stand before "phase"; `prefix` is their text, with the comma at its end."""
     try:
         values = next(csv.reader([prefix[:-1]]))
-        if len(values) != len(READABLE[schema]) - len(VARYING):
-            raise ValueError(_number_of_fields(line, schema))
+        if len(values) != len(layout.columns) - len(layout.varying):
+            raise ValueError(_number_of_fields(line, layout))
     except csv.Error as error:
         raise ValueError(f"not CSV ({error})") from None
-    texts = dict(zip(READABLE[schema], values, strict=False))
+    texts = dict(zip(layout.columns, values, strict=False))
     texts.setdefault("variant", texts["workload"].partition("+")[2])
     texts.setdefault("machines", "1")
-    if schema < 3:
+    if layout.schema < 3:
         texts["workload"] = texts["workload"].partition("+")[0]
     found: dict[str, Any] = {}
     for name in _COMMON:
@@ -466,15 +506,18 @@ def _read_common(prefix: str, line: str, schema: int) -> dict[str, Any]:
             raise ValueError(f"{name} is {error}") from None
         if problem := KINDS[name].problem(found[name]):
             raise ValueError(f"{name} is {problem}")
-    if found["schema"] != schema:
-        raise ValueError(f"schema is {found['schema']}; expected {schema}: read it with the version that wrote it")
+    if found["schema"] != layout.schema:
+        raise ValueError(
+            f"schema is {found['schema']}; expected {layout.schema}: read it with the version that wrote it"
+        )
     return found
 
 
-def _read_columns(texts: Sequence[Sequence[str]], columns: dict[str, np.ndarray]) -> Problem:
-    """Parse the texts into `columns`; return the first row with an invalid value."""
+def _read_columns(texts: dict[str, list[str]], columns: dict[str, np.ndarray]) -> Problem:
+    """Parse the texts into `columns`, NaN where a column is absent; return the first row with an invalid value."""
     problems = []
-    for name, column in zip(VARYING, texts, strict=True):
+    for name in VARYING:
+        column = texts.get(name, [""] * len(texts["phase"]))
         kind = KINDS[name]
         try:
             if kind.type is Phase:

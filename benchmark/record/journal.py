@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from benchmark.record.columns import (
     JournalError,
     Outcome,
     Row,
+    read_header,
     read_table,
     write_row,
 )
@@ -42,10 +44,21 @@ TIME_DECIMALS = 6  # times are rounded to microseconds
 
 
 class Journal:
-    """A run's CSV file, open for appending. `earlier` has the rows that previous attempts wrote."""
+    """A run's CSV file, open for appending. `earlier` has the rows that previous attempts wrote.
 
-    def __init__(self, path: Path, identity: Identity, earlier: RunRecord | None = None, *, attempt: int = 1) -> None:
-        self.path, self.identity, self.attempt = path, identity, attempt
+    `columns` are those of the file's header: a run that an older version began goes on without later figures.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        identity: Identity,
+        earlier: RunRecord | None = None,
+        *,
+        attempt: int = 1,
+        columns: Sequence[str] = COLUMNS,
+    ) -> None:
+        self.path, self.identity, self.attempt, self.columns = path, identity, attempt, columns
         self.earlier = earlier or RunRecord(source=str(path))
         self._file = path.open("ab", buffering=0)
 
@@ -75,10 +88,12 @@ class Journal:
             path.unlink()  # not even its header was written
             return cls.create(path, identity)
         earlier = read(path)
-        if not data.startswith(",".join(COLUMNS).encode()):
+        header = data.decode("utf-8-sig").partition("\n")[0].removesuffix("\r")
+        layout = read_header(str(path), header)
+        if layout.schema != SCHEMA:
             raise JournalError(f"{path}: of an older schema than {SCHEMA}; its run cannot go on: choose another --name")
         if earlier.identity is None:
-            return cls(path, identity)
+            return cls(path, identity, columns=layout.columns)
         for name in IDENTITY:
             found, asked = getattr(earlier.identity, name), getattr(identity, name)
             if found != asked:
@@ -86,7 +101,7 @@ class Journal:
                     f"{path}: its {name} is {found!r}, but this command has {asked!r}; give the command that began "
                     f"the run, or choose another --name"
                 )
-        return cls(path, identity, earlier, attempt=earlier.attempts + 1)
+        return cls(path, identity, earlier, attempt=earlier.attempts + 1, columns=layout.columns)
 
     def append(self, phase: Phase, span: Span, outcome: Outcome) -> Row:
         """Write a phase's row, flush it and return it as a reader would see it.
@@ -95,7 +110,7 @@ class Journal:
             ValueError: `read` would refuse the row; nothing is written.
             OSError: the row cannot be written, for example on a full disk; a part already written is cut off.
         """
-        fields: dict[str, Any] = {name: getattr(outcome, name) for name in OUTCOME}
+        fields: dict[str, Any] = {name: getattr(outcome, name) for name in OUTCOME if name in self.columns}
         row = Row(
             **vars(self.identity),
             **fields,
@@ -104,7 +119,7 @@ class Journal:
             started_s=round(span.started_s, TIME_DECIMALS),
             seconds=round(span.seconds, TIME_DECIMALS),
         )
-        self._write(write_row(row).encode())
+        self._write(write_row(row, self.columns).encode())
         return row
 
     def _write(self, data: bytes) -> None:

@@ -4,7 +4,8 @@
         log.write(Heard(phase="evaluate", epoch=3, step=900, wer=41.2, cer=20.1, examples=(...)))
     heard = last_evaluation(folder)             # Heard, or None
 
-Every evaluation writes its worst, median and best utterances. Every generation writes the sentences that it showed.
+Every evaluation writes its worst, median and best utterances, and the commonest word errors of all utterances. Every
+generation writes the sentences that it showed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from benchmark.record.confusions import Confusions
 
 NAME, NAME_FOR_PEOPLE = "sentences.jsonl", "sentences.txt"
 TAIL_BYTES = 2**20  # read from the end of the file, where the last evaluation is
@@ -42,7 +45,11 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """Sentences of one evaluation or generation; `wer` and `cer` are in percent, over all utterances evaluated."""
+    """Sentences of one evaluation or generation.
+
+    `wer` and `cer`, in percent, and `confusions` are of all utterances evaluated, not of the examples only. Older
+    versions wrote no confusions.
+    """
 
     phase: str
     epoch: int
@@ -50,6 +57,7 @@ class Heard:
     wer: float | None = None
     cer: float | None = None
     examples: tuple[Example, ...] = ()
+    confusions: Confusions | None = None
 
     @property
     def heading(self) -> str:
@@ -105,7 +113,11 @@ def last_evaluation(folder: Path) -> Heard | None:
 def _read(line: str) -> Heard | None:
     try:
         found = json.loads(line)
-        heard = Heard(**{**found, "examples": tuple(Example(**example) for example in found["examples"])})
+        found["examples"] = tuple(Example(**example) for example in found["examples"])
+        if found.get("confusions") is not None:
+            found["confusions"] = Confusions.read(found["confusions"])
+        known = {f.name for f in fields(Heard)}  # a later version may say more
+        heard = Heard(**{name: value for name, value in found.items() if name in known})
         heard.heading, [example.counts for example in heard.examples]
         texts = [text for e in heard.examples for text in (e.id, e.rank, e.reference, e.hypothesis)]
         return heard if all(isinstance(text, str) for text in texts) else None

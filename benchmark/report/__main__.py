@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmark import cli
 from benchmark.judge.question import AS_THE_PAPER, Question
+from benchmark.metrics import USUAL
 from benchmark.report.document import write_report
 
 
@@ -23,9 +24,8 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _question(options: argparse.Namespace) -> Question:
-    metrics = ("wer", "cer")
     return Question(
-        metrics=tuple(AS_THE_PAPER[metric] for metric in metrics) if options.paper else metrics,
+        metrics=tuple(AS_THE_PAPER[metric] for metric in USUAL) if options.paper else USUAL,
         levels=tuple(options.level),
         window=options.epochs,
         clock=options.clock,

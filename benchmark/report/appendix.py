@@ -19,7 +19,9 @@ from pathlib import Path
 from benchmark.judge.groups import Group
 from benchmark.judge.published import final_error_rates, time_to_accuracy
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, level_name
+from benchmark.metrics import FIGURES, USUAL
 from benchmark.record import POOLED, FactsError
+from benchmark.record.confusions import HEADER
 from benchmark.record.sentences import NAME_FOR_PEOPLE, Heard
 from benchmark.record.sentences import Example as HeardExample
 from benchmark.report.figures import Shown
@@ -99,6 +101,7 @@ class Understood:
     """Return the sentences of a run's last evaluation: examples by rank, or the text of an older file as it is."""
 
     summary: str
+    confusions: Table | None = None
     ranks: Sequence[tuple[str, Sequence[Example]]] = ()
     text: str = ""
 
@@ -107,10 +110,26 @@ def understood_by(run: Shown) -> Understood:
     """The sentences of a run's last evaluation."""
     heard = run.run.heard()
     if heard and heard.examples:
-        return Understood(summary=f"{run.name}: {heard.heading}", ranks=_ranks(heard))
+        return Understood(
+            summary=f"{run.name}: {heard.heading}", confusions=_confusions(run, heard), ranks=_ranks(heard)
+        )
     if text := _last_text(run):
         return Understood(summary=f"{run.name}: the last evaluation", text=text)
     return Understood(summary=f"{run.name}: no sentences of an evaluation in the run's folder.")
+
+
+def _confusions(run: Shown, heard: Heard) -> Table | None:
+    """The commonest word errors of an evaluation, under what the journal has of it; None in files that have none."""
+    if heard.confusions is None or not (rows := heard.confusions.rows()):
+        return None
+    title = "Commonest word errors of all utterances"
+    row = next((row for row in run.record.evaluations if row.step == heard.step), None)
+    said = ", ".join(
+        figure.shown(value)
+        for name, figure in FIGURES.items()
+        if name not in USUAL and (value := getattr(row, name, None)) is not None
+    )
+    return Table(f"{title}: {said}" if said else title, HEADER, rows)
 
 
 def _ranks(heard: Heard) -> list[tuple[str, list[Example]]]:

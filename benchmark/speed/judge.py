@@ -11,7 +11,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+from benchmark.metrics import METRICS
 from benchmark.record.clocks import Span
 from benchmark.record.columns import Identity, Outcome
 from benchmark.record.journal import Journal
@@ -77,7 +79,7 @@ def write_journal(path: Path, *, rows: int) -> Path:
         step = 50 * (number - (epoch - 1))
         if number % EPOCH_ROWS == EPOCH_ROWS - 1:
             percent = 1 + 99 / epoch
-            rates = dict.fromkeys(("wer", "cer", "wer_mean", "cer_paper"), percent)
+            rates: dict[str, Any] = dict.fromkeys(METRICS, percent)
             journal.append(Phase.EVALUATE, Span(ended_s, 3.0), Outcome(step=step, epoch=epoch, utterances=150, **rates))
         else:
             trained = Outcome(step=step + 50, epoch=epoch, utterances=800, audio_s=1700.0, loss=30.0)

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmark.judge.estimates import Estimate, coefficient_of_variation
 from benchmark.judge.published import saturation_study
+from benchmark.judge.question import metric_name
 from benchmark.study.curves import WORST, Band, Curve, Point, StudyError, bootstrap, fit, fitted_points
 from benchmark.study.money import money_parts
 from benchmark.study.results import Observation, common_level, fitted_gaps, points
@@ -30,7 +31,6 @@ from benchmark.study.saturation import (
 from benchmark.tables import Table, cell, money, number
 
 DRAWS = 300
-NAMES = {"wer": "WER", "cer": "CER"}
 
 
 def study_parts(
@@ -93,7 +93,7 @@ def worth_table(found: Sequence[Observation], metric: str) -> Table | None:
             remark = "" if inside else f"beyond the plain runs' {plain_sizes[0]:,} to {plain_sizes[-1]:,}"
             measured = f"{statistics.fmean(here):.2f}"
             rows.append((arm, f"{size:,}", str(len(here)), measured, amount, time, share, remark))
-    name = f"test {NAMES[metric]}"
+    name = f"test {metric_name(metric)}"
     header = ("runs", "utterances", "seeds", name, "worth clean utterances", "hours", "factor", "remark")
     title = "What an arm is worth in data of the plain runs, by their curve"
     return Table(title, header, tuple(rows)) if rows else None
@@ -204,7 +204,7 @@ def _curve_words(curve: Curve, band: Band, protocol: str, metric: str, fitted: S
     )
     weights = ", ".join(f"{form} {share:.0%}" for form, share in curve.weights.items())
     return (
-        f"{protocol}: test {NAMES.get(metric, metric)} = {formula} percent of n utterances{bounds}. AICc weights: "
+        f"{protocol}: test {metric_name(metric)} = {formula} percent of n utterances{bounds}. AICc weights: "
         f"{weights or 'too few points to compare forms'}. {_between_seeds(fitted)}"
     )
 
@@ -334,7 +334,7 @@ def gap_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[
     error = math.sqrt(float(residual @ residual) / max(1, len(x) - 2) / float(((x - x.mean()) ** 2).sum()))
     root = statistics.fmean([gap * math.sqrt(size) for size, gap in gaps])
     spread = coefficient_of_variation([gap * math.sqrt(size) for size, gap in gaps]) or 0.0
-    name = NAMES.get(metric, metric)
+    name = metric_name(metric)
     words = (
         f"{protocol}: the gap of {name} between test and a fixed sample of the training set "
         f"{'falls' if slope < 0 else 'grows'} as n^{slope:.2f} "
@@ -357,7 +357,7 @@ def times_parts(found: Sequence[Observation], protocol: str, metric: str) -> lis
     levels = sorted({level for size in sizes if (level := common_level(found, size, metric))}, reverse=True)
     if len(levels) < 2:
         return []
-    name = NAMES.get(metric, metric)
+    name = metric_name(metric)
     minutes = {(size, level): _minutes(found, size, level, metric) for size in sizes for level in levels}
     rows = tuple((f"{size:,}", *(_time(minutes[size, level]) for level in levels)) for size in sizes)
     header = ("utterances", *(f"{name} {level:g}" for level in levels))

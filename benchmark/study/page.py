@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.judge.question import metric_name
 from benchmark.report.figures import COLOURS, Figure, Key, axis, log_axis, neutral, rounded
 from benchmark.report.page import BlockSection, Page, whole
 from benchmark.study.curves import Band, Curve, StudyError, bootstrap, fit, fitted_points
-from benchmark.study.judgement import DRAWS, NAMES, published_table, study_parts, worth_table
+from benchmark.study.judgement import DRAWS, published_table, study_parts, worth_table
 from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points
 from benchmark.study.saturation import detectable, gains
 from benchmark.tables import Table, number
@@ -44,8 +45,8 @@ def write_page(found: Sequence[Observation], path: Path, *, metric: str = "wer",
         title=f"How much data is enough? {path.parent.name}",
         heading="How much data is enough?",
         made=f"{len(found)} runs of {len({each.samples for each in found})} sizes, {found[0].batch} utterances a batch",
-        definition=f"Error ({NAMES[metric]}, greedily decoded) against the utterances that were trained on. Points are "
-        f"runs; intervals hold 95%, over seeds and test utterances.",
+        definition=f"Error ({metric_name(metric)}, greedily decoded) against the utterances that were trained on. "
+        f"Points are runs; intervals hold 95%, over seeds and test utterances.",
         links=[(section.id, section.title) for section in sections] + [("published", "Beside it")] * bool(tables),
         switches=(),
         warnings=(),
@@ -130,18 +131,18 @@ def learning_curve(identity: str, found: Sequence[Observation], curve: Curve, ba
     errors = [*high, *low, *(point.error for point in every)]
     return Figure(
         id=f"{identity}-curve",
-        title=f"Learning curve: {NAMES[metric]} against data",
+        title=f"Learning curve: {metric_name(metric)} against data",
         caption=f"Both axes are logarithmic: a power law is a straight line. The curve is drawn to {AHEAD} times the "
         f"largest size; what lies beyond {largest:,.0f} utterances is a prediction.",
         traces=tuple(traces),
         layout={
             "xaxis": _sizes_axis([*sizes, *(point.size for point in every)]),
-            "yaxis": log_axis(f"{NAMES[metric]}, percent", [max(0.01, error) for error in errors]),
+            "yaxis": log_axis(f"{metric_name(metric)}, percent", [max(0.01, error) for error in errors]),
             "shapes": [_upright(largest)],
         },
         keys=(Key(name="runs", colour=RED, marker="circle"), Key(name=f"fit: {curve.form}", colour=RED, dash="solid")),
         wide=True,
-        table=_table(found, {f"test {NAMES[metric]}": lambda each: each.error(metric)}),
+        table=_table(found, {f"test {metric_name(metric)}": lambda each: each.error(metric)}),
     )
 
 
@@ -180,8 +181,8 @@ def gained(identity: str, found: Sequence[Observation], curve: Curve, band: Band
     return Figure(
         id=f"{identity}-gains",
         title="What a doubling gains",
-        caption=f"Points of {NAMES[metric]} that twice the data takes away, by the curve, for each further hour of "
-        f"speech. {told}" if drawn else "None: by the curve no doubling gains anything.",
+        caption=f"Points of {metric_name(metric)} that twice the data takes away, by the curve, for each further "
+        f"hour of speech. {told}" if drawn else "None: by the curve no doubling gains anything.",
         traces=tuple(traces) if drawn else (),
         layout={"xaxis": _sizes_axis(sizes), "yaxis": log_axis("points", drawn)} if drawn else {},
         keys=tuple(keys),
@@ -194,7 +195,7 @@ def gained(identity: str, found: Sequence[Observation], curve: Curve, band: Band
 
 def bars(identity: str, found: Sequence[Observation], metric: str) -> Figure:
     """Error on train, dev and test by size; whiskers are the lowest and the highest seed."""
-    name = NAMES[metric]
+    name = metric_name(metric)
     traces, keys = [], []
     for role, colour in ROLES.items():
         sizes, means, less, more = _means(found, partial(_error_on, role=role, metric=metric))
@@ -237,7 +238,8 @@ def gap(identity: str, found: Sequence[Observation], metric: str) -> Figure:
     return Figure(
         id=figure_id,
         title=title,
-        caption=f"Points of {NAMES[metric]} between test and training. The bound sqrt(C / n) has a slope of -1/2.",
+        caption=f"Points of {metric_name(metric)} between test and training. The bound sqrt(C / n) has a slope of "
+        "-1/2.",
         traces=traces,
         layout={"xaxis": _sizes_axis(sizes), "yaxis": log_axis("points", values)},
         keys=(Key(name="runs", colour=GREEN, marker="circle"), Key(name="slope -1/2", colour=GREY, dash="dash")),

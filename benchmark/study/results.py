@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.judge.cost import Terms, cheapest, training_cost
+from benchmark.metrics import METRICS, USUAL
 from benchmark.record import FactsError, Run, RunRecord, UsageError, read_run
 from benchmark.study.curves import WORST, Point, StudyError
 from features.corpus.layout import role
 
 NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)(?:\+(.+))?")
 FINAL, UTTERANCES = "final.csv", "final-utterances.csv"
-COUNTS = {"wer": ("word_edits", "words"), "cer": ("character_edits", "characters")}
-RATES = ("wer", "cer", "wer_mean")
+COUNTS = {name: (METRICS[name].edits, METRICS[name].units) for name in USUAL}
+RATES = (*USUAL, "wer_mean")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
+from benchmark.metrics import TARGETS
 from models.ctc.decoders import NAMES as DECODERS
 from models.learner import Config, Learner
 from models.table import MODELS, USUAL, config_of, learner_of
@@ -179,8 +180,8 @@ class Workload:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}; expected {only!r}, as {self.model.name} takes segments"
                 )
-        if unknown := set(self.targets) - {"wer", "cer"}:
-            raise ValueError(f"targets for {', '.join(sorted(unknown))}; expected wer and cer")
+        if unknown := set(self.targets) - set(TARGETS):
+            raise ValueError(f"targets for {', '.join(sorted(unknown))}; expected {' or '.join(TARGETS)}")
         for name in ("max_epochs", "max_minutes", "window", "buckets", "beam_width", "sentences"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")

@@ -109,7 +109,7 @@ def test_a_workload_of_ones_own_is_a_file_whose_settings_stand_in_the_variant(tm
         (("max_epochs = 3", ""), "max_epochs is missing"),
         (('corpus = "folder"', 'corpus = "web"'), "corpus is 'web'; expected embedded or folder or librispeech"),
         (("wer = [50, 40.5]", "wer = 50"), "expected a table of percents"),
-        (("wer = [50, 40.5]", "per = [50]"), "targets for per; expected wer and cer"),
+        (("wer = [50, 40.5]", "per = [50]"), "targets for per; expected wer or cer or ser"),
         (('name = "mine"', 'name = "mini"'), "name is 'mini'; expected 'mine', as the file is called mine.toml"),
         (('name = "mine"', "name = ["), "is not TOML"),
         (('name = "mine"', 'variant = "x"'), "unknown key variant"),

@@ -31,6 +31,7 @@ from benchmark.judge.estimates import coefficient_of_variation, log_interval, we
 from benchmark.judge.factoring import POOLED_FROM
 from benchmark.judge.pooling import Pool
 from benchmark.judge.stopping import SETTLED, e_value, same
+from benchmark.metrics import FIGURES
 from benchmark.record import Run, RunRecord
 from benchmark.record.columns import Identity, Table
 from tests.trials import common
@@ -82,8 +83,7 @@ def _record(number: int, row: dict[str, str], *, alike: bool) -> RunRecord:
         "step": np.concatenate([[0], np.repeat(np.arange(1, epochs + 1), 2)]),
         "started_s": np.concatenate([[0.0], np.stack([begins_s, ends_s], axis=1).ravel()]),
         "seconds": np.concatenate([[0.0], np.stack([ends_s - begins_s, np.zeros(epochs)], axis=1).ravel()]),
-        **dict.fromkeys(("utterances", "audio_s", "input_s", "tflop", "loss", "cer", "down_s"), unknown),
-        **dict.fromkeys(("wer_mean", "cer_paper"), unknown),
+        **dict.fromkeys(("utterances", "audio_s", "input_s", "tflop", "loss", "down_s", *FIGURES), unknown),
         "wer": np.concatenate([[math.nan], np.stack([np.full(epochs, math.nan), errors], axis=1).ravel()]),
     }
     identity = Identity(

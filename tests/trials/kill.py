@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.metrics import METRICS
 from benchmark.record.columns import COLUMNS
 from benchmark.record.folder import END
 from benchmark.record.history import RunRecord
@@ -45,7 +46,7 @@ def figures(record: RunRecord) -> dict[tuple[str, int], float]:
             key = ("loss", row.epoch)
             found[key] = found.get(key, 0.0) + row.loss * row.utterances
     for row in record.evaluations:
-        found |= {(metric, row.epoch): getattr(row, metric) for metric in ("wer", "cer", "wer_mean", "cer_paper")}
+        found |= {(metric, row.epoch): getattr(row, metric) for metric in METRICS}
     return found
 
 

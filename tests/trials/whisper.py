@@ -234,7 +234,7 @@ def _training(options: argparse.Namespace) -> None:
 def _decoding(options: argparse.Namespace) -> None:
     import tempfile
 
-    from benchmark.run.evaluate.accuracy import edits, rates_of
+    from benchmark.run.evaluate.accuracy import errors_of
     from features.corpus import text
 
     spoken = utterances(options.corpus)[: options.utterances]
@@ -251,8 +251,8 @@ def _decoding(options: argparse.Namespace) -> None:
                 seconds[part].append(found["seconds"])
                 said[part] = [text.plain(each) for each in found["said"]]
     for part, took in seconds.items():
-        rates = rates_of([edits(text.plain(of[1]), each) for of, each in zip(spoken, said[part], strict=True)])
-        print(f"decoding {len(spoken)} utterances: {part} {statistics.median(took):.1f} s, WER {rates.wer:.2f}%")
+        errors = errors_of([text.plain(of[1]) for of in spoken], said[part])
+        print(f"decoding {len(spoken)} utterances: {part} {statistics.median(took):.1f} s, WER {errors.wer:.2f}%")
     alike = sum(a == b for a, b in zip(said["ours-decoding"], said["ctranslate2"], strict=True))
     ratio = _ratio(seconds["ctranslate2"], seconds["ours-decoding"])
     print(

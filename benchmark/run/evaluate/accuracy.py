@@ -1,89 +1,59 @@
-"""Error rates: edits and reference units are summed, then divided once.
+"""Count the errors of hypotheses against references, in words as jiwer aligns them.
 
-    counted = [edits("the cat sat", "the cat sad"), ...]    # the counts of each utterance
-    rates_of(counted).wer                                   # 33.33: 1 edit in 3 words
+    utterances = [edits(reference, hypothesis) for ...]     # the Edits of each utterance
+    Errors.of(utterances).wer                               # benchmark.metrics: edits are summed, then divided once
 
-jiwer finds the fewest edits that turn a reference into its hypothesis. There are four error rates, in percent:
-
-    wer, cer     edits of all utterances / reference words or characters of all utterances (the field's definition)
-    wer_mean     mean over utterances of edits / reference words (the authors')
-    cer_paper    mean over utterances of edits / max(characters of reference, of hypothesis) (the paper's)
+    errors = errors_of(["the cat sat"], ["the cat sad"])
+    errors.wer                                              # 33.33: 1 edit in 3 words
 
 Sentences are compared without their separators, in lower case, with single spaces. An empty hypothesis counts as
-deletions only. If the reference is empty, the hypothesis counts as insertions; in the two means, the utterance counts
-as 0 if both are empty, else as 100.
+deletions only. If the reference is empty, the hypothesis counts as insertions; in means over utterances, the utterance
+counts as 0 if both are empty, else as 100.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import jiwer
+from rapidfuzz.distance import Levenshtein
 
+from benchmark.metrics import Edits, Errors
 from features.corpus import text
-
-
-@dataclass(frozen=True, kw_only=True)
-class ErrorRates:
-    """The four error rates of a set of utterances, in percent; all but `cer_paper` may exceed 100."""
-
-    wer: float
-    cer: float
-    wer_mean: float
-    cer_paper: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edits:
-    """The counts of one utterance: fewest edits, units of the reference, and characters of its longer sentence."""
-
-    word_edits: int
-    words: int
-    character_edits: int
-    characters: int
-    longest: int
-
-    @property
-    def word_share(self) -> float:
-        return _share(self.word_edits, self.words)
-
-    @property
-    def character_share(self) -> float:
-        return _share(self.character_edits, self.longest)
 
 
 def edits(reference: str, hypothesis: str) -> Edits:
     """Count the edits between one reference and its hypothesis."""
     reference, hypothesis = _tidy(reference), _tidy(hypothesis)
     return Edits(
-        word_edits=_count(jiwer.process_words(reference, hypothesis)),
+        word_pairs=tuple(_word_pairs(jiwer.process_words(reference, hypothesis))),
         words=len(reference.split()),
-        character_edits=_count(jiwer.process_characters(reference, hypothesis)),
+        character_edits=Levenshtein.distance(reference, hypothesis),  # jiwer would align them too: 70 times as long
         characters=len(reference),
         longest=max(len(reference), len(hypothesis)),
     )
 
 
-def rates_of(utterances: Sequence[Edits]) -> ErrorRates:
-    """Return the error rates of at least one utterance; their order does not change a single digit."""
-    count = len(utterances)
-    return ErrorRates(
-        wer=100 * sum(u.word_edits for u in utterances) / max(sum(u.words for u in utterances), 1),
-        cer=100 * sum(u.character_edits for u in utterances) / max(sum(u.characters for u in utterances), 1),
-        wer_mean=100 * math.fsum(u.word_share for u in utterances) / count,  # fsum: exact in any order
-        cer_paper=100 * math.fsum(u.character_share for u in utterances) / count,
-    )
+def errors_of(references: Sequence[str], hypotheses: Sequence[str]) -> Errors:
+    """Return the error figures of hypotheses against references, pair by pair.
+
+    Raises:
+        ValueError: there are no references, or not as many hypotheses.
+    """
+    if not references or len(references) != len(hypotheses):
+        raise ValueError(f"{len(references)} references and {len(hypotheses)} hypotheses; expected as many, at least 1")
+    return Errors.of([edits(*pair) for pair in zip(references, hypotheses, strict=True)])
 
 
 def _tidy(sentence: str) -> str:
     return " ".join(sentence.replace(text.SEPARATOR, "").lower().split())
 
 
-def _count(alignment: jiwer.WordOutput | jiwer.CharacterOutput) -> int:
-    return alignment.substitutions + alignment.deletions + alignment.insertions
-
-
-def _share(edited: int, units: int) -> float:
-    return edited / units if units else float(edited > 0)
+def _word_pairs(aligned: jiwer.WordOutput) -> Iterator[tuple[str, str]]:
+    """Yield the words of each edit, "" where one side has none."""
+    for chunk in aligned.alignments[0]:
+        if chunk.type != "equal":
+            reference = aligned.references[0][chunk.ref_start_idx : chunk.ref_end_idx]
+            hypothesis = aligned.hypotheses[0][chunk.hyp_start_idx : chunk.hyp_end_idx]
+            yield from zip_longest(reference, hypothesis, fillvalue="")

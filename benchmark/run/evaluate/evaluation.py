@@ -3,7 +3,7 @@
     transcriber = Transcriber(model, task)
     transcription = transcriber.transcribe("dev", pool)     # forward pass; decoding goes on in worker processes
     evaluated = transcription.result()                      # waits for the decoding
-    evaluated.rates.wer, evaluated.sentences[0].hypothesis
+    evaluated.errors.wer, evaluated.sentences[0].hypothesis
 
 Every utterance counts exactly once. Neither batch, padding, order nor number of replicas changes an error rate: each
 utterance is decoded by itself, and sums do not depend on order. The recipe `authors` is the exception, as it
@@ -18,8 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.metrics import Edits, Errors
+from benchmark.record.confusions import Confusions
 from benchmark.record.sentences import Example, Heard
-from benchmark.run.evaluate.accuracy import Edits, ErrorRates, edits, rates_of
+from benchmark.run.evaluate.accuracy import edits
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.prepare.devices import tf
 from benchmark.run.prepare.task import Task
@@ -43,17 +45,17 @@ class Sentence:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """The result of an evaluation: sentences sorted by id, the edits of each, and the error rates of all."""
+    """The result of an evaluation: sentences sorted by id, the edits of each, and the errors of all."""
 
     sentences: tuple[Sentence, ...]
     edits: tuple[Edits, ...]
-    rates: ErrorRates
+    errors: Errors
 
     @classmethod
     def of(cls, sentences: Iterable[Sentence]) -> Evaluated:
         ordered = tuple(sorted(sentences, key=lambda sentence: sentence.id))
         counted = tuple(edits(sentence.reference, sentence.hypothesis) for sentence in ordered)
-        return cls(sentences=ordered, edits=counted, rates=rates_of(counted))
+        return cls(sentences=ordered, edits=counted, errors=Errors.of(counted))
 
     def heard(self, phase: str, epoch: int, step: int) -> Heard:
         """Return what the sentence log is given: the worst, median and best of an evaluation, else all sentences."""
@@ -61,8 +63,18 @@ class Evaluated:
             shown = tuple(Example(id=s.id, reference=s.reference, hypothesis=s.hypothesis) for s in self.sentences)
             return Heard(phase=phase, epoch=epoch, step=step, examples=shown)
         return Heard(
-            phase=phase, epoch=epoch, step=step, wer=self.rates.wer, cer=self.rates.cer, examples=self.examples()
+            phase=phase,
+            epoch=epoch,
+            step=step,
+            wer=self.errors.wer,
+            cer=self.errors.cer,
+            examples=self.examples(),
+            confusions=self.confusions(),
         )
+
+    def confusions(self) -> Confusions:
+        """Return the commonest word errors of all sentences."""
+        return Confusions.of(pair for edited in self.edits for pair in edited.word_pairs)
 
     def examples(self) -> tuple[Example, ...]:
         """Return the worst, median and best utterances, ranked by word and then by character error rate."""

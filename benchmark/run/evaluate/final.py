@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import platforms
+from benchmark.metrics import COUNTS, Edits, Errors
+from benchmark.record.confusions import Confusions
 from benchmark.record.sentences import describe
 from benchmark.run.evaluate import decoding
-from benchmark.run.evaluate.accuracy import Edits, ErrorRates
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.prepare.language_models import language_model
 from benchmark.run.prepare.trained import WHICH, FinalError, Trained, chosen_checkpoints
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 from models.table import MODELS
 
 NAME, NAME_OF_UTTERANCES, NAME_OF_SENTENCES = "final.csv", "final-utterances.csv", "final-sentences.txt"
-COUNTS = ("word_edits", "words", "character_edits", "characters")
 BEAM_WIDTH = 512
 
 Utterance = tuple[str, str]  # id and reference
@@ -95,13 +95,17 @@ class Result:
     audio_s: float
     forward_s: float
     decoding_s: float
-    rates: ErrorRates
+    errors: Errors
     edits: tuple[tuple[str, Edits], ...] = field(default=(), repr=False)  # of each utterance, by id
 
     def fields(self) -> dict[str, object]:
         """Return a row of final.csv, by column."""
-        flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("rates", "edits")}
-        return {name: round(v, 6) if isinstance(v, float) else v for name, v in {**flat, **asdict(self.rates)}.items()}
+        flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("errors", "edits")}
+        return {name: round(v, 6) if isinstance(v, float) else v for name, v in {**flat, **asdict(self.errors)}.items()}
+
+    def confusions(self) -> Confusions:
+        """Return the commonest word errors of all its utterances."""
+        return Confusions.of(pair for _, edited in self.edits for pair in edited.word_pairs)
 
 
 def chosen_subsets(there: Sequence[str], asked: Sequence[str]) -> list[str]:
@@ -179,12 +183,12 @@ def evaluate(run: Trained, wanted: Wanted, data: Data) -> tuple[list[Result], st
                     audio_s=round(_seconds(task, subset), 2),
                     forward_s=forward_s,
                     decoding_s=decoding_s,
-                    rates=evaluated.rates,
+                    errors=evaluated.errors,
                     edits=tuple(zip((s.id for s in evaluated.sentences), evaluated.edits, strict=True)),
                 )
                 results.append(result)
                 heading = f"{name} epoch {epoch} batch {step} {subset} {decoder.label}"
-                examples.append(f"{heading} WER {result.rates.wer:.2f}%\n{describe(evaluated.examples())}")
+                examples.append(f"{heading} WER {result.errors.wer:.2f}%\n{describe(evaluated.examples())}")
     return results, "".join(examples)
 
 

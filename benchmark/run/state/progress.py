@@ -16,7 +16,8 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from benchmark.record.columns import METRICS, Row
+from benchmark.metrics import METRICS
+from benchmark.record.columns import Row
 from benchmark.record.phases import Phase, Plan
 
 

@@ -181,7 +181,7 @@ class Trainer:
                 epoch=epoch,
                 utterances=len(evaluated.sentences),
                 audio_s=round(self.task.data.manifest.seconds(self.task.validation), 2),
-                **{name: round(rate, 6) for name, rate in asdict(evaluated.rates).items()},
+                **{name: round(figure, 6) for name, figure in asdict(evaluated.errors).items()},
             )
 
         return known

@@ -10,6 +10,7 @@ from journals import make_row, make_run, make_runs, write
 
 from benchmark.judge import Question, judge
 from benchmark.judge.checks import warnings
+from benchmark.judge.repetitions import curves_of
 from benchmark.judge.summary import report_parts
 from benchmark.record import read_run
 from benchmark.record.columns import READABLE
@@ -77,6 +78,15 @@ def test_n_is_the_number_of_different_error_curves():
     assert "3 runs, but n = 1" in "\n".join(judge(alike, AT_30).warnings)
     other = make_run([90, 30, 30], run="two", seed=9, source="9.csv")  # equal errors, another loss
     assert judge([*alike, other], AT_30)[0].n == 2
+
+
+def test_a_curve_whose_figures_an_older_version_measured_in_part_is_the_same_curve():
+    def with_ser(percent: float | None) -> RunRecord:
+        rows = make_run([90, 30, 30]).rows
+        return RunRecord(tuple(replace(row, ser=percent) if row.wer else row for row in rows))
+
+    assert curves_of([with_ser(None), with_ser(80.0)]) == (0, 0)
+    assert curves_of([with_ser(80.0), with_ser(81.0)]) == (0, 1)
 
 
 def test_what_varies_is_named():

@@ -25,7 +25,7 @@ from benchmark.judge import groups as judging
 from benchmark.judge import question as asking
 from benchmark.judge.summary import report, report_parts
 from benchmark.record.clocks import Span
-from benchmark.record.columns import COLUMNS, Identity, JournalError, Outcome, Row
+from benchmark.record.columns import READABLE, SCHEMA, Identity, JournalError, Outcome, Row
 from benchmark.record.history import RunRecord
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase
@@ -193,6 +193,11 @@ def test_several_runs_give_their_median():
     (level,) = judge(runs, Question(metrics=("wer",), levels=(30.0,)))[0].levels
     assert level.seconds == (360.0, 360.0, 690.0)
     assert (level.minutes, level.epoch, level.reached) == (6.0, 3, 3)
+
+
+def test_a_metric_that_the_paper_does_not_publish_stands_beside_its_table_without_times():
+    rows = judge([], Question(metrics=("ser",), published=True)).long_rows()
+    assert {row["metric"] for row in rows} == {"ser"} and all(row["tta_minutes"] is None for row in rows)
 
 
 def test_a_run_that_missed_the_level_counts_as_slower_than_all():
@@ -495,7 +500,7 @@ def test_levels_metrics_epochs_and_clock_can_be_asked_for(tmp_path, capsys):
         (["--metric", "cer"], ("cer",)),
         (["--metric", "cer", "--paper"], ("cer_paper",)),
         (["--metric", "wer_mean"], ("wer_mean",)),
-        (["--metric", "all"], ("wer", "cer", "wer_mean", "cer_paper")),
+        (["--metric", "all"], ("wer", "cer", "wer_mean", "cer_paper")),  # none of those that it did not measure
     ],
 )
 def test_which_metrics_are_judged(tmp_path, capsys, options, metrics):
@@ -796,7 +801,7 @@ def test_a_hundred_runs_of_a_thousand_rows_are_judged_in_five_seconds_of_cpu(tmp
     chance = random.Random(1)
     paths = [tmp_path / f"{number}.csv" for number in range(100)]
     for number, path in enumerate(paths):
-        path.write_text(",".join(COLUMNS) + "\n" + "".join(long_run(number, chance)))
+        path.write_text(",".join(READABLE[SCHEMA]) + "\n" + "".join(long_run(number, chance)))
     started_s = time.process_time()  # of this process: other load of the machine does not count
     text = report([read(path) for path in paths])
     assert time.process_time() - started_s < 5

@@ -9,8 +9,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmark.metrics import FIGURES, METRICS
 from benchmark.record.clocks import Span
-from benchmark.record.columns import COLUMNS, METRICS, POOLED, READABLE, Identity, JournalError, Outcome, Row
+from benchmark.record.columns import (
+    COLUMNS,
+    POOLED,
+    READABLE,
+    SCHEMA,
+    Identity,
+    JournalError,
+    Outcome,
+    Row,
+    to_text,
+)
 from benchmark.record.history import RunRecord, differing
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase
@@ -20,7 +31,7 @@ IDENTITY = Identity(
     emulated=False, batch=96, precision="float32", features="ab12", decoder="greedy", evaluation="resident",
     code="0.1.0+cd34",
 )  # fmt: skip
-ERRORS = {"wer": 61.5, "cer": 30.25, "wer_mean": 60.0, "cer_paper": 28.0}
+ERRORS = {"wer": 61.5, "cer": 30.25, "wer_mean": 60.0, "cer_paper": 28.0, "ser": 95.5, "deletions": 7}
 STEPS = (
     (Phase.CREATE, Span(0.0, 3.5), Outcome(step=0, epoch=0)),
     (Phase.TRAIN, Span(3.5, 50.0), Outcome(step=50, epoch=1, utterances=4800, audio_s=60000.5, loss=31.25)),
@@ -64,7 +75,7 @@ def test_a_journal_is_one_header_and_one_line_for_every_phase(path):
     assert len(lines) == 1 + len(STEPS)
     assert lines[2] == (
         "4,sys1-mini-1,1,sys1,mini,,paper,1,1,4,4 x RTX 2070,no,96,float32,ab12,greedy,resident,0.1.0+cd34,"
-        "train,1,50,3.5,50.0,4800,60000.5,,,31.25,,,,,"
+        "train,1,50,3.5,50.0,4800,60000.5,,,31.25,,,,,,,,,"
     )
 
 
@@ -111,7 +122,8 @@ outcomes = st.builds(
     Outcome,
     step=st.integers(0, 2**40), epoch=st.integers(0, 2**20), utterances=st.none() | st.integers(0, 2**40),
     audio_s=st.none() | numbers, loss=st.none() | st.floats(-1e9, 1e9), wer=numbers, cer=numbers,
-    wer_mean=st.none() | numbers, cer_paper=st.none() | numbers,
+    wer_mean=st.none() | numbers, cer_paper=st.none() | numbers, ser=st.none() | numbers,
+    substitutions=st.none() | st.integers(0, 2**40), deletions=st.none() | st.integers(0, 2**40),
 )  # fmt: skip
 steps = st.tuples(st.sampled_from([p for p in Phase if p is not Phase.DONE]), st.floats(0, 1e5), outcomes)
 
@@ -220,15 +232,24 @@ DAMAGES = {
         lambda text: text.replace("schema,run", "run,schema", 1), 1, "column 1 of the header is 'run'; expected 's"
     ),
     "a column too few": (
-        lambda text: text.replace(",down_s\n", "\n", 1), 1, "column 33 of the header is nothing; expected 'down"
+        lambda text: text.replace(",down_s,", ",", 1), 1, "column 33 of the header is 'ser'; expected 'down_s'"
+    ),
+    "a header cut short": (
+        lambda text: text.replace(text.splitlines()[0], "schema,run", 1), 1, "column 3 of the header is nothing; expec"
     ),
     "a column too many": (
-        lambda text: text.replace(",down_s\n", ",down_s,x\n", 1), 1, "34 of the header is 'x'; expected nothing"
+        lambda text: text.replace(",insertions\n", ",x\n", 1), 1, "37 of the header is 'x'; expected nothing, or one of"
     ),
-    "a short line": (lambda text: text[: text.rindex(",")] + "\n", 6, "32 fields; expected 33 (a line cut short?)"),
+    "a figure twice": (
+        lambda text: text.replace(",insertions\n", ",ser\n", 1), 1, "37 of the header is 'ser'; expected nothing, or on"
+    ),
+    "figures before the columns of the schema": (
+        lambda text: text.replace("loss,wer", "loss,ser,wer", 1), 1, "column 29 of the header is 'ser'; expected 'wer'"
+    ),
+    "a short line": (lambda text: text[: text.rindex(",")] + "\n", 6, "36 fields; expected 37 (a line cut short?)"),
     "a line cut in its last number": (lambda text: text[:-2], 6, "no line break at its end"),
-    "an empty line": (lambda text: text.replace("\n4,", "\n\n4,", 1), 2, "0 fields; expected 33"),
-    "a quote never closed": (lambda text: text.replace("\n4,", '\n"4,', 1), 2, "1 fields; expected 33"),
+    "an empty line": (lambda text: text.replace("\n4,", "\n\n4,", 1), 2, "0 fields; expected 37"),
+    "a quote never closed": (lambda text: text.replace("\n4,", '\n"4,', 1), 2, "1 fields; expected 37"),
     "a NUL in text": (field(3, "platform", "sy\0s1"), 3, ""),  # Python 3.10's csv says so itself
     "a NUL in a number": (field(3, "step", "5\0"), 3, ""),
     "a huge field": (field(4, "devices", "x" * 200_000), 4, "not CSV (field larger than field limit (131072))"),
@@ -298,7 +319,7 @@ def test_utf_16_is_named_by_its_byte_order_mark(path, valid, encoding):
         read(path)
 
 
-@pytest.mark.parametrize("end", ["\n", "\n\n  \n", "\r\n", "," * 32 + "\n"])
+@pytest.mark.parametrize("end", ["\n", "\n\n  \n", "\r\n", "," * 36 + "\n"])
 def test_blank_lines_at_the_end_and_a_byte_order_mark_change_nothing(path, valid, end):
     path.write_bytes(valid)
     before = read(path)
@@ -417,8 +438,8 @@ def test_clocks_begin_with_model_creation_and_not_with_the_sampler_that_was_star
 
 def older(text: str, schema: int = 2) -> str:
     """A journal as older schemas had it: no column `machines`; until 2 no `variant`, but one glued onto the workload's
-    name."""
-    lines = [line.split(",") for line in text.splitlines()]
+    name; and no figures after the columns of the schema."""
+    lines = [line.split(",")[: len(READABLE[SCHEMA])] for line in text.splitlines()]
     place = COLUMNS.index("variant")
     for number, values in enumerate(lines):
         if number:
@@ -433,12 +454,77 @@ def older(text: str, schema: int = 2) -> str:
 @pytest.mark.parametrize("schema", [2, 3])
 @pytest.mark.parametrize("variant", ["", "specaugment+synthetic"])
 def test_journals_of_older_schemas_are_read_with_one_machine_and_their_variant(path, variant, schema):
-    written = read(write(path, identity=replace(IDENTITY, variant=variant)))
+    written = without(read(write(path, identity=replace(IDENTITY, variant=variant))), FURTHER)
     text = older(path.read_text(), schema)
     assert text.splitlines()[0].split(",") == list(READABLE[schema])
     path.write_text(text)
     assert read(path) == written
     assert (read(path).identity.workload, read(path).identity.variant) == ("mini", variant)
+
+
+# --- figures that came later -----------------------------------------------------------------------------------------
+
+FURTHER = COLUMNS[len(READABLE[SCHEMA]) :]
+"""The figures that follow the columns of the schema."""
+
+any_figures = st.lists(st.sampled_from(FURTHER), unique=True)  # some of them, in any order
+
+
+def without(record: RunRecord, figures) -> RunRecord:
+    """The record as it would be had these figures never been measured."""
+    return RunRecord(tuple(replace(row, **dict.fromkeys(figures)) for row in record.rows))
+
+
+def under(columns, rows) -> str:
+    """A file with these columns."""
+    lines = [columns, *([to_text(getattr(row, name)) for name in columns] for row in rows)]
+    return "".join(",".join(values) + "\n" for values in lines)
+
+
+def test_the_columns_of_a_schema_stay_and_later_figures_follow():
+    assert READABLE[SCHEMA][-7:] == ("tflop", "loss", "wer", "cer", "wer_mean", "cer_paper", "down_s")
+    assert FURTHER == ("ser", "substitutions", "deletions", "insertions")
+    assert set(FIGURES) <= set(COLUMNS)
+
+
+@settings(max_examples=60)
+@given(any_figures, st.lists(steps, max_size=4))
+def test_columns_are_read_by_their_header_and_absent_figures_are_not_measured(figures, steps):
+    with tempfile.TemporaryDirectory() as folder:
+        path, ended_s = Path(folder) / "run.csv", 0.0
+        journal = Journal.create(path, IDENTITY)
+        for phase, seconds, outcome in steps:
+            ended_s = journal.append(phase, Span(ended_s, seconds), outcome).ended_s
+        journal.close()
+        whole = read(path)
+        path.write_text(under([*READABLE[SCHEMA], *figures], whole.rows))
+        assert read(path) == without(whole, set(FURTHER) - set(figures))
+
+
+@settings(max_examples=30)
+@given(any_figures)
+def test_a_run_that_an_older_version_began_goes_on_under_its_own_header(figures):
+    columns = [*READABLE[SCHEMA], *figures]
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "run.csv")
+        path.write_text(under(columns, read(path).rows))
+        before = path.read_text()
+        journal = Journal.resume(path, IDENTITY)
+        row = journal.append(Phase.EVALUATE, Span(67.0, 10.0), Outcome(step=100, epoch=2, utterances=300, **ERRORS))
+        journal.close()
+        assert path.read_text().startswith(before)
+        record = read(path)
+    assert record.rows[-1] == row and (row.attempt, row.wer) == (2, 61.5)
+    assert row.ser == (95.5 if "ser" in figures else None) and row.deletions == (7 if "deletions" in figures else None)
+    assert len(record.rows) == len(STEPS) + 1
+
+
+def test_a_run_whose_header_has_no_row_yet_goes_on_under_it(path):
+    path.write_text(under([*READABLE[SCHEMA], "ser"], []))
+    journal = Journal.resume(path, IDENTITY)
+    journal.append(Phase.EVALUATE, Span(0.0, 1.0), Outcome(step=1, epoch=1, **ERRORS))
+    journal.close()
+    assert path.read_text().splitlines()[1].endswith(",61.5,30.25,60.0,28.0,,95.5")  # down_s is empty
 
 
 def test_a_run_of_the_older_schema_does_not_go_on(path):

@@ -19,6 +19,7 @@ from journals import make_row, make_run, write
 import platforms
 from benchmark.judge import Question, judge, read_runs
 from benchmark.record import Run, RunRecord
+from benchmark.record.confusions import Confusions
 from benchmark.record.energy import POWER
 from benchmark.record.journal import read
 from benchmark.record.phases import Phase
@@ -94,11 +95,15 @@ def sentences(reference: str, hypothesis: str) -> str:
     heard = (
         Heard(phase="generate", epoch=1, step=50, examples=(Example(id="x-1", reference="early", hypothesis="earl"),)),
         Heard(phase="evaluate", epoch=4, step=40, wer=45.0, cer=20.0, examples=(old,)),
-        Heard(phase="evaluate", epoch=5, step=50, wer=35.0, cer=17.5, examples=(worst, best)),
-    )
+        Heard(
+            phase="evaluate", epoch=5, step=50, wer=35.0, cer=17.5, examples=(worst, best),
+            confusions=Confusions.of([(reference or "said", hypothesis), ("", reference or "said")]),
+        ),
+    )  # fmt: skip
     return "".join(json.dumps(asdict(one)) + "\n" for one in heard)
 
 
+WORST = Example(rank="worst", id="a-1", reference="he came", hypothesis="cane")
 SENTENCES = sentences("he <b>came</b>", "")
 
 
@@ -481,6 +486,25 @@ def _page_of(folder: Path, text: str) -> str:
             [["checkpoint", "subset", "decoder", "wer_mean"], [text, text, text, 9.5]]
         )  # fmt: skip
     return report.report([record])
+
+
+def test_the_commonest_word_errors_stand_over_the_sentences(results):
+    confused = Confusions.of([("came", "cane")] * 3 + [("he", "")] * 2 + [("", "oh")])
+    heard = Heard(phase="evaluate", epoch=5, step=50, wer=35.0, cer=17.5, examples=(WORST,), confusions=confused)
+    run = make_run(WERS, run="one")
+    rows = [replace(row, substitutions=20, deletions=5, insertions=3, ser=90.5) if row.wer else row for row in run.rows]
+    record = save(results, RunRecord(tuple(rows)), facts=run_json("sys1"), heard=json.dumps(asdict(heard)) + "\n")
+    text = " ".join(Outline(report.report([record])).text.split())
+    assert "Commonest word errors of all utterances: " in text
+    assert "SER 90.50%, 20 substitutions, 5 deletions, 3 insertions" in text
+    assert "referencehypothesistimesdeletedtimesinsertedtimescamecane3he2oh1" in text
+
+
+def test_a_run_that_did_not_count_its_word_errors_has_no_table_of_them(results):
+    heard = Heard(phase="evaluate", epoch=5, step=50, wer=35.0, cer=17.5, examples=(WORST,))
+    record = save(results, make_run(WERS), facts=run_json("sys1"), heard=json.dumps(asdict(heard)) + "\n")
+    text = Outline(report.report([record])).text
+    assert "Commonest word errors" not in text and "a-1" in text
 
 
 def test_everything_is_in_one_file_that_asks_for_nothing(records):

@@ -7,7 +7,7 @@ import pytest
 
 import platforms
 from benchmark import workloads
-from benchmark.run.evaluate.accuracy import edits, rates_of
+from benchmark.run.evaluate.accuracy import errors_of
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.prepare.data import Data
 from features.reading.batches import Buckets, EpochOrder, read_batches
@@ -132,7 +132,8 @@ def test_the_recipe_authors_depends_on_the_batch_it_is_evaluated_in(transcriber)
 
 
 def test_the_figures_are_those_of_all_sentences(one_by_one):
-    assert one_by_one.rates == rates_of([edits(s.reference, s.hypothesis) for s in one_by_one.sentences])
+    references, hypotheses = zip(*((s.reference, s.hypothesis) for s in one_by_one.sentences), strict=True)
+    assert one_by_one.errors == errors_of(references, hypotheses)
 
 
 def test_examples_are_the_worst_the_median_and_the_best(tf):
@@ -153,6 +154,9 @@ def test_examples_are_the_worst_the_median_and_the_best(tf):
     assert (heard.epoch, heard.step, heard.wer) == (3, 900, 50.0)  # 36 of 72 words
     assert heard.examples == evaluated.examples()
     assert heard.examples[0].counts.startswith("8 of 8 words wrong")
+    # "a" is wrong in 8 of 9, "b" in 7, ...: of all utterances, and not only of those that are shown
+    assert heard.confusions.substitutions == tuple((word, "x", 8 - n) for n, word in enumerate(right))
+    assert evaluated.heard("generate", 3, 900).confusions is None
 
 
 @pytest.mark.parametrize("count", [1, 2])

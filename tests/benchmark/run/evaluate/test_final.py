@@ -12,9 +12,10 @@ from journals import make_run, write
 import platforms
 from benchmark import final
 from benchmark.final import tables
+from benchmark.metrics import METRICS, Errors
 from benchmark.record.facts import SCHEMA, FactsError
 from benchmark.record.history import RunRecord
-from benchmark.run.evaluate.accuracy import ErrorRates, edits
+from benchmark.run.evaluate.accuracy import edits
 from benchmark.run.evaluate.final import Result, chosen_subsets, to_csv, utterances_to_csv
 from benchmark.run.prepare.trained import FinalError, Trained, load_trained
 from benchmark.tables import plain
@@ -33,10 +34,10 @@ RUN = Trained(
 
 
 def result(subset: str, wer: float, **changes) -> Result:
-    rates = ErrorRates(wer=wer, cer=wer / 2, wer_mean=wer + 1, cer_paper=wer / 2 + 1)
+    errors = Errors(wer=wer, cer=wer / 2, wer_mean=wer + 1, cer_paper=wer / 2 + 1)
     usual = {"checkpoint": "best", "step": 10, "epoch": 2, "decoder": "dictionary-512", "utterances": 5}
     return Result(
-        **{**usual, "audio_s": 9.0, "forward_s": 1.0, "decoding_s": 0.5, **changes}, subset=subset, rates=rates
+        **{**usual, "audio_s": 9.0, "forward_s": 1.0, "decoding_s": 0.5, **changes}, subset=subset, errors=errors
     )
 
 
@@ -156,3 +157,64 @@ def test_the_edits_of_utterances_sum_to_the_error_rate():
     assert [row["utterance"] for row in rows] == ["u1", "u2"] and {row["subset"] for row in rows} == {"dev-a"}
     assert [sum(int(row[name]) for row in rows) for name in ("word_edits", "words")] == [1, 5]
     assert "edits" not in one.fields()
+
+
+OLD_FINAL = "checkpoint,step,epoch,subset,decoder,utterances,audio_s,forward_s,decoding_s,wer,cer,wer_mean,cer_paper"
+OLD_UTTERANCES = "checkpoint,subset,decoder,utterance,word_edits,words,character_edits,characters"
+
+
+def test_the_columns_of_before_keep_their_places_and_further_ones_follow():
+    assert to_csv([result("dev-a", 12.5)]).splitlines()[0].startswith(f"{OLD_FINAL},ser,")
+    assert utterances_to_csv([result("dev-a", 12.5)]).splitlines()[0].startswith(f"{OLD_UTTERANCES},")
+
+
+def evaluated(subset: str, *pairs: tuple[str, str], **changes) -> Result:
+    """A result whose figures follow from references and hypotheses."""
+    counted = tuple((f"u{n}", edits(*pair)) for n, pair in enumerate(pairs))
+    errors = Errors.of([edited for _, edited in counted])
+    return replace(result(subset, 0.0, **changes), errors=errors, edits=counted)
+
+
+def column(table, name: str) -> list[str]:
+    return [row[table.header.index(name)] for row in table.rows]
+
+
+def test_every_cell_of_the_printed_figures_stands_under_its_name():
+    """a b c d -> a x d y: three edits at least, in one way or another; e f -> e f: none. 3 of 6 words, 1 of 2."""
+    one = evaluated("dev-a", ("a b c d", "a x d y"), ("e f", "e f"), utterances=2, decoding_s=0.25)
+    rates, counts, *_ = tables(RUN, [one])[-3:]
+    assert len(rates.header) == len(rates.rows[0]) and len(counts.header) == len(counts.rows[0])
+    for name, metric in METRICS.items():
+        assert column(rates, metric.label) == [f"{getattr(one.errors, name):.2f}"]
+    assert [column(rates, name) for name in ("SER", "decoding s")] == [["50.00"], ["0.25"]]
+    kinds = [int(column(counts, name)[0]) for name in ("substitutions", "deletions", "insertions")]
+    assert column(rates, "WER") == ["50.00"] and sum(kinds) == 3  # of 6 words
+    assert [column(counts, name) for name in ("utterances", "words")] == [["2"], ["6"]]
+
+
+def test_figures_that_were_not_measured_are_na_and_move_no_other():
+    rates = next(part for part in tables(RUN, [result("dev-a", 20.0)]) if getattr(part, "title", "")[:3] == "All")
+    assert [column(rates, name) for name in ("WER", "SER", "decoding s")] == [["20.00"], ["NA"], ["0.50"]]
+
+
+def test_no_table_of_figures_is_split_in_a_pipe():
+    one = evaluated("test-clean", ("a b c d", "a x d y"), utterances=2939, decoding_s=1000.25)
+    shown = plain(tables(RUN, [one])[-3:])
+    assert shown.count("checkpoint") == 2 and max(map(len, shown.splitlines())) <= 100
+
+
+def test_the_commonest_word_errors_are_those_of_the_first_checkpoint_and_decoder_on_each_subset():
+    pairs = [("one two", "one ten"), ("one two", "one ten"), ("three four", "three"), ("five", "oh five")]
+    results = [
+        evaluated("dev-a", *pairs),
+        evaluated("dev-a", ("six", "sex"), decoder="greedy"),
+        evaluated("test-a", ("seven", "heaven")),
+        evaluated("dev-a", ("eight", "ate"), checkpoint="last"),
+    ]
+    shown = plain(tables(RUN, results)).partition("Commonest word errors: best, dev-a, dictionary-512\n")[2]
+    first = shown.splitlines()
+    assert first[0].split() == ["reference", "hypothesis", "times", "deleted", "times", "inserted", "times"]
+    assert first[1].split() == ["two", "ten", "2", "four", "1", "oh", "1"]
+    assert "Commonest word errors: best, test-a, dictionary-512" in shown and "heaven" in shown
+    assert "sex" not in shown and "ate" not in shown
+    assert "Commonest" not in plain(tables(RUN, [evaluated("dev-a", ("right", "right"))]))

@@ -11,9 +11,9 @@ from whispers import folder_of
 
 import platforms
 from benchmark import workloads
+from benchmark.metrics import METRICS
 from benchmark.record import journal
 from benchmark.record.clocks import Clock
-from benchmark.record.columns import METRICS
 from benchmark.record.journal import Journal
 from benchmark.record.phases import EVALUATED, Phase, Plan
 from benchmark.run.evaluate.decoding import DecodingPool
