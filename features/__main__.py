@@ -2,8 +2,8 @@
 
 Reads a corpus in LibriSpeech layout, writes shards of frames (of 93 features, or those of another --front-end) and
 their manifest.json. Shards that an earlier run finished, with the same settings and the same audio, are kept. The
-manifest is taken away before the first shard is written and comes back after the last: where there is one, it is of
-the shards beside it.
+manifest is removed before the first shard is written and is written again after the last: a manifest always describes
+the shards next to it.
 
 On many machines give each a part, with --part 1/16 to 16/16 and a folder that all share, at once or one after another;
 then run --merge, which checks that all parts are there and writes the manifest. The shards equal those of one machine.

@@ -74,7 +74,7 @@ class Config(Protocol):
         """How many numbers training learns, without those of biases and norms."""
 
     def output_frames(self, frames: np.ndarray) -> np.ndarray:
-        """Return how many labels utterances of so many frames have room for, int [B]."""
+        """Return how many labels utterances of `frames` frames have room for, int [B]."""
 
 
 class Learner(Protocol):

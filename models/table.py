@@ -80,7 +80,7 @@ def config_of(settings: Mapping[str, Any]) -> Config:
 
 
 def learner_of(config: Config, *, frames: int) -> Learner:
-    """Make a model's learner for utterances of at most so many frames. Raises ValueError if it cannot take them."""
+    """Make a model's learner for utterances of at most `frames` frames. Raises ValueError if it cannot take them."""
     return importlib.import_module(MODELS[config.name].module).learner(config, frames=frames)
 
 

@@ -22,12 +22,12 @@ SEED = 1
 
 
 def learner(size: Size) -> Learner:
-    """The suite's model at a size."""
+    """Return the suite's model at a size."""
     return learner_of(size.config, frames=size.frames)
 
 
 def training_flops(size: Size) -> float:
-    """Floating-point operations of one training step, as the model counts them."""
+    """Return the floating-point operations of one training step, as the model counts them."""
     return 1e12 * float(learner(size).tflop({"frames": tf.fill([size.batch], size.frames)}))
 
 

@@ -40,7 +40,7 @@ class FrontEnd:
     frames_a_label: int = 0
 
     def labels_at_most(self, frames: int | np.ndarray) -> int | np.ndarray | None:
-        """Return how many labels so many frames have room for; None for any number."""
+        """Return how many labels `frames` frames have room for; None for any number."""
         return (frames - self.least_frames) // self.frames_a_label + 1 if self.frames_a_label else None
 
 
@@ -54,4 +54,4 @@ FRONT_ENDS = {
 USUAL = "mfcc13-logmel80"
 
 UNNAMED = {93: "mfcc13-logmel80", 80: "logmel80-normalised"}
-"""Which front end it was, by its size, where a manifest of schema 3 or 4 does not name it."""
+"""Maps a number of features to the front end, for manifests of schema 3 or 4, which do not name it."""

@@ -99,7 +99,7 @@ class Decoder:
         return "-".join(parts)
 
     def load(self) -> Decode:
-        """Build it. Raises ValueError for a language model that cannot be used."""
+        """Build the decoder. Raises ValueError for a language model that cannot be used."""
         if self.name == "greedy":
             return self.own or greedy
         if self.name == "dictionary":

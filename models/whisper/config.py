@@ -1,4 +1,4 @@
-"""Whisper's sizes, and how it is trained further, without TensorFlow. Published in Radford et al. 2022.
+"""Whisper's sizes, and recipe of fine-tuning, without TensorFlow. Published in Radford et al. 2022.
 
 Config(weights="whisper-tiny.en")           # sizes are those of the weights, once they are found
 Config(weights="random", width=128, heads=2, encoder_layers=2, decoder_layers=2)
@@ -49,7 +49,7 @@ class Sizes:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The sizes by name."""
+        """Return the sizes by name."""
         return {name: getattr(self, name) for name in SIZES}
 
 
@@ -88,7 +88,7 @@ class Config(Sizes):
 
     @property
     def rules(self) -> Recipe:
-        """What the recipe says."""
+        """Return what the recipe says."""
         return RECIPES[self.recipe]
 
     @property
@@ -101,7 +101,7 @@ class Config(Sizes):
 
     @property
     def parameters(self) -> int:
-        """Those of the tables of tokens and text positions, of both convolutions and of all blocks, without biases.
+        """Count the parameters of both tables, both convolutions and all blocks, without biases.
 
         A block has 4 W^2 of each attention and 8 W^2 of its dense layers; the decoder's blocks have two attentions.
         """

@@ -27,7 +27,7 @@ TOKENS_A_SECOND = 12
 
 
 def learner(config: Config, *, frames: int) -> WhisperLearner:
-    """Make the learner for segments of so many frames. Raises ValueError if its weights cannot be used."""
+    """Make the learner for segments of `frames` frames. Raises ValueError if its weights cannot be used."""
     place = places.resolve(config.weights or places.AUTO)
     return WhisperLearner(config, weights.read(place) if place else None, seconds=frames / 100)
 
@@ -56,7 +56,7 @@ class WhisperLearner:
 
     @property
     def decode(self) -> Decode:
-        """What turns rows of tokens, each ended by the end token, into sentences of letters alone."""
+        """Return a function that turns rows of tokens, up to the end token, into sentences of letters and spaces."""
         return tokens.spelled(self.tokens)
 
     @property

@@ -1,7 +1,7 @@
 """Whisper's network: log-mel frames and tokens in, logits of the next tokens out. Published in Radford et al. 2022.
 
     config = Sizes()                                                # the English tiny model's
-    model = build(config)                                           # keras.Model, weights drawn anew
+    model = build(config)                                           # keras.Model with random weights
     encoded = model.encode(features)                                # [B, T, 80] -> [B, T / 2, 384]
     logits = model(features, tokens)                                # [B, T, 80], [B, L] -> [B, L, 51864]
 
@@ -26,7 +26,7 @@ EPSILON = 1e-5  # of layer normalisation
 
 
 def build(config: Sizes) -> Whisper:
-    """A model with its weights made, under the distribution strategy and precision policy in force."""
+    """Build a model with its weights, under the distribution strategy and precision policy in force."""
     model = Whisper(config)
     model(tf.zeros([1, 2, config.mels]), tf.zeros([1, 1], tf.int32))
     return model
@@ -215,7 +215,7 @@ def _gelu(x: tf.Tensor) -> tf.Tensor:
 
 
 def flops(config: Sizes, *, frames: int, tokens: int, training: bool = True) -> float:
-    """Floating-point operations for one utterance of so many frames and tokens: matrix products, two an element.
+    """Return the floating-point operations of one utterance of `frames` and `tokens`: matrix products, two an element.
 
     Training takes three times as many, as every product has two for its gradients; the first convolution's input needs
     none. Normalisations, softmax and GELU are not counted.
