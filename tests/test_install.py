@@ -20,6 +20,7 @@ import install
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from setuptools import find_packages
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("features", "models", "platforms", "benchmark")
@@ -473,7 +474,8 @@ def test_every_package_and_its_data_are_installed():
     settings = setup_cfg()
     folders = [path.parent for package in PACKAGES for path in (ROOT / package).rglob("__init__.py")]
     names = {".".join(folder.relative_to(ROOT).parts): folder for folder in folders}
-    assert set(settings["options"]["packages"].split()) == set(names)
+    assert settings["options"]["packages"] == "find:"
+    assert set(find_packages(ROOT, include=settings["options.packages.find"]["include"].split())) == set(names)
     for name, folder in names.items():
         patterns = settings["options.package_data"].get(name, "").split(", ")
         for path in folder.iterdir():
