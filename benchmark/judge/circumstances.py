@@ -10,7 +10,7 @@ All of it comes from run.json and end.json next to the journals. A run without t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,7 @@ LARGE_LOST_SHARE = 0.05
 LARGE_OTHER_LOAD = 0.10
 Part = TypeVar("Part")
 NOT_KNOWN = "not known"
+THEN = ", then "  # between the values of attempts that differ
 SOFTWARE = ("tensorflow", "keras", "CUDA", "CUDA driver", "cuDNN", "CUDA build", "cuDNN build")
 """CUDA and cuDNN are those that were loaded; a build's are those that TensorFlow was made for."""
 KNOBS = circumstances(platforms.Input, platforms.Training)
@@ -42,17 +43,32 @@ RIG_COLUMNS = {
 """The columns of a journal that belong to a rig, and in which rigs that are compared may differ: said, not refused."""
 
 
+def _said(facts: Facts, read: Callable[[Facts], Part]) -> Part | None:
+    """Return a part of a run.json; None if it cannot be used."""
+    try:
+        return read(facts)
+    except FactsError:
+        return None
+
+
 def part_of(run: Run, read: Callable[[Facts], Part]) -> Part | None:
     """Return a part of a run's run.json; None if there is none, or it cannot be used."""
     try:
-        return read(run.facts) if run.facts else None
+        return _said(run.facts, read) if run.facts else None
     except FactsError:
         return None
 
 
 def machine_of(run: Run) -> dict[str, str]:
-    """Return what identifies the machine and its software, by name; {} if run.json does not say."""
-    host, versions = part_of(run, lambda facts: facts.host), part_of(run, lambda facts: facts.versions)
+    """Return what identifies the machine and its software, by name; {} if run.json does not say.
+
+    A run that went on elsewhere has the values of all its attempts, in their order: "EPYC, then Xeon".
+    """
+    return _of_attempts_together(run, _machine)
+
+
+def _machine(facts: Facts) -> dict[str, str]:
+    host, versions = _said(facts, lambda of: of.host), facts.versions
     if host is None:
         return {}
     found: dict[str, object] = {
@@ -68,7 +84,26 @@ def machine_of(run: Run) -> dict[str, str]:
         "system": host.system,
     }
     found |= {name: versions.get(name) for name in SOFTWARE} if versions else {}
+    found |= {f"{part} kernel": kernel for part, kernel in facts.kernels.items()}
     return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def _of_attempts_together(run: Run, read: Callable[[Facts], Mapping[str, str]]) -> dict[str, str]:
+    """Return what the attempts at a run say, by name; where they differ, all values in the order of the attempts."""
+    return {name: THEN.join(values) for name, values in _values_of_attempts(run, read).items()}
+
+
+def _values_of_attempts(run: Run, read: Callable[[Facts], Mapping[str, str]]) -> dict[str, dict[str, int]]:
+    """Return the values that the attempts at a run have, by name: each with the first attempt that has it."""
+    try:
+        said = {number: read(facts) for number, facts in run.attempts.items()}
+    except FactsError:
+        return {}
+    found: dict[str, dict[str, int]] = {}
+    for number, values in said.items():
+        for name, value in values.items():
+            found.setdefault(name, {}).setdefault(value, number)
+    return found
 
 
 def machine_name(run: Run) -> str:
@@ -100,13 +135,17 @@ def value_of(run: Run, field: str) -> str:
 def knobs_of(run: Run) -> dict[str, str]:
     """Return what run.json says of the circumstances that a run was asked for: of its platform and its workload.
 
-    A platform's file may have been edited between two runs of its name.
+    A platform's file may have been edited between two runs of its name, or between two attempts at one.
     """
-    platform, workload = part_of(run, lambda facts: facts.platform), part_of(run, lambda facts: facts.workload)
+    return _of_attempts_together(run, _knobs)
+
+
+def _knobs(facts: Facts) -> dict[str, str]:
+    platform, workload = _said(facts, lambda of: of.platform), _said(facts, lambda of: of.workload)
     parts = [platform.input, platform.training, platform.hardware, platform.price] if platform else []
     found = {name: getattr(part, name) for part in parts if part for name in circumstances(type(part))}
     if workload and workload.samples:
-        found["subset_seed"] = workload.subset_seed
+        found |= {name: getattr(workload, name) for name in circumstances(type(workload))}
     return {name: str(value) for name, value in found.items() if value is not None}
 
 
@@ -119,11 +158,27 @@ def _counted(names: Sequence[str]) -> str:
 
 def of_group(runs: Sequence[Run]) -> Iterator[str]:
     """Yield what to doubt about the pooled runs of one platform, a sentence each."""
+    yield from _of_attempts(runs)
     yield from _of_machines(runs)
     yield from _of_knobs(runs)
     yield from _of_data(runs)
     yield from _of_load(runs)
     yield from _of_power(runs)
+
+
+def _of_attempts(runs: Sequence[Run]) -> Iterator[str]:
+    """Name runs that went on on another machine, or with other knobs, than they began with."""
+    for run in runs:
+        both = _values_of_attempts(run, lambda facts: {**_machine(facts), **_knobs(facts)})
+        if changed := {name: values for name, values in both.items() if len(values) > 1}:
+            what = "; ".join(
+                f"{name} is {' and '.join(f'{value} from attempt {number}' for value, number in values.items())}"
+                for name, values in changed.items()
+            )
+            yield (
+                f"{run.source} went on with another machine, software or setting than it began with: {what}: its times "
+                f"are of no one machine; leave it out of comparisons of time"
+            )
 
 
 def _of_machines(runs: Sequence[Run]) -> Iterator[str]:
@@ -280,9 +335,13 @@ def between(groups: Mapping[str, Sequence[Run]]) -> Iterator[str]:
         name: {
             label: ", ".join(sorted({machine_of(run).get(name, "") for run in runs})) for label, runs in named.items()
         }
-        for name in ("NVIDIA driver", *SOFTWARE)
+        for name in ("NVIDIA driver", *SOFTWARE, *_kernels(named.values()))
     }
-    for name, values in {**columns, **software}.items():
+    knobs = {
+        name: {label: ", ".join(sorted({knobs_of(run).get(name, "") for run in runs})) for label, runs in named.items()}
+        for name in KNOBS
+    }
+    for name, values in {**columns, **knobs, **software}.items():
         known = {label: value for label, value in values.items() if value}
         if len(set(known.values())) > 1:
             what = "; ".join(
@@ -290,6 +349,12 @@ def between(groups: Mapping[str, Sequence[Run]]) -> Iterator[str]:
                 for value in dict.fromkeys(known.values())
             )
             yield f"the rigs differ in {name} too ({what}): a difference in time may be of that, not of the hardware"
+
+
+def _kernels(groups: Iterable[Sequence[Run]]) -> list[str]:
+    """Return the names of the kernels that some runs say, as `machine_of` has them."""
+    found = {name for runs in groups for run in runs for name in machine_of(run) if name.endswith(" kernel")}
+    return sorted(found)
 
 
 # --- what was learnt from --------------------------------------------------------------------------------------------

@@ -300,6 +300,11 @@ class Facts:
         return {str(name): str(version) for name, version in named.items() if version}
 
     @property
+    def kernels(self) -> dict[str, str]:
+        """The kernels that computed parts of the model, by part; empty if they are not known."""
+        return {str(name): str(kernel) for name, kernel in _mapping(self.content.get("kernels")).items()}
+
+    @property
     def unavailable(self) -> dict[str, str]:
         """The reasons why sensors could not be read, by sensor."""
         return {str(name): str(why) for name, why in _mapping(self.content.get("unavailable")).items()}
@@ -325,18 +330,22 @@ def write_facts(folder: Path, facts: Facts, *, attempt: int = 1) -> None:
     Raises:
         FileExistsError: there is a run.json, which is never overwritten.
     """
-    name, mode = (NAME, "x") if attempt == 1 else (f"run-attempt-{attempt}.json", "w")
-    with (folder / name).open(mode, encoding="utf-8") as file:
+    with (folder / name_of(attempt)).open("x" if attempt == 1 else "w", encoding="utf-8") as file:
         json.dump(facts.content, file, indent=1)
 
 
-def read_facts(folder: Path) -> Facts | None:
-    """Read the run.json of a run's folder; None if there is none.
+def name_of(attempt: int) -> str:
+    """Return the name of the file that says how an attempt was made, counted from 1."""
+    return NAME if attempt == 1 else f"run-attempt-{attempt}.json"
+
+
+def read_facts(folder: Path, *, attempt: int = 1) -> Facts | None:
+    """Read the run.json of a run's folder, or the file of a later attempt; None if there is none.
 
     Raises:
         FactsError: it cannot be read, is not a JSON object, holds a NaN or infinite number, or has another schema.
     """
-    path = folder / NAME
+    path = folder / name_of(attempt)
     try:
         content = json.loads(path.read_bytes(), parse_constant=_finite, parse_float=_finite)
     except (FileNotFoundError, NotADirectoryError):

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from benchmark.record.columns import Identity, JournalError, check_complete
 from benchmark.record.energy import BOTH, NO_POWER, Energy
 from benchmark.record.facts import NAME as RUN_JSON
@@ -66,6 +68,16 @@ class Run:
     def facts(self) -> Facts | None:
         """How the run was made, from run.json; None if there is none. Raises FactsError if it cannot be used."""
         return read_facts(self.folder) if self.folder else None
+
+    @cached_property
+    def attempts(self) -> dict[int, Facts]:
+        """How each attempt was made, by its number, as far as its file is there. Raises FactsError as `facts` does.
+
+        An attempt that ended before its first row is not among them.
+        """
+        numbers = np.unique(self.record.table.columns["attempt"]).tolist() if self.folder else []
+        found = {number: read_facts(self.folder, attempt=number) for number in numbers}
+        return {number: facts for number, facts in found.items() if facts}
 
     @cached_property
     def end(self) -> End | None:

@@ -9,8 +9,12 @@ from journals import make_run, write
 import platforms
 from benchmark import compare, price, tta, workloads
 from benchmark.judge import Question, judge, read_runs
-from benchmark.judge.circumstances import data_table, machine_name
+from benchmark.judge.circumstances import data_table, machine_name, value_of
 from benchmark.judge.summary import report_parts
+from benchmark.record.clocks import Span
+from benchmark.record.columns import Outcome
+from benchmark.record.journal import Journal, read
+from benchmark.record.phases import Phase
 from benchmark.tables import Table
 
 HOST = {"cpu": "EPYC", "logical_cores": 4, "usable_cores": 4, "gpus": [], "python": "3.11.7", "system": "Linux 6"}
@@ -75,6 +79,53 @@ def test_machines_that_differ_are_named_with_field_and_values(tmp_path, change, 
     assert len(found) == bool(words)
     assert words.format(first, second) in "".join(found)
     assert not words or "keep them apart with --by machine" in found[0]
+
+
+def goes_on(folder, name, **changes):
+    """Give a run a second attempt, whose run-attempt-2.json differs."""
+    path = folder / f"{name}.csv"
+    record = read(path)
+    journal = Journal(path, record.identity, record, attempt=2)
+    last = record.rows[-1]
+    journal.append(Phase.CREATE, Span(last.ended_s, 10.0), Outcome(step=last.step, epoch=last.epoch))
+    journal.close()
+    facts = json.loads((folder / name / "run.json").read_text())
+    for part, values in changes.items():
+        facts[part] = {**facts[part], **values}
+    (folder / name / "run-attempt-2.json").write_text(json.dumps(facts))
+    return path
+
+
+def test_a_run_that_went_on_elsewhere_is_named_with_both_values(tmp_path):
+    run_of(tmp_path, "a", seed=1, knobs={})
+    assert not [text for text in warnings_of(tmp_path) if "went on" in text]
+    readers = {"input": {**platforms.load("cpu").to_dict()["input"], "readers": 7}}
+    path = goes_on(tmp_path, "a", host={"cpu": "Xeon"}, platform=readers)
+    (found,) = [text for text in warnings_of(tmp_path) if "went on" in text]
+    assert f"{path} went on with another machine, software or setting than it began with: " in found
+    assert "processor is EPYC from attempt 1 and Xeon from attempt 2; readers is 2 from attempt 1 and 7 from" in found
+    (run,) = read_runs(str(path))
+    assert machine_name(run).startswith("EPYC, then Xeon")
+    assert value_of(run, "readers") == "2, then 7"
+
+
+def test_an_attempt_that_has_no_row_says_nothing(tmp_path):
+    path = run_of(tmp_path, "a", seed=1)
+    facts = json.loads((tmp_path / "a" / "run.json").read_text())
+    (tmp_path / "a" / "run-attempt-2.json").write_text(json.dumps({**facts, "host": {**HOST, "cpu": "Xeon"}}))
+    assert not [text for text in warnings_of(tmp_path) if "went on" in text]
+    assert machine_name(read_runs(str(path))[0]).startswith("EPYC, ")
+
+
+def test_rigs_that_differ_in_knobs_or_kernels_are_warned_of_with_values(tmp_path):
+    for name, knobs in (("a", {"accumulation": 1}), ("b", {"accumulation": 8, "readers": 4})):
+        run_of(tmp_path, name, platform=name, knobs=knobs)
+        facts = json.loads((tmp_path / name / "run.json").read_text())
+        facts["kernels"] = {"lstm": {"a": "llvm", "b": "xla"}[name]}
+        (tmp_path / name / "run.json").write_text(json.dumps(facts))
+    found = " ".join(warnings_of(tmp_path))
+    for said in ("accumulation too (1: a; 8: b)", "readers too (2: a; 4: b)", "lstm kernel too (llvm: a; xla: b)"):
+        assert f"the rigs differ in {said}: a difference in time may be of that, not of the hardware" in found
 
 
 def test_knobs_that_differ_are_named_with_field_and_values_and_by_keeps_them_apart(tmp_path):
