@@ -242,6 +242,15 @@ def _of_data(runs: Sequence[Run]) -> Iterator[str]:
                 f"the whole set"
             )
             said.setdefault(text, []).append(run.source)
+        for subset, use in (features.evaluated if features else {}).items():
+            words_of = {
+                "recordings": f"of its {use.utterances:,} recordings are in training too",
+                "speakers": "of its speakers are in training too",
+                "repeated": "of its recordings are there more than once",
+            }
+            if what := [f"{use.shared[name]:,} {words}" for name, words in words_of.items() if use.shared.get(name)]:
+                text = f"{subset} is not apart: {'; '.join(what)}: error rates are not those of speech that is new"
+                said.setdefault(text, []).append(run.source)
         if features and features.unknown_share and run.identity.decoder.startswith("dictionary"):
             words = sum(use.words or 0 for use in features.evaluated.values())
             floor = 100 * features.unknown_share

@@ -61,7 +61,8 @@ class Lost:
 class SubsetUse:
     """How much of a subset is used, what was left out by kind of reason, and how many of its words are unknown.
 
-    `words` and `unknown_words` are None for a training subset, whose words are the known ones.
+    `words` and `unknown_words` are None for a training subset, whose words are the known ones. `shared` counts its
+    recordings and speakers that are in training too, and recordings that are repeated, of an evaluated one.
     """
 
     utterances: int
@@ -69,10 +70,11 @@ class SubsetUse:
     left_out: Mapping[str, Lost] = field(default_factory=dict)
     words: int | None = None
     unknown_words: int | None = None
+    shared: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lost = [number for each in self.left_out.values() for number in (each.utterances, each.hours)]
-        numbers = [self.utterances, self.hours, *lost, self.words or 0, self.unknown_words or 0]
+        numbers = [self.utterances, self.hours, *lost, self.words or 0, self.unknown_words or 0, *self.shared.values()]
         if not all(isinstance(n, int | float) and not isinstance(n, bool) and 0 <= n <= LARGEST for n in numbers):
             raise ValueError(f"a subset has {str(self)[:120]}; expected counts and hours")
 

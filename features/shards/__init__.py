@@ -3,6 +3,7 @@
 extraction.py  planned, written on all cores, merged
 records.py     the schema of a shard, once: written and parsed here
 tfrecord.py    the file format of a shard
+apart.py       whether training and evaluation have recordings or speakers in common
 manifest.py    what a folder of shards holds
 account.py     how much of a corpus that is, and what was left out, in sentences
 """

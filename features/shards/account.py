@@ -60,6 +60,28 @@ def warnings(manifest: Manifest, role_or_subset: str) -> Iterator[str]:
             f"{share:.0%} of the utterances of {role_or_subset} are left out ({why}): error rates are of the other "
             f"{used:,}, and not to be compared with those of the whole set"
         )
+    yield from _in_common(manifest, role_or_subset)
+
+
+def _in_common(manifest: Manifest, role_or_subset: str) -> Iterator[str]:
+    """Yield what the evaluated subsets have in common with training, and recordings that they have more than once."""
+    for subset, shared in manifest.of_evaluated(role_or_subset).items():
+        utterances = manifest.utterances(subset)
+        if shared.recordings:
+            yield (
+                f"{shared.recordings:,} of the {utterances:,} recordings of {subset} are in a training subset too, by "
+                f"their samples: its error rates are too low; take them out of one of both"
+            )
+        if shared.speakers:
+            yield (
+                f"{shared.speakers:,} speakers of {subset} are in a training subset too, by their folders' names: its "
+                f"error rates are those of known speakers; move them into one of both, or rename them if they differ"
+            )
+        if shared.repeated:
+            yield (
+                f"{shared.repeated:,} of the {utterances:,} recordings of {subset} repeat others of it, by their "
+                f"samples: they count as often as they are there; keep each once"
+            )
 
 
 def unknown_words(manifest: Manifest, role_or_subset: str) -> str:

@@ -35,6 +35,7 @@ from features.jobs.progress import progress
 from features.jobs.streams import one_line
 from features.jobs.workers import WorkerKilled, spawned
 from features.shards import manifest
+from features.shards.apart import Seen
 from features.shards.records import (
     ShardOutcome,
     ShardPlan,
@@ -379,10 +380,13 @@ class Gathered:
         self._left_out: list[manifest.LeftOut] = []
         self._notes: Counter[str] = Counter()
         self._spoken: dict[str, Counter[str]] = {}
+        self._seen = Seen()
 
     def add(self, outcome: ShardOutcome) -> None:
         self.shards[outcome.shard.file] = outcome.shard
         self._notes.update(outcome.notes)
+        if outcome.shard.frames:
+            self._seen.add(outcome.shard.subset, outcome.recordings, outcome.speakers)
         self._spoken.setdefault(outcome.shard.subset, Counter()).update(outcome.words)
         self._left_out += outcome.left_out
         if len(self._left_out) > 2 * manifest.MOST_LISTED:
@@ -409,6 +413,7 @@ class Gathered:
                 if role(subset) != "train"
             },
             notes=dict(self._notes),
+            shared=self._seen.shared(),
         )
 
 

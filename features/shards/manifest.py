@@ -34,6 +34,7 @@ from features.corpus.audio import FRAME_STEP_S
 from features.frames.kinds import FRONT_ENDS, UNNAMED, USUAL, FrontEnd
 from features.jobs.files import digest as file_digest
 from features.jobs.files import write_whole
+from features.shards.apart import Shared
 
 SCHEMA = 5
 READABLE = (3, 4, SCHEMA)
@@ -197,7 +198,8 @@ class Manifest:
     `words` are those of the training transcripts, sorted: a decoder's dictionary. `unknown` says of every other subset
     how many of its words, repetitions included, are not among them, and how many words there are: no decoder
     restricted to the dictionary reaches a word error rate below that share. `left_out` says what was left out,
-    `notes` what was converted (note -> count).
+    `notes` what was converted (note -> count). `shared` says what evaluated subsets have in common with training; it
+    lacks them where an older version wrote the shards.
     """
 
     settings: Settings
@@ -206,6 +208,7 @@ class Manifest:
     unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     notes: dict[str, int] = field(default_factory=dict)
+    shared: dict[str, Shared] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -255,10 +258,11 @@ class Manifest:
         return sum(self.lengths(role_or_subset)) * FRAME_STEP_S
 
     def to_json(self) -> str:
-        plain = {name: value for name, value in vars(self).items() if name not in ("shards", "left_out")}
+        plain = {name: value for name, value in vars(self).items() if name not in ("shards", "left_out", "shared")}
         shards = [shard.to_dict(packed=True) for shard in self.shards]
         left_out = [vars(each) for each in self.left_out]
         parts = {"settings": self.settings.to_dict(), "shards": shards, "left_out": left_out, "schema": SCHEMA}
+        parts["shared"] = {subset: each.to_dict() for subset, each in self.shared.items()}
         return json.dumps({**plain, **parts}, indent=1, sort_keys=True)
 
     @property
@@ -289,6 +293,10 @@ class Manifest:
         """Return the share of a subset's or role's utterances that was left out, 0 to 1."""
         lost = sum(count for count, _ in self.lost(role_or_subset).values())
         return lost / (lost + self.utterances(role_or_subset)) if lost else 0.0
+
+    def of_evaluated(self, role_or_subset: str) -> dict[str, Shared]:
+        """Return what the subsets of a role, or one subset, have in common with training, as far as it is known."""
+        return {name: each for name, each in self.shared.items() if role_or_subset in (name, corpus.role(name))}
 
     def unknown_share(self, role_or_subset: str) -> float:
         """Return the share of a subset's or role's words that are not among the training words, 0 to 1."""
@@ -335,6 +343,7 @@ def load(folder: Path) -> Manifest:
             "words": _listed(fields["words"]),
             "unknown": {subset: _listed(pair) for subset, pair in _fields(fields.get("unknown", {})).items()},
             "left_out": tuple(LeftOut(**_fields(each)) for each in _listed(fields.get("left_out", []))),
+            "shared": {name: Shared(**_fields(each)) for name, each in _fields(fields.get("shared", {})).items()},
         }
         return Manifest(**{**fields, **parts, "schema": SCHEMA})
     except KeyError as error:

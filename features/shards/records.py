@@ -36,7 +36,7 @@ from features.frames.kinds import FrontEnd
 from features.jobs.files import digest as file_digest
 from features.jobs.files import write_whole
 from features.jobs.process import import_tensorflow
-from features.shards import manifest
+from features.shards import apart, manifest
 from features.shards.tfrecord import Writer, example
 
 if TYPE_CHECKING:
@@ -97,10 +97,12 @@ class ShardOutcome:
     words: dict[str, int]
     left_out: tuple[manifest.LeftOut, ...]
     notes: dict[str, int]
+    recordings: str = ""
+    speakers: str = ""
 
     def __post_init__(self) -> None:
         counts = [*self.words.values(), *self.notes.values()]
-        texts = (self.key, self.stamp, self.brief)
+        texts = (self.key, self.stamp, self.brief, self.recordings, self.speakers)
         if not all(isinstance(text, str) for text in texts) or not all(type(count) is int for count in counts):
             raise ValueError(f"{self.shard.file}: found something else where a stamp or counts were expected")
 
@@ -196,6 +198,8 @@ class _Tally:
         self.notes: Counter[str] = Counter()
         self.left_out: list[manifest.LeftOut] = []
         self.content = hashlib.sha256()
+        self.recordings: list[str] = []
+        self.speakers: set[str] = set()
 
     def add(self, found: Usable | manifest.LeftOut) -> None:
         if isinstance(found, manifest.LeftOut):
@@ -205,6 +209,8 @@ class _Tally:
         self.frames.append(found.audio.frames)
         self.words.update(found.utterance.sentence.split())
         self.notes.update(found.audio.notes)
+        self.recordings.append(found.audio.digest)
+        self.speakers.add(found.utterance.speaker)
 
     def outcome(self, plan: ShardPlan, *, sha256: str, size: int, stamp: str) -> ShardOutcome:
         shard = manifest.Shard(
@@ -217,7 +223,15 @@ class _Tally:
         )
         left_out, words, notes = tuple(self.left_out), dict(self.words), dict(self.notes)
         return ShardOutcome(
-            key=plan.key, brief=plan.brief, stamp=stamp, shard=shard, words=words, left_out=left_out, notes=notes
+            key=plan.key,
+            brief=plan.brief,
+            stamp=stamp,
+            shard=shard,
+            words=words,
+            left_out=left_out,
+            notes=notes,
+            recordings=apart.marks(self.recordings),
+            speakers=apart.marks(sorted(self.speakers)),
         )
 
 

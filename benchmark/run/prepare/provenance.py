@@ -159,6 +159,7 @@ def _subset(manifest: Manifest, subset: str) -> SubsetUse:
         },
         words=words,
         unknown_words=unknown,
+        shared=manifest.shared[subset].to_dict() if subset in manifest.shared else {},
     )
 
 
