@@ -6,6 +6,7 @@ finished = follow(job, say)                     # another host's whole run
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -34,7 +35,8 @@ def agreed(prepared: Prepared, company: Company, say: Say) -> Prepared:
     """Compare hosts, on the chief. Raises ValueError if one differs from it."""
     from benchmark.run.machines.agreement import differences, facts_of, share_a_machine
 
-    facts = {0: facts_of(prepared.job, prepared.data, prepared.devices), **company.chief.answers()}
+    own = facts_of(prepared.job, prepared.task, prepared.decoder, os.environ)
+    facts = {0: own, **company.chief.answers()}
     if found := differences(facts, prepared.job.hosts):
         raise ValueError(found[0] + (f" (and {len(found) - 1} more differences)" if len(found) > 1 else ""))
     if share_a_machine(facts):
@@ -56,7 +58,7 @@ def follow(job: Job, say: Say) -> Finished:
             from benchmark.run.machines.agreement import facts_of
 
             prepared = prepare(job, caller, warn)
-            caller.answer(facts_of(prepared.job, prepared.data, prepared.devices))
+            caller.answer(facts_of(prepared.job, prepared.task, prepared.decoder, os.environ))
             if (order := caller.hear()) is not None:
                 prepared = prepared.renamed(order["run"])
                 with explained(prepared.job, prepared.data):

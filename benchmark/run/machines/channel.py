@@ -17,6 +17,7 @@ says which host it was and ends the process. What is on disk is whole at any mom
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import queue
@@ -401,9 +402,13 @@ class Caller(_Watched):
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at the chief's own name, or at all of the machine's if the name is a service's."""
+    """Return a socket that listens at the chief's own name, or at all of the machine's addresses.
+
+    At all of them if the name is a service's, or if it means the loopback here, as Debian's /etc/hosts has it
+    (127.0.1.1 rig1): the others, to whom it means another address, would call in vain.
+    """
     problem: OSError | None = None
-    for name in (host, ""):
+    for name in ("",) if _means_the_loopback(host) else (host, ""):
         try:
             return socket.create_server((name, port), backlog=64)
         except OSError as error:
@@ -412,3 +417,12 @@ def _listening(host: str, port: int) -> socket.socket:
         f"{host}:{port}: cannot listen ({_why(problem) if problem else ''}); expected a free port one above the "
         f"chief's: choose another in --hosts"
     )
+
+
+def _means_the_loopback(host: str) -> bool:
+    """Tell whether a name that is not the loopback's own is looked up as one of its addresses on this machine."""
+    if host in ("localhost", "localhost.localdomain") or host.startswith("127.") or host == "::1":
+        return False
+    with contextlib.suppress(OSError, ValueError):
+        return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback
+    return False

@@ -188,6 +188,15 @@ def test_a_port_that_is_taken_is_named_before_tensorflow_is_asked():
     assert f"host 1 ({names[1]}): its port cannot be used here (Address already in use)" in str(error.value)
 
 
+def test_a_chief_whose_name_means_the_loopback_listens_where_the_others_call(monkeypatch):
+    """Debian and Ubuntu write 127.0.1.1 HOSTNAME into /etc/hosts."""
+    monkeypatch.setattr(socket, "gethostbyname", lambda name: {"rig1": "127.0.1.1"}[name])
+    with channel._listening("rig1", 0) as server:
+        assert server.getsockname()[0] == "0.0.0.0"
+    with channel._listening("127.0.0.1", 0) as server:
+        assert server.getsockname()[0] == "127.0.0.1", "asked for by its address, the loopback alone"
+
+
 def test_noise_at_the_port_is_not_a_host():
     names = addresses(2)
     chief = Chief(Hosts(addresses=names, rank=0), limit_s=2, leave=Left())
