@@ -11,3 +11,7 @@
 
 This package imports nothing else of the project.
 """
+
+from features.jobs.missing import explain as _explain_missing
+
+_explain_missing()
