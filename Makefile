@@ -23,10 +23,18 @@ WORKERS = -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4))) --dist l
 # The first Python that fits; where none does, python3 says what would. Looked for only when .venv is made.
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
 	$$python .ci/install.py --check >/dev/null 2>&1 && echo $$python && exit; done; echo python3)
+# What was given on make's command line is a variable of the target: SEEDS=3 would train one seed for nothing.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
+ifneq ($(strip $(GIVEN)),)
+REFUSED := $(shell $(or $(wildcard .venv/bin/python),$(PYTHON)) .ci/variables.py '$(MAKECMDGOALS)' $(GIVEN))
+$(if $(REFUSED),$(error $(REFUSED)))
+endif
+
 SETUP = $(PYTHON) .ci/install.py --dev
-RUN = .venv/bin/python -m
-# Hints then speak of make.
-ASK = SPEECH_TTA_MAKE=1 $(RUN)
+# exec: make passes SIGTERM on to its command, which would be a shell that dies of it and leaves a training behind.
+RUN = exec .venv/bin/python -m
+# Hints then speak of make, and the command obeys the signals that make gets (features/jobs/parent.py).
+ASK = exec env SPEECH_TTA_MAKE=1 .venv/bin/python -m
 READY = .venv/.complete
 
 # Given to commands as variables of the shell: they may then hold spaces and quotes.
@@ -49,7 +57,7 @@ setup: ## make .venv, once and after changes; three minutes or so and 3 GB, with
 $(READY): setup.cfg constraints.txt .ci/install.py
 	@$(SETUP)
 
-bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] [SEED=n] [BATCH=n] [NAME=run] [ARGS=...]
+bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] [SEED=n] [BATCH=n] [NAME=run] [HOSTS=a,b RANK=n] [ARGS=...]
 	@$(ASK) benchmark --platform "$$PLATFORM" $(if $(WORKLOAD),--workload "$$WORKLOAD") \
 		$(if $(CORPUS),--corpus "$$CORPUS") $(if $(SEED),--seed "$$SEED") $(if $(BATCH),--batch "$$BATCH") \
 		$(if $(NAME),--name "$$NAME") $(if $(HOSTS),--hosts "$$HOSTS") $(if $(RANK),--rank "$$RANK") $(ARGS)
@@ -84,12 +92,12 @@ tta: $(READY) ## judge the runs there are: [RUNS="results/a.csv results/b.csv"] 
 	if [ -e "$$1" ]; then $(ASK) benchmark.tta "$$@" $(ARGS); \
 	else echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; fi
 
-report: $(READY) ## results/report.html, a page of all runs to look at: [RUNS="results/a.csv ..."]
+report: $(READY) ## results/report.html, a page of all runs to look at: [RUNS="results/a.csv ..."] [ARGS=...]
 	@$(LIST_RUNS); \
 	if [ -e "$$1" ]; then $(ASK) benchmark.report "$$@" -o results/report.html $(ARGS); \
 	else echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; fi
 
-final: $(READY) ## evaluate a run's best and last checkpoint on every dev and test subset: RUNS=results/name
+final: $(READY) ## evaluate a run's best and last checkpoint on every dev and test subset: RUNS=results/name [ARGS=...]
 	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.final "$$@" $(ARGS)
 
 lint: $(READY) ## check style, form and types of the code

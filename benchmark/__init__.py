@@ -23,3 +23,7 @@ from pathlib import Path
 _HOUSE = str(Path(__file__).resolve().parent.parent)
 if sys.path[0] != _HOUSE:
     sys.path.insert(0, _HOUSE)
+
+from features.jobs.missing import explain as _explain_missing  # noqa: E402
+
+_explain_missing()

@@ -27,6 +27,7 @@ from benchmark.metrics import METRICS, USUAL
 from benchmark.record import CLOCKS, Run, read_run
 from benchmark.record.command import by_make
 from features.jobs import streams
+from features.jobs.parent import obey_parent
 from features.jobs.streams import parse as parse
 from features.jobs.streams import say as say
 
@@ -36,6 +37,8 @@ DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 def command(name: str, work: Callable[[], int | None]) -> int:
     """Do a command's work and return its exit status; if it fails, print one line that says why."""
     streams.protect(name)
+    if by_make():
+        obey_parent()
     try:
         status = work() or DONE
         sys.stdout.flush()

@@ -11,3 +11,7 @@
 
 This package imports nothing else of the project but `platforms.machine`, which counts the cores.
 """
+
+from features.jobs.missing import explain as _explain_missing
+
+_explain_missing()

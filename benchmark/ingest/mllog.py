@@ -1,21 +1,27 @@
 """MLPerf Training's log of its speech benchmark (rnnt), as a run: an epoch is one train row and one evaluate row.
 
     log = read_log("result_0.txt")      # IngestError names the file, the line, what was found and expected
-    log.identity("dell-0"), log.rows, log.end, log.facts("result_0.txt")
+    log.identity("dell-0"), log.rows, log.end, log.facts(), log.notes
 
 What a log says and what becomes of it:
 
     init_start .. run_start             the create row; without init_start the run begins at run_start
-    epoch_start .. epoch_stop           a train row; the first begins at run_start, where MLPerf's clock does
-    eval_start .. eval_stop             an evaluate row; eval_accuracy is its WER, and no CER is known
-    run_stop, its status                "success": finished; "aborted": diverged, so it counts as slower than all;
-                                        without it the run is still going, or was interrupted
+    epoch_start .. epoch_stop           a train row; the first begins at run_start, where MLPerf's clock does. Blocks
+                                        are taken where a log has no epochs. Counted from 0 or 1: numbers.py
+    eval_start .. eval_stop             an evaluate row, within an epoch a probe; eval_accuracy is its WER, and no CER
+                                        is known
+    run_stop, its status                "success": finished, and the last evaluation ends here, as MLPerf's clock does;
+                                        "aborted": diverged, so it counts as slower than all;
+                                        without run_stop the run is still going, or was interrupted
+    quality_target                      the WER aimed at, 0.058 without it. Error rates are fractions if it is one, and
+                                        in percent if it and all of them are over 1
     ORG/results/SYSTEM/rnnt/ or, elsewhere, submission_org and submission_platform: the platform
     seed, global_batch_size             are what they are called
     opt_*, data_*, model_*, ...         a digest of them is the code: epochs are pooled only where all agree
 
-Times are milliseconds. Logs of this suite also have exact seconds and error rates, which are taken instead, so that a
-run that goes out and comes in again has the same figures.
+A log is one run: more than one run_start or run_stop is refused. Times are milliseconds. Logs of this suite also have
+exact seconds and error rates, which are taken instead, so that a run that goes out and comes in again has the same
+figures.
 """
 
 from __future__ import annotations
@@ -23,42 +29,32 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from benchmark.ingest.epochs import Rows, Sizes, rows
+from benchmark.ingest.events import NAMES_BENCHMARK, Event, IngestError, is_amount, read_events
+from benchmark.ingest.numbers import numbered
+from benchmark.ingest.timeline import Timeline, follow
 from benchmark.metrics import METRICS
 from benchmark.record.clocks import Span
-from benchmark.record.columns import LARGEST, Identity, Outcome, Row, Table, check_rows
+from benchmark.record.columns import Identity, Outcome, Row, Table, check_rows
 from benchmark.record.facts import SCHEMA
 from benchmark.record.folder import End
-from benchmark.record.phases import Phase
+from benchmark.record.phases import EVALUATED, Phase
 
-MARK = ":::MLLOG"
 BENCHMARK = "rnnt"
 QUALITY_TARGET = 0.058  # of rnnt, in rounds whose logs do not say it
 OURS = "speech_tta_run"
 NOT_OF_THE_RECIPE = ("submission_", "cache_clear", "seed", "global_batch_size", "eval_accuracy", "tracked_stats", OURS)
+ONE_VALUE = (NAMES_BENCHMARK, "quality_target", "global_batch_size", "train_samples", "eval_samples")
+STATUSES = {"success": "finished", "aborted": "diverged"}
 NOT_KNOWN = "not known"
-LARGEST_LOG = 2**28  # bytes
-
-
-class IngestError(ValueError):
-    """A log that cannot become a run; the message names the file, the line, what was found and what was expected."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """One line of a log. `at_s` is in seconds of Unix time, or since the run's creation in a log of ours."""
-
-    key: str
-    at_s: float
-    value: Any
-    metadata: Mapping[str, Any]
-    line: int
+PARTS = 100  # steps of an epoch evaluated within, where the log does not say its batches
 
 
 @dataclass(frozen=True)
@@ -84,11 +80,12 @@ class Log:
         return found
 
     @cached_property
+    def _run_start(self) -> Event:
+        return self.first("run_start")  # type: ignore[return-value]  # read_log has seen it
+
+    @cached_property
     def _began(self) -> Event:
-        began = self.first("init_start") or self.first("run_start")
-        if began is None or self.first("run_start") is None:
-            raise IngestError(f"{self.source}: no run_start; expected a whole log of a training")
-        return began
+        return self.first("init_start") or self._run_start
 
     @property
     def created(self) -> datetime:
@@ -98,8 +95,10 @@ class Log:
         seconds = created_ms / 1000 if isinstance(created_ms, int | float) else self._began.at_s
         return datetime.fromtimestamp(seconds, timezone.utc)
 
-    def _since_s(self, event: Event) -> float:
-        return event.at_s - self._began.at_s if self.first(OURS) is None else event.at_s
+    @property
+    def _zero_s(self) -> float:
+        """The moment at which the run's clock shows 0, in the seconds of the events."""
+        return self._began.at_s if self.first(OURS) is None else 0.0
 
     @property
     def platform(self) -> str:
@@ -113,8 +112,35 @@ class Log:
     @property
     def target_percent(self) -> float:
         """The WER in percent that the run aimed at."""
-        aim = self.values.get("quality_target", QUALITY_TARGET)
-        return round(100 * float(aim), 8) if isinstance(aim, int | float) and aim > 0 else 100 * QUALITY_TARGET
+        return round(self._percent_of_one * self._aim, 8)
+
+    @cached_property
+    def _aim(self) -> float:
+        said = self.first("quality_target")
+        if said is None:
+            return QUALITY_TARGET
+        if not is_amount(said.value) or not said.value:
+            raise IngestError(
+                f"{self.source}:{said.line}: quality_target is {said.value!r:.40}; expected a WER above 0, as 0.058"
+            )
+        return said.value
+
+    @cached_property
+    def _percent_of_one(self) -> int:
+        """What an error rate of 1 is in percent: 100, or 1 in a log whose target and error rates are all over 1.
+
+        The WER of a model that has learnt nothing may well be over 1 as a fraction; all of them are not.
+        """
+        lines = [event for event in self.events if event.key == "eval_accuracy" and not _own_rates(event)]
+        least = min(lines, key=lambda event: _rate(self.source, event), default=None)
+        if least is None or (self._aim <= 1) == (least.value <= 1):
+            return 100 if self._aim <= 1 else 1
+        said = self.first("quality_target")
+        target = f"line {said.line} has" if said else f"{BENCHMARK} has without its line"
+        raise IngestError(
+            f"{self.source}:{least.line}: eval_accuracy is {least.value:g} at the least, and the quality_target that "
+            f"{target} is {self._aim:g}; expected both as fractions, or both in percent"
+        )
 
     # --- the run -------------------------------------------------------------------------------------------------
 
@@ -125,17 +151,16 @@ class Log:
                 return Identity(**{**own.value, "run": name})
             except TypeError:
                 raise IngestError(f"{self.source}:{own.line}: {OURS} is not that of this version") from None
-        seed, batch = (self.values.get(key, 0) for key in ("seed", "global_batch_size"))
         return Identity(
             run=name,
             platform=self.platform,
             workload=BENCHMARK,
             recipe=f"{BENCHMARK}-{self.values.get('submission_division', 'unknown')}",
-            seed=int(seed) if isinstance(seed, int | float) else 0,
+            seed=self._whole("seed") or 0,
             replicas=1,
             devices=NOT_KNOWN,
             emulated=False,
-            batch=int(batch) if isinstance(batch, int | float) else 0,
+            batch=self._whole("global_batch_size") or 0,
             precision=NOT_KNOWN,
             features=NOT_KNOWN,
             decoder=NOT_KNOWN,
@@ -148,32 +173,105 @@ class Log:
         kept = {k: v for k, v in self.values.items() if not k.startswith(NOT_OF_THE_RECIPE)}
         return hashlib.md5(json.dumps(kept, sort_keys=True).encode(), usedforsecurity=False).hexdigest()[:12]
 
+    def _whole(self, key: str) -> int | None:
+        """Return a setting that is a whole number from 0; None if the log does not have it."""
+        said = next((event for event in self.events if event.key == key and event.value is not None), None)
+        if said is None:
+            return None
+        if not is_amount(said.value) or said.value != int(said.value):
+            raise IngestError(f"{self.source}:{said.line}: {key} is {said.value!r:.40}; expected a whole number")
+        return int(said.value)
+
     @cached_property
-    def rows(self) -> tuple[tuple[Phase, Span, Outcome], ...]:
+    def _timeline(self) -> Timeline:
+        errors = {event.line: self._errors(event) for event in self.events if event.key == "eval_accuracy"}
+        return numbered(follow(self.source, self.events, errors))
+
+    def _errors(self, event: Event) -> dict[str, float]:
+        """Return the error rates in percent: the WER of the line, or all that a log of ours has."""
+        own = _own_rates(event)
+        if not all(map(is_amount, own.values())):
+            raise IngestError(
+                f"{self.source}:{event.line}: eval_accuracy has {own!r:.80} percent; expected error rates from 0"
+            )
+        return own or {"wer": round(self._percent_of_one * _rate(self.source, event), 8)}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was understood in one of several ways, rounded or left out, a sentence each."""
+        notes = [*self._timeline.notes]
+        if any(phase is Phase.PROBE for phase, *_ in self.rows):
+            notes.append("evaluations within epochs count with --every-evaluation only")
+        if not self._timeline.evaluations[-1].is_whole and self.rows[-1][0] is Phase.EVALUATE:
+            notes.append(
+                "the target was reached within an epoch, which is taken for a whole one: epochs are rounded up, and "
+                "seconds per epoch are too low by up to an epoch's share of them"
+            )
+        return tuple(notes)
+
+    def check(self) -> None:
+        """Raise IngestError if the log makes no run."""
+        self.identity("r")
+        self.rows  # noqa: B018
+
+    @cached_property
+    def rows(self) -> Rows:
         """The run's rows, in the order in which a run would have written them.
 
         Raises:
-            IngestError: the log has no evaluation, or an error rate that is no number.
+            IngestError: the log has no evaluation, or what it says makes no run; the message names the line.
         """
-        assert self._began  # or there would be no run_start
-        run_start = self._since_s(self.first("run_start"))  # type: ignore[arg-type]
-        found = [(Phase.CREATE, Span(0.0, run_start), Outcome(step=0, epoch=0)), *_Epochs(self, run_start).rows()]
-        if not any(phase is Phase.EVALUATE for phase, *_ in found):
+        run_start_s = self._run_start.at_s - self._zero_s
+        create = (Phase.CREATE, Span(0.0, run_start_s), Outcome(step=0, epoch=0))
+        if self.first("eval_accuracy") is None:
             raise IngestError(f"{self.source}: no eval_accuracy; expected one for each epoch: nothing can be judged")
+        success = self._status == "success"
+        found = [create, *rows(self._timeline, self._sizes, zero_s=self._zero_s, success=success)]
+        if not any(phase in EVALUATED for phase, *_ in found):
+            raise IngestError(
+                f"{self.source}: no evaluation between run_start and run_stop; expected one for each epoch"
+            )
         self._check(found)
-        return tuple(found)
+        return found
 
-    def _check(self, rows: Sequence[tuple[Phase, Span, Outcome]]) -> None:
-        """Raise IngestError for rows that no reader of a journal would take."""
+    @cached_property
+    def _sizes(self) -> Sizes:
+        samples, batch = self._whole("train_samples"), self._whole("global_batch_size")
+        whole = all(each.is_whole for each in self._timeline.evaluations)
+        batches = math.ceil(samples / batch) if samples and batch else 1 if whole else PARTS
+        return Sizes(batches, samples, self._whole("eval_samples"))
+
+    def _check(self, found: Rows) -> None:
+        """Raise IngestError for rows that no reader of a journal would take, or that deny the log's status."""
         try:
             made = [
                 Row(**vars(self.identity("r")), **vars(outcome), phase=phase, started_s=s.started_s, seconds=s.seconds)
-                for phase, s, outcome in rows
+                for phase, s, outcome in found
             ]
             check_rows(self.source, Table.of(made))
         except (ValueError, OverflowError) as error:
             words = str(error).removeprefix(f"{self.source}:").partition(": ")[2] or str(error)
             raise IngestError(f"{self.source}: its rows make no run: {words[:200]}") from None
+        best = min((outcome.wer for _, _, outcome in found if outcome.wer is not None), default=math.inf)
+        if self.first(OURS) is None and self._status == "success" and best > self.target_percent:
+            raise IngestError(
+                f"{self.source}:{self.first('run_stop').line}: run_stop says success, but the lowest WER before it is "
+                f"{best:g}% and the target {self.target_percent:g}%; expected the quality_target that was reached"
+            )
+
+    @cached_property
+    def _status(self) -> str | None:
+        """The status of run_stop; None without run_stop."""
+        stop = self.first("run_stop")
+        if stop is None:
+            return None
+        said = stop.value.get("status") if isinstance(stop.value, Mapping) else stop.value
+        status = str(stop.metadata.get("status", said))
+        if status not in STATUSES:
+            raise IngestError(
+                f"{self.source}:{stop.line}: run_stop has the status {status[:40]!r}; expected {' or '.join(STATUSES)}"
+            )
+        return status
 
     @property
     def end(self) -> End | None:
@@ -181,13 +279,13 @@ class Log:
         stop = self.first("run_stop")
         if stop is None:
             return None
-        status, (_, span, last) = str(stop.metadata.get("status")), self.rows[-1]
+        last = self.rows[-1][2]
         return End(
-            status="diverged" if status == "aborted" else "finished",
-            message=f"{status}, by its log",
+            status=STATUSES[self._status],
+            message=f"{self._status}, by its log",
             step=last.step,
             epoch=last.epoch,
-            clock_s=span.ended_s,
+            clock_s=stop.at_s - self._zero_s,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -200,125 +298,60 @@ class Log:
         }
 
 
-@dataclass
-class _Epochs:
-    """Follows a log event by event, and makes the rows of its epochs."""
-
-    log: Log
-    ended_s: float  # of the last train row
-    epoch: int = 0
-    training_s: float | None = None  # since when
-    evaluation: dict[str, Any] = field(default_factory=dict)
-
-    def rows(self) -> Iterator[tuple[Phase, Span, Outcome]]:
-        first = True
-        for event in self.log.events:
-            at_s = self.log._since_s(event)
-            if event.key == "epoch_start":
-                yield from self._trained(at_s)
-                self.epoch = _epoch(event, self.epoch + 1)
-                self.training_s, first = (self.ended_s if first else at_s), False
-            elif event.key in ("epoch_stop", "run_stop"):
-                yield from self._trained(at_s)
-            elif event.key == "eval_start":
-                yield from self._trained(at_s)
-                yield from self._evaluated()
-                self.evaluation = {"epoch": _epoch(event, self.epoch), "started_s": at_s}
-            elif event.key == "eval_accuracy":
-                self.evaluation.setdefault("epoch", _epoch(event, self.epoch))
-                self.evaluation.setdefault("started_s", at_s)
-                self.evaluation |= {"ended_s": at_s, "errors": _errors(self.log.source, event)}
-            elif event.key == "eval_stop":
-                self.evaluation["ended_s"] = max(at_s, self.evaluation.get("ended_s", at_s))
-        yield from self._evaluated()
-
-    def _trained(self, at_s: float) -> Iterator[tuple[Phase, Span, Outcome]]:
-        if self.training_s is None:
-            return
-        yield from self._evaluated()
-        begun_s = max(self.training_s, self.ended_s)
-        self.training_s, self.ended_s = None, max(at_s, begun_s)
-        outcome = Outcome(step=self._step(self.epoch), epoch=self.epoch, utterances=self._count("train_samples"))
-        yield Phase.TRAIN, Span(begun_s, self.ended_s - begun_s), outcome
-
-    def _evaluated(self) -> Iterator[tuple[Phase, Span, Outcome]]:
-        found, self.evaluation = self.evaluation, {}
-        if "errors" in found:
-            epoch, begun_s = found["epoch"], found["started_s"]
-            outcome = Outcome(step=self._step(epoch), epoch=epoch, utterances=self._count("eval_samples"))
-            self.ended_s = max(self.ended_s, found["ended_s"])
-            yield Phase.EVALUATE, Span(begun_s, found["ended_s"] - begun_s), replace(outcome, **found["errors"])
-
-    def _step(self, epoch: int) -> int:
-        """Return the batches up to the end of an epoch, as far as the log says."""
-        samples, batch = self._count("train_samples"), self.log.values.get("global_batch_size")
-        whole = isinstance(batch, int) and batch > 0 and samples is not None
-        return epoch * math.ceil(samples / batch) if whole else epoch  # type: ignore[operator]
-
-    def _count(self, key: str) -> int | None:
-        found = self.log.values.get(key)
-        return int(found) if isinstance(found, int | float) and not isinstance(found, bool) and found >= 0 else None
-
-
-def _epoch(event: Event, otherwise: int) -> int:
-    found = event.metadata.get("epoch_num", otherwise)
-    return found if type(found) is int and found > 0 else otherwise
-
-
-def _errors(source: str, event: Event) -> dict[str, float]:
-    """Return the error rates in percent: the WER of the line, or all that a log of ours has."""
+def _own_rates(event: Event) -> dict[str, float]:
+    """Return the error rates in percent that a line of ours has; {} for a line of others."""
     own = event.metadata.get("percent")
-    if isinstance(own, Mapping):
-        found = {name: own[name] for name in METRICS if own.get(name) is not None}
-    else:
-        found = {"wer": event.value}
-    if not found or not all(_is_rate(value) for value in found.values()):
-        shown = repr(event.value if own is None else dict(own))
-        raise IngestError(f"{source}:{event.line}: eval_accuracy is {shown[:80]}; expected an error rate from 0")
-    return found if own is not None else {"wer": round(100 * found["wer"], 8)}
+    found = {name: own.get(name) for name in METRICS} if isinstance(own, Mapping) else {}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _is_rate(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 <= value <= LARGEST  # type: ignore[operator]
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
+def _rate(source: str, event: Event) -> float:
+    if not is_amount(event.value):
+        raise IngestError(f"{source}:{event.line}: eval_accuracy is {event.value!r:.80}; expected an error rate from 0")
+    return event.value
 
 
 def read_log(path: str | Path) -> Log:
     """Read a log.
 
     Raises:
-        IngestError: it is no log of MLPerf's speech benchmark; the message says what was found.
+        IngestError: it is no log of one run of MLPerf's speech benchmark; the message says what was found.
     """
-    source, path = str(path), Path(path)
-    try:
-        if path.stat().st_size > LARGEST_LOG:
-            raise IngestError(f"{source}: {path.stat().st_size:,} bytes; expected a log, at most {LARGEST_LOG:,}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise IngestError(f"{source}: cannot be read ({error.strerror})") from None
-    lines = enumerate(data.decode("utf-8", "replace").splitlines(), start=1)
-    events = [_event(source, number, line) for number, line in lines if MARK in line]
-    if not events:
-        raise IngestError(f"{source}: no line with {MARK}; expected a log of MLPerf Training")
-    log = Log(source, tuple(sorted(events, key=lambda event: event.at_s)), hashlib.md5(data).hexdigest())
-    named = log.values.get("submission_benchmark")
-    if named not in (None, BENCHMARK):
-        raise IngestError(f"{source}: a log of {str(named)[:40]!r}; expected {BENCHMARK}, whose accuracy is a WER")
+    log = Log(str(path), *read_events(path))
+    _check_one_run(log)
     return log
 
 
-def _event(source: str, number: int, line: str) -> Event:
-    try:
-        content = json.loads(line[line.index(MARK) + len(MARK) :])
-        metadata = content.get("metadata") or {}
-        at_s = float(metadata["at_s"]) if "at_s" in metadata else float(content["time_ms"]) / 1000
-        if not (math.isfinite(at_s) and isinstance(metadata, dict)):
-            raise ValueError
-        return Event(str(content["key"]), at_s, content.get("value"), metadata, number)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+def _check_one_run(log: Log) -> None:
+    """Raise IngestError for a log of another benchmark, or of none or several runs."""
+    for key in ONE_VALUE:
+        said = [event for event in log.events if event.key == key]
+        if other := next((event for event in said if event.value != said[0].value), None):
+            raise IngestError(
+                f"{log.source}:{other.line}: {key} is {other.value!r:.40}, and {said[0].value!r:.40} on line "
+                f"{said[0].line}; expected one value, and one run a file"
+            )
+    for key in ("run_start", "run_stop"):
+        lines = sorted(event.line for event in log.events if event.key == key)
+        if len(lines) > 1:
+            raise IngestError(
+                f"{log.source}: {key} on lines {', '.join(map(str, lines[:8]))}; expected one run a file: cut the file "
+                f"into one for each run, or keep the run that counts"
+            )
+        if not lines and key == "run_start":
+            raise IngestError(f"{log.source}: no run_start; expected a whole log of a training")
+    start, stop = log.first("run_start"), log.first("run_stop")
+    if stop and stop.at_s < start.at_s:
         raise IngestError(
-            f"{source}:{number}: {line.strip()[:80]!r}; expected {MARK} and a JSON object with time_ms and key"
-        ) from None
+            f"{log.source}:{stop.line}: run_stop before run_start (line {start.line}); expected the log of one run"
+        )
+    _check_benchmark(log)
+
+
+def _check_benchmark(log: Log) -> None:
+    named = log.values.get(NAMES_BENCHMARK)
+    if named is None and Path(log.source).resolve().parent.name == BENCHMARK:
+        return
+    if named != BENCHMARK:
+        found = "no " + NAMES_BENCHMARK if named is None else f"a log of {str(named)[:40]!r}"
+        raise IngestError(f"{log.source}: {found}; expected {BENCHMARK}, whose accuracy is a WER")

@@ -298,7 +298,8 @@ def _kind(name: str, annotation: str) -> Kind:
 
 
 KINDS = {f.name: _kind(f.name, str(f.type)) for f in fields(Row)}
-assert set(COLUMNS) == set(KINDS), set(COLUMNS) ^ set(KINDS)
+if set(COLUMNS) != set(KINDS):
+    raise TypeError(f"columns that are no field of a row, or the other way round: {set(COLUMNS) ^ set(KINDS)}")
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

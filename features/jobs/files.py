@@ -13,8 +13,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 PIECE_BYTES = 1 << 20
 WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
@@ -56,6 +58,8 @@ def try_lock(path: Path) -> FileLock | None:
     Raises:
         ValueError: the file system has no locks, as some network and overlay ones have not.
     """
+    from filelock import FileLock, Timeout  # here: who only reads runs needs NumPy alone
+
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
@@ -80,6 +84,8 @@ def locked(path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
     lock = try_lock(path)
     if lock is None:
         waiting()
+        from filelock import FileLock
+
         lock = FileLock(path)
         lock.acquire()
     try:

@@ -230,7 +230,8 @@ def _write_chapter(chapter: Chapter) -> float:
     lines, samples = [], 0
     for number, path in enumerate(chapter.audio, chapter.first):
         text, audio = utterance(seed=chapter.seed, subset=chapter.subset, number=number, voice=chapter.voice)
-        assert len(audio) <= MAX_SECONDS * SAMPLE_RATE_HZ, (text, len(audio))
+        if len(audio) > MAX_SECONDS * SAMPLE_RATE_HZ:
+            raise RuntimeError(f"{text!r} takes {len(audio) / SAMPLE_RATE_HZ:.1f} s to say; at most {MAX_SECONDS} s")
         soundfile.write(path, audio, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
         lines.append(f"{path.stem} {text.upper()}\n")
         samples += len(audio)

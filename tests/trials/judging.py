@@ -2,6 +2,7 @@
 
     python -m tests.trials.judging [--data docs/data/mlperf_rnnt_runs.csv] [--quick]
     python -m tests.trials.judging --journals 'results/v3.1/*.csv'      # made by benchmark.ingest: whole error curves
+    python -m tests.trials.judging --journals 'results/v3.1/*.csv' --round 3.1      # their scores beside the data's
 
 Puts the judge to MLPerf's speech runs (117 result sets of 10 on 6 rounds' machines) and to simulated ones: its
 arithmetic against NumPy's and SciPy's; what factored times are worth; how often the gate of a pool objects, to alike
@@ -303,9 +304,31 @@ def _every(record: RunRecord, every: int) -> RunRecord:
     return RunRecord(table=Table(record.identity, {name: column[kept] for name, column in columns.items()}))
 
 
+def scores(journals: str, data: Path, of_round: str) -> Iterator[str]:
+    """Compare runs that benchmark.ingest made with what was read from the same round's logs otherwise."""
+    with data.open(newline="", encoding="utf-8") as file:
+        published = {(name_of(row), f"result_{row['run']}.txt"): row for row in csv.DictReader(file)}
+    checked, other_epochs, worst_s = 0, [], 0.0
+    for run in read_runs(journals):
+        name = (f"{of_round} {run.identity.platform}", run.facts.content["log"]["file"])
+        row, there = published.get(name), run.record.reached("wer", TARGET, window=1)
+        if row is None or (row["status"] == "success") != (there is not None):
+            other_epochs.append(" ".join(name))
+            continue
+        checked += 1
+        if there is not None:
+            off_s = run.record.read_s(there, "mlperf") - 60 * float(row["minutes_to_058"])
+            worst_s = max(worst_s, abs(off_s))
+            other_epochs += [" ".join(name)] * (there.epoch != int(row["epochs_to_058"]))
+    yield f"scores of round {of_round}: {checked} runs in the data, {len(other_epochs)} with other epochs or not in it"
+    yield f"largest difference of a score: {1000 * worst_s:.0f} ms (the data is rounded to 6)"
+
+
 def _trial(options: argparse.Namespace) -> None:
     if options.journals:
-        for sentence in quantised(read_runs(options.journals), 6.5):
+        asked = options.round
+        told = scores(options.journals, options.data, asked) if asked else quantised(read_runs(options.journals), 6.5)
+        for sentence in told:
             print(f"- {sentence}")
         return
     rows = read_facts(options.data)
@@ -329,6 +352,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = common.parser_of("judging", __doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="default: docs/data/mlperf_rnnt_runs.csv")
     parser.add_argument("--journals", metavar="PATTERN", help="runs that benchmark.ingest made of MLPerf's logs")
+    parser.add_argument(
+        "--round", metavar="R", help="compare the scores of --journals with --data of a round, such as 3.1"
+    )
     parser.add_argument("--quick", action="store_true", help="simulate a seventh as much")
     return common.run("judging", parser, _trial, argv)
 

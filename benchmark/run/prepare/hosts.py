@@ -21,6 +21,10 @@ SLURM_PORTS = (20_000, 10_000)
 """The first port of Slurm's steps and how many there are: two jobs that share a node take others, by their numbers."""
 
 RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID")
+CHIEFS = ("chief", "master")
+KINDS = (*CHIEFS, "worker")
+"""The tasks of a TF_CONFIG that train, in the order of their ranks; master is what TensorFlow 1 called the chief."""
+
 WAY_OUT = "give --hosts a:2222,b:2222 --rank N on each (HOSTS= RANK=), or start one process a machine with srun"
 
 
@@ -79,10 +83,17 @@ def resolve(*, machines: int, given: str | None, rank: int | None, environ: Mapp
             raise HostsError(
                 "--hosts, but the platform has 1 machine; expected [hardware] machines of as many as hosts"
             )
+        if rank is not None:
+            raise HostsError(
+                f"--rank {rank}, but the platform has 1 machine; expected --rank with --hosts, and a platform whose "
+                f"[hardware] machines are as many"
+            )
         return None
     hosts = _found(given, rank, environ)
     if hosts is None:
         raise HostsError(f"the platform has {machines} machines, and nothing says which: {WAY_OUT}")
+    if rank is not None and rank != hosts.rank:
+        raise HostsError(f"--rank {rank}, but {hosts.source} says {hosts.rank}; expected one of them: leave --rank out")
     if hosts.count != machines:
         raise HostsError(
             f"{hosts.source} names {hosts.count} hosts, and the platform has {machines} machines; expected as many, "
@@ -110,7 +121,7 @@ def _of_tf_config(text: str) -> Hosts:
     try:
         config = json.loads(text)
         cluster, task = config["cluster"], config["task"]
-        kinds = [kind for kind in ("chief", "worker") if kind in cluster]  # the chief, if there is one, is rank 0
+        kinds = [kind for kind in KINDS if kind in cluster]  # the chief, if there is one, is rank 0
         addresses = tuple(str(address) for kind in kinds for address in cluster[kind])
         before = [len(cluster[kind]) for kind in kinds[: kinds.index(task["type"])]]
         rank = sum(before) + int(task["index"])
@@ -119,6 +130,11 @@ def _of_tf_config(text: str) -> Hosts:
             f'{source} is {text[:80]!r}: {error!s:.80}; expected {{"cluster": {{"worker": ["a:2222", "b:2222"]}}, '
             f'"task": {{"type": "worker", "index": 0}}}}'
         ) from None
+    if other := sorted({*cluster} - {*KINDS}) or [kind for kind in kinds[:2] if {*CHIEFS} <= {*kinds}]:
+        raise HostsError(
+            f"{source} has {' and '.join(other)} in its cluster; expected workers, and a chief (or master, its older "
+            f"name) at most: every machine of a run trains"
+        )
     return Hosts(addresses=addresses, rank=rank, source=source)
 
 

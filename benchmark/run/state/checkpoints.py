@@ -150,5 +150,6 @@ def _checkpoint(model: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer 
 def _by_path(owner: tf.keras.Model | tf.keras.optimizers.Optimizer) -> dict[str, tf.Variable]:
     """Return all variables by path, which TensorFlow can save; moving averages and accumulators are among them."""
     found = {variable.path: variable.value for variable in owner.variables}
-    assert len(found) == len(owner.variables), "two variables of one path"
+    if len(found) != len(owner.variables):
+        raise RuntimeError(f"{owner.name}: two variables of one path, of which a checkpoint would keep one")
     return found

@@ -49,7 +49,7 @@ class Interrupts:
     def __init__(self, *, stop: Callable[[], None], patience_s: float = PATIENCE_S, raising: bool = True) -> None:
         self.stop, self.patience_s, self.raising = stop, patience_s, raising
         self.signal: int | None = None
-        self._deferred = False
+        self._deferred = self._raised = False
 
     @contextmanager
     def deferred(self, phase: Phase) -> Iterator[None]:
@@ -86,7 +86,8 @@ class Interrupts:
 
     def _handle(self, number: int, _frame: object) -> None:
         self.signal = self.signal or number
-        if self.raising and not self._deferred:
+        if self.raising and not self._deferred and not self._raised:  # a second one, as of srun and of make, cuts no
+            self._raised = True  # save short that is under way
             raise Interrupted(self.signal)
 
     def _listen(self) -> None:

@@ -1,10 +1,13 @@
 """Logs of MLPerf's speech benchmark as runs: what becomes of each line, and figures that come back as they went out."""
 
 import json
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
+from commands import ROOT
 from journals import make_run, write
+from mllogs import a_log, evaluate, line, save, settings
 
 from benchmark import tta
 from benchmark.export.__main__ import main as export
@@ -13,47 +16,6 @@ from benchmark.ingest.__main__ import main
 from benchmark.judge import Question, judge, read_runs
 from benchmark.record import read_run
 from benchmark.record.phases import Phase
-
-BEGAN_MS = 1_700_000_000_000
-
-
-def line(key: str, at_s: float, value=None, **metadata) -> str:
-    content = {"namespace": "", "time_ms": BEGAN_MS + round(at_s * 1000), "key": key, "value": value}
-    return f"0: :::MLLOG {json.dumps({**content, 'event_type': 'POINT_IN_TIME', 'metadata': metadata})}"
-
-
-def a_log(wers, *, status="success", seed=7, benchmark="rnnt", **settings) -> str:
-    """10 s of creation, 1 s more; epochs of 100 s, evaluations of 5 s. Two ranks say init_start."""
-    lines = ["+ echo trial", line("init_start", 0), line("init_start", 0.002)]
-    named = {"submission_benchmark": benchmark, "submission_org": "Maker", "submission_platform": "1xBox"}
-    named |= {
-        "seed": seed,
-        "global_batch_size": 256,
-        "train_samples": 1000,
-        "eval_samples": 50,
-        "opt_name": "lamb",
-        **settings,
-    }
-    lines += [line(key, 1, value) for key, value in named.items()]
-    lines += [line("init_stop", 10), line("run_start", 10)]
-    at_s = 11.0
-    for epoch, wer in enumerate(wers, start=1):
-        lines.append(line("epoch_start", at_s, epoch_num=epoch))
-        lines.append(line("eval_start", at_s + 100, epoch_num=epoch))  # in the same millisecond, and before it
-        lines.append(line("epoch_stop", at_s + 100, epoch_num=epoch))
-        lines.append(line("eval_stop", at_s + 105, epoch_num=epoch))
-        lines.append(line("eval_accuracy", at_s + 105, wer, epoch_num=epoch))
-        at_s += 105
-    if status:
-        lines.append(line("run_stop", at_s + 0.5, status=status))
-    return "\n".join([*lines, ""])
-
-
-def save(folder: Path, *logs: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for n, text in enumerate(logs):
-        (folder / f"result_{n}.txt").write_text(text)
-    return folder
 
 
 def test_an_epoch_is_a_train_row_and_an_evaluate_row(tmp_path):
@@ -64,7 +26,7 @@ def test_an_epoch_is_a_train_row_and_an_evaluate_row(tmp_path):
         (Phase.TRAIN, 10, 101, 1, 4),  # from run_start on; 1,000 utterances are 4 batches
         (Phase.EVALUATE, 111, 5, 1, 4),
         (Phase.TRAIN, 116, 100, 2, 8),
-        (Phase.EVALUATE, 216, 5, 2, 8),
+        (Phase.EVALUATE, 216, 5.5, 2, 8),  # the last, until run_stop
     ]
     assert log.rows[-1][2].wer == 5.0 and log.rows[-1][2].cer is None
     assert log.platform == "Maker 1xBox" and log.target_percent == 5.8
@@ -77,8 +39,8 @@ def test_mlperfs_score_is_the_mlperf_clock_with_e_1(tmp_path, capsys):
     (group,) = judge(
         read_runs(f"{tmp_path}/in/*.csv"), Question(metrics=("wer",), levels=(5.8,), window=1, clock="mlperf")
     )
-    # from run_start at 10 s to the ends of the evaluations at 221 and 326 s
-    assert group.platform == "Maker box8" and group.levels[0].seconds == (211.0, 316.0)
+    # run_stop - run_start: from 10 s to half a second after the evaluations, which end at 221 and 326 s
+    assert group.platform == "Maker box8" and group.levels[0].seconds == (211.5, 316.5)
     assert tta.main([*map(str, sorted((tmp_path / "in").glob("*.csv"))), "--epochs", "1"]) == 0
     shown = capsys.readouterr().out
     assert "WER 5.8" in shown and "CER" not in shown  # what was not measured has no column
@@ -139,10 +101,22 @@ def test_out_and_in_again_changes_no_figure(tmp_path):
         (":::MLLOG {", "expected :::MLLOG and a JSON object"),
         (":::MLLOG []", "expected :::MLLOG and a JSON object"),
         (line("seed", 1, 4), "no run_start"),
-        (line("run_start", 1), "no eval_accuracy"),
-        (a_log([0.05], benchmark="bert"), "a log of 'bert'; expected rnnt"),
+        ("\n".join(settings()), "no eval_accuracy"),
+        (a_log([0.05], benchmark=None), "no submission_benchmark; expected rnnt"),
         (a_log(["good"]), "eval_accuracy is 'good'; expected an error rate"),
         (a_log([-0.1]), "eval_accuracy is -0.1"),
+        (a_log([float("nan")]), "eval_accuracy is nan"),
+        (a_log([0.05], quality_target="5.8"), "quality_target is '5.8'; expected a WER above 0"),
+        (a_log([0.05], quality_target=0), "quality_target is 0; expected a WER above 0"),
+        (a_log([0.05], seed="one"), "seed is 'one'; expected a whole number"),
+        (a_log([0.05], global_batch_size=2.5), "global_batch_size is 2.5; expected a whole number"),
+        (a_log([0.05], status="done"), "run_stop has the status 'done'; expected success or aborted"),
+        (a_log([0.05], stop_after_s=-500), "run_stop before run_start (line 13)"),
+        (a_log([0.5, 0.07]), "run_stop says success, but the lowest WER before it is 7% and the target 5.8%"),
+        (a_log([0.05]) + line("global_batch_size", 2, 512), "global_batch_size is 512, and 256 on line 8"),
+        (a_log([50, 30, 5.7]), "eval_accuracy is 5.7 at the least, and the quality_target that rnnt has"),
+        (a_log([50, 5.7], quality_target=0.058), "the quality_target that line 12 has is 0.058"),
+        (a_log([0.5, 0.05], quality_target=5.8), "eval_accuracy is 0.05 at the least"),
     ],
 )
 def test_what_is_no_log_of_speech_is_refused_in_a_line_and_nothing_is_written(tmp_path, capsys, text, said):
@@ -158,3 +132,126 @@ def test_folders_without_logs_and_files_that_are_not_there_are_named(tmp_path, c
         assert said in capsys.readouterr().err
     with pytest.raises(IngestError):
         read_log(tmp_path)
+
+
+# --- figures that would mislead --------------------------------------------------------------------------------------
+
+
+def figures(tmp_path, *logs: str) -> tuple:
+    """Return what the judge says of logs at their target: seconds by MLPerf's clock, and epochs."""
+    save(tmp_path / "logs", *logs)
+    assert main([str(tmp_path / "logs"), "-o", str(tmp_path / "in")]) == 0
+    (group,) = judge(read_runs(f"{tmp_path}/in/*.csv"), Question(metrics=("wer",), window=1, clock="mlperf"))
+    return group.levels[0].percent, group.levels[0].seconds, group.levels[0].epochs
+
+
+def test_several_runs_in_one_file_are_refused_with_their_lines(tmp_path, capsys):
+    """Taken for one they would be a run of 740 s (as the next test has it) that lasts since the first one's start."""
+    first, second = a_log([0.5, 0.4], status="aborted"), a_log([0.5, 0.05])
+    log = save(tmp_path, first + second) / "result_0.txt"
+    starts = [n for n, text in enumerate(log.read_text().splitlines(), start=1) if '"run_start"' in text]
+    assert main([str(log), "-o", str(tmp_path / "in")]) == 2
+    said = capsys.readouterr().err
+    assert f"run_start on lines {starts[0]}, {starts[1]}; expected one run a file" in said
+    assert said.count("\n") == 1 and not (tmp_path / "in").exists()
+    killed = save(tmp_path / "killed", a_log([0.5], status="") + second) / "result_0.txt"
+    assert main([str(killed), "-o", str(tmp_path / "in")]) == 2 and "run_start on lines" in capsys.readouterr().err
+
+
+def test_a_target_over_1_is_in_percent_if_all_error_rates_are_over_1_too(tmp_path):
+    # the last evaluation ends at 11 + 2 x 105 = 221 s, run_stop is at 221.5 s and run_start at 10 s
+    assert figures(tmp_path, a_log([50.0, 5.7], quality_target=5.8)) == (5.8, (211.5,), (2,))
+    save(tmp_path, a_log([50.0, 5.7], quality_target=5.8))
+    assert [outcome.wer for _, _, outcome in read_log(tmp_path / "result_0.txt").rows[2::2]] == [50.0, 5.7]
+
+
+def test_a_fraction_may_be_over_1_where_little_was_learnt(tmp_path):
+    """An MLPerf run's first evaluation: 8.354 words wrong for each that was said."""
+    log = read_log(save(tmp_path, a_log([8.354, 1.0, 0.05])) / "result_0.txt")
+    assert [outcome.wer for _, _, outcome in log.rows[2::2]] == [835.4, 100.0, 5.0]
+
+
+@pytest.mark.parametrize("stop_after_s", [-4, 0.5, 3600])
+def test_mlperfs_clock_ends_at_run_stop(tmp_path, stop_after_s):
+    """Before the evaluation says that it ended, or after: run_stop - run_start = 221 + stop_after_s - 10."""
+    text = a_log([0.5, 0.05], stop_after_s=stop_after_s)
+    assert figures(tmp_path, text) == (5.8, (211.0 + stop_after_s,), (2,))
+    (path,) = (tmp_path / "in").glob("*.csv")
+    run = read_run(path)
+    assert run.record.time_to_accuracy_s("wer", 60, window=1, clock="mlperf") == 106  # the first evaluation's end
+    assert run.end.clock_s == 221 + stop_after_s
+
+
+def test_an_evaluation_after_run_stop_is_no_part_of_the_run_which_is_said(tmp_path, capsys):
+    """As five of MLPerf's aborted logs have: the last model is evaluated once more."""
+    text = a_log([0.5, 0.06], status="aborted", stop_after_s=0)
+    again = [line("eval_start", 221, epoch_num=2), line("eval_accuracy", 300, 0.05, epoch_num=2)]
+    save(tmp_path, "\n".join([text, *again]))
+    assert main([str(tmp_path), "-o", str(tmp_path / "in"), "--platform", "box"]) == 0
+    assert "evaluations after run_stop" in capsys.readouterr().err
+    record = read_run(tmp_path / "in" / "box-0.csv").record
+    assert [row.wer for row in record.evaluations] == [50.0, 6.0] and record.ended_s == 221
+
+
+def test_a_target_that_is_reached_within_an_epoch_is_reached_there_and_the_epochs_are_rounded_up(tmp_path, capsys):
+    """Evaluations after 0.5, 1 and 1.5 epochs, the last at 160 s; run_stop at 165.25 s, and run_start at 10 s."""
+    lines = [*settings(), *evaluate(0.5, 60, 0.6), *evaluate(1, 110, 0.5, seconds=2), *evaluate(1.5, 160, 0.05)]
+    lines += [line("epoch_start", 10, epoch_num=1), line("epoch_stop", 110, epoch_num=1)]
+    lines += [line("epoch_start", 112, epoch_num=2), line("run_stop", 165.25, status="success")]
+    assert figures(tmp_path, "\n".join(lines)) == (5.8, (155.25,), (2,))
+    said = capsys.readouterr().err
+    assert "evaluations within epochs count with --every-evaluation only" in said and "epochs are rounded up" in said
+
+
+# --- folders ---------------------------------------------------------------------------------------------------------
+
+
+def test_logs_of_other_benchmarks_are_passed_over_in_a_folder_and_refused_by_name(tmp_path, capsys):
+    """The layout of MLCommons' results: ORG/results/SYSTEM/{bert,rnnt}/result_0.txt."""
+    system = tmp_path / "training_results" / "Maker" / "results" / "box8"
+    save(system / "bert", *[a_log([0.7], benchmark="bert")] * 3)
+    save(system / "ssd", a_log([0.2], benchmark="ssd"))
+    save(system / "rnnt", a_log([0.5, 0.05]))
+    assert main([str(tmp_path / "training_results"), "-o", str(tmp_path / "in")]) == 0
+    said = capsys.readouterr().out
+    assert "1 runs in" in said and "passed over 4 logs of other benchmarks (3 bert, 1 ssd)" in said
+    assert [path.name for path in (tmp_path / "in").glob("*.csv")] == ["Maker-box8-0.csv"]
+
+    assert main([str(system / "bert" / "result_0.txt"), "-o", str(tmp_path / "no")]) == 2
+    assert "a log of 'bert'; expected rnnt" in capsys.readouterr().err
+    assert main([str(system / "bert"), "-o", str(tmp_path / "no")]) == 2
+    assert "only 3 logs of other benchmarks (3 bert); expected" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_run_that_cannot_be_written_whole_leaves_nothing_behind(tmp_path, capsys, monkeypatch):
+    def full(path, text):
+        raise OSError(28, "No space left on device", str(path))
+
+    save(tmp_path / "logs", a_log([0.05]))
+    monkeypatch.setattr("benchmark.ingest.__main__.write_whole", full)
+    assert main([str(tmp_path / "logs"), "-o", str(tmp_path / "in")]) == 2
+    assert "cannot be written (No space left on device)" in capsys.readouterr().err
+    assert list((tmp_path / "in").iterdir()) == []
+    monkeypatch.undo()
+    assert main([str(tmp_path / "logs"), "-o", str(tmp_path / "in")]) == 0
+    assert "1 runs in" in capsys.readouterr().out
+
+
+def test_a_killed_ingest_is_not_taken_for_a_run_that_is_there(tmp_path, capsys):
+    """Its folder has run.json, and no journal beside it."""
+    save(tmp_path / "logs", a_log([0.05]))
+    arguments = [str(tmp_path / "logs"), "-o", str(tmp_path / "in"), "--platform", "box"]
+    assert main(arguments) == 0
+    (tmp_path / "in" / "box-0.csv").unlink()
+    assert main(arguments) == 0 and "1 runs in" in capsys.readouterr().out.splitlines()[-2]
+    assert [path.name for path in (tmp_path / "in").glob("*.csv")] == ["box-1.csv"]
+
+
+def test_python_without_assertions_refuses_as_well(tmp_path):
+    text = a_log(["good"])
+    save(tmp_path, a_log([0.05]), text)
+    command = [sys.executable, "-O", "-m", "benchmark.ingest", str(tmp_path), "-o", str(tmp_path / "in")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "eval_accuracy is 'good'" in done.stderr
+    assert not (tmp_path / "in").exists()

@@ -37,6 +37,27 @@ def test_the_chief_of_a_tf_config_has_rank_0():
     assert (hosts.addresses, hosts.rank) == (("a:1", "b:2", "c:3"), 2)
 
 
+def test_a_master_is_the_chief_of_tensorflow_1():
+    config = {"cluster": {"master": ["a:1"], "worker": ["b:2", "c:3"]}, "task": {"type": "worker", "index": 1}}
+    hosts = found(machines=3, TF_CONFIG=json.dumps(config))
+    assert (hosts.addresses, hosts.rank) == (("a:1", "b:2", "c:3"), 2)
+    first = {**config, "task": {"type": "master", "index": 0}}
+    assert found(machines=3, TF_CONFIG=json.dumps(first)).is_chief
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said"),
+    [
+        ({"worker": ["a:1", "b:2"], "ps": ["c:3"]}, "TF_CONFIG has ps in its cluster; expected workers"),
+        ({"worker": ["a:1"], "evaluator": ["b:2"]}, "TF_CONFIG has evaluator in its cluster"),
+        ({"worker": ["a:1"], "chief": ["b:2"], "master": ["c:3"]}, "TF_CONFIG has chief and master in its cluster"),
+    ],
+)
+def test_tasks_of_a_tf_config_that_do_not_train_are_refused_by_name(cluster, said):
+    with pytest.raises(HostsError, match=said):
+        found(TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}}))
+
+
 def test_mpirun_says_the_rank():
     assert found("a,b", OMPI_COMM_WORLD_RANK="1").rank == 1
     assert found("a,b", rank=0, OMPI_COMM_WORLD_RANK="1").rank == 0
@@ -80,6 +101,9 @@ def test_ours_expands_as_tensorflows_does():
         (lambda: found("a,a", rank=0), "a:2222 comes twice; expected a port for each process"),
         (lambda: found("a:x,b", rank=0), "'a:x' is no host; expected name:port"),
         (lambda: found("a,b", rank=0, machines=1), "--hosts, but the platform has 1 machine"),
+        (lambda: found(rank=1, machines=1), "--rank 1, but the platform has 1 machine; expected --rank with --hosts"),
+        (lambda: found(rank=0, TF_CONFIG=TF_CONFIG), "--rank 0, but TF_CONFIG says 1; expected one of them"),
+        (lambda: found(rank=0, **SLURM), "--rank 0, but Slurm says 1"),
         (lambda: found(TF_CONFIG="{}"), "TF_CONFIG is '{}': 'cluster'; expected"),
         (lambda: found(TF_CONFIG="nonsense"), "TF_CONFIG is 'nonsense'"),
         (lambda: found(**SLURM | {"SLURM_STEP_NUM_TASKS": "4"}), "Slurm runs 4 tasks on 2 nodes; expected one a node"),
