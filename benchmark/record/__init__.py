@@ -8,6 +8,7 @@ clocks.py      the one clock of a run
 columns.py     the format of the journal: columns, parsing, version
 journal.py     writes, resumes and reads the journal
 history.py     figures computed from the journal: clocks, evaluations, time to accuracy, throughput
+holes.py       refuses a journal from which rows are missing
 facts.py       run.json: how the run was made
 command.py     the command that began a run, as its user would type it again
 usage.py       utilisation.csv: how busy the machine was

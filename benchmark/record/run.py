@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from benchmark.record.columns import Identity, JournalError, check_complete
+from benchmark.record.columns import Identity, JournalError
 from benchmark.record.energy import BOTH, NO_POWER, Energy
 from benchmark.record.facts import NAME as RUN_JSON
 from benchmark.record.facts import Facts, FactsError, read_facts
 from benchmark.record.folder import FINISHED, End, folder_of, read_end
 from benchmark.record.history import RunRecord
+from benchmark.record.holes import check_made, check_whole
 from benchmark.record.journal import read
 from benchmark.record.sentences import Heard, last_evaluation
 from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
@@ -156,6 +157,18 @@ class Run:
 
 def read_run(path: str | Path) -> Run:
     """Read a run from its journal, as it is to be judged. Raises JournalError; also if rows are missing from it."""
-    record = read(path)
-    check_complete(record.source, record.table)
-    return Run(record)
+    run = Run(read(path))
+    facts, table = _facts_or_none(run), run.record.table
+    if facts and facts.log is not None:
+        check_made(run.source, table, rows=facts.log.get("rows"))
+    else:
+        check_whole(run.source, table, plan=facts.whole_plan if facts else None, end=run.end)
+    return run
+
+
+def _facts_or_none(run: Run) -> Facts | None:
+    """Return the content of run.json; None without a usable one, which is said where it is needed."""
+    try:
+        return run.facts
+    except FactsError:
+        return None

@@ -12,6 +12,7 @@ import pytest
 from benchmark.record.clocks import Clock, Span
 from benchmark.record.columns import Identity, JournalError, Outcome
 from benchmark.record.folder import End, Heartbeat, heartbeat, locked, write_end
+from benchmark.record.holes import check_whole
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase, Plan
 from benchmark.run.loop import Loop
@@ -194,6 +195,8 @@ def test_wherever_it_is_killed_and_however_often_a_run_ends_in_the_same_figures(
             lives += 1
         record = read(folder / "r.csv")
         assert figures(record) == expected
+        for known in (plan, None):
+            check_whole("r.csv", record.table, plan=known)
         assert record.rows[-1].attempt <= lives
         lost = set(map(repr, record.rows)) - set(map(repr, record.standing))
         assert not any(f"attempt={record.rows[-1].attempt}," in row for row in lost)
