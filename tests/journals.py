@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.record.clocks import Span
 from benchmark.record.columns import Identity, Outcome, Row
+from benchmark.record.folder import End
 from benchmark.record.history import RunRecord
 from benchmark.record.journal import Journal
 from benchmark.record.phases import EVALUATED, Phase, Plan
@@ -32,8 +33,8 @@ def make_run(wers, *, cers=None, train_s: float = 100.0, evaluate_s: float = 10.
         for part in range(10):
             rows.append(
                 make_row(
-                    Phase.TRAIN, rows[-1].ended_s, train_s / 10, step=10 * epoch + part - 9, epoch=epoch, utterances=100,
-                    loss=loss, **identity
+                    Phase.TRAIN, rows[-1].ended_s, train_s / 10, step=10 * epoch + part - 9, epoch=epoch,
+                    utterances=100, loss=loss, **identity
                 )
             )  # fmt: skip
         cer = cers[epoch - 1] if cers else wer / 2
@@ -61,20 +62,27 @@ def write(path: Path, record: RunRecord) -> str:
     return str(path)
 
 
-def whole_run(plan: Plan, *, stops: Sequence[tuple[int, bool]] = (), known_after: int = 1) -> RunRecord:
-    """A run as its plan has it, by the state machine: its rows take 1 to 7 s.
+def whole_run(
+    plan: Plan, *, stops: Sequence[tuple[int, bool]] = (), known_after: int = 1
+) -> tuple[RunRecord, End | None]:
+    """A run as its plan has it, by the state machine, and its end: rows take 1 to 7 s.
 
     `stops` end attempts: after so many rows, and whether by a signal (the training is saved first) or by a kill. The
     errors of an overlapping evaluation are known `known_after` phases after it began.
     """
     rows: list[Row] = []
+    status = ""
     for attempt, (count, signal) in enumerate([*stops, (10**6, False)], start=1):
         if rows and next_phase(Progress.of(rows, window=plan.window), plan) is Phase.DONE:
-            break
+            break  # no command goes on with it
         made = _Attempt(plan, rows, attempt)
-        made.until(count, signal=signal, known_after=known_after)
+        status = made.until(count, signal=signal, known_after=known_after)
         rows = made.rows
-    return RunRecord(rows)
+        if status == "finished":
+            break
+    progress = Progress.of(rows, window=plan.window)
+    end = End(status=status, step=progress.step, epoch=progress.epoch, clock_s=progress.ended_s) if status else None
+    return RunRecord(rows), end
 
 
 class _Attempt:
@@ -85,7 +93,8 @@ class _Attempt:
         self.progress = Progress.of(earlier, attempt=attempt, window=plan.window)
         self.under_way: tuple[Phase, float, int] | None = None  # an evaluation: its phase, start and batch
 
-    def until(self, count: int, *, signal: bool, known_after: int) -> None:
+    def until(self, count: int, *, signal: bool, known_after: int) -> str:
+        """Work until the end; return its status, "" after a kill."""
         before, wait = len(self.rows), 0
         while True:
             if self.under_way and wait <= 0:
@@ -93,10 +102,10 @@ class _Attempt:
             evaluating = self.under_way[2] if self.under_way else 0
             phase, left = next_phase(self.progress, self.plan, evaluating=evaluating), count + before - len(self.rows)
             if phase is Phase.DONE or left <= 0 and not signal:
-                return
+                return "finished" if phase is Phase.DONE else ""
             if left <= 0:
                 if self.progress.saved_step >= self.progress.step or self.progress.swapped:
-                    return
+                    return "interrupted"
                 phase = Phase.CHECKPOINT
             wait -= 1
             if phase in EVALUATED:

@@ -13,6 +13,7 @@ facts.py       run.json: how the run was made
 command.py     the command that began a run, as its user would type it again
 usage.py       utilisation.csv: how busy the machine was
 energy.py      the energy of GPUs by its samples, and of what share of the run
+stillness.py   time in which the run stood still
 sentences.py   sentences.jsonl: references and hypotheses
 confusions.py  the commonest word errors of an evaluation
 folder.py      the run's folder: lock, heartbeat, end.json

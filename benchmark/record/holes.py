@@ -63,7 +63,7 @@ def check_whole(source: str, table: Table, *, plan: Plan | None = None, end: End
         return
     attempts = _Attempts(table)
     is_over = end is not None and end.is_over
-    _refuse(source, attempts.against(plan, is_over=is_over) if plan else attempts.among_themselves())
+    _refuse(source, attempts.against(plan, is_over=is_over) if plan else attempts.among_themselves(is_over=is_over))
     _refuse(source, _after_the_end(attempts, plan, end) if end else None)
 
 
@@ -119,12 +119,12 @@ def _after_the_end(attempts: _Attempts, plan: Plan | None, end: End) -> Problem:
             f"the rows end after batch {step}, at {ended_s:.1f} s; expected batch {end.step}, at {end.clock_s:.1f} s, "
             f"where the run was {end.status} by its end.json: rows are missing at the end; take the whole file"
         )
-    if plan and end.is_over and (missing := attempts.unwritten(plan)):
-        return last, f"no row of the evaluation after batch {missing}, but the run has {end.status}: {ORIGINAL}"
+    if plan and end.is_over and (missing := attempts.undone(plan)):
+        return last, f"the last row; expected one of the {missing} too, as the run has {end.status}: {ORIGINAL}"
     return None
 
 
-# --- rows that follow one another --------------------------------------------------------------------------------------
+# --- rows that follow one another ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -219,20 +219,30 @@ class _Attempts:
             found += [_by_plan(each, plan, ended=is_over and each is self.each[-1]), _trained(each, plan)]
         return min(filter(None, found), default=None)
 
-    def among_themselves(self) -> Problem:
+    def among_themselves(self, *, is_over: bool) -> Problem:
         """Return the first row that does not follow the one above by batches, epochs and clock."""
         overlap = self.evaluation == "overlap"
-        found = [self.unknown, self._jump(overlap=overlap), *(_by_steps(each, overlap=overlap) for each in self.each)]
+        found = [
+            self.unknown,
+            self._jump(overlap=overlap, is_over=is_over),
+            *(_by_steps(each, overlap=overlap) for each in self.each),
+        ]
         return min(filter(None, found), default=None)
 
-    def unwritten(self, plan: Plan) -> int:
-        """Return the batch of an evaluation that the last attempt began and has no row for; 0 if there is none."""
+    def undone(self, plan: Plan) -> str:
+        """Return what the last attempt had to do and has no row for, where the run was over; "" if there is nothing."""
         each = self.each[-1]
-        due = _due(each, plan)
-        written = int(each.evaluated.sum())
-        return int(due[written]) if written < len(due) else 0
+        due, written, at = _due(each, plan), int(each.evaluated.sum()), each.reached
+        if written < len(due):
+            return f"evaluation after batch {due[written]}"
+        generated = np.max(each.steps[each._are(Phase.GENERATE)], initial=each.stand.generated)
+        if at > generated and at % plan.generate_every == 0:
+            return f"{Phase.GENERATE.value} after batch {at}"
+        saved = np.max(each.steps[each._are(Phase.CHECKPOINT)], initial=each.stand.saved)
+        is_due = at % plan.batches_per_epoch == 0 or at % plan.checkpoint_every == 0
+        return f"{Phase.CHECKPOINT.value} after batch {at}" if at > saved and is_due else ""
 
-    def _jump(self, *, overlap: bool) -> Problem:
+    def _jump(self, *, overlap: bool, is_over: bool) -> Problem:
         """Return the first row that begins long after all above it ended, within an attempt."""
         starts_s, attempts = self.columns["started_s"], self.columns["attempt"]
         order = np.lexsort((starts_s, attempts))
@@ -241,7 +251,8 @@ class _Attempts:
         gaps_s = starts_s[order][1:] - ends_s[:-1]
         for place in np.flatnonzero(within & (gaps_s > JUMP_S)):
             number = int(order[place + 1])
-            if overlap and self._is_lost(number):
+            had_an_end = is_over and attempts[number] == attempts[-1]
+            if overlap and not had_an_end and self._is_lost(number):
                 continue
             return number, (
                 f"started_s is {starts_s[number]:.3f}, {gaps_s[place]:.3f} s after the rows above ended; expected "
@@ -250,11 +261,18 @@ class _Attempts:
         return None
 
     def _is_lost(self, number: int) -> bool:
-        """Return whether an evaluation beside training began before this row and was lost with its process."""
+        """Return whether an evaluation beside training began before this row and was lost with its process.
+
+        Training goes on then with another epoch, unless the run evaluates within epochs.
+        """
         steps, attempts, phases = (self.columns[name] for name in ("step", "attempt", "phase"))
-        at = steps[number - 1]
-        evaluations = (attempts == attempts[number]) & np.isin(phases, [phase.value for phase in EVALUATED])
-        return not np.any(evaluations & (steps >= at))
+        at, evaluations = steps[number - 1], np.isin(phases, [phase.value for phase in EVALUATED])
+        begins = (
+            phases[number] == Phase.TRAIN.value and self.columns["epoch"][number] > self.columns["epoch"][number - 1]
+        )
+        probed = phases[number] in (Phase.TRAIN.value, Phase.CHECKPOINT.value) and np.any(phases == Phase.PROBE.value)
+        known = np.any(evaluations & (attempts == attempts[number]) & (steps >= at))
+        return bool(at > 0 and (begins or probed) and not known)
 
 
 def _by_plan(each: _Attempt, plan: Plan, *, ended: bool) -> Problem:

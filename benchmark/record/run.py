@@ -23,6 +23,7 @@ from benchmark.record.history import RunRecord
 from benchmark.record.holes import check_made, check_whole
 from benchmark.record.journal import read
 from benchmark.record.sentences import Heard, last_evaluation
+from benchmark.record.stillness import Stretch
 from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
 
 SHARE_UNKNOWN = "of what share of the run is not known: an older version wrote it down, which did not look"
@@ -82,6 +83,11 @@ class Run:
     def has_finished(self) -> bool:
         """Whether the run ended at its targets or a limit; a run that diverged did not."""
         return self.end is not None and self.end.status == FINISHED
+
+    @property
+    def stood_still(self) -> tuple[Stretch, ...]:
+        """The stretches in which the run stood still, as its end wrote them down; empty if it did not look."""
+        return tuple(Stretch(*each) for each in (self.end.still if self.end and self.end.still else ()))
 
     def usage(self, rank: int = 0) -> Usage | None:
         """Read utilisation.csv, or that of another host of the run; None if there is none.
