@@ -61,8 +61,9 @@ def test_every_run_that_the_state_machine_makes_is_whole_with_its_folder_and_wit
 
 
 def may_be_killed_before(rows, gone: int, end: End | None) -> bool:
-    """Whether a row is the last of an attempt of which no end is known: a kill may have come before it."""
-    return end is None if gone + 1 == len(rows) else rows[gone + 1].attempt > rows[gone].attempt
+    """Whether a kill may have come before a row: no end is known of its attempt, and no other work follows in it."""
+    later = [row for row in rows[gone + 1 :] if row.phase not in EVALUATED or row.attempt > rows[gone].attempt]
+    return later[0].attempt > rows[gone].attempt if later else end is None
 
 
 @settings(deadline=None, max_examples=60)
