@@ -216,6 +216,11 @@ class _Attempts:
         """Return the first row that is not what the plan has next; `is_over` says that the last attempt was the end."""
         found = [self.unknown]
         for each in self.each:
+            if (due := _evaluation_after(each.stand, plan)) < each.stand.step:
+                sentence = (
+                    f"create goes on from batch {each.stand.step}; expected the evaluation after batch {due} before"
+                )
+                found.append((each.first - 1, f"{sentence} it: {ORIGINAL}"))
             found += [_by_plan(each, plan, ended=is_over and each is self.each[-1]), _trained(each, plan)]
         return min(filter(None, found), default=None)
 
@@ -273,6 +278,15 @@ class _Attempts:
         probed = phases[number] in (Phase.TRAIN.value, Phase.CHECKPOINT.value) and np.any(phases == Phase.PROBE.value)
         known = np.any(evaluations & (attempts == attempts[number]) & (steps >= at))
         return bool(at > 0 and (begins or probed) and not known)
+
+
+def _evaluation_after(stand: _Stand, plan: Plan) -> int:
+    """Return the batch after which the next evaluation is due where an attempt begins; none begins later."""
+    last = max(stand.epoch * plan.batches_per_epoch, stand.probed)
+    limit = [plan.max_steps] * (0 < plan.max_steps > last)
+    return min(
+        [*limit, *((last // every + 1) * every for every in (plan.batches_per_epoch, plan.evaluate_every) if every)]
+    )
 
 
 def _by_plan(each: _Attempt, plan: Plan, *, ended: bool) -> Problem:
