@@ -153,8 +153,12 @@ class _Attempt:
         """Which rows are evaluations, bool [rows]."""
         return self._are(Phase.EVALUATE) | self._are(Phase.PROBE)
 
+    @cached_property
+    def _which(self) -> dict[Phase, np.ndarray]:
+        return {phase: self.phases == phase.value for phase in Phase}
+
     def _are(self, phase: Phase) -> np.ndarray:
-        return self.phases == phase.value
+        return self._which[phase]
 
     def before(self, which: np.ndarray, values: np.ndarray, start: int) -> np.ndarray:
         """Return the largest value so far, `start` or of the rows in `which`, as each row finds it; int64 [rows]."""

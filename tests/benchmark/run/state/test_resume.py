@@ -352,3 +352,15 @@ def test_fresh_does_not_go_on_with_a_run_of_its_name(tmp_path):
     ):
         refuse_what_is_over(tmp_path / "twin", fresh=True)
     refuse_what_is_over(tmp_path / "other", fresh=True)
+
+
+def test_a_journal_from_which_rows_are_missing_does_not_go_on(tf, tmp_path, monkeypatch):
+    plan = plan_of()
+    (tmp_path / "r").mkdir()
+    assert not attempt(tmp_path, plan, monkeypatch, moments=45)
+    journal = tmp_path / "r.csv"
+    lines = journal.read_text().splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if ",generate," in line)
+    journal.write_text("".join([*lines[:place], *lines[place + 1 :]]))
+    with pytest.raises(JournalError, match=rf"r.csv:{place + 1}: .* expected generate after batch 4, by the plan"):
+        attempt(tmp_path, plan, monkeypatch)
