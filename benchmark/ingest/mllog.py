@@ -42,9 +42,10 @@ from benchmark.ingest.numbers import numbered
 from benchmark.ingest.timeline import Timeline, follow
 from benchmark.metrics import METRICS
 from benchmark.record.clocks import Span
-from benchmark.record.columns import Identity, Outcome, Row, Table, check_rows
+from benchmark.record.columns import Identity, Outcome, Row, Table
 from benchmark.record.facts import SCHEMA
 from benchmark.record.folder import End
+from benchmark.record.holes import check_rows
 from benchmark.record.phases import EVALUATED, Phase
 
 BENCHMARK = "rnnt"
@@ -294,7 +295,13 @@ class Log:
             "schema": SCHEMA,
             "created": self.created.isoformat(timespec="milliseconds"),
             "plan": {"targets": {"wer": [self.target_percent]}},
-            "log": {"format": "mllog", "file": Path(self.source).name, "digest": self.digest, "values": self.values},
+            "log": {
+                "format": "mllog",
+                "file": Path(self.source).name,
+                "digest": self.digest,
+                "rows": len(self.rows),
+                "values": self.values,
+            },
         }
 
 

@@ -16,6 +16,7 @@
     stopping.py       how many runs are enough: a plan, equivalence, a rule for checks after each run
     checks.py         what to doubt about a judgement
     circumstances.py  how runs were made: machine, software, data, other load; what differs
+    stillness.py      what runs that stood still would have taken without it
     judgement.py      the judge, and its result as a table for machines
     comparison.py     pairs of rigs: the machine, and the training as it was run
     ranking.py        the answer first: soonest, cheapest, tied, and what would tell

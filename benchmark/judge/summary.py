@@ -15,6 +15,7 @@ from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.question import Question, metric_name
 from benchmark.judge.ranking import answer
 from benchmark.judge.scaling import scalings
+from benchmark.judge.stillness import still_table
 from benchmark.record import Run, RunRecord
 from benchmark.tables import Table, cell, interval, number, plain
 
@@ -73,7 +74,8 @@ def warnings_part(found: Sequence[str]) -> list[str | Table]:
 def block_tables(block: Sequence[Group], question: Question, *, brief: bool = False) -> list[Table]:
     """Return the tables of groups of one workload, real or emulated."""
     grown = [scaling.table(block[0].workload) for scaling in scalings(block)]
-    return _tables(block, question) + grown + ([] if brief else _statistics(block, question))
+    still = still_table(block[0].workload, block)
+    return _tables(block, question) + grown + [still] * bool(still) + ([] if brief else _statistics(block, question))
 
 
 def _heading(question: Question) -> str:

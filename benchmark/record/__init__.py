@@ -8,10 +8,12 @@ clocks.py      the one clock of a run
 columns.py     the format of the journal: columns, parsing, version
 journal.py     writes, resumes and reads the journal
 history.py     figures computed from the journal: clocks, evaluations, time to accuracy, throughput
+holes.py       refuses a journal from which rows are missing
 facts.py       run.json: how the run was made
 command.py     the command that began a run, as its user would type it again
 usage.py       utilisation.csv: how busy the machine was
 energy.py      the energy of GPUs by its samples, and of what share of the run
+stillness.py   time in which the run stood still
 sentences.py   sentences.jsonl: references and hypotheses
 confusions.py  the commonest word errors of an evaluation
 folder.py      the run's folder: lock, heartbeat, end.json

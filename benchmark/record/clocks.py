@@ -16,6 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 
+def slept_s() -> float:
+    """Return the seconds that the machine has slept since it was started, which a run's clock does not count."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+
+
 @dataclass
 class Span:
     """A stretch of a run's time; `seconds` is NaN until it ends."""

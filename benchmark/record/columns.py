@@ -540,51 +540,6 @@ def _fault(name: str, kind: Kind, text: str) -> str:
     return ""
 
 
-def check_complete(source: str, table: Table) -> None:
-    """Check that no rows are missing at the beginning of an attempt, or under an evaluation: the times would be others.
-
-    Raises:
-        JournalError: some are; the message names the line before which they are missing.
-    """
-    if found := _beginning_missing(table.columns) or _untrained(table.columns):
-        number, sentence = found
-        raise JournalError(f"{source}:{number + 2}: {sentence}")
-
-
-def check_rows(source: str, table: Table) -> None:
-    """Check rows that were made by hand as those of a file are: what must hold between them, and that none is missing.
-
-    Raises:
-        JournalError: the message names the line that the row would have.
-    """
-    if found := [problem for check in CHECKS if (problem := check(table.columns))]:
-        number, sentence = min(found)
-        raise JournalError(f"{source}:{number + 2}: {sentence}")
-    check_complete(source, table)
-
-
-def _beginning_missing(columns: dict[str, np.ndarray]) -> Problem:
-    """Return the first row of an attempt that is no creation: times would count from somewhere in the middle."""
-    phases, attempts = columns["phase"], columns["attempt"]
-    for number in np.flatnonzero(np.diff(attempts, prepend=0) != 0):
-        if phases[number] != Phase.CREATE.value:
-            found = f"attempt {attempts[number]} begins with phase {str(phases[number])!r}"
-            return int(number), f"{found}; expected 'create': rows are missing; take the whole file"
-    if len(attempts) and attempts[0] != 1:
-        return 0, f"the first row is of attempt {attempts[0]}; expected 1: rows are missing; take the whole file"
-    return None
-
-
-def _untrained(columns: dict[str, np.ndarray]) -> Problem:
-    """Return the first evaluation of an epoch that no row above trained."""
-    phases, epochs = columns["phase"], columns["epoch"]
-    trained = np.maximum.accumulate(np.where(phases == Phase.TRAIN.value, epochs, 0)) if len(epochs) else epochs
-    for number in np.flatnonzero(_are_evaluations(phases) & (epochs > trained))[:1]:
-        sentence = f"an evaluation of epoch {epochs[number]}, which no row above trains; expected whole files"
-        return int(number), f"{sentence}: rows are missing; take the original"
-    return None
-
-
 def _are_evaluations(phases: np.ndarray) -> np.ndarray:
     return np.isin(phases, [phase.value for phase in EVALUATED])
 

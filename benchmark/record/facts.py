@@ -260,6 +260,23 @@ class Facts:
         return self._made("plan", _plan)
 
     @property
+    def whole_plan(self) -> Plan | None:
+        """The plan, if it says all that a plan of this version says; else None, as of a log or of an older version."""
+        stated = self.content.get("plan")
+        if not isinstance(stated, Mapping) or not {f.name for f in fields(Plan)} <= stated.keys():
+            return None
+        try:
+            return self.plan
+        except FactsError:
+            return None
+
+    @property
+    def log(self) -> Mapping[str, Any] | None:
+        """What is said of another program's log that the run was made of; None for a run of this suite."""
+        found = self.content.get("log")
+        return found if isinstance(found, Mapping) else None
+
+    @property
     def targets(self) -> Mapping[str, tuple[float, ...]]:
         """The levels in percent that the run aimed at, by metric; empty if the plan has none."""
         return self._made("plan", lambda value: _targets(value["targets"]))

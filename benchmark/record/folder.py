@@ -18,7 +18,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
@@ -29,6 +29,7 @@ from features.jobs.files import try_lock, write_whole
 END, ALIVE = "end.json", "alive"
 FINISHED = "finished"
 OVER = (FINISHED, "diverged")  # runs that cannot be resumed
+LARGEST = 2**53  # as in a journal
 MOST_POWER_W = 1e7  # of all GPUs of a run
 EVERY_S = 1.0
 WIDTH = 40  # bytes of the heartbeat's file; one write replaces them all, so that old and new never mix
@@ -54,6 +55,10 @@ class End:
     `gpu_power_w` the mean power of the GPUs that the run used, None if it is not known; `gpu_power_share` is the share
     of the run, 0 to 1, of which it was measured, and `gpu_power_note` says how, or why it is not known. Older versions
     wrote neither share nor note.
+
+    `still` has the stretches in which the run stood still (`benchmark.record.stillness`): start and length in seconds
+    and the epoch; None if nobody looked. `suspended_s` are the seconds that the machine slept during the last attempt,
+    which the run's clock does not count.
     """
 
     status: str
@@ -65,6 +70,8 @@ class End:
     gpu_power_w: float | None = None
     gpu_power_share: float | None = None
     gpu_power_note: str = ""
+    still: Sequence[tuple[float, float, int]] | None = None
+    suspended_s: float | None = None
     at: str = ""  # time of day, with its zone
 
     @property
@@ -170,10 +177,21 @@ def read_end(folder: Path) -> End | None:
         end = End(**{name: value for name, value in found.items() if name in names})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    most = {"other_load": 1, "gpu_power_w": MOST_POWER_W, "gpu_power_share": 1}
-    plausible = all(_within(getattr(end, name), limit) for name, limit in most.items())
+    most = {"other_load": 1, "gpu_power_w": MOST_POWER_W, "gpu_power_share": 1, "suspended_s": LARGEST}
+    where = (end.step, end.epoch, end.clock_s, *(number for each in _stretches(end.still) for number in each))
+    plausible = all(_within(getattr(end, name), limit) for name, limit in most.items()) and all(
+        number is not None and _within(number, LARGEST) for number in where
+    )
     texts = (end.status, end.message, end.gpu_power_note)
     return end if plausible and all(isinstance(text, str) for text in texts) else None
+
+
+def _stretches(found: object) -> list[list[object]]:
+    """Return the stretches of an end.json as lists of three; one of None, which is refused, where they are not such."""
+    if found is None:
+        return []
+    fit = isinstance(found, list) and all(isinstance(each, list) and len(each) == 3 for each in found)
+    return found if fit else [[None]]  # type: ignore[return-value]
 
 
 def _within(value: object, most: float) -> bool:

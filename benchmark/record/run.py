@@ -16,14 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.record.columns import Identity, JournalError, check_complete
+from benchmark.record.columns import Identity, JournalError
 from benchmark.record.energy import BOTH, NO_POWER, Energy
 from benchmark.record.facts import NAME as RUN_JSON
 from benchmark.record.facts import Facts, FactsError, read_facts
 from benchmark.record.folder import FINISHED, End, folder_of, read_end
 from benchmark.record.history import RunRecord
+from benchmark.record.holes import check_made, check_whole
 from benchmark.record.journal import read
 from benchmark.record.sentences import Heard, last_evaluation
+from benchmark.record.stillness import Stretch
 from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
 
 SHARE_UNKNOWN = "of what share of the run is not known: an older version wrote it down, which did not look"
@@ -93,6 +95,11 @@ class Run:
     def has_finished(self) -> bool:
         """Whether the run ended at its targets or a limit; a run that diverged did not."""
         return self.end is not None and self.end.status == FINISHED
+
+    @property
+    def stood_still(self) -> tuple[Stretch, ...]:
+        """The stretches in which the run stood still, as its end wrote them down; empty if it did not look."""
+        return tuple(Stretch(*each) for each in (self.end.still if self.end and self.end.still else ()))
 
     def usage(self, rank: int = 0) -> Usage | None:
         """Read utilisation.csv, or that of another host of the run; None if there is none.
@@ -168,6 +175,18 @@ class Run:
 
 def read_run(path: str | Path) -> Run:
     """Read a run from its journal, as it is to be judged. Raises JournalError; also if rows are missing from it."""
-    record = read(path)
-    check_complete(record.source, record.table)
-    return Run(record)
+    run = Run(read(path))
+    facts, table = _facts_or_none(run), run.record.table
+    if facts and facts.log is not None:
+        check_made(run.source, table, rows=facts.log.get("rows"))
+    else:
+        check_whole(run.source, table, plan=facts.whole_plan if facts else None, end=run.end)
+    return run
+
+
+def _facts_or_none(run: Run) -> Facts | None:
+    """Return the content of run.json; None without a usable one, which is said where it is needed."""
+    try:
+        return run.facts
+    except FactsError:
+        return None

@@ -11,16 +11,18 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from benchmark.record.clocks import Clock
+from benchmark.record.clocks import Clock, slept_s
 from benchmark.record.facts import write_facts
 from benchmark.record.folder import END, End, Heartbeat, heartbeat, write_end
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Plan
 from benchmark.record.run import Run
 from benchmark.record.sentences import Heard, SentenceLog
+from benchmark.record.stillness import Stretch, still_s, stood_still
 from benchmark.record.usage import NAME as USAGE_NAME
 from benchmark.record.usage import read_usage
 from benchmark.run.company import Company
@@ -35,6 +37,7 @@ from benchmark.run.watch.view import PlainView, view
 from platforms.machine import logical_cores
 
 LARGE_OTHER_LOAD = 0.10
+LARGE_STILL_SHARE = 0.01
 
 
 def attempt(prepared: Prepared, before: Heartbeat | None, company: Company | None, say: Say) -> int:
@@ -107,6 +110,7 @@ def _to_the_end(job: Job, loop: Loop, say: Say) -> int:
     """Perform all phases and write down how the run ended; return the exit status."""
     from benchmark.run.train.trainer import Diverged
 
+    slept_before_s = slept_s()
     try:
         loop.run_phases()
     except Diverged as error:
@@ -120,7 +124,9 @@ def _to_the_end(job: Job, loop: Loop, say: Say) -> int:
             f"go on with: {job.command}"
         )
         return getattr(error, "status", INTERRUPTED)
-    write_end(job.folder, end := _end(job, "finished", loop.progress))
+    suspended_s = round(max(0.0, slept_s() - slept_before_s), 3)
+    write_end(job.folder, end := replace(_end(job, "finished", loop.progress), suspended_s=suspended_s))
+    _warn_of_stillness(end, say)
     if (end.other_load or 0.0) >= LARGE_OTHER_LOAD:
         say(
             f"WARNING: other processes took {end.other_load:.0%} of this machine's CPUs during the run: its times are "
@@ -129,9 +135,20 @@ def _to_the_end(job: Job, loop: Loop, say: Say) -> int:
     return 0
 
 
+def _warn_of_stillness(end: End, say: Say) -> None:
+    stretches = [Stretch(*each) for each in end.still or ()]
+    if (seconds := still_s(stretches)) >= LARGE_STILL_SHARE * end.clock_s > 0:
+        longest = max(stretches, key=lambda each: each.seconds)
+        say(
+            f"WARNING: {seconds:.1f} s of {end.clock_s:.0f} stood still (most of it from {longest.started_s:.1f} s on, "
+            f"epoch {longest.epoch}): the run used no CPU and did not wait for input; was the machine paused, or a "
+            f"disk?"
+        )
+
+
 def _end(job: Job, status: str, progress: Progress, message: str = "") -> End:
     after_a_signal = status == "interrupted"  # somebody waits
-    told = {} if after_a_signal else {"other_load": _other_load(job), **_gpu_power(job)}
+    told = {} if after_a_signal else {"other_load": _other_load(job), "still": _still(job), **_gpu_power(job)}
     return End(
         status=status,
         message=message,
@@ -162,6 +179,15 @@ def _other_load(job: Job) -> float | None:
     except (OSError, ValueError):
         return None
     return None if load is None else round(min(1.0, load), 4)
+
+
+def _still(job: Job) -> list[tuple[float, float, int]] | None:
+    """Return the stretches in which the run stood still while it was sampled, if it was, as end.json has them."""
+    try:
+        stretches = stood_still(read_usage(job.folder / USAGE_NAME).samples, read(job.journal))
+    except (OSError, ValueError):
+        return None
+    return [(each.started_s, each.seconds, each.epoch) for each in stretches]
 
 
 def _clock(ended_s: float | None, before: Heartbeat | None) -> tuple[Clock, float | None]:

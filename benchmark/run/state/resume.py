@@ -16,6 +16,7 @@ from benchmark.record.facts import NAME as FACTS_NAME
 from benchmark.record.facts import FactsError, read_facts
 from benchmark.record.folder import ALIVE, folder_of, is_locked, journal_of, read_end
 from benchmark.record.history import RunRecord
+from benchmark.record.holes import check_whole
 from benchmark.record.journal import Journal, read_identity
 from benchmark.record.phases import Phase, Plan
 from benchmark.run.state.progress import Progress, next_phase
@@ -52,7 +53,8 @@ def open_journal(path: Path, identity: Identity, plan: Plan) -> Journal:
     """Make a new journal, or begin a new attempt in the journal of a run that goes on.
 
     Raises:
-        JournalError: the journal is of another run, the run is over, or there are checkpoints but no rows.
+        JournalError: the journal is of another run, rows are missing from it, the run is over, or there are checkpoints
+            but no rows.
     """
     folder = folder_of(path)
     journal = Journal.resume(path, identity) if path.exists() else Journal.create(path, identity)
@@ -79,6 +81,7 @@ def _check_goes_on(path: Path, earlier: RunRecord, folder: Path, plan: Plan) -> 
                 f"{folder / FACTS_NAME}: the run began with {name} {before}, this command has {now}; give the command "
                 f"that began it, or choose another --name"
             )
+    check_whole(str(path), earlier.table, plan=plan, end=read_end(folder))
     if next_phase(Progress.of(earlier.rows, window=plan.window), plan) is Phase.DONE:
         raise _there_already(path, "has finished")
 

@@ -46,7 +46,8 @@ class ProcessTree:
         self._root = psutil.Process(pid)
         self._stat: dict[psutil.Process, int] = {}  # descriptors
         self._cpu_s: dict[psutil.Process, float] = {}  # at the last look
-        self._looked_s = self._refresh_s = -math.inf
+        self._looked_s = self._refresh_s = self._refreshed_s = -math.inf
+        self._idle = False
 
     def cpu_percent(self) -> float:
         """Return CPU time since the last call over elapsed time, in percent of one core.
@@ -54,12 +55,13 @@ class ProcessTree:
         Differences are taken for each process: one that ends subtracts nothing, and a new one starts from 0.
         """
         now_s, spent_s = time.monotonic(), 0.0
-        if now_s >= self._refresh_s:
+        due_s = self._refreshed_s + REFRESH_S if self._idle else self._refresh_s
+        if now_s >= due_s:  # early where nothing was used: a child that is not known yet may be at work
             self._refresh(now_s)
         for process, total_s, _ in self._look():
             spent_s += total_s - self._cpu_s.get(process, total_s)
             self._cpu_s[process] = total_s
-        elapsed_s, self._looked_s = now_s - self._looked_s, now_s
+        elapsed_s, self._looked_s, self._idle = now_s - self._looked_s, now_s, not spent_s
         return 100 * spent_s / elapsed_s
 
     def memory_mib(self) -> float:
@@ -74,6 +76,7 @@ class ProcessTree:
         for new in found - self._stat.keys():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 self._stat[new] = os.open(f"/proc/{new.pid}/stat", os.O_RDONLY)
+        self._refreshed_s = now_s
         self._refresh_s = now_s + max(REFRESH_S, (time.process_time() - began_s) / REFRESH_SHARE)
 
     def _look(self):

@@ -267,7 +267,7 @@ def test_of_a_resumed_run_only_the_work_that_stands_is_logged_and_the_time_of_al
 
 
 def test_an_evaluation_that_overlaps_training_stops_the_run_within_the_next_epoch(tmp_path):
-    text = mllog(load(make_run(tmp_path, wers=(60, 40), more=OVERLAPPED)), Ask())
+    text = mllog(load(make_run(tmp_path, wers=(60, 40), more=OVERLAPPED, evaluation="overlap")), Ask())
     assert seconds(the("run_stop", text)) == 395  # 60, 40, 30: median 40
     assert [event["metadata"]["epoch_num"] for event in of("epoch_start", text)] == [1, 2, 3, 4]
     assert [event["metadata"]["epoch_num"] for event in of("epoch_stop", text)] == [1, 2, 3]
@@ -280,7 +280,7 @@ def test_an_evaluation_that_overlaps_training_stops_the_run_within_the_next_epoc
     [
         {},
         {"wers": (60, 40), "more": RESUMED},
-        {"wers": (60, 40), "more": OVERLAPPED},
+        {"wers": (60, 40), "more": OVERLAPPED, "evaluation": "overlap"},
         {"wers": (99.9,)},
         {"wers": (300, 99.9, 200), "emulated": True, "platform": "\N{SNOWMAN}"},
     ],
@@ -580,7 +580,7 @@ def test_the_golden_log_names_no_folder():
 
 def test_with_an_overlapping_evaluation_the_train_clock_is_that_of_the_judge(tmp_path):
     """The figures of an epoch are known after later training, none of which was needed for them."""
-    run = load(make_run(tmp_path, wers=(60, 40), more=OVERLAPPED))
+    run = load(make_run(tmp_path, wers=(60, 40), more=OVERLAPPED, evaluation="overlap"))
     question = Question(metrics=("wer",), levels=(55.0,), window=1, clock="train")
     judged = judge([run], question)[0].levels[0].seconds[0]
     levels = document(run, Ask(level=55.0, window=1))["levels"]

@@ -303,10 +303,11 @@ def run_as_published(platform: str, name: str) -> RunRecord:
     rows = [make_row(Phase.CREATE, 0.0, 10.0)]
     for number, end_min in enumerate(ends_min, start=1):
         next_min = ends_min[min(number, len(ends_min) - 1)]
-        rows.append(make_row(Phase.TRAIN, rows[-1].ended_s, 60 * end_min - 5 - rows[-1].ended_s, epoch=number))
+        seconds = 60 * end_min - 5 - rows[-1].ended_s
+        rows.append(make_row(Phase.TRAIN, rows[-1].ended_s, seconds, step=number, epoch=number))
         rates = {"wer": median("WER", next_min), "cer": median("CER", next_min)}
         rates |= {"wer_mean": rates["wer"], "cer_paper": rates["cer"]}
-        rows.append(make_row(Phase.EVALUATE, rows[-1].ended_s, 5.0, epoch=number, **rates))
+        rows.append(make_row(Phase.EVALUATE, rows[-1].ended_s, 5.0, step=number, epoch=number, **rates))
     identity = {"platform": name, "workload": "librispeech"}
     return RunRecord(tuple(Row(**{**vars(row), **identity}) for row in rows))
 

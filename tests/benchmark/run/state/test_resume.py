@@ -12,6 +12,7 @@ import pytest
 from benchmark.record.clocks import Clock, Span
 from benchmark.record.columns import Identity, JournalError, Outcome
 from benchmark.record.folder import End, Heartbeat, heartbeat, locked, write_end
+from benchmark.record.holes import check_whole
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase, Plan
 from benchmark.run.loop import Loop
@@ -194,6 +195,8 @@ def test_wherever_it_is_killed_and_however_often_a_run_ends_in_the_same_figures(
             lives += 1
         record = read(folder / "r.csv")
         assert figures(record) == expected
+        for known in (plan, None):
+            check_whole("r.csv", record.table, plan=known)
         assert record.rows[-1].attempt <= lives
         lost = set(map(repr, record.rows)) - set(map(repr, record.standing))
         assert not any(f"attempt={record.rows[-1].attempt}," in row for row in lost)
@@ -349,3 +352,15 @@ def test_fresh_does_not_go_on_with_a_run_of_its_name(tmp_path):
     ):
         refuse_what_is_over(tmp_path / "twin", fresh=True)
     refuse_what_is_over(tmp_path / "other", fresh=True)
+
+
+def test_a_journal_from_which_rows_are_missing_does_not_go_on(tf, tmp_path, monkeypatch):
+    plan = plan_of()
+    (tmp_path / "r").mkdir()
+    assert not attempt(tmp_path, plan, monkeypatch, moments=45)
+    journal = tmp_path / "r.csv"
+    lines = journal.read_text().splitlines(keepends=True)
+    place = next(number for number, line in enumerate(lines) if ",generate," in line)
+    journal.write_text("".join([*lines[:place], *lines[place + 1 :]]))
+    with pytest.raises(JournalError, match=rf"r.csv:{place + 1}: .* expected generate after batch 4, by the plan"):
+        attempt(tmp_path, plan, monkeypatch)

@@ -242,6 +242,24 @@ def test_a_child_found_late_does_not_bring_its_past_as_a_peak(monkeypatch):
         child.wait()
 
 
+def test_a_new_child_is_looked_for_within_a_second_while_nothing_else_works(monkeypatch):
+    """On a host of many processes a look comes seldom; a run that waits for its child would seem to stand still."""
+    monkeypatch.setattr(sampler_module, "REFRESH_S", 0.1)
+    monkeypatch.setattr(sampler_module, "REFRESH_SHARE", 1e-9)  # the next look is in years
+    tree = ProcessTree(os.getpid())
+    tree.cpu_percent()
+    child = subprocess.Popen(SPIN)
+    try:
+        found = []
+        for _ in range(4):
+            time.sleep(0.15)
+            found.append(tree.cpu_percent())
+        assert found[-1] > 0
+    finally:
+        child.kill()
+        child.wait()
+
+
 def test_a_tree_whose_root_has_ended_says_so():
     child = subprocess.Popen(SPIN)
     tree = ProcessTree(child.pid)
