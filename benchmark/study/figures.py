@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.study.curves import StudyError, bootstrap, fit, fitted_points
-from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points
+from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points, without_times
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def draw(found: Sequence[Observation], folder: Path, *, metric: str = "wer") -> 
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for protocol in dict.fromkeys(each.label for each in found):
-        mine = [each for each in found if each.label == protocol]
+        mine = without_times([each for each in found if each.label == protocol])
         pictures = {
             "curve": _curve(mine, metric),
             "bars-wer": _bars(mine, "wer"),

@@ -20,7 +20,7 @@ from benchmark.report.figures import COLOURS, Figure, Key, axis, log_axis, neutr
 from benchmark.report.page import BlockSection, Page, whole
 from benchmark.study.curves import Band, Curve, StudyError, bootstrap, fit, fitted_points
 from benchmark.study.judgement import DRAWS, published_table, study_parts, worth_table
-from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points
+from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points, without_times
 from benchmark.study.saturation import detectable, gains
 from benchmark.tables import Table, number
 from features.jobs.files import write_whole
@@ -72,7 +72,7 @@ def _section(identity: str, found: Sequence[Observation], metric: str) -> BlockS
         answer=words or ["No curve."],
         ranking=next((part for part in parts if isinstance(part, Table)), None),
         tiles=(),
-        figures=list(_figures(identity, found, metric)),
+        figures=list(_figures(identity, without_times(found), metric)),
         singles=(),
         tables=[part for part in parts if isinstance(part, Table)][1:],
     )

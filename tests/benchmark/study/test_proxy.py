@@ -88,4 +88,4 @@ def test_studies_that_cannot_be_compared_are_refused(rigs, tmp_path, capsys):
         with pytest.raises(StudyError, match=said):
             proxies(studies)
     assert main(["--show", "-o", str(tmp_path / "study"), "--against", str(tmp_path / "none")]) == 2
-    assert "study 2 has runs of no platform" in capsys.readouterr().err
+    assert f"{tmp_path / 'none'}: not there; expected the folder of a study" in capsys.readouterr().err

@@ -64,6 +64,45 @@ def test_a_final_evaluation_that_cannot_be_read_is_named(tmp_path, text):
         assert text.count("\n") > 1 or text == "\0"
 
 
+FINAL_HEADER = "checkpoint,decoder,subset,utterances,wer,cer,wer_mean"
+
+
+@pytest.mark.parametrize(
+    ("rows", "found", "asked"),
+    [
+        (
+            ["best,dictionary-512,test-x,100,147.9,1,1"],
+            "best by dictionary-512 on test-x",
+            "best by greedy on dev-x, test-x",
+        ),
+        (["last,greedy,test-x,100,50,1,1"], "last by greedy on test-x", "best by greedy on dev-x, test-x"),
+        (["best,greedy,dev-x,100,50,1,1"], "best by greedy on dev-x", "best by greedy on test-x"),
+    ],
+)
+def test_a_final_evaluation_of_something_else_is_named_with_the_command_that_makes_it(tmp_path, rows, found, asked):
+    """By hand: --decoder dictionary, --checkpoints last, --subsets dev. None of them is the study's figure."""
+    make_point(tmp_path, 500, 3, 40.0)
+    make_point(tmp_path, 200, 1, 50.0)
+    folder, said = tmp_path / "target-500-seed3", []
+    (folder / "final.csv").write_text("\n".join([FINAL_HEADER, *rows]) + "\n")
+    assert [each.name for each in observations(tmp_path, say=said.append)] == ["target-200-seed1"]
+    command = (
+        f"python -m benchmark.final {folder} --checkpoints best --decoder greedy --train-sample 200 --train-seed 3"
+    )
+    left = f"expected {asked}: the point is left out; make it with: {command}"
+    assert said == [f"{folder / 'final.csv'}: has {found}; {left}"]
+
+
+def test_of_a_final_evaluation_with_several_decoders_the_greedy_one_is_read(tmp_path):
+    make_point(tmp_path, 500, 3, 40.0)
+    path = tmp_path / "target-500-seed3" / "final.csv"
+    path.write_text(path.read_text() + "best,dictionary-512,test-x,100,147.9,1,1\nlast,greedy,test-x,100,60,1,1\n")
+    (found,) = observations(tmp_path)
+    assert found.test["wer"] == 40.0
+    path.write_text(path.read_text().replace("best,greedy", "best and last,greedy"))
+    assert observations(tmp_path)[0].test["wer"] == 40.0, "the best checkpoint may be the last one"
+
+
 def test_points_have_the_counts_of_their_test_utterances_where_all_runs_have_the_same(tmp_path):
     rows = ["best,test-x,greedy,u2,1,4,2,20", "best,test-x,greedy,u1,0,5,1,25", "best,dev-x,greedy,u0,9,9,9,9"]
     for size in (100, 200):
@@ -187,9 +226,7 @@ def test_an_arms_commands_have_what_is_other_and_its_points_have_other_names(tmp
     assert "take at most 0.2 GiB" in said
     assert "study of 12 utterances" in said, "of 30 tones of 1.00 to 1.52 s, two of five are short enough"
     assert "--name target-6-seed1+speakers+on-other+snr-0dB+segments-1.2s" in said and "--select speakers" in said
-    assert (tmp_path / "data" / "features").is_dir() and any(
-        path.name.endswith("-snr0dB") for path in (tmp_path / "data" / "features").iterdir()
-    )
+    assert not (tmp_path / "data").exists() and not (tmp_path / "s").exists(), "a dry run writes nothing"
 
 
 def test_a_gap_that_grows_with_the_data_is_said_to_grow(tmp_path):
