@@ -15,7 +15,19 @@ import numpy as np
 from benchmark.judge.estimates import Estimate, coefficient_of_variation
 from benchmark.judge.published import saturation_study
 from benchmark.judge.question import metric_name
-from benchmark.study.curves import WORST, Band, Curve, Point, StudyError, bootstrap, fit, fitted_points
+from benchmark.study.curves import (
+    WORST,
+    Band,
+    Curve,
+    Point,
+    StudyError,
+    bootstrap,
+    faultless_sizes,
+    fit,
+    fitted_points,
+    left_out,
+    named,
+)
 from benchmark.study.kind import LIMITS, worded
 from benchmark.study.money import money_parts
 from benchmark.study.results import Observation, common_level, fitted_gaps, points, without_times
@@ -142,6 +154,10 @@ def worth_table(found: Sequence[Observation], metric: str) -> Table | None:
                 measured, seeds = f"{statistics.fmean(here):.2f}", str(len(here))
                 rows.append((arm, f"{size:,}", seeds, measured, "NA", "NA", "NA", f"not compared: {worded(unlike)}"))
                 continue
+            if not any(here):
+                remark = "no run made an error: what that is worth cannot be told"
+                rows.append((arm, f"{size:,}", str(len(here)), "0.00", "NA", "NA", "NA", remark))
+                continue
             there = np.flatnonzero(errors <= statistics.fmean(here))
             worth = float(sizes[there[0]]) if len(there) else None
             share = "NA" if worth is None else f"x {worth / size:.2f}"
@@ -243,9 +259,12 @@ def _curve_parts(
     parts += money_parts(found, curve, band, metric=metric, speech_price=speech_price)
     parts.append(_claims(found, metric, protocol))
     if left := len(fitted) - len(kept):
+        why = "; ".join(f"{named(sizes)}: {reason}" for reason, sizes in left_out(fitted).items())
+        parts.append(f"{protocol}: {left} points were not fitted: of {why}")
+    if zeros := {point.size for point in fitted if not point.error} & {point.size for point in kept}:
         parts.append(
-            f"{protocol}: {left} points were not fitted: a run of their size is over {WORST:g}%, or did not read all "
-            f"of its data"
+            f"{protocol}: of {named(zeros)} utterances some runs made no error and others did: 0 has no logarithm, and "
+            f"counts as half an edit in the curve"
         )
     return parts
 
@@ -307,6 +326,8 @@ def _saturation_table(fitted: Sequence, curve: Curve, band: Band, protocol: str)
         _saturation_row(each)
         for each in (by_gain(fitted, curve, band), by_asymptote(curve, band, fitted), knee(fitted))
     )
+    if faultless := faultless_sizes(fitted):
+        rows += ((f"no run made an error at {named(faultless)}", f"{min(faultless):,.0f}", "NA", "of this test set"),)
     header = ("rule", "from", "95% interval", "remark")
     return Table(f"{protocol}: from how many utterances more are not worth it, three rules", header, rows)
 
@@ -349,6 +370,9 @@ def _gains_table(found: Sequence[Observation], fitted: Sequence, curve: Curve, b
         "further minutes",
         "further cost",
     )
+    for size in sorted(faultless_sizes(fitted)):
+        further = number(statistics.fmean(each.hours for each in found if each.samples == size))
+        rows.append((f"{size:,.0f}", "no error is left", "0.00", further, "0", "NA", "NA"))
     noise = detectable(fitted)
     told = f"these seeds tell {noise:.1%} from nothing" if noise else "one seed a size: what is noise is not known"
     title = f"{protocol}: what twice the data gains, by the curve; {told}"

@@ -13,8 +13,8 @@ import statistics
 from collections.abc import Sequence
 from functools import partial
 
-from benchmark.study.curves import Band, Curve
-from benchmark.study.results import Observation
+from benchmark.study.curves import Band, Curve, faultless_sizes, fitted_points
+from benchmark.study.results import Observation, points
 from benchmark.tables import Table, money, number
 
 FASTER = 2.0  # times as fast is a larger rig
@@ -26,9 +26,17 @@ def money_parts(
 ) -> list[str | Table]:
     """Return a table of what further speech, further training and a larger rig gain; [] where hours are not known.
 
+    All of it from the largest size that the curve was fitted to. Where no run of the largest made an error, a sentence.
+
     `speech_price` is what an hour of transcribed speech costs, in the currency of the platform's price.
     """
+    every = points(found, metric)
     largest = max(each.samples for each in found)
+    if largest in faultless_sizes(every):
+        nothing = "on this test set nothing more can be gained, by speech, training or a larger rig"
+        way = "test on more speech, or on harder speech, to tell what more would bring"
+        return [f"No run of {largest:,} utterances made an error: {nothing}; {way}"]
+    largest = int(max(point.size for point in fitted_points(every)))
     here = [each for each in found if each.samples == largest]
     hours = statistics.fmean(each.hours for each in here)
     if not hours:

@@ -411,6 +411,7 @@ def points(found: Sequence[Observation], metric: str, *, by: str = "samples") ->
             error=error,
             seed=each.seed,
             whole=each.whole,
+            units=sum(int(row[COUNTS[metric][1]]) for row in each.edits) if metric in COUNTS else 0,
             counts=_counts(each, metric) if alike else None,
         )
         for each in found

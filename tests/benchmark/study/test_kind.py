@@ -13,7 +13,7 @@ from benchmark.study.judgement import study_parts, worth_table
 from benchmark.study.kind import Kind, check, declare, declared, sizeless
 from benchmark.study.proxy import proxies
 from benchmark.study.results import check_points, observations, without_times
-from benchmark.tables import plain
+from benchmark.tables import Table, plain
 
 SIZES = (100, 200, 400, 800, 1600)
 
@@ -134,7 +134,7 @@ def test_times_of_unlike_machines_are_not_pooled_and_errors_are(tmp_path):
     assert (row["seeds"], row["minutes"], row["samples/s"]) == ("2", "NA", "NA") and " to " in row["test WER"]
     text = " ".join(plain(rest).split())
     assert "runs of 2 unlike machines are here: their errors are pooled, their times, costs and loads are not" in text
-    table = next(part for part in rest if getattr(part, "title", "") == "target: what runs took, by machine")
+    (table,) = (each for each in rest if isinstance(each, Table) and each.title == "target: what runs took, by machine")
     # 30 s of creation, 3 x (300 + 10) s or 3 x (100 + 10) s: 16 and 6 minutes
     assert sorted(row[:4] for row in table.rows[:2]) == [("100", "1", "1", "16.0"), ("100", "2", "1", "6.00")]
     assert without_times(found)[0].run_minutes is None and without_times(found[::2])[0].run_minutes is not None
