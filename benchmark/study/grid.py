@@ -190,6 +190,6 @@ def usual_sizes(available: int) -> tuple[int, ...]:
     """
     if available >= STUDY_SIZES[-1]:
         return STUDY_SIZES
-    least = max(LEAST_SIZE, available // 2**5)
+    least = max(1, min(LEAST_SIZE, available // 2), available // 2**5)
     steps = [available * (least / available) ** (n / (SIZES - 1)) for n in range(SIZES)]
     return tuple(sorted({round(step) for step in steps}))

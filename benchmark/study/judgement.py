@@ -37,6 +37,7 @@ from benchmark.study.saturation import (
     by_gain,
     detectable,
     gains,
+    has_repetitions,
     knee,
     linear_knee,
     spread_between_seeds,
@@ -272,11 +273,11 @@ def _curve_parts(
 def _curve_words(curve: Curve, band: Band, protocol: str, metric: str, fitted: Sequence) -> str:
     p = curve.parameters
     formula = {
-        "power": "{b:.4g} n^-{c:.3g}",
-        "asymptote": "{a:.3g} + {b:.4g} n^-{c:.3g}",
-        "plateau": "{b:.4g} n^-{c:.3g}, level from n = {knee:.0f}",
+        "power": "{b:.4g} n^{power:.3g}",
+        "asymptote": "{a:.3g} + {b:.4g} n^{power:.3g}",
+        "plateau": "{b:.4g} n^{power:.3g}, level from n = {knee:.0f}",
         "exponential": "{a:.3g} + {b:.4g} exp(-n / {c:.4g})",
-    }[curve.form].format(a=p.get("a", 0.0), b=p["b"], c=p["c"], knee=p.get("from", 0.0))
+    }[curve.form].format(a=p.get("a", 0.0), b=p["b"], c=p["c"], power=-p["c"], knee=p.get("from", 0.0))
     exponent = band.of(lambda each: each.parameters["c"])
     bounds = (
         f"; c from {exponent[0]:.3g} to {exponent[1]:.3g} (95%)" if exponent and curve.form != "exponential" else ""
@@ -289,9 +290,12 @@ def _curve_words(curve: Curve, band: Band, protocol: str, metric: str, fitted: S
 
 
 def _between_seeds(fitted: Sequence[Point]) -> str:
-    spread = spread_between_seeds(fitted_points(fitted))
-    if not spread:
+    kept = fitted_points(fitted)
+    spread = spread_between_seeds(kept)
+    if not has_repetitions(kept):
         return "No size has two seeds: how much seeds vary is not known."
+    if not spread:
+        return "All seeds of one size have one error: how much seeds vary is not known."
     return f"Between seeds of one size it varies by {spread:.1%}."
 
 
@@ -373,8 +377,8 @@ def _gains_table(found: Sequence[Observation], fitted: Sequence, curve: Curve, b
     for size in sorted(faultless_sizes(fitted)):
         further = number(statistics.fmean(each.hours for each in found if each.samples == size))
         rows.append((f"{size:,.0f}", "no error is left", "0.00", further, "0", "NA", "NA"))
-    noise = detectable(fitted)
-    told = f"these seeds tell {noise:.1%} from nothing" if noise else "one seed a size: what is noise is not known"
+    noise, seeds = detectable(fitted), "all seeds have one error" if has_repetitions(kept) else "one seed a size"
+    told = f"these seeds tell {noise:.1%} from nothing" if noise else f"{seeds}: what is noise is not known"
     title = f"{protocol}: what twice the data gains, by the curve; {told}"
     return Table(title, header, tuple(rows))
 

@@ -126,6 +126,37 @@ def test_of_one_seed_a_size_no_spread_is_claimed(tmp_path):
     assert "varies by 0.0%" not in flat and "tell 0.0%" not in flat
 
 
+def test_seeds_with_one_error_are_repetitions_that_do_not_differ(tmp_path):
+    for size in (100, 200, 400, 800):
+        for seed in (1, 2, 3):
+            make_point(tmp_path, size, seed, 300 * size**-0.35)
+    flat = " ".join(plain(study_parts(observations(tmp_path))).split())
+    assert "All seeds of one size have one error: how much seeds vary is not known." in flat
+    assert "all seeds have one error: what is noise is not known" in flat and "seeds do not differ" in flat
+    assert "no repetitions" not in flat and "No size has two seeds" not in flat
+
+
+def test_an_error_that_grows_with_the_data_has_a_positive_power(tmp_path):
+    for size in (100, 200, 400, 800):
+        make_point(tmp_path, size, 1, 10 * size**0.1)
+    flat = " ".join(plain(study_parts(observations(tmp_path))).split())
+    assert "test WER = 10 n^0.1 percent" in flat and "n^--" not in flat
+
+
+def test_the_metric_asked_for_is_that_of_all_columns(tmp_path):
+    """CER is half the WER here: 40 and 20 on test, 41 and 20.5 on dev, 5 and 2.5 on training data."""
+    make_point(tmp_path, 500, 3, 40.0)
+    for metric, columns in (("wer", ("41.00", "5.00", "35.00")), ("cer", ("20.50", "2.50", "17.50"))):
+        table = study_parts(observations(tmp_path), metric=metric)[0]
+        row, name = dict(zip(table.header, table.rows[0], strict=True)), metric.upper()
+        assert (row[f"dev {name}"], row[f"train {name}"], row[f"gap of {name}"]) == columns
+
+
+def test_the_folder_of_a_study_that_is_not_there_is_refused(tmp_path, capsys):
+    assert main(["--show", "-o", str(tmp_path / "none")]) == 2
+    assert f"{tmp_path / 'none'}: not there; expected the folder of a study" in capsys.readouterr().err
+
+
 def test_it_is_said_that_dev_stands_in_for_a_test_set(tmp_path):
     assert "dev stands in" not in plain(study_parts(observations(study(tmp_path / "with"))))
     found = observations(study(tmp_path / "without", test=False))
@@ -226,6 +257,9 @@ def test_an_arms_commands_have_what_is_other_and_its_points_have_other_names(tmp
     assert "take at most 0.2 GiB" in said
     assert "study of 12 utterances" in said, "of 30 tones of 1.00 to 1.52 s, two of five are short enough"
     assert "--name target-6-seed1+speakers+on-other+snr-0dB+segments-1.2s" in said and "--select speakers" in said
+    assert main([*usual, "--segment", "0.9", "--dry-run"]) == 2
+    too_long = "no training utterance is at most 0.9 s long, the shortest is 1.00 s; expected some: give --segment 1 or"
+    assert too_long in capsys.readouterr().err
     assert not (tmp_path / "data").exists() and not (tmp_path / "s").exists(), "a dry run writes nothing"
 
 
