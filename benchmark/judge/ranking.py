@@ -97,8 +97,8 @@ class Ranking:
         )
         return (
             f"{self.level} has not been reached yet by a median over evaluations{counted}; the lowest single "
-            f"evaluation has {level_name(self.metric, round(best, 1))}: train for more epochs, or have it counted by python -m "
-            f"benchmark.tta with {option}--epochs 1."
+            f"evaluation has {level_name(self.metric, round(best, 1))}: train for more epochs, or have it counted by "
+            f"python -m benchmark.tta with {option}--epochs 1."
         )
 
     def _soonest(self) -> str:
