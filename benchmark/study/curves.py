@@ -47,7 +47,8 @@ class StudyError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One run: the size of its training set, the error in percent, its seed. `whole` says that it read all of it.
+    """One run: the size of its training set, the error in percent, its seed. `whole` says that it read all of it, and
+    that its protocol ended it, not its time limit.
 
     `counts` has the edits and the units (words, characters) of every test utterance, in one order for all runs; `units`
     is the sum of the latter, 0 where it is not known.
@@ -147,7 +148,9 @@ def left_out(points: Sequence[Point]) -> dict[str, set[float]]:
         }
         - faultless,
         f"a run is over {WORST:g}%": {point.size for point in points if point.error > WORST},
-        "a run did not read all of its data": {point.size for point in points if not point.whole},
+        "a run did not read all of its data, or ended by its time limit": {
+            point.size for point in points if not point.whole
+        },
     }
     return {reason: sizes for reason, sizes in reasons.items() if sizes}
 

@@ -235,6 +235,13 @@ def _confounded(found: Sequence[Observation], protocol: str) -> Iterator[str]:
             f"{protocol}: runs of {', '.join(f'{n:,}' for n in unread)} utterances ended before they had read all of "
             f"them: they are no points of a learning curve, and none is fitted to them"
         )
+    cut = sorted({each.samples for each in found if each.cut})
+    if cut:
+        yield (
+            f"{protocol}: runs of {named(cut)} utterances were ended by their time limit, --max-minutes, and not by "
+            f"the protocol: more training might have lowered their errors, and no curve is fitted to them; make them in "
+            f"another folder with a longer one"
+        )
     passes = {each.samples: each.epochs for each in found}
     if protocol == "steps" and len(passes) > 1 and max(passes.values()) > 1.05 * min(passes.values()):
         yield (

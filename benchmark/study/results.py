@@ -78,6 +78,7 @@ class Observation:
     platform: str = ""
     rig: str = ""  # platform, machine and software
     arm: str = ""  # what is other than in the plain runs
+    cut: bool = False  # whether its time limit ended it, and not its protocol
     apart: str = ""  # what is other than in the study, whose point it is not
     kind: Kind = field(default=Kind(), repr=False, compare=False)
     record: RunRecord | None = field(default=None, repr=False, compare=False)
@@ -102,6 +103,11 @@ class Observation:
     def whole(self) -> bool:
         """Whether it read all of its data."""
         return self.distinct >= self.samples
+
+    @property
+    def ended(self) -> bool:
+        """Whether it came to the end of its protocol, with all of its data read."""
+        return self.whole and not self.cut
 
     def error(self, metric: str) -> float | None:
         """Return its error on the test set, or on dev where there is no test set."""
@@ -182,6 +188,7 @@ def observation_of(run: Run, *, say: Callable[[str], None] | None = None) -> Obs
     cost, currency = _cost(run)
     usage = _usage(run)
     counts = _asked_for(_finals(run, UTTERANCES, [name for names in COUNTS.values() for name in names]), which)
+    kind = kind_of(run, protocol=match[1], samples=samples, finals=finals)
     seconds = record.clock_s(record.ended_s, "train")
     return Observation(
         protocol=match[1],
@@ -207,7 +214,8 @@ def observation_of(run: Run, *, say: Callable[[str], None] | None = None) -> Obs
         platform=run.identity.platform + " (emulated)" * run.identity.emulated,
         rig=_rig(run),
         arm=match[4] or "",
-        kind=kind_of(run, protocol=match[1], samples=samples, finals=finals),
+        cut=kind.minutes is not None and record.ended_s >= 60 * kind.minutes,
+        kind=kind,
         record=record,
         edits=_edits(counts),
         cpu_percent=usage["cpu_percent"],
@@ -410,7 +418,7 @@ def points(found: Sequence[Observation], metric: str, *, by: str = "samples") ->
             size=float(getattr(each, by)),
             error=error,
             seed=each.seed,
-            whole=each.whole,
+            whole=each.ended,
             units=sum(int(row[COUNTS[metric][1]]) for row in each.edits) if metric in COUNTS else 0,
             counts=_counts(each, metric) if alike else None,
         )
@@ -442,6 +450,6 @@ def common_level(found: Sequence[Observation], size: int, metric: str) -> float 
 
 def fitted_gaps(found: Sequence[Observation], metric: str) -> list[tuple[int, float]]:
     """Return (size, gap) of the runs with a gap above 0, at the sizes at which all runs learnt and read their data."""
-    odd = {each.samples for each in found if not each.whole or not (each.error(metric) or 0.0) <= WORST}
+    odd = {each.samples for each in found if not each.ended or not (each.error(metric) or 0.0) <= WORST}
     pairs = [(each.samples, each.gap(metric)) for each in found if each.samples not in odd]
     return [(size, gap) for size, gap in pairs if gap is not None and gap > 0]

@@ -1,6 +1,7 @@
 """What the runs of a study came to, and what is said of them."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 from studies import make_point, study
@@ -172,6 +173,19 @@ def test_points_that_did_not_read_their_data_are_named_and_not_fitted(tmp_path):
     flat = " ".join(plain(study_parts(observations(tmp_path))).split())
     assert "runs of 5,000, 8,000 utterances ended before they had read all of them" in flat
     assert "2 points were not fitted" in flat
+
+
+def test_runs_that_their_time_limit_ended_are_named_and_not_fitted(tmp_path):
+    """3 epochs of 110 s after 30 s of creation: 360 s are beyond a limit of 5 minutes, within one of 7."""
+    limits = {"batches_per_epoch": 10, "max_epochs": 100}
+    for size in (100, 200, 400, 800):
+        minutes = 5 if size == 800 else 7
+        make_point(tmp_path, size, 1, 300 * size**-0.35, plan={**limits, "max_seconds": 60 * minutes})
+    found = sorted((replace(each, apart="") for each in observations(tmp_path)), key=lambda each: each.samples)
+    assert [each.cut for each in found] == [False, False, False, True]
+    flat = " ".join(plain(study_parts(found)).split())
+    assert "runs of 800 utterances were ended by their time limit, --max-minutes, and not by the protocol" in flat
+    assert "1 points were not fitted: of 800: a run did not read all of its data, or ended by its time limit" in flat
 
 
 def test_an_arm_is_worth_the_size_at_which_plain_runs_have_its_error(tmp_path):
