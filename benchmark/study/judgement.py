@@ -239,8 +239,8 @@ def _confounded(found: Sequence[Observation], protocol: str) -> Iterator[str]:
     if cut:
         yield (
             f"{protocol}: runs of {named(cut)} utterances were ended by their time limit, --max-minutes, and not by "
-            f"the protocol: more training might have lowered their errors, and no curve is fitted to them; make them in "
-            f"another folder with a longer one"
+            f"the protocol: more training might have lowered their errors, and no curve is fitted to them; make them "
+            f"in another folder with a longer one"
         )
     passes = {each.samples: each.epochs for each in found}
     if protocol == "steps" and len(passes) > 1 and max(passes.values()) > 1.05 * min(passes.values()):
