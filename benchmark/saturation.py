@@ -74,7 +74,7 @@ def _study(options: argparse.Namespace) -> int:
     for folder in [*[options.out] * options.show, *options.against]:
         if not folder.is_dir():
             raise StudyError(
-                f"{folder}: not there; expected the folder of a study, which python -m benchmark.saturation -o "
+                f"{folder}: no such folder; expected that of a study, which python -m benchmark.saturation -o "
                 f"{folder} makes"
             )
     if options.dry_run and not options.show:

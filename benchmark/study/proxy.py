@@ -125,8 +125,8 @@ def check_alike(studies: Sequence[Sequence[Observation]]) -> None:
 
 def of_rigs(studies: Sequence[Sequence[Observation]]) -> str:
     """Say in which fields that are a rig's the studies differ; "" if in none."""
-    first = studies[0][0].kind
-    differing = {str(d.field): d for found in studies[1:] for d in found[0].kind.differing(first) if found}
+    first, *others = (next(each.kind for each in found if each.is_plain) for found in studies)
+    differing = {d.field: d for kind in others for d in kind.differing(first)}
     if not differing:
         return ""
     words = "; ".join(f"{d.field}: {d.expected} and {d.found}" for d in differing.values())

@@ -155,7 +155,7 @@ def test_the_metric_asked_for_is_that_of_all_columns(tmp_path):
 
 def test_the_folder_of_a_study_that_is_not_there_is_refused(tmp_path, capsys):
     assert main(["--show", "-o", str(tmp_path / "none")]) == 2
-    assert f"{tmp_path / 'none'}: not there; expected the folder of a study" in capsys.readouterr().err
+    assert f"{tmp_path / 'none'}: no such folder; expected that of a study" in capsys.readouterr().err
 
 
 def test_it_is_said_that_dev_stands_in_for_a_test_set(tmp_path):
