@@ -224,10 +224,7 @@ def check(folder: Path, label: str, kind: Kind) -> dict[str, Kind]:
     """
     there = declared(folder)
     if label in there and (differing := kind.differing(there[label])):
-        raise StudyError(
-            f"{folder / NAME}: {label!r} is another study: {worded(differing)}; give the options that it began with, "
-            f"or another folder with -o"
-        )
+        raise StudyError(f"{folder / NAME}: {label!r} is another study: {worded(differing)}; {way_out(differing)}")
     return {label: kind, **there}
 
 
@@ -251,3 +248,9 @@ def _plain(kind: Kind) -> dict[str, Any]:
 def worded(differing: Sequence[Difference]) -> str:
     """Return differences in words: "batch is 4, expected 16"."""
     return "; ".join(map(str, differing))
+
+
+def way_out(differing: Sequence[Difference]) -> str:
+    """Say what to do about a study that is another one."""
+    code = " and check out the code" * any(each.field == "code" for each in differing)
+    return f"give the options{code} that it began with, or another folder with -o"

@@ -24,7 +24,7 @@ from benchmark.judge.cost import Terms, cheapest, training_cost
 from benchmark.metrics import METRICS, USUAL
 from benchmark.record import FactsError, Run, RunRecord, UsageError, read_run
 from benchmark.study.curves import WORST, Point, StudyError
-from benchmark.study.kind import Kind, declared, kind_of, worded
+from benchmark.study.kind import Kind, declared, kind_of, way_out, worded
 from features.corpus.layout import role
 
 NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)(?:\+(.+))?")
@@ -314,8 +314,7 @@ def check_points(found: Sequence[Observation], study: str, kind: Kind) -> None:
     for each in found:
         if each.study == study and (differing := each.kind.differing(kind)):
             raise StudyError(
-                f"{each.name} is there, and is a point of another study: {worded(differing)}; give the options that it "
-                f"was made with, or another folder with -o"
+                f"{each.name} is there, and is a point of another study: {worded(differing)}; {way_out(differing)}"
             )
 
 

@@ -59,13 +59,17 @@ def test_with_a_study_json_the_points_of_the_study_have_its_name_and_others_what
 
 
 def test_a_command_of_another_study_is_refused_before_anything_is_made(tmp_path):
-    kind = Kind(features="aaaa", batch=16)
+    kind = Kind(features="aaaa", batch=16, code="earlier")
     declare(tmp_path, "target", kind)
     declare(tmp_path, "target", kind)
     declare(tmp_path, "target + noise-0.1", replace(kind, batch=8))  # an arm is a study of its own
     assert declared(tmp_path)["target"] == kind
     with pytest.raises(StudyError, match=r"'target' is another study: batch is 4, expected 16; give the options that"):
         declare(tmp_path, "target", replace(kind, batch=4))
+    with pytest.raises(
+        StudyError, match="give the options and check out the code that it began with, or another folder"
+    ):
+        check(tmp_path, "target", replace(kind, code="later"))
     assert declared(tmp_path)["target"] == kind and len(declared(tmp_path)) == 2
 
 
