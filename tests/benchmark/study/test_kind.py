@@ -25,7 +25,7 @@ def said(found, **how) -> str:
 def two_commands(folder):
     """`--corpus A --max-epochs 1 --seeds 1`, and `--corpus B --max-epochs 2 --batch 4` with a second seed."""
     folder.mkdir()
-    limits = {"batches_per_epoch": 1, "max_seconds": 60.0}
+    limits = {"batches_per_epoch": 1, "max_seconds": 3600.0}
     for size in SIZES:
         first, second = {"max_epochs": 1, **limits}, {"max_epochs": 2, **limits}
         make_point(
@@ -101,7 +101,7 @@ def test_the_patience_of_a_size_is_compared_in_batches_of_the_largest(tmp_path):
     """5 passes of 400 / 16 = 25 batches are 125: 18 epochs of 7 batches for 100 utterances hold them, 17 do not."""
     grid = Grid(protocol="target", sizes=(100, 400), seeds=(1,), available=400, batch=16)
     assert grid.limits == {"patience": (125, 125), "longest": (2500, 2500)}
-    limits = {"batches_per_epoch": 7, "max_epochs": 358, "max_seconds": 60.0}
+    limits = {"batches_per_epoch": 7, "max_epochs": 358, "max_seconds": 3600.0}
     make_point(tmp_path, 100, 1, 40.0, plan={**limits, "patience": 18})
     make_point(tmp_path, 100, 2, 40.0, plan={**limits, "patience": 17})
     right, wrong = observations(tmp_path)
