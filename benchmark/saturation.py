@@ -31,7 +31,7 @@ import math
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -43,12 +43,16 @@ from benchmark.metrics import USUAL
 from benchmark.study.curves import StudyError
 from benchmark.study.grid import PROTOCOLS, Grid, Stopping, StudyPoint, usual_sizes
 from benchmark.study.judgement import study_parts
+from benchmark.study.kind import Kind, check, declare, model_of, sizeless, subsets_of
 from benchmark.study.making import make, missing, time_left
 from benchmark.study.proxy import proxy_parts
-from benchmark.study.results import Observation, observations
+from benchmark.study.results import DECODER, Observation, check_points, observations, without_times
 from benchmark.tables import money, show
+from benchmark.workloads import Workload
 from features.corpus.audio import FRAME_STEP_S
 from features.reading.subsets import SELECTIONS
+from models.table import MODELS
+from platforms import enters
 
 if TYPE_CHECKING:
     from benchmark.run.prepare.data import Data
@@ -67,13 +71,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _study(options: argparse.Namespace) -> int:
+    for folder in [*[options.out] * options.show, *options.against]:
+        if not folder.is_dir():
+            raise StudyError(
+                f"{folder}: no such folder; expected that of a study, which python -m benchmark.saturation -o "
+                f"{folder} makes"
+            )
+    if options.dry_run and not options.show:
+        return _plan(options)
     status = 0 if options.show else _make(options)
-    found = observations(options.out)
+    found = _read(options.out)
     if options.format == "table":
         parts = study_parts(
             found, metric=options.metric, published=options.published, speech_price=options.speech_price
         )
-        others = [observations(folder) for folder in options.against]
+        others = [_read(folder) for folder in options.against]
         show([*parts, *(proxy_parts([found, *others], metric=options.metric) if others else [])])
     else:
         cli.print_rows("benchmark.saturation", [each.row() for each in found], options.format, [])
@@ -95,17 +107,32 @@ def _study(options: argparse.Namespace) -> int:
 
 def _make(options: argparse.Namespace) -> int:
     """Make the points that are missing, one run after the other; return 1 if one failed."""
-    shared = _shared(options)
-    grid = _grid(options)
-    mine = grid.part(*options.part)
+    shared, (grid, kind) = _shared(options), _grid(options, data_of=_prepared)
+    mine, found = grid.part(*options.part), observations(options.out)
+    check_points(found, grid.label, kind)
     options.out.mkdir(parents=True, exist_ok=True)
+    declare(options.out, grid.label, kind)
     todo = missing(mine, options.out)
-    cli.say(_before(grid, mine, todo, observations(options.out), options))
-    if options.dry_run:
-        for point in todo:
-            cli.say("  python -m benchmark " + " ".join(point.training(shared, options.out)))
-        return 0
+    cli.say(_before(grid, mine, todo, found, options))
     return int(make(todo, shared=shared, out=options.out, say=cli.say) > 0)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    """Say what would be made, and by which commands; write nothing."""
+    shared, (grid, kind) = _shared(options), _grid(options, data_of=_looked_at)
+    mine, found = grid.part(*options.part), observations(options.out)
+    check_points(found, grid.label, kind)
+    check(options.out, grid.label, kind)
+    todo = missing(mine, options.out)
+    cli.say(_before(grid, mine, todo, found, options))
+    for point in todo:
+        cli.say("  python -m benchmark " + " ".join(point.training(shared, options.out)))
+    return 0
+
+
+def _read(folder: Path) -> list[Observation]:
+    """Read a study, and say which points are left out because their final evaluation is another one."""
+    return observations(folder, say=lambda text: cli.say(f"benchmark.saturation: warning: {text}"))
 
 
 def _before(
@@ -114,10 +141,11 @@ def _before(
     """Say what is about to be made: runs, passes, time and money as far as they are known, disk."""
     steps = sum(point.most_steps for point in todo)
     sizes = ", ".join(f"{size:,}" for size in grid.sizes)
-    free = shutil.disk_usage(options.out).free / 2**30
+    there = next(folder for folder in (options.out, *options.out.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free / 2**30
     workload = workloads.load(options.workload or ("speech" if options.corpus else "mini"))
     needed = len(todo) * KEPT * CHECKPOINT_BYTES * workload.model.parameters / 2**30
-    costs = [each.cost for each in found if each.cost is not None and each.protocol == grid.protocol]
+    costs = [each.cost for each in without_times(found) if each.cost is not None and each.protocol == grid.protocol]
     cost = f", for about {money(fmean(costs) * len(todo), found[0].currency)}" if costs and todo else ""
     return (
         f"study of {grid.available:,} utterances, protocol {grid.protocol}: {len(grid.sizes)} sizes ({sizes}) x "
@@ -127,45 +155,97 @@ def _before(
     )
 
 
-def _grid(options: argparse.Namespace) -> Grid:
-    """Prepare the data, to know how much there is, and return the grid. Raises StudyError for impossible sizes."""
-    prepared, tested_on = _prepared(options), ""
+def _grid(options: argparse.Namespace, *, data_of: Callable[[Workload, Path, Path | None], Data]) -> tuple[Grid, Kind]:
+    """Find the data, to know how much there is, and return the grid, and what its points have in common.
+
+    Raises:
+        StudyError: a size is impossible, or no utterance is short enough.
+    """
+    from benchmark.run.prepare.data import no_segment
+
+    data = tested = data_of(*_data(options))
     if options.train_on:
-        tested_on = str(prepared.folder)
-        prepared = _prepared(options, train_on=options.train_on)
-    lengths = prepared.manifest.lengths("train")
+        data = data_of(*_data(options, train_on=options.train_on))
+    lengths = data.manifest.lengths("train")
     available = sum(not options.segment or frames * FRAME_STEP_S <= options.segment for frames in lengths)
+    if not available:
+        raise StudyError(no_segment(data, options.segment))
     sizes = tuple(sorted(set(options.sizes))) or usual_sizes(available)
     if sizes[-1] > available:
         raise StudyError(
             f"a size of {sizes[-1]:,}, and the corpus has {available:,} utterances to train on: leave it out"
         )
-    batch = _batch(options)
-    stopping = Stopping(max_steps=options.max_steps, max_epochs=options.max_epochs, patience=options.patience)
-    seeds = tuple(range(1, options.seeds + 1))
-    return Grid(
+    grid = Grid(
         protocol=options.protocol,
         sizes=sizes,
-        seeds=seeds,
+        seeds=tuple(range(1, options.seeds + 1)),
         available=available,
-        batch=batch,
-        stopping=stopping,
+        batch=_batch(options),
+        stopping=Stopping(max_steps=options.max_steps, max_epochs=options.max_epochs, patience=options.patience),
         arm=_arm(options),
         select=options.select,
-        tested_on=tested_on,
+        tested_on=str(tested.folder) if options.train_on else "",
+    )
+    return grid, _kind(options, grid, data, tested)
+
+
+def _kind(options: argparse.Namespace, grid: Grid, data: Data, tested: Data) -> Kind:
+    """Return what the points of the study have in common, by the command of the first one.
+
+    Raises:
+        ValueError: an option has no sense for the workload.
+    """
+    from benchmark.run.prepare.job import changed_workload, start_of
+    from benchmark.run.prepare.provenance import short_code
+
+    records = (platforms.Input, platforms.Training, *(kind.config for kind in MODELS.values()), Workload)
+    words = grid.points[0].training(_shared(options), options.out)
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    parser.add_argument("--workload")
+    enters.add_options(parser, *records)
+    given = {name: value for name, value in vars(parser.parse_known_args(words)[0]).items() if value is not None}
+    workload = workloads.load(given.pop("workload"))
+    knobs = {name: given.pop(name) for name in [*given] if name in enters.options(platforms.Input)}
+    platform = platforms.load(options.platform).changed(**knobs)
+    workload = changed_workload(workload, given | {"targets": {}}, feeding=platform.input)
+    if options.start:
+        workload = workload.marked(start_of(options.start, workload).mark)
+    return Kind(
+        workload=workload.name,
+        model=model_of(workload),
+        recipe=workload.recipe,
+        variant=sizeless(workload.variant),
+        features=data.manifest.digest[:12],
+        tested=tested.manifest.digest[:12],
+        test=subsets_of({name: tested.manifest.utterances(name) for name in tested.manifest.subsets}),
+        batch=grid.batch,
+        precision=platform.training.precision,
+        decoder=workload.decoder,
+        code=short_code(),
+        minutes=float(options.max_minutes),
+        **grid.limits,
     )
 
 
-def _prepared(options: argparse.Namespace, *, train_on: str | None = None) -> Data:
-    """Find or make the features that runs train on; of the corpus that an arm trains on, if it is named."""
-    from benchmark.run.prepare import data
-
+def _data(options: argparse.Namespace, *, train_on: str | None = None) -> tuple[Workload, Path, Path | None]:
+    """Return the workload, the folder of data and the corpus that runs train on; or that an arm does, if named."""
     corpus = options.corpus if train_on is None else None if train_on == EMBEDDED else Path(train_on)
     usual = "speech" if corpus else "mini"
     workload = workloads.load(usual if train_on else options.workload or usual)
     noisy = options.audio_noise if train_on or not options.train_on else None
-    workload = replace(workload, audio_noise_db=noisy)
-    return data.prepare(workload, folder=options.data, corpus=corpus, say=cli.say)
+    return replace(workload, audio_noise_db=noisy), options.data, corpus
+
+
+def _prepared(workload: Workload, folder: Path, corpus: Path | None) -> Data:
+    from benchmark.run.prepare import data
+
+    return data.prepare(workload, folder=folder, corpus=corpus, say=cli.say)
+
+
+def _looked_at(workload: Workload, folder: Path, corpus: Path | None) -> Data:
+    from benchmark.run.prepare import data
+
+    return data.look(workload, folder=folder, corpus=corpus)
 
 
 def _shared(options: argparse.Namespace) -> list[str]:
@@ -182,7 +262,7 @@ def _shared(options: argparse.Namespace) -> list[str]:
         "--segment": options.segment,
         "--augment": options.augment,
         "--from": options.start,
-        "--decoder": "greedy",
+        "--decoder": DECODER,
         "--max-minutes": options.max_minutes,
     }
     if options.train_on:
@@ -291,7 +371,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--select", choices=SELECTIONS, default="utterances", help="an arm, speakers: parts consist of whole speakers")
     add("--segment", type=float, metavar="S", help="an arm: only utterances of at most S seconds, all padded to S")
     add("--part", type=_part, default=(1, 1), metavar="I/N", help="make only every N-th point, from the I-th on")
-    add("--dry-run", action="store_true", help="say what would be made, and stop")
+    add("--dry-run", action="store_true", help="say what would be made, write nothing, and stop")
     add("--show", action="store_true", help="judge the points that are there, and train nothing")
     add("--metric", choices=USUAL, default="wer", help="the error of the curve; default: %(default)s")
     add(

@@ -6,8 +6,8 @@ manifest is removed before the first shard is written and is written again after
 the shards next to it.
 
 On many machines give each a part, with --part 1/16 to 16/16 and a folder that all share, at once or one after another;
-then run --merge, which checks that all parts are there and writes the manifest. The shards equal those of one machine.
-Or have a Dask cluster distribute the work, with --scheduler.
+then run --merge, which checks that all parts are there and as they were written, and writes the manifest. The shards
+equal those of one machine. Or have a Dask cluster distribute the work, with --scheduler.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         help="have the workers of a Dask cluster write the shards, tcp://head:8786 (pip install '.[cluster]'; all need "
         "this suite and shared folders); without ADDRESS, those of a cluster on this machine",
     )
-    several.add_argument("--merge", action="store_true", help="check that all parts are done and write their manifest")
+    several.add_argument(
+        "--merge", action="store_true", help="check that all parts are done and whole, and write their manifest"
+    )
     parser.add_argument("--jobs", type=_count, metavar="N", help="worker processes; default: all cores")
     return parse(parser, argv)
 

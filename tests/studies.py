@@ -10,26 +10,43 @@ from pathlib import Path
 
 from journals import make_run, write
 
-FINAL = ("checkpoint", "subset", "utterances", "wer", "cer", "wer_mean")
+FINAL = ("checkpoint", "decoder", "subset", "utterances", "wer", "cer", "wer_mean")
 
 
 def make_point(
-    folder: Path, size: int, seed: int, error: float, *, protocol="target", epochs=3, train=5.0, arm="", test=True
-) -> None:
-    """A run of 10 train rows of 100 utterances an epoch, and its final.csv."""
+    folder: Path, size: int, seed: int, error: float, *, protocol="target", epochs=3, train=5.0, arm="", test=True,
+    decoder="greedy", checkpoint="best", plan=None, machine=None, edits=None, train_s=100.0, **identity
+) -> None:  # fmt: skip
+    """A run of 10 train rows of 100 utterances an epoch, and its final.csv.
+
+    `plan` has limits for run.json, `machine` is a processor; `edits` are (edits, words) of each test utterance.
+    """
     name = f"{protocol}-{size}-seed{seed}" + f"+{arm}" * bool(arm)
-    run = make_run([error] * epochs, run=name, seed=seed, platform="cpu", batch=16)
+    usual = {"platform": "cpu", "batch": 16, **identity}
+    run = make_run([error] * epochs, run=name, seed=seed, train_s=train_s, **usual)
     path = Path(write(folder / f"{name}.csv", run))
     own = path.with_suffix("")
     own.mkdir()
-    facts = {"schema": 3, "plan": {"targets": {}}, "features": {"trained": {"utterances": size, "hours": size / 1000}}}
+    features = {
+        "trained": {"utterances": size, "hours": size / 1000},
+        "subsets": {name: {"utterances": 100, "hours": 0.1} for name in ("dev-x", *["test-x"] * test)},
+    }
+    facts = {"schema": 3, "plan": {"targets": {}, **(plan or {})}, "features": features}
+    if machine:
+        facts |= {"host": {"cpu": machine}, "versions": {}}
     (own / "run.json").write_text(json.dumps(facts))
     (own / "end.json").write_text('{"status": "finished"}')
     with (own / "final.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(FINAL)
         for subset, wer in (("dev-x", error + 1), *[("test-x", error)] * test, ("train", train)):
-            writer.writerow(["best", subset, 100, wer, wer / 2, wer])
+            writer.writerow([checkpoint, decoder, subset, 100, wer, wer / 2, wer])
+    if edits:
+        header = "checkpoint,subset,decoder,utterance,word_edits,words,character_edits,characters"
+        rows = [
+            f"best,test-x,greedy,u{n},{wrong},{words},{wrong},{5 * words}" for n, (wrong, words) in enumerate(edits)
+        ]
+        (own / "final-utterances.csv").write_text("\n".join([header, *rows]) + "\n")
 
 
 def study(folder: Path, exponent=0.35, **how) -> Path:

@@ -128,6 +128,8 @@ ARGUMENTS = {
     "benchmark.saturation": [
         ["--workload", "maxi", "--data", "OUT", "-o", "OUT"],
         ["--corpus", "nowhere", "--data", "OUT", "-o", "OUT"],
+        ["--corpus", "nowhere", "--data", "OUT", "-o", "OUT", "--dry-run"],
+        ["--show", "-o", "OUT"],
         ["--part", "2/1"],
         ["--sizes", "x"],
         ["--seeds", "0"],

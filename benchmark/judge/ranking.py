@@ -76,11 +76,30 @@ class Ranking:
     @property
     def sentences(self) -> list[str]:
         """Return the answer in sentences."""
+        if not self.ranked and (lower := self._lower()):
+            return [lower]
         if not self.ranked:
             start = f"No level has been reached yet, not even {self.level}"
             return [f"{start}: train longer, or name an easier one with --level."]
         found = [self._soonest(), *self._tied(), self._behind(), self._cheapest(), *self._unranked(), self._way_out()]
         return [sentence for sentence in found if sentence]
+
+    def _lower(self) -> str:
+        """Say that single evaluations were as low as a level that no median has reached; "" if none was."""
+        records = [run.record for place in self.places for run in place.group.runs]
+        errors = [getattr(row, self.metric) for record in records for row in record.finely.evaluations]
+        best = min((error for error in errors if error is not None), default=None)
+        if best is None or best > self.percent:
+            return ""
+        whole = any(record.evaluations for record in records)
+        counted, option = (
+            ("", "") if whole else (" of whole epochs, of which none was evaluated", "--every-evaluation ")
+        )
+        return (
+            f"{self.level} has not been reached yet by a median over evaluations{counted}; the lowest single "
+            f"evaluation has {level_name(self.metric, round(best, 1))}: train for more epochs, or have it counted by "
+            f"python -m benchmark.tta with {option}--epochs 1."
+        )
 
     def _soonest(self) -> str:
         first = self.ranked[0]

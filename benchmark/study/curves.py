@@ -15,7 +15,8 @@ Forms, of error y (percent) at n utterances or hours:
 All are fitted to log y by least squares: errors are multiplicative. For given a, c (or n*) each is a straight line in
 log n or one factor, so the rest is a search over one or two numbers (variable projection). AICc, Hurvich and Tsai's,
 weighs the forms by their residuals and their number of parameters. Errors above WORST are left out: below some size a
-model learns next to nothing, and no power law holds.
+model learns next to nothing, and no power law holds. An error of 0 has no logarithm: where some seeds of a size made no
+error, those count as half an edit; a size at which none did is left out, and nothing is claimed of it.
 
 Sources: J. Hestness and others, arXiv 1712.00409, for the power law of speech and its small-data region; C. Hurvich and
 C.-L. Tsai, Biometrika 76 (1989), for AICc; B. Efron, Annals of Statistics 7 (1979), for the bootstrap.
@@ -24,8 +25,8 @@ C.-L. Tsai, Biometrika 76 (1989), for AICc; B. Efron, Annals of Statistics 7 (19
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -46,21 +47,29 @@ class StudyError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One run: the size of its training set, the error in percent, its seed. `whole` says that it read all of it.
+    """One run: the size of its training set, the error in percent, its seed. `whole` says that it read all of it, and
+    that its protocol ended it, not its time limit.
 
-    `counts` has the edits and the units (words, characters) of every test utterance, in one order for all runs.
+    `counts` has the edits and the units (words, characters) of every test utterance, in one order for all runs; `units`
+    is the sum of the latter, 0 where it is not known.
     """
 
     size: float
     error: float
     seed: int
     whole: bool = True
+    units: int = 0
     counts: np.ndarray | None = field(default=None, repr=False, compare=False)  # [utterances, 2]
 
     @property
     def is_fitted(self) -> bool:
         """Whether it may be fitted, if all of its size may."""
-        return self.whole and 0 < self.error <= WORST
+        return self.whole and 0 < self.fitted <= WORST
+
+    @property
+    def fitted(self) -> float:
+        """The error that is fitted, in percent: half an edit where none was made; 0 if that is not known."""
+        return self.error or (50 / self.units if self.units else 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,15 +119,45 @@ def fitted_points(points: Sequence[Point]) -> list[Point]:
     Raises:
         StudyError: they are of fewer than three sizes.
     """
-    odd = {point.size for point in points if not point.is_fitted}
-    kept = [point for point in points if point.size not in odd]
+    faultless = faultless_sizes(points)
+    odd = {point.size for point in points if not point.is_fitted} | faultless
+    kept = [replace(point, error=point.fitted) for point in points if point.size not in odd]
     sizes = sorted({point.size for point in kept})
     if len(sizes) < LEAST_SIZES:
+        none = f"; no error was made at {named(faultless)}, where nothing can be gained" if faultless else ""
+        way = "test on more speech, or on harder speech" if faultless else "add larger sizes, or train longer"
         raise StudyError(
-            f"{len(sizes)} sizes with an error of at most {WORST:g}% by every seed that read all of their data; "
-            f"expected {LEAST_SIZES} or more for a curve: add larger sizes, or train longer"
+            f"{len(sizes)} sizes with an error of at most {WORST:g}%, and above 0, by every seed that read all of "
+            f"their data{none}; expected {LEAST_SIZES} or more for a curve: {way}"
         )
     return kept
+
+
+def faultless_sizes(points: Sequence[Point]) -> set[float]:
+    """Return the sizes at which no run made an error: more data can gain nothing there that this test set shows."""
+    return {point.size for point in points} - {point.size for point in points if point.error}
+
+
+def left_out(points: Sequence[Point]) -> dict[str, set[float]]:
+    """Return the sizes that are not fitted, by the reason why; those of a reason that has none are not there."""
+    faultless = faultless_sizes(points)
+    reasons = {
+        "no run made an error: nothing can be gained there, and nothing is claimed of it": faultless,
+        "a run made no error, and how much half an edit is is not known (no final-utterances.csv)": {
+            point.size for point in points if point.whole and not point.fitted
+        }
+        - faultless,
+        f"a run is over {WORST:g}%": {point.size for point in points if point.error > WORST},
+        "a run did not read all of its data, or ended by its time limit": {
+            point.size for point in points if not point.whole
+        },
+    }
+    return {reason: sizes for reason, sizes in reasons.items() if sizes}
+
+
+def named(sizes: Collection[float]) -> str:
+    """Return sizes in words: "800, 1,600"."""
+    return ", ".join(f"{size:,.0f}" for size in sorted(sizes))
 
 
 def fit(points: Sequence[Point], *, forms: Sequence[str] = FORMS) -> Curve:

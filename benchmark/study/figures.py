@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.study.curves import StudyError, bootstrap, fit, fitted_points
-from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points
+from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points, without_times
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def draw(found: Sequence[Observation], folder: Path, *, metric: str = "wer") -> 
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for protocol in dict.fromkeys(each.label for each in found):
-        mine = [each for each in found if each.label == protocol]
+        mine = without_times([each for each in found if each.label == protocol])
         pictures = {
             "curve": _curve(mine, metric),
             "bars-wer": _bars(mine, "wer"),
@@ -51,7 +51,7 @@ def draw(found: Sequence[Observation], folder: Path, *, metric: str = "wer") -> 
         for name, picture in pictures.items():
             if picture is not None:
                 for ending in ("png", "svg"):
-                    path = folder / f"{protocol.replace(' ', '')}-{name}.{ending}"
+                    path = folder / f"{protocol.replace(' ', '').replace('/', '-')}-{name}.{ending}"
                     picture.savefig(path, dpi=150)
                     written.append(path)
     return written
@@ -71,18 +71,23 @@ def _curve(found: Sequence[Observation], metric: str) -> Figure | None:
         kept = fitted_points(every)
     except StudyError:
         return None
-    curve, band = fit(every), bootstrap(every, draws=DRAWS)
+    curve, band, sizes_fitted = fit(every), bootstrap(every, draws=DRAWS), {p.size for p in kept}
     figure, axes = _new()
     sizes = np.geomspace(min(p.size for p in kept), 4 * max(p.size for p in kept), 100)
     low, high = np.quantile([each.at(sizes) for each in band.curves], [0.025, 0.975], axis=0)
     axes.fill_between(sizes, low, high, color="#D55E00", alpha=0.18, lw=0, label="95%")
     axes.plot(sizes, curve.at(sizes), color="#D55E00", label=f"{curve.form}")
     for fitted, fill in ((True, "#D55E00"), (False, "none")):
-        some = [p for p in every if (p in kept) == fitted]
+        some = [p for p in every if (p.size in sizes_fitted) == fitted]
         if some:
             label = "runs" if fitted else "not fitted"
             axes.scatter(
-                [p.size for p in some], [p.error for p in some], s=22, facecolor=fill, edgecolor="#D55E00", label=label
+                [p.size for p in some],
+                [p.fitted or np.nan for p in some],
+                s=22,
+                facecolor=fill,
+                edgecolor="#D55E00",
+                label=label,
             )
     axes.axvline(max(p.size for p in kept), color="#808080", ls=":", lw=1)
     axes.set(xscale="log", yscale="log", xlabel="utterances", ylabel=f"test {metric.upper()}, %")

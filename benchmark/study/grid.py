@@ -24,7 +24,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from benchmark.study.results import DECODER, label_of, which_checkpoint
 from benchmark.study.saturation import epochs_of
 
 PROTOCOLS = ("steps", "epochs", "target")
@@ -81,13 +83,13 @@ class StudyPoint:
 
         One that is tested on another corpus has no error on its training data: that of the other is not what it learnt.
         """
-        which = "best" if self.protocol == "target" else "last"
+        which = which_checkpoint(self.protocol)
         sample = ["--train-sample", str(self.train_sample), "--train-seed", str(self.seed)]
         if self.select != "utterances":
             sample += ["--train-select", self.select]
         if self.tested_on:
             sample = ["--features", self.tested_on]
-        return [str(results / self.name), "--checkpoints", which, "--decoder", "greedy", *sample]
+        return [str(results / self.name), "--checkpoints", which, "--decoder", DECODER, *sample]
 
     @property
     def patience(self) -> int:
@@ -123,6 +125,21 @@ class Grid:
     arm: str = ""  # what is other in all of its runs: "noise-0.1"
     select: str = "utterances"
     tested_on: str = ""
+
+    @property
+    def label(self) -> str:
+        """What the points of the study are called: protocol and arm."""
+        return label_of(self.protocol, self.arm)
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """When its runs end, as fields of a Kind: `target` counts in batches, over those of the largest size."""
+        if self.protocol == "target":
+            batches = math.ceil(max(self.sizes) / self.batch)
+            patience, longest = self.stopping.patience * batches, self.stopping.most_epochs * batches
+            return {"patience": (patience, patience), "longest": (longest, longest)}
+        name = {"steps": "max_steps", "epochs": "max_epochs"}[self.protocol]
+        return {name: getattr(self.stopping, name)}
 
     @property
     def points(self) -> list[StudyPoint]:
@@ -173,6 +190,6 @@ def usual_sizes(available: int) -> tuple[int, ...]:
     """
     if available >= STUDY_SIZES[-1]:
         return STUDY_SIZES
-    least = max(LEAST_SIZE, available // 2**5)
+    least = max(1, min(LEAST_SIZE, available // 2), available // 2**5)
     steps = [available * (least / available) ** (n / (SIZES - 1)) for n in range(SIZES)]
     return tuple(sorted({round(step) for step in steps}))

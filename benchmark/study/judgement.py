@@ -15,15 +15,29 @@ import numpy as np
 from benchmark.judge.estimates import Estimate, coefficient_of_variation
 from benchmark.judge.published import saturation_study
 from benchmark.judge.question import metric_name
-from benchmark.study.curves import WORST, Band, Curve, Point, StudyError, bootstrap, fit, fitted_points
+from benchmark.study.curves import (
+    WORST,
+    Band,
+    Curve,
+    Point,
+    StudyError,
+    bootstrap,
+    faultless_sizes,
+    fit,
+    fitted_points,
+    left_out,
+    named,
+)
+from benchmark.study.kind import LIMITS, worded
 from benchmark.study.money import money_parts
-from benchmark.study.results import Observation, common_level, fitted_gaps, points
+from benchmark.study.results import Observation, common_level, fitted_gaps, points, without_times
 from benchmark.study.saturation import (
     Saturation,
     by_asymptote,
     by_gain,
     detectable,
     gains,
+    has_repetitions,
     knee,
     linear_knee,
     spread_between_seeds,
@@ -31,6 +45,7 @@ from benchmark.study.saturation import (
 from benchmark.tables import Table, cell, money, number
 
 DRAWS = 300
+OF_ARM = ("workload", "variant", "features", "tested")  # in which an arm may differ from the plain runs
 
 
 def study_parts(
@@ -43,16 +58,68 @@ def study_parts(
     theirs = [published_table()] if published else []
     if not found:
         return ["No point of a study is finished here: python -m benchmark.saturation makes them.", *theirs]
-    parts: list[str | Table] = []
+    parts: list[str | Table] = [*_told_apart(found)]
     for protocol in dict.fromkeys(each.label for each in found):
-        mine = [each for each in found if each.label == protocol]
-        parts += [points_table(mine, protocol), *_confounded(mine, protocol)]
+        every = [each for each in found if each.label == protocol]
+        mine = without_times(every)
+        parts += [points_table(mine, protocol, metric), *machine_parts(every, protocol), *_confounded(mine, protocol)]
         try:
             parts += _curve_parts(mine, protocol, metric, speech_price)
         except StudyError as error:
             parts.append(f"{protocol}: no curve: {error}")
-        parts += [*gap_parts(mine, protocol, metric), *times_parts(mine, protocol, metric)]
+        parts += [*gap_parts(mine, protocol, metric), *times_parts(every, protocol, metric)]
     return [*parts, *(part for part in [worth_table(found, metric)] if part), *theirs]
+
+
+def _told_apart(found: Sequence[Observation]) -> Iterator[str]:
+    """Say which points are of other studies than that of the folder, or that the folder has several."""
+    for study in dict.fromkeys(each.study for each in found):
+        others = [each for each in found if each.study == study and each.apart]
+        if others:
+            kinds = dict.fromkeys(each.apart for each in others)
+            what = ". ".join(f"{sum(each.apart == kind for each in others)}: {kind}" for kind in kinds)
+            whole = len(others) == sum(each.study == study for each in found)
+            start = "points of several studies are here" if whole else f"{len(others)} points are of another study"
+            yield (
+                f"{study}: {start}, and are fitted apart. Points and what is other in them: {what}. Make each study in "
+                f"a folder of its own: python -m benchmark.saturation -o DIR"
+            )
+
+
+def machine_parts(found: Sequence[Observation], protocol: str) -> list[str | Table]:
+    """Return what runs took on each machine, where a study has several: errors pool over machines, times do not."""
+    rigs = list(dict.fromkeys(each.rig for each in found))
+    if len(rigs) < 2:
+        return []
+    rows = []
+    for size, place in sorted({(each.samples, rigs.index(each.rig)) for each in found}):
+        mine = [each for each in found if each.samples == size and each.rig == rigs[place]]
+        costs: dict[str, list[float]] = {}
+        for each in mine:
+            if each.cost is not None:
+                costs.setdefault(each.currency, []).append(each.cost)
+        rows.append(
+            (
+                f"{size:,}",
+                str(place + 1),
+                str(len(mine)),
+                *(number(_mean(mine, name)) for name in ("run_minutes", "seconds_a_batch", "samples_per_s")),
+                *(cell(_mean(mine, name), ".0f") for name in ("cpu_percent", "memory_mib")),
+                ", ".join(money(statistics.fmean(sums), currency) for currency, sums in costs.items()) or "NA",
+            )
+        )
+    header = ("utterances", "machine", "runs", "minutes", "s a batch", "samples/s", "CPU %", "memory MiB", "cost")
+    named = "; ".join(f"{place}: {rig}" for place, rig in enumerate(rigs, start=1))
+    words = (
+        f"{protocol}: runs of {len(rigs)} unlike machines are here: their errors are pooled, their times, costs and "
+        f"loads are not, and stand for each machine by itself ({named})"
+    )
+    return [words, Table(f"{protocol}: what runs took, by machine", header, tuple(rows))]
+
+
+def _mean(found: Sequence[Observation], name: str) -> float | None:
+    values = [value for each in found if (value := getattr(each, name)) is not None]
+    return statistics.fmean(values) if values else None
 
 
 def published_table() -> Table:
@@ -71,7 +138,7 @@ def worth_table(found: Sequence[Observation], metric: str) -> Table | None:
     rows = []
     for arm in dict.fromkeys(each.label for each in found if each.arm):
         mine = [each for each in found if each.label == arm]
-        plain = [each for each in found if each.protocol == mine[0].protocol and not each.arm]
+        plain = [each for each in found if each.protocol == mine[0].protocol and each.is_plain]
         try:
             curve = fit(points(plain, metric))
         except StudyError:
@@ -84,13 +151,22 @@ def worth_table(found: Sequence[Observation], metric: str) -> Table | None:
             here = [error for each in mine if each.samples == size and (error := each.error(metric)) is not None]
             if not here:
                 continue
+            if unlike := mine[0].kind.differing(plain[0].kind, but=(*OF_ARM, *LIMITS)):
+                measured, seeds = f"{statistics.fmean(here):.2f}", str(len(here))
+                rows.append((arm, f"{size:,}", seeds, measured, "NA", "NA", "NA", f"not compared: {worded(unlike)}"))
+                continue
+            if not any(here):
+                remark = "no run made an error: what that is worth cannot be told"
+                rows.append((arm, f"{size:,}", str(len(here)), "0.00", "NA", "NA", "NA", remark))
+                continue
             there = np.flatnonzero(errors <= statistics.fmean(here))
             worth = float(sizes[there[0]]) if len(there) else None
             share = "NA" if worth is None else f"x {worth / size:.2f}"
             amount = "more than any" if worth is None else f"{worth:,.0f}"
             time = "NA" if worth is None else number(worth * hours)
             inside = worth is not None and plain_sizes[0] <= worth <= plain_sizes[-1]
-            remark = "" if inside else f"beyond the plain runs' {plain_sizes[0]:,} to {plain_sizes[-1]:,}"
+            remarks = [] if inside else [f"beyond the plain runs' {plain_sizes[0]:,} to {plain_sizes[-1]:,}"]
+            remark = "; ".join([*remarks, *map(str, mine[0].kind.differing(plain[0].kind, but=OF_ARM))])
             measured = f"{statistics.fmean(here):.2f}"
             rows.append((arm, f"{size:,}", str(len(here)), measured, amount, time, share, remark))
     name = f"test {metric_name(metric)}"
@@ -99,11 +175,12 @@ def worth_table(found: Sequence[Observation], metric: str) -> Table | None:
     return Table(title, header, tuple(rows)) if rows else None
 
 
-def points_table(found: Sequence[Observation], protocol: str) -> Table:
-    """Return a row for each size: means over its seeds."""
+def points_table(found: Sequence[Observation], protocol: str, metric: str = "wer") -> Table:
+    """Return a row for each size: means over its seeds; errors on dev and training data, and the gap, in `metric`."""
+    name = metric_name(metric)
     header = (
-        "utterances", "hours", "seeds", "test WER", "test CER", "dev WER", "train WER", "gap", "epochs", "read whole",
-        "minutes", "s a batch", "samples/s", "CPU %", "memory MiB",
+        "utterances", "hours", "seeds", "test WER", "test CER", f"dev {name}", f"train {name}", f"gap of {name}",
+        "epochs", "read whole", "minutes", "s a batch", "samples/s", "CPU %", "memory MiB",
     )  # fmt: skip
     rows = []
     for size in sorted({each.samples for each in found}):
@@ -120,9 +197,9 @@ def points_table(found: Sequence[Observation], protocol: str) -> Table:
                 str(len(mine)),
                 _spread(mine, "wer"),
                 _spread(mine, "cer"),
-                cell(mean(lambda o: o.dev.get("wer")), ".2f"),
-                cell(mean(lambda o: o.train.get("wer")), ".2f"),
-                cell(mean(lambda o: o.gap("wer")), ".2f"),
+                cell(mean(lambda o: o.dev.get(metric)), ".2f"),
+                cell(mean(lambda o: o.train.get(metric)), ".2f"),
+                cell(mean(lambda o: o.gap(metric)), ".2f"),
                 cell(mean(lambda o: o.epochs), ".3g"),
                 "yes" if all(each.whole for each in mine) else "no",
                 number(mean(lambda o: o.run_minutes)),
@@ -158,6 +235,13 @@ def _confounded(found: Sequence[Observation], protocol: str) -> Iterator[str]:
             f"{protocol}: runs of {', '.join(f'{n:,}' for n in unread)} utterances ended before they had read all of "
             f"them: they are no points of a learning curve, and none is fitted to them"
         )
+    cut = sorted({each.samples for each in found if each.cut})
+    if cut:
+        yield (
+            f"{protocol}: runs of {named(cut)} utterances were ended by their time limit, --max-minutes, and not by "
+            f"the protocol: more training might have lowered their errors, and no curve is fitted to them; make them "
+            f"in another folder with a longer one"
+        )
     passes = {each.samples: each.epochs for each in found}
     if protocol == "steps" and len(passes) > 1 and max(passes.values()) > 1.05 * min(passes.values()):
         yield (
@@ -183,9 +267,12 @@ def _curve_parts(
     parts += money_parts(found, curve, band, metric=metric, speech_price=speech_price)
     parts.append(_claims(found, metric, protocol))
     if left := len(fitted) - len(kept):
+        why = "; ".join(f"{named(sizes)}: {reason}" for reason, sizes in left_out(fitted).items())
+        parts.append(f"{protocol}: {left} points were not fitted: of {why}")
+    if zeros := {point.size for point in fitted if not point.error} & {point.size for point in kept}:
         parts.append(
-            f"{protocol}: {left} points were not fitted: a run of their size is over {WORST:g}%, or did not read all "
-            f"of its data"
+            f"{protocol}: of {named(zeros)} utterances some runs made no error and others did: 0 has no logarithm, and "
+            f"counts as half an edit in the curve"
         )
     return parts
 
@@ -193,11 +280,11 @@ def _curve_parts(
 def _curve_words(curve: Curve, band: Band, protocol: str, metric: str, fitted: Sequence) -> str:
     p = curve.parameters
     formula = {
-        "power": "{b:.4g} n^-{c:.3g}",
-        "asymptote": "{a:.3g} + {b:.4g} n^-{c:.3g}",
-        "plateau": "{b:.4g} n^-{c:.3g}, level from n = {knee:.0f}",
+        "power": "{b:.4g} n^{power:.3g}",
+        "asymptote": "{a:.3g} + {b:.4g} n^{power:.3g}",
+        "plateau": "{b:.4g} n^{power:.3g}, level from n = {knee:.0f}",
         "exponential": "{a:.3g} + {b:.4g} exp(-n / {c:.4g})",
-    }[curve.form].format(a=p.get("a", 0.0), b=p["b"], c=p["c"], knee=p.get("from", 0.0))
+    }[curve.form].format(a=p.get("a", 0.0), b=p["b"], c=p["c"], power=-p["c"], knee=p.get("from", 0.0))
     exponent = band.of(lambda each: each.parameters["c"])
     bounds = (
         f"; c from {exponent[0]:.3g} to {exponent[1]:.3g} (95%)" if exponent and curve.form != "exponential" else ""
@@ -210,9 +297,12 @@ def _curve_words(curve: Curve, band: Band, protocol: str, metric: str, fitted: S
 
 
 def _between_seeds(fitted: Sequence[Point]) -> str:
-    spread = spread_between_seeds(fitted_points(fitted))
-    if not spread:
+    kept = fitted_points(fitted)
+    spread = spread_between_seeds(kept)
+    if not has_repetitions(kept):
         return "No size has two seeds: how much seeds vary is not known."
+    if not spread:
+        return "All seeds of one size have one error: how much seeds vary is not known."
     return f"Between seeds of one size it varies by {spread:.1%}."
 
 
@@ -247,6 +337,8 @@ def _saturation_table(fitted: Sequence, curve: Curve, band: Band, protocol: str)
         _saturation_row(each)
         for each in (by_gain(fitted, curve, band), by_asymptote(curve, band, fitted), knee(fitted))
     )
+    if faultless := faultless_sizes(fitted):
+        rows += ((f"no run made an error at {named(faultless)}", f"{min(faultless):,.0f}", "NA", "of this test set"),)
     header = ("rule", "from", "95% interval", "remark")
     return Table(f"{protocol}: from how many utterances more are not worth it, three rules", header, rows)
 
@@ -268,7 +360,6 @@ def _gains_table(found: Sequence[Observation], fitted: Sequence, curve: Curve, b
         here = [each for each in found if each.samples == size]
         hours = statistics.fmean(each.hours for each in here)
         gained = float(curve.at(size) * share.value)
-        minutes = statistics.fmean(each.run_minutes for each in here)
         costs = [each.cost for each in here if each.cost is not None]
         rows.append(
             (
@@ -277,7 +368,7 @@ def _gains_table(found: Sequence[Observation], fitted: Sequence, curve: Curve, b
                 f"{gained:.2f}",
                 number(hours),
                 f"{gained / hours:.3g}" if hours else "NA",
-                number(minutes),
+                number(_mean(here, "run_minutes")),
                 money(statistics.fmean(costs), here[0].currency) if costs else "NA",
             )
         )
@@ -290,8 +381,11 @@ def _gains_table(found: Sequence[Observation], fitted: Sequence, curve: Curve, b
         "further minutes",
         "further cost",
     )
-    noise = detectable(fitted)
-    told = f"these seeds tell {noise:.1%} from nothing" if noise else "one seed a size: what is noise is not known"
+    for size in sorted(faultless_sizes(fitted)):
+        further = number(statistics.fmean(each.hours for each in found if each.samples == size))
+        rows.append((f"{size:,.0f}", "no error is left", "0.00", further, "0", "NA", "NA"))
+    noise, seeds = detectable(fitted), "all seeds have one error" if has_repetitions(kept) else "one seed a size"
+    told = f"these seeds tell {noise:.1%} from nothing" if noise else f"{seeds}: what is noise is not known"
     title = f"{protocol}: what twice the data gains, by the curve; {told}"
     return Table(title, header, tuple(rows))
 
@@ -350,9 +444,13 @@ def gap_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[
 def times_parts(found: Sequence[Observation], protocol: str, metric: str) -> list[str | Table]:
     """Return the minutes of training to levels of dev error, by size; [] where fewer than two sizes reach one.
 
+    [] too where the runs are of unlike machines.
+
     Time to accuracy with e = 3, by the training clock: what an evaluation costs weighs more, the shorter an epoch is.
     The levels are those that all seeds of a size reach, one for each size, in steps of five.
     """
+    if len({each.rig for each in found}) > 1:
+        return []
     sizes = sorted({each.samples for each in found})
     levels = sorted({level for size in sizes if (level := common_level(found, size, metric))}, reverse=True)
     if len(levels) < 2:

@@ -25,7 +25,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from benchmark.record import read_run
 from benchmark.record.folder import read_end
 from benchmark.study.grid import StudyPoint
-from benchmark.study.results import Observation, observations
+from benchmark.study.results import Observation, observations, without_times
 from benchmark.tables import number
 
 LOOK_EVERY_S = 2.0
@@ -73,7 +73,10 @@ def time_left(points: Sequence[StudyPoint], found: Sequence[Observation]) -> str
     alike = [each for each in found if points and each.protocol == points[0].protocol]
     if not alike:
         return ""
-    pace = sum(each.run_minutes for each in alike) / sum(each.steps for each in alike)
+    known = [(each.run_minutes, each.steps) for each in without_times(alike) if each.run_minutes is not None]
+    if not known:
+        return ""  # of unlike machines
+    pace = sum(minutes for minutes, _ in known) / sum(steps for _, steps in known)
     return f"; about {number(pace * sum(expected_steps(point, found) for point in points))} min left"
 
 

@@ -13,8 +13,8 @@ import statistics
 from collections.abc import Sequence
 from functools import partial
 
-from benchmark.study.curves import Band, Curve
-from benchmark.study.results import Observation
+from benchmark.study.curves import Band, Curve, faultless_sizes, fitted_points
+from benchmark.study.results import Observation, points
 from benchmark.tables import Table, money, number
 
 FASTER = 2.0  # times as fast is a larger rig
@@ -26,14 +26,23 @@ def money_parts(
 ) -> list[str | Table]:
     """Return a table of what further speech, further training and a larger rig gain; [] where hours are not known.
 
+    All of it from the largest size that the curve was fitted to. Where no run of the largest made an error, a sentence.
+
     `speech_price` is what an hour of transcribed speech costs, in the currency of the platform's price.
     """
+    every = points(found, metric)
     largest = max(each.samples for each in found)
+    if largest in faultless_sizes(every):
+        nothing = "on this test set nothing more can be gained, by speech, training or a larger rig"
+        way = "test on more speech, or on harder speech, to tell what more would bring"
+        return [f"No run of {largest:,} utterances made an error: {nothing}; {way}"]
+    largest = int(max(point.size for point in fitted_points(every)))
     here = [each for each in found if each.samples == largest]
     hours = statistics.fmean(each.hours for each in here)
     if not hours:
         return []
-    minutes = statistics.fmean(each.run_minutes for each in here)
+    known = [each.run_minutes for each in here if each.run_minutes is not None]
+    minutes = statistics.fmean(known) if len(known) == len(here) else None
     costs = [each.cost for each in here if each.cost is not None]
     cost, currency = (statistics.fmean(costs), here[0].currency) if costs else (None, here[0].currency)
     rows = [
@@ -54,17 +63,18 @@ def money_parts(
     )
     title = f"What more would gain, from {largest:,} utterances ({number(hours)} hours) on: points of {name}"
     doubled = float(curve.at(largest) - curve.at(FASTER * largest))
+    takes = f": it takes {number(minutes / FASTER)} minutes, not {number(minutes)}" if minutes is not None else ""
     words = (
-        f"A rig {FASTER:g} times as fast gains no point by itself: it takes {number(minutes / FASTER)} minutes, not "
-        f"{number(minutes)}. In the same minutes it could train on {FASTER:g} times the data, and that is worth "
-        f"{doubled:.2f} points if {number((FASTER - 1) * hours)} further hours of speech are there."
+        f"A rig {FASTER:g} times as fast gains no point by itself{takes}. In the same minutes it could train on "
+        f"{FASTER:g} times the data, and that is worth {doubled:.2f} points if {number((FASTER - 1) * hours)} further "
+        f"hours of speech are there."
     )
     return [Table(title, header, tuple(rows)), words]
 
 
 def _of_speech(
-    what: str, share: float, largest: int, curve: Curve, band: Band, hours: float, minutes: float, cost: float | None,
-    currency: str, speech_price: float | None,
+    what: str, share: float, largest: int, curve: Curve, band: Band, hours: float, minutes: float | None,
+    cost: float | None, currency: str, speech_price: float | None,
 ) -> tuple[str, ...]:  # fmt: skip
     """Return a row: what so large a share of the data gains on top of it. Training takes as much longer."""
     points = gained(curve, largest, share)
@@ -75,7 +85,11 @@ def _of_speech(
     each = sum(known) / points if known and points > 0 else None
     between = f"{bounds[0]:.2f} to {bounds[1]:.2f}" if bounds else "NA"
     sums = (money(speech, currency), money(training, currency), money(each, currency))
-    return (what, f"{points:.2f}", between, number(share * hours), number(share * minutes), *sums)
+    return (what, f"{points:.2f}", between, number(share * hours), number(_times(minutes, share)), *sums)
+
+
+def _times(minutes: float | None, share: float) -> float | None:
+    return None if minutes is None else share * minutes
 
 
 def gained(curve: Curve, size: float, share: float) -> float:
@@ -84,7 +98,7 @@ def gained(curve: Curve, size: float, share: float) -> float:
 
 
 def _of_training(
-    here: Sequence[Observation], metric: str, minutes: float, cost: float | None, currency: str
+    here: Sequence[Observation], metric: str, minutes: float | None, cost: float | None, currency: str
 ) -> tuple[str, ...]:
     """Return a row: what the last part of the training gained on dev, by the best error until then."""
     values = [value for each in here if (value := _late_gain(each, metric)) is not None]
@@ -94,7 +108,7 @@ def _of_training(
     each = training / points if training is not None and points else None
     shown = "NA" if points is None else f"{points:.2f}"
     sums = ("", money(training, currency), money(each, currency))
-    return (f"training: its last {LAST:.0%}", shown, between, "", number(LAST * minutes), *sums)
+    return (f"training: its last {LAST:.0%}", shown, between, "", number(_times(minutes, LAST)), *sums)
 
 
 def _late_gain(run: Observation, metric: str) -> float | None:

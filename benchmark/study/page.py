@@ -20,13 +20,14 @@ from benchmark.report.figures import COLOURS, Figure, Key, axis, log_axis, neutr
 from benchmark.report.page import BlockSection, Page, whole
 from benchmark.study.curves import Band, Curve, StudyError, bootstrap, fit, fitted_points
 from benchmark.study.judgement import DRAWS, published_table, study_parts, worth_table
-from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points
+from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points, without_times
 from benchmark.study.saturation import detectable, gains
 from benchmark.tables import Table, number
 from features.jobs.files import write_whole
 
 BLUE, GREY, RED, GREEN = COLOURS[0], "#808080", COLOURS[1], COLOURS[2]
 ROLES = {"train": BLUE, "dev": GREY, "test": RED}  # the Whisper-Tiny study's
+LOWEST = 0.01  # percent, of a logarithmic axis
 AHEAD = 4  # how many times the largest size the curve is drawn to
 
 
@@ -72,7 +73,7 @@ def _section(identity: str, found: Sequence[Observation], metric: str) -> BlockS
         answer=words or ["No curve."],
         ranking=next((part for part in parts if isinstance(part, Table)), None),
         tiles=(),
-        figures=list(_figures(identity, found, metric)),
+        figures=list(_figures(identity, without_times(found), metric)),
         singles=(),
         tables=[part for part in parts if isinstance(part, Table)][1:],
     )
@@ -101,7 +102,8 @@ def learning_curve(identity: str, found: Sequence[Observation], curve: Curve, ba
     """The runs, the fit with its interval, and where it leads to, in log-log; hollow points were not fitted."""
     every = points(found, metric)
     kept = fitted_points(every)
-    largest = max(point.size for point in kept)
+    sizes_fitted = {point.size for point in kept}
+    largest = max(sizes_fitted)
     sizes = np.geomspace(min(point.size for point in kept), AHEAD * largest, 60)
     low, high = np.quantile([each.at(sizes) for each in band.curves], [0.025, 0.975], axis=0)
     xs = _shown(sizes)
@@ -112,32 +114,34 @@ def learning_curve(identity: str, found: Sequence[Observation], curve: Curve, ba
         _trace(curve.form, x=xs, y=_shown(curve.at(sizes)), mode="lines", line={"color": RED, "width": 2}),
     ]
     for fitted, symbol in ((True, "circle"), (False, "circle-open")):
-        some = [point for point in every if (point in kept) == fitted]
+        some = [point for point in every if (point.size in sizes_fitted) == fitted]
         if some:
             traces.append(
                 _trace(
                     "runs" if fitted else "not fitted",
                     x=[point.size for point in some],
-                    y=_shown([point.error for point in some]),
+                    y=_shown([max(LOWEST, point.fitted) for point in some]),
+                    text=[f"{point.error:.2f}%" for point in some],
                     mode="markers",
                     marker={"color": RED, "symbol": symbol, "size": 8},
-                    hovertemplate="%{x:,} utterances<br>%{y:.2f}%<extra></extra>",
+                    hovertemplate="%{x:,} utterances<br>%{text}<extra></extra>",
                 )  # fmt: skip
             )
     if isinstance(curve.parameters.get("a"), float) and curve.parameters["a"] > 0:
         level = rounded(curve.parameters["a"])
         line = {"color": GREY, "dash": "dot", "width": 1}
         traces.append(_trace("asymptote", x=[xs[0], xs[-1]], y=[level, level], mode="lines", line=line))
-    errors = [*high, *low, *(point.error for point in every)]
+    errors = [*high, *low, *(point.fitted for point in every)]
     return Figure(
         id=f"{identity}-curve",
         title=f"Learning curve: {metric_name(metric)} against data",
         caption=f"Both axes are logarithmic: a power law is a straight line. The curve is drawn to {AHEAD} times the "
-        f"largest size; what lies beyond {largest:,.0f} utterances is a prediction.",
+        f"largest size; what lies beyond {largest:,.0f} utterances is a prediction. A run without an error stands "
+        f"at half an edit, as 0 has no logarithm.",
         traces=tuple(traces),
         layout={
             "xaxis": _sizes_axis([*sizes, *(point.size for point in every)]),
-            "yaxis": log_axis(f"{metric_name(metric)}, percent", [max(0.01, error) for error in errors]),
+            "yaxis": log_axis(f"{metric_name(metric)}, percent", [max(LOWEST, error) for error in errors]),
             "shapes": [_upright(largest)],
         },
         keys=(Key(name="runs", colour=RED, marker="circle"), Key(name=f"fit: {curve.form}", colour=RED, dash="solid")),

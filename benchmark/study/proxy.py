@@ -1,6 +1,6 @@
 """A cheap proxy for the benchmark: the smallest part of the data that puts the rigs in the order that all of it does.
 
-    found = proxies([observations("studies/sys1"), observations("studies/sys2")], metric="wer")
+    found = proxies([observations("studies/sys1"), observations("studies/sys2")], metric="wer")     # of one protocol
     found[0].size, found[0].tau, found[0].share_of_time
 
 A study on each rig, of the same sizes. At every size rigs are ordered by their time to the lowest level that all of
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.study.curves import StudyError
+from benchmark.study.kind import RIG, worded
 from benchmark.study.results import Observation, common_level
 from benchmark.tables import Table, number
 
@@ -54,11 +55,10 @@ def rigs_of(studies: Sequence[Sequence[Observation]]) -> list[str]:
     """
     names = []
     for number_, found in enumerate(studies, start=1):
-        platforms = sorted({each.platform for each in found})
-        if len(platforms) != 1:
-            raise StudyError(
-                f"study {number_} has runs of {', '.join(platforms) or 'no platform'}; expected those of one rig"
-            )
+        platforms, rigs = sorted({each.platform for each in found}), sorted({each.rig for each in found})
+        if len(platforms) != 1 or len(rigs) != 1:
+            several = ", ".join(platforms) if len(platforms) != 1 else "; ".join(rigs)
+            raise StudyError(f"study {number_} has runs of {several or 'no platform'}; expected those of one rig")
         names.append(platforms[0])
     if len(names) < 2:
         raise StudyError("one study has one rig, and one rig no order; expected studies of several: --against DIR")
@@ -72,7 +72,8 @@ def proxies(studies: Sequence[Sequence[Observation]], *, metric: str = "wer") ->
         StudyError: there are fewer than two sizes, or the largest one gives no order.
     """
     rigs_of(studies)
-    plain = [[each for each in found if not each.arm] for found in studies]
+    plain = [[each for each in found if each.is_plain] for found in studies]
+    check_alike(plain)
     sizes = sorted(set.intersection(*({each.samples for each in found} for found in plain)))
     if len(sizes) < 2:
         raise StudyError("the studies share fewer than two sizes; expected the same sizes on every rig")
@@ -98,6 +99,38 @@ def proxies(studies: Sequence[Sequence[Observation]], *, metric: str = "wer") ->
             )
         )
     return found
+
+
+def check_alike(studies: Sequence[Sequence[Observation]]) -> None:
+    """Check that studies are of one kind, but for what is a rig's: batch, precision and code.
+
+    Raises:
+        StudyError: they are not; the message has the study, the fields and both values.
+    """
+    protocols = sorted({each.protocol for found in studies for each in found})
+    if len(protocols) > 1:
+        raise StudyError(
+            f"points of protocols {', '.join(protocols)} are in one comparison of rigs; expected one: keep each in a "
+            f"folder of its own with -o"
+        )
+    for number_, found in enumerate(studies[1:], start=2):
+        if not found or not studies[0]:
+            raise StudyError(f"study {number_ if not found else 1} has no plain points; expected those of one study")
+        if differing := found[0].kind.differing(studies[0][0].kind, but=RIG):
+            raise StudyError(
+                f"study {number_} is another one than the first: {worded(differing)}; expected the same study on every "
+                f"rig: leave it out of --against, or make it again with the options of the first"
+            )
+
+
+def of_rigs(studies: Sequence[Sequence[Observation]]) -> str:
+    """Say in which fields that are a rig's the studies differ; "" if in none."""
+    first, *others = (next(each.kind for each in found if each.is_plain) for found in studies)
+    differing = {d.field: d for kind in others for d in kind.differing(first)}
+    if not differing:
+        return ""
+    words = "; ".join(f"{d.field}: {d.expected} and {d.found}" for d in differing.values())
+    return f"The rigs differ in more than their speed ({words}): the order may be of that."
 
 
 def kendall(one: Sequence[float], other: Sequence[float]) -> float:
@@ -140,7 +173,7 @@ def _same(runs: Sequence[Sequence[float]], truth: Sequence[float]) -> float:
 
 
 def _minutes(plain: Sequence[Sequence[Observation]], size: int) -> float:
-    return sum(statistics.fmean(e.run_minutes for e in found if e.samples == size) for found in plain)
+    return sum(statistics.fmean(e.run_minutes or 0.0 for e in found if e.samples == size) for found in plain)
 
 
 def proxy_parts(studies: Sequence[Sequence[Observation]], *, metric: str = "wer") -> list[str | Table]:
@@ -166,10 +199,14 @@ def proxy_parts(studies: Sequence[Sequence[Observation]], *, metric: str = "wer"
     pairs = len(rigs) * (len(rigs) - 1) // 2
     few = f" {len(rigs)} rigs make {pairs} pair{'s' * (pairs > 1)}: tau has few values." if len(rigs) < 5 else ""
     if kept is None:
-        return [Table(title, header, rows), f"No part of the data keeps the order in {SURE:.0%} of draws.{few}"]
+        return [
+            *filter(None, [of_rigs(studies)]),
+            Table(title, header, rows),
+            f"No part of the data keeps the order in {SURE:.0%} of draws.{few}",
+        ]
     size = found[kept]
     words = (
         f"{size.size:,} utterances put the rigs in the order of {found[-1].size:,}, as do all larger parts, in "
         f"{size.same:.0%} of draws of one run a rig; they take {size.share_of_time:.0%} of the time.{few}"
     )
-    return [words, Table(title, header, rows)]
+    return [*filter(None, [words, of_rigs(studies)]), Table(title, header, rows)]

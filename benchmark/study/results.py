@@ -3,6 +3,9 @@
 found = observations("studies/mini")        # every finished point of every protocol that is there
 found[0].samples, found[0].test["wer"], found[0].train_minutes
 points(found, "wer")                        # for benchmark.study.curves
+
+Points whose kind is not the study's (`benchmark.study.kind`) are there too, with what is other in their label: they are
+fitted apart. Of a final evaluation the rows of one checkpoint and one decoder are read, those that a study asks for.
 """
 
 from __future__ import annotations
@@ -10,22 +13,36 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmark.judge.circumstances import machine_name
 from benchmark.judge.cost import Terms, cheapest, training_cost
 from benchmark.metrics import METRICS, USUAL
 from benchmark.record import FactsError, Run, RunRecord, UsageError, read_run
 from benchmark.study.curves import WORST, Point, StudyError
+from benchmark.study.kind import Kind, declared, kind_of, way_out, worded
 from features.corpus.layout import role
 
 NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)(?:\+(.+))?")
 FINAL, UTTERANCES = "final.csv", "final-utterances.csv"
 COUNTS = {name: (METRICS[name].edits, METRICS[name].units) for name in USUAL}
 RATES = (*USUAL, "wer_mean")
+DECODER = "greedy"  # of the final evaluations of a study
+BOTH = "best and last"  # how a final evaluation calls a checkpoint that is both
+TIMES = (
+    "run_minutes", "train_minutes", "seconds_a_batch", "samples_per_s", "cpu_percent", "memory_mib", "gpu_memory_mib",
+    "cost",
+)  # fmt: skip
+"""The figures that are of a machine."""
+
+
+def which_checkpoint(protocol: str) -> str:
+    """Return the checkpoint that counts in a protocol: "best" or "last"."""
+    return "best" if protocol == "target" else "last"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +65,8 @@ class Observation:
     dev: dict[str, float]
     test: dict[str, float]
     loss: float | None
-    run_minutes: float
-    train_minutes: float
+    run_minutes: float | None
+    train_minutes: float | None
     seconds_a_batch: float | None
     samples_per_s: float | None  # equation 5
     cpu_percent: float | None
@@ -59,19 +76,38 @@ class Observation:
     currency: str = ""
     name: str = ""
     platform: str = ""
+    rig: str = ""  # platform, machine and software
     arm: str = ""  # what is other than in the plain runs
+    cut: bool = False  # whether its time limit ended it, and not its protocol
+    apart: str = ""  # what is other than in the study, whose point it is not
+    kind: Kind = field(default=Kind(), repr=False, compare=False)
     record: RunRecord | None = field(default=None, repr=False, compare=False)
     edits: tuple[dict[str, str], ...] = field(default=(), repr=False, compare=False)  # of test utterances, by id
 
     @property
     def label(self) -> str:
+        """The protocol, and the arm if there is one; of a point of another study, what is other there."""
+        return self.study + f" ({self.apart})" * bool(self.apart)
+
+    @property
+    def study(self) -> str:
         """The protocol, and the arm if there is one."""
-        return self.protocol + f" + {self.arm}" * bool(self.arm)
+        return label_of(self.protocol, self.arm)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a point of the study itself, and of no arm."""
+        return not self.arm and not self.apart
 
     @property
     def whole(self) -> bool:
         """Whether it read all of its data."""
         return self.distinct >= self.samples
+
+    @property
+    def ended(self) -> bool:
+        """Whether it came to the end of its protocol, with all of its data read."""
+        return self.whole and not self.cut
 
     def error(self, metric: str) -> float | None:
         """Return its error on the test set, or on dev where there is no test set."""
@@ -87,7 +123,7 @@ class Observation:
         found: dict[str, object] = {}
         for f in fields(self):
             value = getattr(self, f.name)
-            if f.name in ("record", "edits"):
+            if f.name in ("record", "edits", "kind"):
                 continue
             if isinstance(value, dict):
                 found |= {f"{f.name}_{metric}": value.get(metric) for metric in RATES}
@@ -113,31 +149,46 @@ FIGURES_OF_SIZE: dict[str, Callable[[Observation], float | None]] = {
 """What is drawn against the size of the training set, by name."""
 
 
-def observations(folder: str | Path) -> list[Observation]:
+def label_of(protocol: str, arm: str = "") -> str:
+    """Return what points of a protocol and an arm are called: "target + noise-0.1"."""
+    return protocol + f" + {arm}" * bool(arm)
+
+
+def observations(folder: str | Path, *, say: Callable[[str], None] | None = None) -> list[Observation]:
     """Read every point of a study that is finished and evaluated, in the order of protocol, size and seed.
 
+    `say` is called with a sentence for each point that is left out as its final evaluation is another one.
+
     Raises:
-        JournalError, StudyError: a journal or a final evaluation cannot be read.
+        JournalError, StudyError: a journal, a final evaluation or study.json cannot be read.
     """
     found = []
     for path in sorted(Path(folder).glob("*.csv")):
-        if NAME.fullmatch(path.stem) and (observation := observation_of(read_run(path))):
+        if NAME.fullmatch(path.stem) and (observation := observation_of(read_run(path), say=say)):
             found.append(observation)
-    return sorted(found, key=lambda each: (each.protocol, each.arm, each.samples, each.seed))
+    found = _told_apart(found, declared(Path(folder)))
+    return sorted(found, key=lambda each: (each.study, each.apart, each.samples, each.seed))
 
 
-def observation_of(run: Run) -> Observation | None:
-    """Return what a run came to; None if it is not over or has not been evaluated."""
+def observation_of(run: Run, *, say: Callable[[str], None] | None = None) -> Observation | None:
+    """Return what a run came to; None if it is not over or has not been evaluated as a study asks for."""
     match = NAME.fullmatch(Path(run.source).stem)
     finals = _finals(run)
     if match is None or run.end is None or not run.has_finished or not finals or not run.record.evaluations:
         return None
+    which = which_checkpoint(match[1])
+    if lacking := _lacking(run, finals, which, match[4] or ""):
+        if say:
+            say(lacking)
+        return None
+    finals = _asked_for(finals, which)
     record, samples = run.record, int(match[2])
     trained = [row for row in record.standing if row.phase.value == "train"]
     steps, seen = record.rows[-1].step, sum(row.utterances or 0 for row in trained)
     cost, currency = _cost(run)
     usage = _usage(run)
-    counts = _finals(run, UTTERANCES, [name for names in COUNTS.values() for name in names])
+    counts = _asked_for(_finals(run, UTTERANCES, [name for names in COUNTS.values() for name in names]), which)
+    kind = kind_of(run, protocol=match[1], samples=samples, finals=finals)
     seconds = record.clock_s(record.ended_s, "train")
     return Observation(
         protocol=match[1],
@@ -161,7 +212,10 @@ def observation_of(run: Run) -> Observation | None:
         currency=currency,
         name=match[0],
         platform=run.identity.platform + " (emulated)" * run.identity.emulated,
+        rig=_rig(run),
         arm=match[4] or "",
+        cut=kind.minutes is not None and record.ended_s >= 60 * kind.minutes,
+        kind=kind,
         record=record,
         edits=_edits(counts),
         cpu_percent=usage["cpu_percent"],
@@ -176,7 +230,10 @@ def _finals(run: Run, name: str = FINAL, numbers: Sequence[str] = ("utterances",
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        if not all(row["subset"] and all(math.isfinite(float(row[each])) for each in numbers) for row in rows):
+        named = ("checkpoint", "subset", "decoder")
+        if not all(all(row[each] for each in named) for row in rows):
+            raise ValueError
+        if not all(math.isfinite(float(row[each])) for row in rows for each in numbers):
             raise ValueError
     except FileNotFoundError:
         return []
@@ -185,6 +242,108 @@ def _finals(run: Run, name: str = FINAL, numbers: Sequence[str] = ("utterances",
             f"{path}: cannot be read as a final evaluation; make it again: python -m benchmark.final {run.folder}"
         ) from None
     return rows
+
+
+def _asked_for(rows: Sequence[dict[str, str]], which: str) -> list[dict[str, str]]:
+    """Return the rows of the checkpoint and decoder that a study asks for."""
+    return [row for row in rows if row["decoder"] == DECODER and row["checkpoint"] in (which, BOTH)]
+
+
+def _lacking(run: Run, finals: Sequence[dict[str, str]], which: str, arm: str) -> str:
+    """Say what a final evaluation lacks of what a study asks for, and the command that makes it; "" if nothing."""
+    rows = _asked_for(finals, which)
+    there = {row["subset"] for row in rows}
+    try:
+        features = run.facts.features if run.facts else None
+    except FactsError:
+        features = None
+    own = features.subsets if features and not ELSEWHERE.search(arm) else {}
+    missing = sorted(name for name in own if role(name) in ("dev", "test") and name not in there)
+    if rows and not missing:
+        return ""
+    found = ", ".join(dict.fromkeys(f"{row['checkpoint']} by {row['decoder']} on {row['subset']}" for row in finals))
+    asked = f"{which} by {DECODER}" + f" on {', '.join(missing)}" * bool(missing)
+    again = f"python -m benchmark.final {run.folder} --checkpoints {which} --decoder {DECODER}{_sample(run)}"
+    if ELSEWHERE.search(arm):
+        again = "the command of the study again, which evaluates it on the corpus of the study"
+    return f"{run.folder / FINAL}: has {found}; expected {asked}: the point is left out; make it with: {again}"  # type: ignore[operator]
+
+
+ELSEWHERE = re.compile(r"(^|\+)on-")  # an arm that learns another corpus than it is tested on
+
+
+def _sample(run: Run) -> str:
+    """Return the options of `benchmark.final` that evaluate a point on training data: that of the smallest size."""
+    mine = NAME.fullmatch(Path(run.source).stem)
+    others = (NAME.fullmatch(path.stem) for path in Path(run.source).parent.glob("*.csv"))
+    sizes = [int(each[2]) for each in others if each and mine and (each[1], each[4]) == (mine[1], mine[4])]
+    speakers = " --train-select speakers" * bool(mine and "speakers" in (mine[4] or "").split("+"))
+    return f" --train-sample {min(sizes)} --train-seed {mine[3]}{speakers}" if mine else ""
+
+
+def _rig(run: Run) -> str:
+    about = run.identity
+    emulated = " (emulated)" * about.emulated
+    return f"{about.platform}{emulated}, {about.replicas} x {about.devices}: {machine_name(run)}"
+
+
+# --- which study it is -----------------------------------------------------------------------------------------------
+
+
+def _told_apart(found: Sequence[Observation], studies: Mapping[str, Kind]) -> list[Observation]:
+    """Return observations with what is other in them than in the study that the folder is of.
+
+    Without a study.json they say themselves what they are of: where they differ, each kind is told apart.
+    """
+    told: list[Observation] = []
+    for study in dict.fromkeys(each.study for each in found):
+        mine = [each for each in found if each.study == study]
+        if study in studies:
+            told += [_apart(each, studies[study]) for each in mine]
+        else:
+            told += _by_kind(mine)
+    return told
+
+
+def check_points(found: Sequence[Observation], study: str, kind: Kind) -> None:
+    """Check that the points of a protocol and arm that are there are of a kind.
+
+    Raises:
+        StudyError: one is not; the message has its name, the fields and both values.
+    """
+    for each in found:
+        if each.study == study and (differing := each.kind.differing(kind)):
+            raise StudyError(
+                f"{each.name} is there, and is a point of another study: {worded(differing)}; {way_out(differing)}"
+            )
+
+
+def _apart(each: Observation, kind: Kind) -> Observation:
+    differing = each.kind.differing(kind)
+    return replace(each, apart="; ".join(f"{d.field} {d.found}, not {d.expected}" for d in differing))
+
+
+def _by_kind(found: Sequence[Observation]) -> list[Observation]:
+    """Return observations of one protocol and arm, those of different kinds told apart by the fields that differ."""
+    kinds: list[Kind] = []
+    places = []
+    for each in found:
+        place = next((n for n, kind in enumerate(kinds) if not each.kind.differing(kind)), len(kinds))
+        kinds[place:] = [each.kind if place == len(kinds) else each.kind.narrowed(kinds[place]), *kinds[place + 1 :]]
+        places.append(place)
+    said: list[dict[str, str]] = [{} for _ in kinds]
+    for one, kind in enumerate(kinds):
+        for other in kinds[:one] + kinds[one + 1 :]:
+            said[one] |= {d.field: d.found for d in kind.differing(other)}
+    words = ["; ".join(f"{name} {value}" for name, value in each.items()) for each in said]
+    return [replace(each, apart=words[place]) for each, place in zip(found, places, strict=True)]
+
+
+def without_times(found: Sequence[Observation]) -> list[Observation]:
+    """Return observations as they are; those of unlike machines without times, costs and loads, which do not pool."""
+    if len({each.rig for each in found}) < 2:
+        return list(found)
+    return [replace(each, **dict.fromkeys(TIMES)) for each in found]  # type: ignore[arg-type]
 
 
 def _edits(rows: Sequence[dict[str, str]]) -> tuple[dict[str, str], ...]:
@@ -258,7 +417,8 @@ def points(found: Sequence[Observation], metric: str, *, by: str = "samples") ->
             size=float(getattr(each, by)),
             error=error,
             seed=each.seed,
-            whole=each.whole,
+            whole=each.ended,
+            units=sum(int(row[COUNTS[metric][1]]) for row in each.edits) if metric in COUNTS else 0,
             counts=_counts(each, metric) if alike else None,
         )
         for each in found
@@ -275,17 +435,20 @@ def _counts(each: Observation, metric: str) -> np.ndarray | None:
 
 
 def common_level(found: Sequence[Observation], size: int, metric: str) -> float | None:
-    """Return the lowest level, in steps of five, that every seed of a size reaches; None over 90% or if unknown."""
+    """Return the lowest level, in steps of five from 5 on, that every seed of a size reaches.
+
+    None over 90%, or if it is not known.
+    """
     best = [each.record.best_median(metric) for each in found if each.samples == size and each.record]
     known = [error for error in best if error is not None]
     if not known or len(known) < len(best):
         return None
-    level = 5.0 * math.ceil(max(known) / 5)
-    return level if 0 < level <= WORST else None
+    level = 5.0 * max(1, math.ceil(max(known) / 5))
+    return level if level <= WORST else None
 
 
 def fitted_gaps(found: Sequence[Observation], metric: str) -> list[tuple[int, float]]:
     """Return (size, gap) of the runs with a gap above 0, at the sizes at which all runs learnt and read their data."""
-    odd = {each.samples for each in found if not each.whole or not (each.error(metric) or 0.0) <= WORST}
+    odd = {each.samples for each in found if not each.ended or not (each.error(metric) or 0.0) <= WORST}
     pairs = [(each.samples, each.gap(metric)) for each in found if each.samples not in odd]
     return [(size, gap) for size, gap in pairs if gap is not None and gap > 0]

@@ -65,9 +65,14 @@ def spread_between_seeds(points: Sequence[Point]) -> float:
     squares, freedom = 0.0, 0
     for size in {point.size for point in points}:
         logs = np.log([p.error for p in points if p.size == size])
-        squares += float(((logs - logs.mean()) ** 2).sum())
+        squares += float(((logs - logs.mean()) ** 2).sum()) if np.ptp(logs) else 0.0  # equal ones: no rounding
         freedom += len(logs) - 1
     return math.sqrt(squares / freedom) if freedom else 0.0
+
+
+def has_repetitions(points: Sequence[Point]) -> bool:
+    """Return whether some size has runs of two seeds or more."""
+    return len(points) > len({point.size for point in points})
 
 
 def detectable(points: Sequence[Point]) -> float:
@@ -84,7 +89,10 @@ def by_gain(points: Sequence[Point], curve: Curve, band: Band) -> Saturation:
     noise = detectable(points)
     rule = f"a doubling gains less than {noise:.1%}, what these seeds tell from nothing"
     if noise == 0:
-        return Saturation(rule="a doubling gains less than the noise between seeds", size=None, reason="no repetitions")
+        rule = "a doubling gains less than the noise between seeds"
+        return Saturation(
+            rule=rule, size=None, reason="seeds do not differ" if has_repetitions(kept) else "no repetitions"
+        )
 
     if 0 < (here := gain(curve, least)) < noise:  # nowhere in the range could a gain be told
         seeds = math.ceil(len(kept) / len({p.size for p in kept}) * (noise / here) ** 2)

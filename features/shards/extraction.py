@@ -28,7 +28,7 @@ import numpy as np
 from features.corpus.audio import promised_frames
 from features.corpus.layout import CorpusError, Problem, Utterance, read_corpus, role, unused
 from features.corpus.listing import Listing
-from features.jobs.cluster import clustered
+from features.jobs.cluster import ClusterError, clustered
 from features.jobs.files import check_name, locked, try_lock
 from features.jobs.parts import Part
 from features.jobs.progress import progress
@@ -70,6 +70,7 @@ def extract_corpus(
     With `scheduler` the workers of a Dask cluster write the shards: see features/jobs/cluster.py.
 
     Raises:
+        ClusterError: there is no such cluster, or its workers have other versions.
         CorpusError: the tree or an audio file is bad and `skip_bad` is false; the message names the file. Or
             nothing usable is there, or nothing for one of `roles`, or another process is at work in `out`, or the
             disk is clearly too small.
@@ -120,10 +121,11 @@ def merge(
     skip_bad: bool = False,
     roles: tuple[str, ...] = (),
 ) -> manifest.Manifest:
-    """Write the manifest of shards that were written in parts, after checking that all are there.
+    """Write the manifest of shards that were written in parts, after reading them: all are there, as they were written.
 
     Raises:
-        CorpusError: some are not, or are of other audio or settings; or a part is still being written.
+        CorpusError: some are not, or are of other audio or settings, or are damaged by their SHA-256; or a part is
+            still being written.
     """
     check_name(out)
     plans, problems = _planned(root, out, settings or manifest.Settings(), skip_bad, roles)
@@ -136,6 +138,9 @@ def merge(
                 f"to N/N"
             )
         result = done.manifest(plans, problems, root, unused(root))
+        if wrong := manifest.damaged(out, result):
+            more = f" (and {len(wrong) - 1} more shards)" if len(wrong) > 1 else ""
+            raise CorpusError(wrong[0] + more)
         manifest.save(result, out)
         _remove_strangers(out, plans)
     return result
@@ -297,7 +302,7 @@ def _write(plans: list[ShardPlan], out: Path, *, jobs: int, scheduler: str = "")
             for plan, outcome in written:
                 done.add(outcome)
                 advance(len(plan.utterances))
-    except CorpusError:
+    except (CorpusError, ClusterError):
         raise
     except ValueError as error:
         raise CorpusError(f"{error}; {SKIP_BAD_HINT}") from error

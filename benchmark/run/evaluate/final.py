@@ -84,7 +84,10 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The result for one checkpoint, subset and decoder. `decoding_s` is wall time, without the forward pass."""
+    """The result for one checkpoint, subset and decoder. `decoding_s` is wall time, without the forward pass.
+
+    `features` is the digest of what was evaluated, as a journal has that of what was trained on.
+    """
 
     checkpoint: str
     step: int
@@ -96,12 +99,14 @@ class Result:
     forward_s: float
     decoding_s: float
     errors: Errors
+    features: str = ""
     edits: tuple[tuple[str, Edits], ...] = field(default=(), repr=False)  # of each utterance, by id
 
     def fields(self) -> dict[str, object]:
         """Return a row of final.csv, by column."""
-        flat = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("errors", "edits")}
-        return {name: round(v, 6) if isinstance(v, float) else v for name, v in {**flat, **asdict(self.errors)}.items()}
+        own = [f.name for f in fields(self) if f.name not in ("errors", "features", "edits")]
+        row = {name: getattr(self, name) for name in own} | asdict(self.errors) | {"features": self.features}
+        return {name: round(v, 6) if isinstance(v, float) else v for name, v in row.items()}
 
     def confusions(self) -> Confusions:
         """Return the commonest word errors of all its utterances."""
@@ -184,6 +189,7 @@ def evaluate(run: Trained, wanted: Wanted, data: Data) -> tuple[list[Result], st
                     forward_s=forward_s,
                     decoding_s=decoding_s,
                     errors=evaluated.errors,
+                    features=data.manifest.digest[:12],
                     edits=tuple(zip((s.id for s in evaluated.sentences), evaluated.edits, strict=True)),
                 )
                 results.append(result)

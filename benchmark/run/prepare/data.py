@@ -11,6 +11,7 @@ data/features/NAME-dtype/               shards and manifest.json
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,6 +22,7 @@ import numpy as np
 
 from benchmark.workloads import Workload
 from features.corpus import noise, text
+from features.corpus.audio import FRAME_STEP_S
 from features.frames.kinds import UNNAMED, USUAL
 from features.jobs.files import locked
 from features.jobs.streams import one_line
@@ -28,7 +30,7 @@ from features.reading import subsets
 from features.reading.batches import Buckets
 from features.reading.recordings import Recordings, scan
 from features.shards import account, manifest
-from features.shards.extraction import extract_corpus
+from features.shards.extraction import extract_corpus, scan_corpus
 from features.shards.manifest import Manifest
 from features.synthesis import corpus as synthesis
 from models.learner import Config
@@ -66,7 +68,10 @@ class Data:
         labels, chosen, seed, unfit = None, None, workload.subset_seed, 0
         fitting = self.fitting(workload.model, encode)
         if workload.segment_s:
-            chosen = np.asarray(self.manifest.lengths("train")) <= workload.segment_frames
+            lengths = np.asarray(self.manifest.lengths("train"))
+            chosen = lengths <= workload.segment_frames
+            if not chosen.any():
+                raise ValueError(no_segment(self, workload.segment_s))
         if not fitting.all():
             chosen, unfit = fitting if chosen is None else chosen & fitting, int((~fitting).sum())
             if not chosen.any():
@@ -143,6 +148,15 @@ class Data:
         return Buckets.bucketed(lengths, batch=batch, buckets=workload.buckets, step=workload.model.frame_step)
 
 
+def no_segment(data: Data, seconds: float) -> str:
+    """Say that no utterance is so short: "corpus: no training utterance is at most 1 s long, ..."."""
+    shortest = min(data.manifest.lengths("train")) * FRAME_STEP_S
+    return (
+        f"{data.folder}: no training utterance is at most {seconds:g} s long, the shortest is {shortest:.2f} s; "
+        f"expected some: give --segment {math.ceil(10 * shortest) / 10:g} or more"
+    )
+
+
 def librispeech_features(folder: Path) -> Path:
     """Return the folder of LibriSpeech's features."""
     return folder / "features" / "librispeech"
@@ -165,12 +179,6 @@ def prepare(
     started = time.monotonic()
     root, features = _places(workload, folder, corpus)
     settings = _settings(workload)
-    if settings.front_end != USUAL:
-        size = settings.kind.size
-        kind = size if UNNAMED.get(size) == settings.front_end else settings.front_end
-        features = features.with_name(f"{features.name}-{kind}x{workload.max_frames}")
-    if workload.audio_noise_db is not None:
-        features = features.with_name(f"{features.name}-snr{workload.audio_noise_db:g}dB")
     folder.mkdir(parents=True, exist_ok=True)
     waiting = f"another process is preparing data in {folder}; waiting for it"
     with locked(folder / ".lock", waiting=lambda: say(waiting)):  # other processes wait, then find all ready
@@ -200,6 +208,26 @@ def prepare(
     for warning in account.warnings(found, data.validation(workload)):
         say(f"WARNING: {one_line(warning)}")
     return data
+
+
+def look(workload: Workload, *, folder: Path, corpus: Path | None = None) -> Data:
+    """Return the data that `prepare` would make ready, and write nothing: by the features, or the headers of audio.
+
+    Raises:
+        ValueError: the corpus is missing or bad; the message says what to do.
+    """
+    root, features = _places(workload, folder, corpus)
+    if (features / manifest.NAME).is_file():
+        found = manifest.load(features)
+        _check_front_end(found, features, workload)
+    elif workload.corpus == "embedded" and corpus is None and not root.is_dir():
+        raise ValueError(
+            f"{root}: the embedded corpus is not there yet, and looking makes nothing; make it first: python -m "
+            f"features.synthesis {root} --sentences {workload.sentences}"
+        )
+    else:
+        found, _ = scan_corpus(root, settings=_settings(workload), roles=("train", "dev"))
+    return Data(folder=features, manifest=found, seconds=0.0)
 
 
 def load(folder: Path, workload: Workload, *, jobs: int) -> Data:
@@ -246,6 +274,19 @@ def _check_librispeech(found: Manifest, features: Path, settings: manifest.Setti
 
 def _places(workload: Workload, folder: Path, corpus: Path | None) -> tuple[Path, Path]:
     """Return the folders of the corpus and of its features. Raises ValueError if there is no corpus."""
+    root, features = _usual_places(workload, folder, corpus)
+    settings = _settings(workload)
+    if settings.front_end != USUAL:
+        size = settings.kind.size
+        kind = size if UNNAMED.get(size) == settings.front_end else settings.front_end
+        features = features.with_name(f"{features.name}-{kind}x{workload.max_frames}")
+    if workload.audio_noise_db is not None:
+        features = features.with_name(f"{features.name}-snr{workload.audio_noise_db:g}dB")
+    return root, features
+
+
+def _usual_places(workload: Workload, folder: Path, corpus: Path | None) -> tuple[Path, Path]:
+    """Return the folders of the corpus and of its features of the usual front end, without noise."""
     if corpus is not None:
         label = hashlib.sha256(str(corpus.resolve()).encode()).hexdigest()[:8]
         return corpus, folder / "features" / f"{corpus.resolve().name}-{label}"

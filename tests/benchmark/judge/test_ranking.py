@@ -10,6 +10,8 @@ from journals import make_run, write
 import platforms
 from benchmark.judge import Question, judge, read_runs
 from benchmark.judge.ranking import answer
+from benchmark.record import RunRecord
+from benchmark.record.phases import Phase
 from platforms import Price
 
 AT_30 = Question(metrics=("wer",), levels=(30.0,))
@@ -57,6 +59,26 @@ def test_rigs_that_did_not_reach_the_level_are_named_and_not_ranked():
     missed = [make_run([90] * 9, platform="b", run="b1", source="b.csv")]
     text = said(runs("a", 8, 9), missed)
     assert "Not ranked, as under half of their runs reached WER 30: b." in text
+
+
+def test_a_single_evaluation_below_the_level_is_no_silence_about_it():
+    """One epoch with WER 4.3, and e = 3: no median over three reached WER 50, but it is not so that nothing did."""
+    short = [make_run([4.3], run="r1", platform="sys1", source="r1.csv")]
+    question = Question(metrics=("wer",), levels=(50.0,))
+    (sentence,) = answer(judge(short, question).groups, question).sentences
+    assert "not even" not in sentence and "the lowest single evaluation has WER 4.3" in sentence
+    assert sentence.endswith("have it counted by python -m benchmark.tta with --epochs 1.")
+
+
+def test_of_a_run_of_less_than_an_epoch_its_evaluation_within_it_is_said():
+    rows = make_run([4.3], run="r1", platform="sys1").rows
+    record = RunRecord((*rows[:-1], replace(rows[-1], phase=Phase.PROBE)), "r1.csv")
+    question = Question(metrics=("wer",), levels=(50.0,))
+    (sentence,) = answer(judge([record], question).groups, question).sentences
+    assert (
+        "a median over evaluations of whole epochs, of which none was evaluated" in sentence and "WER 4.3" in sentence
+    )
+    assert sentence.endswith("have it counted by python -m benchmark.tta with --every-evaluation --epochs 1.")
 
 
 def test_emulated_rigs_and_rigs_that_learn_otherwise_are_not_ranked():

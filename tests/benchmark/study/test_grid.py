@@ -25,6 +25,12 @@ def test_sizes_are_the_studys_where_there_is_enough_and_else_eight_by_factors():
     assert len(usual_sizes(20)) <= 8 and usual_sizes(20)[-1] == 20
 
 
+@pytest.mark.parametrize("available", range(1, 40))
+def test_default_sizes_never_exceed_what_there_is(available):
+    assert usual_sizes(available)[0] >= 1 and usual_sizes(available)[-1] == available
+    assert len(usual_sizes(available)) >= min(3, available - 1), "half of it to all of it"
+
+
 def grid(**changes) -> Grid:
     usual = {"protocol": "target", "sizes": (100, 200, 400), "seeds": (1, 2), "available": 400, "batch": 16}
     return Grid(**{**usual, **changes})

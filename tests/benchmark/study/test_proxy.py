@@ -77,6 +77,13 @@ def test_a_size_at_which_some_run_reaches_nothing_has_no_order(rigs):
         proxies([[replace(each, record=Timed(1.0, error=99.0)) for each in rigs[0]], *rigs[1:]])
 
 
+def test_a_batch_may_be_a_rigs_own_and_is_said(rigs):
+    assert "differ in more" not in plain(proxy_parts(rigs))
+    other = [replace(each, kind=replace(each.kind, batch=96)) for each in rigs[1]]
+    text = " ".join(plain(proxy_parts([rigs[0], other, rigs[2]])).split())
+    assert "The rigs differ in more than their speed (batch: 16 and 96): the order may be of that." in text
+
+
 def test_studies_that_cannot_be_compared_are_refused(rigs, tmp_path, capsys):
     assert rigs_of([rigs[0], rigs[0], rigs[1]]) == ["slow (1)", "slow (2)", "middle"]
     for studies, said in (
@@ -88,4 +95,4 @@ def test_studies_that_cannot_be_compared_are_refused(rigs, tmp_path, capsys):
         with pytest.raises(StudyError, match=said):
             proxies(studies)
     assert main(["--show", "-o", str(tmp_path / "study"), "--against", str(tmp_path / "none")]) == 2
-    assert "study 2 has runs of no platform" in capsys.readouterr().err
+    assert f"{tmp_path / 'none'}: no such folder; expected that of a study" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """What the runs of a study came to, and what is said of them."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 from studies import make_point, study
@@ -64,6 +65,45 @@ def test_a_final_evaluation_that_cannot_be_read_is_named(tmp_path, text):
         assert text.count("\n") > 1 or text == "\0"
 
 
+FINAL_HEADER = "checkpoint,decoder,subset,utterances,wer,cer,wer_mean"
+
+
+@pytest.mark.parametrize(
+    ("rows", "found", "asked"),
+    [
+        (
+            ["best,dictionary-512,test-x,100,147.9,1,1"],
+            "best by dictionary-512 on test-x",
+            "best by greedy on dev-x, test-x",
+        ),
+        (["last,greedy,test-x,100,50,1,1"], "last by greedy on test-x", "best by greedy on dev-x, test-x"),
+        (["best,greedy,dev-x,100,50,1,1"], "best by greedy on dev-x", "best by greedy on test-x"),
+    ],
+)
+def test_a_final_evaluation_of_something_else_is_named_with_the_command_that_makes_it(tmp_path, rows, found, asked):
+    """By hand: --decoder dictionary, --checkpoints last, --subsets dev. None of them is the study's figure."""
+    make_point(tmp_path, 500, 3, 40.0)
+    make_point(tmp_path, 200, 1, 50.0)
+    folder, said = tmp_path / "target-500-seed3", []
+    (folder / "final.csv").write_text("\n".join([FINAL_HEADER, *rows]) + "\n")
+    assert [each.name for each in observations(tmp_path, say=said.append)] == ["target-200-seed1"]
+    command = (
+        f"python -m benchmark.final {folder} --checkpoints best --decoder greedy --train-sample 200 --train-seed 3"
+    )
+    left = f"expected {asked}: the point is left out; make it with: {command}"
+    assert said == [f"{folder / 'final.csv'}: has {found}; {left}"]
+
+
+def test_of_a_final_evaluation_with_several_decoders_the_greedy_one_is_read(tmp_path):
+    make_point(tmp_path, 500, 3, 40.0)
+    path = tmp_path / "target-500-seed3" / "final.csv"
+    path.write_text(path.read_text() + "best,dictionary-512,test-x,100,147.9,1,1\nlast,greedy,test-x,100,60,1,1\n")
+    (found,) = observations(tmp_path)
+    assert found.test["wer"] == 40.0
+    path.write_text(path.read_text().replace("best,greedy", "best and last,greedy"))
+    assert observations(tmp_path)[0].test["wer"] == 40.0, "the best checkpoint may be the last one"
+
+
 def test_points_have_the_counts_of_their_test_utterances_where_all_runs_have_the_same(tmp_path):
     rows = ["best,test-x,greedy,u2,1,4,2,20", "best,test-x,greedy,u1,0,5,1,25", "best,dev-x,greedy,u0,9,9,9,9"]
     for size in (100, 200):
@@ -87,6 +127,37 @@ def test_of_one_seed_a_size_no_spread_is_claimed(tmp_path):
     assert "varies by 0.0%" not in flat and "tell 0.0%" not in flat
 
 
+def test_seeds_with_one_error_are_repetitions_that_do_not_differ(tmp_path):
+    for size in (100, 200, 400, 800):
+        for seed in (1, 2, 3):
+            make_point(tmp_path, size, seed, 300 * size**-0.35)
+    flat = " ".join(plain(study_parts(observations(tmp_path))).split())
+    assert "All seeds of one size have one error: how much seeds vary is not known." in flat
+    assert "all seeds have one error: what is noise is not known" in flat and "seeds do not differ" in flat
+    assert "no repetitions" not in flat and "No size has two seeds" not in flat
+
+
+def test_an_error_that_grows_with_the_data_has_a_positive_power(tmp_path):
+    for size in (100, 200, 400, 800):
+        make_point(tmp_path, size, 1, 10 * size**0.1)
+    flat = " ".join(plain(study_parts(observations(tmp_path))).split())
+    assert "test WER = 10 n^0.1 percent" in flat and "n^--" not in flat
+
+
+def test_the_metric_asked_for_is_that_of_all_columns(tmp_path):
+    """CER is half the WER here: 40 and 20 on test, 41 and 20.5 on dev, 5 and 2.5 on training data."""
+    make_point(tmp_path, 500, 3, 40.0)
+    for metric, columns in (("wer", ("41.00", "5.00", "35.00")), ("cer", ("20.50", "2.50", "17.50"))):
+        table = study_parts(observations(tmp_path), metric=metric)[0]
+        row, name = dict(zip(table.header, table.rows[0], strict=True)), metric.upper()
+        assert (row[f"dev {name}"], row[f"train {name}"], row[f"gap of {name}"]) == columns
+
+
+def test_the_folder_of_a_study_that_is_not_there_is_refused(tmp_path, capsys):
+    assert main(["--show", "-o", str(tmp_path / "none")]) == 2
+    assert f"{tmp_path / 'none'}: no such folder; expected that of a study" in capsys.readouterr().err
+
+
 def test_it_is_said_that_dev_stands_in_for_a_test_set(tmp_path):
     assert "dev stands in" not in plain(study_parts(observations(study(tmp_path / "with"))))
     found = observations(study(tmp_path / "without", test=False))
@@ -102,6 +173,19 @@ def test_points_that_did_not_read_their_data_are_named_and_not_fitted(tmp_path):
     flat = " ".join(plain(study_parts(observations(tmp_path))).split())
     assert "runs of 5,000, 8,000 utterances ended before they had read all of them" in flat
     assert "2 points were not fitted" in flat
+
+
+def test_runs_that_their_time_limit_ended_are_named_and_not_fitted(tmp_path):
+    """3 epochs of 110 s after 30 s of creation: 360 s are beyond a limit of 5 minutes, within one of 7."""
+    limits = {"batches_per_epoch": 10, "max_epochs": 100}
+    for size in (100, 200, 400, 800):
+        minutes = 5 if size == 800 else 7
+        make_point(tmp_path, size, 1, 300 * size**-0.35, plan={**limits, "max_seconds": 60 * minutes})
+    found = sorted((replace(each, apart="") for each in observations(tmp_path)), key=lambda each: each.samples)
+    assert [each.cut for each in found] == [False, False, False, True]
+    flat = " ".join(plain(study_parts(found)).split())
+    assert "runs of 800 utterances were ended by their time limit, --max-minutes, and not by the protocol" in flat
+    assert "1 points were not fitted: of 800: a run did not read all of its data, or ended by its time limit" in flat
 
 
 def test_an_arm_is_worth_the_size_at_which_plain_runs_have_its_error(tmp_path):
@@ -187,9 +271,10 @@ def test_an_arms_commands_have_what_is_other_and_its_points_have_other_names(tmp
     assert "take at most 0.2 GiB" in said
     assert "study of 12 utterances" in said, "of 30 tones of 1.00 to 1.52 s, two of five are short enough"
     assert "--name target-6-seed1+speakers+on-other+snr-0dB+segments-1.2s" in said and "--select speakers" in said
-    assert (tmp_path / "data" / "features").is_dir() and any(
-        path.name.endswith("-snr0dB") for path in (tmp_path / "data" / "features").iterdir()
-    )
+    assert main([*usual, "--segment", "0.9", "--dry-run"]) == 2
+    too_long = "no training utterance is at most 0.9 s long, the shortest is 1.00 s; expected some: give --segment 1 or"
+    assert too_long in capsys.readouterr().err
+    assert not (tmp_path / "data").exists() and not (tmp_path / "s").exists(), "a dry run writes nothing"
 
 
 def test_a_gap_that_grows_with_the_data_is_said_to_grow(tmp_path):

@@ -271,6 +271,19 @@ def test_merge_says_what_is_missing_and_how_to_make_it(corpus, tmp_path, capsys)
     assert status == 2 and "2 of 2 shards are not there" in error
 
 
+def test_merge_refuses_a_shard_with_a_flipped_byte_and_says_how_to_make_it_again(corpus, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert command.main([str(corpus), str(out), *TWO_SHARDS, "--part", "1/1"]) == 0
+    shard = out / "train-a-00001.tfrecord"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    status, error = run(corpus, out, *TWO_SHARDS, "--merge", capsys=capsys)
+    assert status == 2 and f"{shard}: found SHA-256 " in error and "delete it, and extracting again" in error
+    assert "manifest.json" not in content_names(out)
+    shard.write_bytes(whole)
+    assert command.main([str(corpus), str(out), *TWO_SHARDS, "--merge"]) == 0
+
+
 def test_parts_and_the_whole_keep_out_of_each_others_way(corpus, tmp_path, capsys):
     out = tmp_path / "out"
     with extraction._part_alone(out, Part(1, 2)):

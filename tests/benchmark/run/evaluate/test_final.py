@@ -165,6 +165,7 @@ OLD_UTTERANCES = "checkpoint,subset,decoder,utterance,word_edits,words,character
 
 def test_the_columns_of_before_keep_their_places_and_further_ones_follow():
     assert to_csv([result("dev-a", 12.5)]).splitlines()[0].startswith(f"{OLD_FINAL},ser,")
+    assert to_csv([result("dev-a", 12.5, features="0a1b")]).splitlines()[1].endswith(",0a1b")
     assert utterances_to_csv([result("dev-a", 12.5)]).splitlines()[0].startswith(f"{OLD_UTTERANCES},")
 
 

@@ -138,3 +138,20 @@ def test_segments_leave_out_what_is_longer_count_it_and_pad_all_others_to_one_le
     assert both.chosen.sum() == 7 and not (both.chosen & ~part.chosen).any()
     with pytest.raises(ValueError, match="14 utterances asked for; .* has 13 to train on"):
         found.part(replace(cut, samples=14))
+    with pytest.raises(
+        ValueError, match=r"no training utterance is at most 0.9 s long, the shortest is 1.00 s; expected"
+    ):
+        found.part(replace(cut, segment_s=0.9))
+
+
+def test_to_look_at_data_says_what_preparation_would_and_writes_nothing(tone_corpus, tmp_path):
+    workload = workloads.load("speech")
+    seen = data.look(workload, folder=tmp_path / "data", corpus=tone_corpus)
+    assert not (tmp_path / "data").exists()
+    made = data.prepare(workload, folder=tmp_path / "data", corpus=tone_corpus, say=lambda _: None)
+    assert (seen.folder, seen.manifest.digest) == (made.folder, made.manifest.digest)
+    assert data.look(workload, folder=tmp_path / "data", corpus=tone_corpus).manifest == made.manifest
+    with pytest.raises(
+        ValueError, match=r"embedded-2500: the embedded corpus is not there yet.*python -m features.synth"
+    ):
+        data.look(workloads.load("mini"), folder=tmp_path / "none")
