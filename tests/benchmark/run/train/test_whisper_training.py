@@ -144,9 +144,9 @@ def test_the_command_fine_tunes_goes_on_and_evaluates(tmp_path, tone_corpus, wei
     assert done.returncode == 0, done.stderr
     record = journal.read(tmp_path / "results" / "w.csv")
     facts = json.loads((tmp_path / "results" / "w" / "run.json").read_text())
-    digest = facts["first_weights"]["weights_sha256"]
+    digest, tokens = (facts["first_weights"][name] for name in ("weights_sha256", "tokens_sha256"))
     assert (
-        record.identity.variant == f"2-epochs+segments-2s+weights-{digest[:8]}"
+        record.identity.variant == f"2-epochs+segments-2s+weights-{digest[:8]}+tokens-{tokens[:8]}"
         and record.identity.recipe == "fine-tune"
     )
     assert [row.utterances for row in record.evaluations] == [7, 7] and facts["workload"]["max_frames"] == 200
