@@ -163,6 +163,8 @@ def _table(path: Path) -> Table:
 
 OTHER = ("continuing_subword_prefix", "end_of_word_suffix", "dropout", "byte_fallback", "ignore_merges")
 """Options of a tokenizer.json's model that Whisper's leaves empty."""
+TRIMMED = ("lstrip", "rstrip", "single_word")
+"""Options of an added word that change where it is found; it is found wherever it stands."""
 
 
 def _of_json(path: Path) -> Table:
@@ -175,7 +177,7 @@ def _of_json(path: Path) -> Table:
         found["pre_tokenizer"] = before
     added = {each["content"]: each for each in stored["added_tokens"]}
     trimmed = [each for each in added.values() if not _named(each["content"])]
-    found |= {each["content"]: "stripped" for each in trimmed if each.get("lstrip") or each.get("rstrip")}
+    found |= {each["content"]: "not taken as it stands" for each in trimmed if any(each.get(name) for name in TRIMMED)}
     if found:
         raise TokensError(f"{path}: found {found!r:.80}; expected GPT-2's byte pairs, as Whisper has them")
     return _made(

@@ -632,6 +632,10 @@ def test_vocab_json_and_merges_are_the_same_tokens_with_the_same_digest(tmp_path
         ({"pairs": (PAIRS[1], PAIRS[0]), "model": None}, "merge 0 is 'Ġa'; expected a merge for every pair, in the"),
         ({"first": 258}, "two tokens have one number; expected a number for each"),
         ({"model": {"vocab": {"a": 0}}}, "255 bytes have no token; expected all 256"),
+        (
+            {"added_tokens": [{"id": 259, "content": "xx", "lstrip": True}]},
+            "found .*'xx': 'not taken as it stands'.*; expected GPT-2's byte pairs",
+        ),
         ({"words": ("xx",), "first": 300}, "a token has number 303; expected less than 303, which the weights have"),
     ],
 )
@@ -681,6 +685,14 @@ def test_special_tokens_that_the_weights_number_otherwise_are_refused(weights, t
                     _ = weights.read(place).tokens
             else:
                 assert weights.read(place).tokens.prefix == (257, 258)
+    several = {"no_timestamps_token_id": 260, "lang_to_id": {"<|en|>": 258}, "task_to_id": {"transcribe": 259}}
+    (tmp_path / "hf0" / "tokenizer.json").write_text(tokenizer_json(special=SEVERAL))
+    for said, changed in (("en", {"lang_to_id": {"<|en|>": 9}}), ("transcribe", {"task_to_id": {"transcribe": 9}})):
+        (tmp_path / "hf0" / "generation_config.json").write_text(json.dumps(several | {"is_multilingual": True}))
+        assert weights.read(tmp_path / "hf0").tokens.prefix == (257, 258, 259, 260)
+        (tmp_path / "hf0" / "generation_config.json").write_text(json.dumps(several | changed))
+        with pytest.raises(TokensError, match=rf"<\|{said}\|> is \d+; expected 9, as the weights' own files say"):
+            _ = weights.read(tmp_path / "hf0").tokens
     size = 259 + 1_501  # time stamps from 0.00 to 30.00 s end OpenAI's vocabularies
     openai({**tensors, TABLE: np.zeros((size, 16), np.float16)}, tmp_path / "tiny.pt", n_vocab=size)
     (tmp_path / "tokenizer.json").write_text(tokenizer_json(special=TOKENS))
