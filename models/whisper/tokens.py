@@ -37,6 +37,8 @@ WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s
 """How GPT-2's encoding cuts a text before it joins bytes."""
 MULTILINGUAL_FROM = 51_865
 """The vocabulary size from which on random weights get the byte tokens and the prefix of the multilingual models."""
+OTHERS = re.compile(r"<\|(?!en\|)[a-z]{2,3}\|>|<\|translate\|>")
+"""Tokens of a language other than English, and of another task."""
 FILES = "tokenizer.json, or vocab.json and merges.txt"
 
 
@@ -61,12 +63,13 @@ def find(folder: Path) -> Path | None:
 
 
 def load(
-    path: Path | None, *, beside: Path, vocabulary: int, stated: Mapping[str, int], multilingual: bool | None = None
-) -> BytePairs:
+    path: Path | None, *, beside: Path, vocabulary: int, stated: Mapping[str, int], forced: Sequence[int] = (),
+    multilingual: bool | None = None,
+) -> BytePairs:  # fmt: skip
     """Return the tokenizer of the weights `beside`, a model of `vocabulary` tokens.
 
-    `stated` are the numbers of special tokens that the weights' settings state, and `multilingual` whether they say
-    that the model is; None leaves that to the special tokens.
+    `stated` are the numbers of special tokens that the weights' settings state, `forced` those that they put before a
+    sentence, and `multilingual` whether they say that the model is; None leaves that to the special tokens.
 
     Raises:
         TokensError: there is no file, it cannot be read, or is another model's; or `tiktoken` is not installed.
@@ -75,7 +78,7 @@ def load(
         folder = beside if beside.is_dir() else beside.parent
         raise TokensError(f"{beside}: weights without their tokens; expected {FILES} in {folder}: copy there those of "
                           f"the same model")  # fmt: skip
-    return BytePairs(path, vocabulary=vocabulary, stated=stated, multilingual=multilingual)
+    return BytePairs(path, vocabulary=vocabulary, stated=stated, forced=forced, multilingual=multilingual)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +94,19 @@ class BytePairs:
     """The published byte-pair encoding, by the library tiktoken, with the ranks of a tokenizer's files."""
 
     def __init__(
-        self, path: Path, *, vocabulary: int, stated: Mapping[str, int], multilingual: bool | None = None
-    ) -> None:
+        self, path: Path, *, vocabulary: int, stated: Mapping[str, int], forced: Sequence[int] = (),
+        multilingual: bool | None = None,
+    ) -> None:  # fmt: skip
         try:
             import tiktoken
         except ImportError:
             raise TokensError(f"{path}: tiktoken is not here; pip install '.[whisper]'") from None
         self._table = table = _table(path)
         self.prefix, self.end = _around(path, table.special, vocabulary=vocabulary, stated=stated, asked=multilingual)
+        other = [name for name, number in table.special.items() if number in forced and OTHERS.fullmatch(name)]
+        if other and len(self.prefix) > len((START, NO_TIMESTAMPS)):
+            raise TokensError(f"{path}: the weights' settings put {other[0]} before a sentence; expected {ENGLISH} and "
+                              f"{TRANSCRIBE}: take out forced_decoder_ids to train in English")  # fmt: skip
         own = {**table.words, **table.special}
         if (most := max([*table.pairs.values(), *table.words.values()])) >= vocabulary:
             raise TokensError(f"{path}: a token has number {most:,}; expected less than {vocabulary:,}, which the "

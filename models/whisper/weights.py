@@ -57,9 +57,9 @@ class Weights:
     """Tensors by Hugging Face's names, as NumPy arrays, and what came with them.
 
     `digest` is that of the files of tensors (places.digest). `tokenizer` is a tokenizer.json or vocab.json, None if
-    there is none. `special` are the numbers of special tokens as far as the weights' own settings state them, and
-    `multilingual` whether they do. Tokens in `suppressed` are never decoded, and those in `suppressed_first` not as
-    the first one.
+    there is none. `special` are the numbers of special tokens as far as the weights' own settings state them, `forced`
+    those that they put before a sentence, and `multilingual` whether the model is. Tokens in `suppressed` are never
+    decoded, and those in `suppressed_first` not as the first one.
     """
 
     path: Path
@@ -68,6 +68,7 @@ class Weights:
     digest: str
     tokenizer: Path | None = None
     special: Mapping[str, int] = field(default_factory=dict)
+    forced: tuple[int, ...] = ()
     multilingual: bool | None = None
     suppressed: tuple[int, ...] = ()
     suppressed_first: tuple[int, ...] = ()
@@ -80,6 +81,7 @@ class Weights:
             beside=self.path,
             vocabulary=self.config.vocabulary,
             stated=self.special,
+            forced=self.forced,
             multilingual=self.multilingual,
         )
 
@@ -239,10 +241,15 @@ def place_of(path: str) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
 
 def _of_hugging_face(folder: Path) -> Weights:
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    asked = {**settings, **_json(folder / "generation_config.json")}
+    generation = _json(folder / "generation_config.json")
+    asked = {**settings, **generation}
     for name, ours in COMPUTED.items():
         if settings.get(name, ours) != ours:
             raise WeightsError(f"{folder}: {name} is {settings[name]!r:.80} in config.json; expected {ours!r}")
+    for name, usual in ASKED.items():
+        if (found := generation.get(name)) and str(found).strip("<|>").lower() not in usual:
+            raise WeightsError(f"{folder}: {name} is {found!r:.80} in generation_config.json; expected {usual[0]!r}: "
+                               f"take it out of there to train this model in English")  # fmt: skip
     if (heads := settings["encoder_attention_heads"]) != (other := settings.get("decoder_attention_heads", heads)):
         raise WeightsError(f"{folder}: {heads} heads in the encoder, {other} in the decoder; expected as many in both")
     config = Sizes(
@@ -262,6 +269,7 @@ def _of_hugging_face(folder: Path) -> Weights:
         digest=digest(folder),
         tokenizer=find(folder),
         special=_named(asked),
+        forced=tuple(number for _, number in asked.get("forced_decoder_ids") or () if number is not None),
         multilingual=asked.get("is_multilingual"),
         suppressed=tuple(asked.get("suppress_tokens") or ()),
         suppressed_first=tuple(asked.get("begin_suppress_tokens") or ()),
@@ -270,6 +278,8 @@ def _of_hugging_face(folder: Path) -> Weights:
 
 COMPUTED = {"model_type": "whisper", "activation_function": "gelu", "scale_embedding": False}
 """Settings of config.json that change what is computed, with Whisper's values."""
+ASKED = {"language": ("english", "en"), "task": ("transcribe",)}
+"""What a multilingual model may be asked for by generation_config.json."""
 
 
 def _named(asked: Mapping[str, Any]) -> dict[str, int]:

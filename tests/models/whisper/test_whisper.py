@@ -280,6 +280,22 @@ def test_settings_that_are_not_whispers_are_refused_before_anything_is_built(wei
         weights.read(hugging_face(tmp_path, tensors, **changed))
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"language": "<|nl|>"}, r"language is '<\|nl\|>' in generation_config.json; expected 'english': take it out"),
+        ({"task": "translate"}, "task is 'translate' in generation_config.json; expected 'transcribe'"),
+    ],
+)
+def test_a_model_for_another_language_or_task_is_refused(weights, tensors, tmp_path, asked, said):
+    hugging_face(tmp_path, tensors)
+    (tmp_path / "generation_config.json").write_text(json.dumps({"language": "English", "task": "transcribe"}))
+    weights.read(tmp_path)
+    (tmp_path / "generation_config.json").write_text(json.dumps(asked))
+    with pytest.raises(weights.WeightsError, match=said):
+        weights.read(tmp_path)
+
+
 def test_a_model_for_other_features_is_refused_whatever_it_begins_with():
     with pytest.raises(ValueError, match="mels is 128; expected 80, as the front end logmel80-normalised makes"):
         Config(weights="random", mels=128)
@@ -667,6 +683,17 @@ def test_what_a_model_is_follows_from_its_special_tokens_and_never_from_its_size
         loaded(path, vocabulary=300, multilingual=True)
 
 
+def test_a_model_that_is_asked_for_another_language_is_refused_and_english_may_be_forced(tmp_path):
+    pytest.importorskip("tiktoken")
+    path = tmp_path / "tokenizer.json"
+    path.write_text(tokenizer_json(special=(*SEVERAL, "<|nl|>", "<|translate|>")))
+    assert loaded(path, vocabulary=300, forced=(258, 259, 260)).prefix == (257, 258, 259, 260)
+    for forced, name in (((261, 259), "nl"), ((258, 262), "translate")):
+        with pytest.raises(TokensError, match=rf"settings put <\|{name}\|> before a sentence; expected <\|en\|> and"):
+            loaded(path, vocabulary=300, forced=forced)
+    loaded(path, vocabulary=300, forced=(261,), multilingual=False)
+
+
 def test_special_tokens_that_the_weights_number_otherwise_are_refused(weights, tensors, tmp_path):
     """By Hugging Face's settings, CTranslate2's list of tokens, and the size of OpenAI's vocabularies."""
     pytest.importorskip("tiktoken")
@@ -685,7 +712,12 @@ def test_special_tokens_that_the_weights_number_otherwise_are_refused(weights, t
                     _ = weights.read(place).tokens
             else:
                 assert weights.read(place).tokens.prefix == (257, 258)
-    several = {"no_timestamps_token_id": 260, "lang_to_id": {"<|en|>": 258}, "task_to_id": {"transcribe": 259}}
+    several = {
+        "no_timestamps_token_id": 260,
+        "forced_decoder_ids": [[1, None], [2, 259]],
+        "lang_to_id": {"<|en|>": 258},
+        "task_to_id": {"transcribe": 259},
+    }
     (tmp_path / "hf0" / "tokenizer.json").write_text(tokenizer_json(special=SEVERAL))
     for said, changed in (("en", {"lang_to_id": {"<|en|>": 9}}), ("transcribe", {"task_to_id": {"transcribe": 9}})):
         (tmp_path / "hf0" / "generation_config.json").write_text(json.dumps(several | {"is_multilingual": True}))
