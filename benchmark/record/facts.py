@@ -324,6 +324,11 @@ class Facts:
         return {str(name): str(kernel) for name, kernel in _mapping(self.content.get("kernels")).items()}
 
     @property
+    def first_weights(self) -> dict[str, str]:
+        """What training began with, as the model's learner says it; {} where weights were drawn."""
+        return {str(name): str(value) for name, value in _mapping(self.content.get("first_weights")).items()}
+
+    @property
     def unavailable(self) -> dict[str, str]:
         """The reasons why sensors could not be read, by sensor."""
         return {str(name): str(why) for name, why in _mapping(self.content.get("unavailable")).items()}

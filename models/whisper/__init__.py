@@ -1,12 +1,13 @@
 """Whisper: an encoder and a decoder of transformer blocks, from weights that others trained.
 
-    learner.py    what the trainer asks of it
-    config.py     its sizes and its recipe, without TensorFlow
-    places.py     where weights are, without TensorFlow
-    network.py    build(sizes) -> keras.Model; flops
-    weights.py    published weights, read from files without running them
-    tokens.py     sentences to tokens and back
-    decoding.py   greedy decoding that keeps keys and values
+    learner.py      what the trainer asks of it
+    config.py       its sizes and its recipe, without TensorFlow
+    places.py       where weights are, without TensorFlow
+    network.py      build(sizes) -> keras.Model; flops
+    weights.py      published weights, read from files without running them
+    ctranslate2.py  those of CTranslate2, quantised ones too
+    tokens.py       sentences to tokens and back
+    decoding.py     greedy decoding that keeps keys and values
 
 Nothing outside `models` imports it: `models.table` has its name.
 """

@@ -23,6 +23,8 @@ class Recipe:
     normalisation: str | None = "none"
 
 
+MELS = 80
+"""Mel bands that the front end makes."""
 RECIPES = {"fine-tune": Recipe()}
 """`fine-tune` goes on with the weights of a model that is trained already."""
 
@@ -85,6 +87,8 @@ class Config(Sizes):
             raise ValueError(
                 f"model {self.name} with recipe {self.recipe!r:.80}; expected a recipe of {', '.join(RECIPES)}"
             )
+        if self.mels != MELS:
+            raise ValueError(f"mels is {self.mels}; expected {MELS}, as the front end {self.front_end} makes")
 
     @property
     def rules(self) -> Recipe:

@@ -10,7 +10,6 @@ The prefix (start, no time stamps) is given and not learnt; the end token is. Th
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -48,11 +47,7 @@ class WhisperLearner:
 
     @cached_property
     def tokens(self) -> tokens.Tokens:
-        return tokens.load(self.tokenizer, vocabulary=self.config.vocabulary)
-
-    @property
-    def tokenizer(self) -> Path | None:
-        return self.start.tokenizer if self.start else None
+        return self.start.tokens if self.start else tokens.Bytes(vocabulary=self.config.vocabulary)
 
     @property
     def decode(self) -> Decode:
@@ -62,7 +57,7 @@ class WhisperLearner:
     @property
     def longest(self) -> int:
         """Return how many tokens are decoded at most."""
-        rate = TOKENS_A_SECOND * (1 if self.tokenizer else 4)
+        rate = TOKENS_A_SECOND * (1 if self.start else 4)
         return min(round(rate * self.seconds), self.config.text_positions - len(self.tokens.prefix))
 
     def build(self) -> network.Whisper:
@@ -134,4 +129,7 @@ class WhisperLearner:
         """Return what training begins with, for run.json."""
         if not self.start:
             return {"weights": places.RANDOM}
-        return {"weights": str(self.start.path), "weights_sha256": self.start.digest}
+        start = self.start
+        return {
+            "weights": str(start.path), "weights_sha256": start.digest, "tokens_sha256": start.tokens_digest,
+        }  # fmt: skip

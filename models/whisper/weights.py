@@ -1,11 +1,13 @@
 """Published weights of Whisper, read without PyTorch: a folder of Hugging Face or CTranslate2, or OpenAI's .pt file.
 
     found = read(Path("whisper-tiny.en"))
-    found.config, found.digest, found.tokenizer
+    found.config, found.digest, found.tokens
     model = build(found.config); assign(model, found)
 
-Whatever the format, tensors get Hugging Face's names. A .pt file is a pickle in an archive, and a pickle is a program:
-it is read by an unpickler that knows only dictionaries and tensors, and refuses everything else.
+Whatever the format, tensors get Hugging Face's names, and every one is accounted for: it is used, or the weights are
+refused by its name. The bias of keys alone is not used: it cancels in the softmax. A .pt file is a pickle in an
+archive, and a pickle is a program: it is read by an unpickler that knows only dictionaries and tensors, and refuses
+everything else.
 """
 
 from __future__ import annotations
@@ -16,37 +18,48 @@ import re
 import struct
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.whisper.config import Config, Sizes
-from models.whisper.places import AUTO, CTRANSLATE2, RANDOM, SAFETENSORS, resolve
-from models.whisper.places import digest as _digest
+from models.whisper import ctranslate2
+from models.whisper.config import MELS, Config, Sizes
+from models.whisper.places import (
+    AUTO,
+    CTRANSLATE2,
+    INDEX,
+    RANDOM,
+    SAFETENSORS,
+    WeightsError,
+    digest,
+    files,
+    indexed,
+    resolve,
+)
+from models.whisper.tokens import END, ENGLISH, NO_TIMESTAMPS, SPECIAL, START, TRANSCRIBE, BytePairs, find, load
 
 if TYPE_CHECKING:
     from models.whisper.network import Whisper
 
-CLOSE = 1e-3  # of sinusoids that were stored as float16
+CLOSE = 5e-3  # of sinusoids that were stored as bfloat16, which is off by up to 2^-8
 FORMATS = (
-    f"a Hugging Face folder ({SAFETENSORS}, config.json), a CTranslate2 folder ({CTRANSLATE2}, config.json) or "
-    f"OpenAI's .pt file"
+    f"a Hugging Face folder ({SAFETENSORS} or its index and shards, config.json), a CTranslate2 folder "
+    f"({CTRANSLATE2}, config.json) or OpenAI's .pt file"
 )
-
-
-class WeightsError(ValueError):
-    """Weights that cannot be used; the message names the file, what was found and the way out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
     """Tensors by Hugging Face's names, as NumPy arrays, and what came with them.
 
-    `digest` is the SHA-256 of the file of tensors. `tokenizer` is a tokenizer.json, None if there is none. Tokens in
-    `suppressed` are never decoded, and those in `suppressed_first` not as the first one.
+    `digest` is that of the files of tensors (places.digest). `tokenizer` is a tokenizer.json or vocab.json, None if
+    there is none. `special` are the numbers of special tokens as far as the weights' own settings state them, `forced`
+    those that they put before a sentence, and `multilingual` whether the model is. Tokens in `suppressed` are never
+    decoded, and those in `suppressed_first` not as the first one.
     """
 
     path: Path
@@ -54,44 +67,123 @@ class Weights:
     tensors: Mapping[str, np.ndarray] = field(repr=False)
     digest: str
     tokenizer: Path | None = None
+    special: Mapping[str, int] = field(default_factory=dict)
+    forced: tuple[int, ...] = ()
+    multilingual: bool | None = None
     suppressed: tuple[int, ...] = ()
     suppressed_first: tuple[int, ...] = ()
+
+    @cached_property
+    def tokens(self) -> BytePairs:
+        """The tokens of these weights. Raises TokensError if there are none, or another model's."""
+        return load(
+            self.tokenizer,
+            beside=self.path,
+            vocabulary=self.config.vocabulary,
+            stated=self.special,
+            forced=self.forced,
+            multilingual=self.multilingual,
+        )
+
+    @property
+    def tokens_digest(self) -> str:
+        """The SHA-256 of what sentences become and what is never decoded: tokens, prefix, end, suppressed ones."""
+        return self.tokens.digest(self.suppressed, self.suppressed_first)
 
 
 def read(path: Path) -> Weights:
     """Read weights from a folder or a file.
 
     Raises:
-        WeightsError: there are none of a known format, or they cannot be read.
+        WeightsError: there are none of a known format, they cannot be read, a tensor is missing, of another shape or
+            none of Whisper's, or they take other features than there are.
     """
     try:
-        if path.suffix == ".pt":
-            return _of_openai(path)
-        for name, reader in ((SAFETENSORS, _of_hugging_face), (CTRANSLATE2, _of_ctranslate2)):
-            if (path / name).is_file():
-                return reader(path)
+        return _checked(_reader(path)(path))
     except WeightsError:
         raise
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        struct.error,
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-    ) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error, zipfile.BadZipFile,
+            pickle.UnpicklingError, EOFError) as error:  # fmt: skip
         raise WeightsError(f"{path}: cannot be read ({str(error)[:200]}); expected {FORMATS}") from error
-    there = "no such file or folder" if not path.exists() else "no weights of a known format"
-    raise WeightsError(f"{path}: {there}; expected {FORMATS}")
+
+
+def _reader(path: Path) -> Callable[[Path], Weights]:
+    if not path.exists():
+        raise WeightsError(f"{path}: no such file or folder; expected {FORMATS}")
+    if path.suffix == ".pt":
+        return _of_openai
+    readers = {SAFETENSORS: _of_hugging_face, INDEX: _of_hugging_face, CTRANSLATE2: _of_ctranslate2}
+    for name, reader in readers.items():
+        if (path / name).is_file():
+            return reader
+    raise WeightsError(f"{path}: no weights of a known format; expected {FORMATS}")
+
+
+def _checked(weights: Weights) -> Weights:
+    """Return the weights with the tensors that are used. Raises WeightsError unless these are all there are."""
+    path, config, tensors = weights.path, weights.config, dict(weights.tensors)
+    if config.mels != MELS:
+        raise WeightsError(f"{path}: made for {config.mels} mel bands, as large-v3 is; expected {MELS}, as the front "
+                           f"end {Config.front_end} makes: take other weights, large-v2 for one")  # fmt: skip
+    table = tensors.get("model.decoder.embed_tokens.weight")
+    output = tensors.pop("proj_out.weight", None)
+    if output is not None and not (table is not None and np.array_equal(output, table)):
+        raise WeightsError(f"{path}: proj_out.weight is not the token table; expected an output layer tied to "
+                           f"model.decoder.embed_tokens.weight, as Whisper's is")  # fmt: skip
+    expected = shapes(config)
+    for name, shape in expected.items():
+        if name not in tensors:
+            raise WeightsError(f"{path}: no tensor {name}; expected all of a Whisper model")
+        if tensors[name].shape != shape:
+            raise WeightsError(f"{path}: {name} has shape {tensors[name].shape}; expected {shape}")
+    unused = sorted(name for name in tensors.keys() - expected.keys() if not name.endswith(".k_proj.bias"))
+    if unused:
+        more = f" and {len(unused) - 1} more" if unused[1:] else ""
+        raise WeightsError(f"{path}: {unused[0]}{more}: no part of a Whisper model of {config.encoder_layers} and "
+                           f"{config.decoder_layers} layers; expected its tensors alone")  # fmt: skip
+    return replace(weights, tensors={name: tensors[name] for name in expected})
+
+
+def shapes(config: Sizes) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a model, by Hugging Face's names; the encoder's sinusoids are among them."""
+    width = config.width
+    found: dict[str, tuple[int, ...]] = {
+        "model.encoder.conv1.weight": (width, config.mels, 3),
+        "model.encoder.conv1.bias": (width,),
+        "model.encoder.conv2.weight": (width, width, 3),
+        "model.encoder.conv2.bias": (width,),
+        "model.encoder.embed_positions.weight": (config.audio_positions, width),
+        "model.decoder.embed_positions.weight": (config.text_positions, width),
+        "model.decoder.embed_tokens.weight": (config.vocabulary, width),
+    }
+    sides = (("encoder", config.encoder_layers, ("self_attn",)),
+             ("decoder", config.decoder_layers, ("self_attn", "encoder_attn")))  # fmt: skip
+    for side, count, attentions in sides:
+        norms = [f"model.{side}.layer_norm"]
+        for layer in (f"model.{side}.layers.{n}" for n in range(count)):
+            dense = {"fc1": (4 * width, width), "fc2": (width, 4 * width)}
+            dense |= {f"{part}.{name}": (width, width) for part in attentions for name in ATTENTION}
+            for name, shape in dense.items():
+                found[f"{layer}.{name}.weight"] = shape
+                if not name.endswith("k_proj"):
+                    found[f"{layer}.{name}.bias"] = shape[:1]
+            norms += [f"{layer}.{name}_layer_norm" for name in (*attentions, "final")]
+        found |= {f"{norm}.{name}": (width,) for norm in norms for name in ("weight", "bias")}
+    return found
+
+
+ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
 def settled(config: Config) -> tuple[Config, str]:
-    """Return the settings with the weights found and their sizes, and a short word that tells these weights apart.
+    """Return the settings with the weights found and their sizes, and a mark that tells these weights apart.
+
+    The mark has the first digits of the weights' digest, and those of their tokens' where these are not USUAL_TOKENS.
 
     Raises:
         PlaceError: they are not there; the message says how to get some.
         WeightsError: they cannot be read, or have other sizes than those that were asked for.
+        TokensError: there are no tokens beside them, or another model's.
     """
     place = resolve(config.weights or AUTO)
     if place is None:
@@ -102,27 +194,27 @@ def settled(config: Config) -> tuple[Config, str]:
         if asked not in (usual[name], theirs[name]):
             raise WeightsError(f"{place}: {name} is {theirs[name]}; expected {asked}, as the workload asks for")
     sized: Config = replace(config, weights=str(place), **theirs)  # type: ignore[arg-type]
-    return sized, f"weights-{found.digest[:8]}"
+    mark = f"weights-{found.digest[:8]}"
+    return sized, mark if found.tokens_digest == USUAL_TOKENS else f"{mark}+tokens-{found.tokens_digest[:8]}"
+
+
+USUAL_TOKENS = "438f2e1818c119040356b67ae56ea469cd10f31448d3a17d4383a7b7f8d869b9"
+"""The tokens of OpenAI's English models, as Hugging Face and CTranslate2 hold them with their suppressed tokens."""
 
 
 def assign(model: Whisper, weights: Weights) -> None:
-    """Give a model the weights. Raises WeightsError if a tensor is missing or of another shape, or positions differ."""
+    """Give a model the weights that were read. Raises WeightsError if the encoder's positions are not sinusoids."""
     from models.whisper.network import sinusoids
 
     positions = weights.tensors["model.encoder.embed_positions.weight"].astype(np.float32)
     own = sinusoids(*positions.shape)
-    if (off := float(np.abs(positions - own).max())) > CLOSE:
-        raise WeightsError(f"{weights.path}: the encoder's positions are off by {off:.2g} from Whisper's sinusoids")
+    if not (off := float(np.abs(positions - own).max())) <= CLOSE:
+        raise WeightsError(f"{weights.path}: the encoder's positions are off by {off:.2g} from Whisper's sinusoids; "
+                           f"expected at most {CLOSE:g}")  # fmt: skip
     for variable in model.variables:
-        if variable.path.endswith("encoder/positions"):
-            continue
-        name, turned = place_of(variable.path)
-        if name not in weights.tensors:
-            raise WeightsError(f"{weights.path}: no tensor {name}; expected all of a Whisper model")
-        value = turned(weights.tensors[name].astype(np.float32))
-        if value.shape != tuple(variable.shape):
-            raise WeightsError(f"{weights.path}: {name} has shape {value.shape}; expected {tuple(variable.shape)}")
-        variable.assign(value)
+        if not variable.path.endswith("encoder/positions"):
+            name, turned = place_of(variable.path)
+            variable.assign(turned(weights.tensors[name].astype(np.float32)))
 
 
 PARTS = {
@@ -148,62 +240,106 @@ def place_of(path: str) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
 
 
 def _of_hugging_face(folder: Path) -> Weights:
-    try:
-        from safetensors.numpy import load_file
-    except ImportError:
-        raise WeightsError(f"{folder}: safetensors is not here; pip install '.[whisper]'") from None
     settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    generation = _json(folder / "generation_config.json")
+    asked = {**settings, **generation}
+    for name, ours in COMPUTED.items():
+        if settings.get(name, ours) != ours:
+            raise WeightsError(f"{folder}: {name} is {settings[name]!r:.80} in config.json; expected {ours!r}")
+    for name, usual in ASKED.items():
+        if (found := generation.get(name)) and str(found).strip("<|>").lower() not in usual:
+            raise WeightsError(f"{folder}: {name} is {found!r:.80} in generation_config.json; expected {usual[0]!r}: "
+                               f"take it out of there to train this model in English")  # fmt: skip
+    if (heads := settings["encoder_attention_heads"]) != (other := settings.get("decoder_attention_heads", heads)):
+        raise WeightsError(f"{folder}: {heads} heads in the encoder, {other} in the decoder; expected as many in both")
     config = Sizes(
         mels=settings["num_mel_bins"],
         width=settings["d_model"],
-        heads=settings["encoder_attention_heads"],
+        heads=heads,
         encoder_layers=settings["encoder_layers"],
         decoder_layers=settings["decoder_layers"],
         vocabulary=settings["vocab_size"],
         audio_positions=settings["max_source_positions"],
         text_positions=settings["max_target_positions"],
     )
-    asked = {**settings, **_json(folder / "generation_config.json")}
     return Weights(
         path=folder,
         config=config,
-        tensors=load_file(folder / SAFETENSORS),
-        digest=_digest(folder / SAFETENSORS),
-        tokenizer=_tokenizer(folder),
+        tensors=_safetensors(folder),
+        digest=digest(folder),
+        tokenizer=find(folder),
+        special=_named(asked),
+        forced=tuple(number for _, number in asked.get("forced_decoder_ids") or () if number is not None),
+        multilingual=asked.get("is_multilingual"),
         suppressed=tuple(asked.get("suppress_tokens") or ()),
         suppressed_first=tuple(asked.get("begin_suppress_tokens") or ()),
     )
+
+
+COMPUTED = {"model_type": "whisper", "activation_function": "gelu", "scale_embedding": False}
+"""Settings of config.json that change what is computed, with Whisper's values."""
+ASKED = {"language": ("english", "en"), "task": ("transcribe",)}
+"""What a multilingual model may be asked for by generation_config.json."""
+
+
+def _named(asked: Mapping[str, Any]) -> dict[str, int]:
+    """Return the numbers of special tokens that config.json and generation_config.json state."""
+    languages, tasks = (asked.get(name) or {} for name in ("lang_to_id", "task_to_id"))
+    found = {
+        END: asked.get("eos_token_id"),
+        START: asked.get("decoder_start_token_id"),
+        NO_TIMESTAMPS: asked.get("no_timestamps_token_id"),
+        ENGLISH: languages.get(ENGLISH),
+        TRANSCRIBE: tasks.get("transcribe"),
+    }
+    return {name: number for name, number in found.items() if isinstance(number, int)}
+
+
+def _safetensors(folder: Path) -> dict[str, np.ndarray]:
+    """Return all tensors of a folder, float32 or float16, from one file or from the shards of its index."""
+    try:
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise WeightsError(f"{folder}: safetensors is not here; pip install '.[whisper]'") from None
+    found: dict[str, np.ndarray] = {}
+    shards = files(folder)
+    for shard in shards:
+        here = load_file(shard)
+        if twice := found.keys() & here.keys():
+            raise WeightsError(f"{folder}: {min(twice)} is in {shard.name} and in a shard before it; expected it once")
+        found |= {name: _floats(shard, name, tensor) for name, tensor in here.items()}
+    if shards[0].name != SAFETENSORS and (lost := indexed(folder).keys() ^ found.keys()):
+        raise WeightsError(f"{folder}: {min(lost)} is not both in {INDEX} and in a shard; copy the folder anew")
+    return found
+
+
+def _floats(path: Path, name: str, tensor: np.ndarray) -> np.ndarray:
+    if tensor.dtype.name == "bfloat16":
+        return ctranslate2.widened(tensor.view(np.uint16))
+    if tensor.dtype not in (np.float32, np.float16):
+        raise WeightsError(f"{path}: {name} holds {tensor.dtype.name}; expected float32, float16 or bfloat16")
+    return tensor
 
 
 def _json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _tokenizer(folder: Path) -> Path | None:
-    path = folder / "tokenizer.json"
-    return path if path.is_file() else None
-
-
 # --- CTranslate2 -----------------------------------------------------------------------------------------------------
-
-NUMBERS = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
-LARGEST_BYTES = 8 << 30  # of a model
 
 
 def _of_ctranslate2(folder: Path) -> Weights:
-    """Read format 6: version, name, revision; count; name, shape, type, bytes, values of each tensor; aliases."""
-    path = folder / CTRANSLATE2
-    stored = dict(_ctranslate2_tensors(path))
-    settings = _json(folder / "config.json")
-    tensors = dict(_unfused(stored))
-    width = tensors["model.encoder.conv1.weight"].shape[0]
+    stored = ctranslate2.read(folder / CTRANSLATE2)
+    settings, tensors = _json(folder / "config.json"), stored.tensors
+    convolution = tensors["model.encoder.conv1.weight"]
+    vocabulary = tensors["model.decoder.embed_tokens.weight"].shape[0]
     config = Sizes(
-        mels=tensors["model.encoder.conv1.weight"].shape[1],
-        width=width,
-        heads=int(stored["encoder/num_heads"]),
-        encoder_layers=_count(stored, "encoder"),
-        decoder_layers=_count(stored, "decoder"),
-        vocabulary=tensors["model.decoder.embed_tokens.weight"].shape[0],
+        mels=convolution.shape[1],
+        width=convolution.shape[0],
+        heads=stored.heads,
+        encoder_layers=_count(tensors, "encoder"),
+        decoder_layers=_count(tensors, "decoder"),
+        vocabulary=vocabulary,
         audio_positions=tensors["model.encoder.embed_positions.weight"].shape[0],
         text_positions=tensors["model.decoder.embed_positions.weight"].shape[0],
     )
@@ -211,84 +347,26 @@ def _of_ctranslate2(folder: Path) -> Weights:
         path=folder,
         config=config,
         tensors=tensors,
-        digest=_digest(path),
-        tokenizer=_tokenizer(folder),
+        digest=digest(folder),
+        tokenizer=find(folder),
+        special=_listed(folder),
         suppressed=tuple(settings.get("suppress_ids", ())),
         suppressed_first=tuple(settings.get("suppress_ids_begin", ())),
     )
 
 
-def _count(stored: Mapping[str, np.ndarray], side: str) -> int:
-    return len(
-        {name.split("/")[1] for name in stored if name.startswith(f"{side}/layer_") and "/layer_norm/" not in name[:20]}
-    )
+def _count(tensors: Mapping[str, np.ndarray], side: str) -> int:
+    return len({name.split(".")[3] for name in tensors if name.startswith(f"model.{side}.layers.")})
 
 
-def _ctranslate2_tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    if path.stat().st_size > LARGEST_BYTES:
-        raise WeightsError(f"{path}: {path.stat().st_size:,} bytes; expected at most {LARGEST_BYTES:,}")
-    content = path.read_bytes()
-    place = 0
-
-    def taken(form: str) -> int:
-        nonlocal place
-        (value,) = struct.unpack_from(f"<{form}", content, place)
-        place += struct.calcsize(f"<{form}")
-        return value
-
-    def text() -> str:
-        nonlocal place
-        length = taken("H")
-        found = content[place : place + length - 1].decode()
-        place += length
-        return found
-
-    if (version := taken("I")) != 6 or (kind := text()) != "WhisperSpec":
-        found = f"version {version}" if version != 6 else kind
-        raise WeightsError(f"{path}: found {found}; expected a Whisper model of CTranslate2, format 6")
-    taken("I")
-    for _ in range(taken("I")):
-        name = text()
-        shape = [taken("I") for _ in range(taken("B"))]
-        kind_of_number, size = taken("B"), taken("I")
-        if kind_of_number not in NUMBERS:
-            raise WeightsError(f"{path}: {name} holds numbers of type {kind_of_number}; expected float16 or float32")
-        values = np.frombuffer(
-            content, NUMBERS[kind_of_number], size // np.dtype(NUMBERS[kind_of_number]).itemsize, place
-        )
-        yield name, values.reshape(shape)
-        place += size
-
-
-def _unfused(stored: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield tensors by Hugging Face's names; CTranslate2's one matrix of queries, keys and values is split."""
-    outer = {"conv1": "conv1", "conv2": "conv2", "layer_norm": "layer_norm", "embeddings": "embed_tokens"}
-    for name, tensor in stored.items():
-        side, _, rest = name.partition("/")
-        head = f"model.{side}"
-        last = {"gamma": "weight", "beta": "bias"}.get(name.rpartition("/")[2], name.rpartition("/")[2])
-        if match := re.fullmatch(r"layer_(\d+)/(self_attention|attention|ffn)/(\w+?)/(\w+)", rest):
-            number, part, inner, _ = match.groups()
-            for own, value in _of_layer(part, inner, last, tensor):
-                yield f"{head}.layers.{number}.{own}", value
-        elif rest == "position_encodings/encodings":
-            yield f"{head}.embed_positions.weight", tensor
-        elif (first := rest.partition("/")[0]) in outer and last in ("weight", "bias"):
-            yield f"{head}.{outer[first]}.{last}", tensor
-
-
-def _of_layer(part: str, inner: str, last: str, tensor: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    own = {"self_attention": "self_attn", "attention": "encoder_attn"}.get(part, "")
-    if inner == "layer_norm":
-        yield f"{own}_layer_norm.{last}" if own else f"final_layer_norm.{last}", tensor
-    elif not own:
-        yield f"{'fc1' if inner == 'linear_0' else 'fc2'}.{last}", tensor
+def _listed(folder: Path) -> dict[str, int]:
+    """Return the numbers of special tokens by vocabulary.txt or .json, which list a CTranslate2 model's in order."""
+    text, listed = folder / "vocabulary.txt", folder / "vocabulary.json"
+    if listed.is_file():
+        names = json.loads(listed.read_text(encoding="utf-8"))
     else:
-        fused = {"self_attn": {"linear_0": ("q_proj", "k_proj", "v_proj"), "linear_1": ("out_proj",)},
-                 "encoder_attn": {"linear_0": ("q_proj",), "linear_1": ("k_proj", "v_proj"), "linear_2": ("out_proj",)},
-                 }[own][inner]  # fmt: skip
-        for name, value in zip(fused, np.split(tensor, len(fused)), strict=True):
-            yield f"{own}.{name}.{last}", value
+        names = text.read_text(encoding="utf-8").split("\n") if text.is_file() else []
+    return {name: number for number, name in enumerate(names) if name in SPECIAL}
 
 
 # --- OpenAI ----------------------------------------------------------------------------------------------------------
@@ -330,8 +408,8 @@ def _tensor(storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tup
 def _of_openai(path: Path) -> Weights:
     with zipfile.ZipFile(path) as archive:
         (pickled,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-        found = _Unpickler(archive, pickled.removesuffix("/data.pkl")).load()
-    sizes = found["dims"]
+        loaded = _Unpickler(archive, pickled.removesuffix("/data.pkl")).load()
+    sizes = loaded["dims"]
     config = Sizes(
         mels=sizes["n_mels"],
         width=sizes["n_audio_state"],
@@ -342,8 +420,22 @@ def _of_openai(path: Path) -> Weights:
         audio_positions=sizes["n_audio_ctx"],
         text_positions=sizes["n_text_ctx"],
     )
-    tensors = {_renamed(name): tensor for name, tensor in found["model_state_dict"].items()}
-    return Weights(path=path, config=config, tensors=tensors, digest=_digest(path), tokenizer=_tokenizer(path.parent))
+    if sizes["n_text_head"] != config.heads:
+        found = f"{config.heads} heads in the encoder, {sizes['n_text_head']} in the decoder"
+        raise WeightsError(f"{path}: {found}; expected as many in both")
+    tensors = {_renamed(name): tensor for name, tensor in loaded["model_state_dict"].items()}
+    return Weights(
+        path=path,
+        config=config,
+        tensors=tensors,
+        digest=digest(path),
+        tokenizer=find(path.parent),
+        special={NO_TIMESTAMPS: config.vocabulary - 1 - TIMES},
+    )
+
+
+TIMES = 1_501
+"""Tokens of time stamps, with which OpenAI's vocabularies end: 0.00 to 30.00 seconds in steps of 0.02."""
 
 
 OPENAI = (

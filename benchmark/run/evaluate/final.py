@@ -30,7 +30,7 @@ from benchmark.record.sentences import describe
 from benchmark.run.evaluate import decoding
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.prepare.language_models import language_model
-from benchmark.run.prepare.trained import WHICH, FinalError, Trained, chosen_checkpoints
+from benchmark.run.prepare.trained import WHICH, FinalError, Trained, check_start, chosen_checkpoints
 from features.corpus.audio import FRAME_STEP_S
 from features.corpus.layout import role
 from features.jobs.files import write_whole
@@ -166,6 +166,7 @@ def evaluate(run: Trained, wanted: Wanted, data: Data) -> tuple[list[Result], st
         data=data,
         devices=devices.single_device(run.precision),
     )
+    check_start(run, task.learner.about)
     decoders = list(_decoders(run, wanted, data.manifest.words, task.learner))
     transcriber = Transcriber(task.new_model(), task)
     results, examples = [], []

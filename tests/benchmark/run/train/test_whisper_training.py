@@ -18,6 +18,7 @@ from benchmark.record.journal import Journal
 from benchmark.record.phases import EVALUATED, Phase, Plan
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.loop import Loop
+from benchmark.run.prepare.trained import FinalError, Trained, check_start
 from benchmark.run.watch.view import PlainView
 from features.shards import manifest
 from models.ctc.decoders import Decoder
@@ -144,9 +145,9 @@ def test_the_command_fine_tunes_goes_on_and_evaluates(tmp_path, tone_corpus, wei
     assert done.returncode == 0, done.stderr
     record = journal.read(tmp_path / "results" / "w.csv")
     facts = json.loads((tmp_path / "results" / "w" / "run.json").read_text())
-    digest = facts["first_weights"]["weights_sha256"]
+    digest, tokens = (facts["first_weights"][name] for name in ("weights_sha256", "tokens_sha256"))
     assert (
-        record.identity.variant == f"2-epochs+segments-2s+weights-{digest[:8]}"
+        record.identity.variant == f"2-epochs+segments-2s+weights-{digest[:8]}+tokens-{tokens[:8]}"
         and record.identity.recipe == "fine-tune"
     )
     assert [row.utterances for row in record.evaluations] == [7, 7] and facts["workload"]["max_frames"] == 200
@@ -158,6 +159,16 @@ def test_the_command_fine_tunes_goes_on_and_evaluates(tmp_path, tone_corpus, wei
     with (tmp_path / "results" / "w" / "final.csv").open() as file:
         (dev, _) = csv.DictReader(file)
     assert float(dev["wer"]) == record.evaluations[-1].wer and float(dev["cer"]) == record.evaluations[-1].cer
+
+
+def test_a_final_evaluation_with_other_tokens_than_the_run_began_with_is_refused(tmp_path):
+    first = {"weights": "w", "weights_sha256": "a" * 64, "tokens_sha256": "b" * 64}
+    run = Trained(folder=tmp_path, record=None, workload=None, precision="float32", batch=1, features=None,
+                  first_weights=first)  # fmt: skip
+    check_start(run, first)
+    check_start(run, {})
+    with pytest.raises(FinalError, match="tokens_sha256 of w is cccccccc; expected bbbbbbbb, with which the run began"):
+        check_start(run, first | {"tokens_sha256": "c" * 64})
 
 
 @pytest.mark.parametrize(
