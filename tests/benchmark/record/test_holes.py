@@ -60,10 +60,16 @@ def test_every_run_that_the_state_machine_makes_is_whole_with_its_folder_and_wit
         check_whole("r.csv", record.table, plan=known, end=end)
 
 
-def may_be_killed_before(rows, gone: int, end: End | None) -> bool:
-    """Whether a kill may have come before a row: no end is known of its attempt, and no other work follows in it."""
-    later = [row for row in rows[gone + 1 :] if row.phase not in EVALUATED or row.attempt > rows[gone].attempt]
-    return later[0].attempt > rows[gone].attempt if later else end is None
+def may_be_killed_before(record: RunRecord, gone: int, end: End | None) -> bool:
+    """Whether a kill may have come before a row: no end is known of its attempt, and no other work follows in it.
+
+    The row of an evaluation beside training may also be lost where the next attempt undid it.
+    """
+    rows, row = record.rows, record.rows[gone]
+    if row.phase in EVALUATED and row.evaluation == "overlap" and row.attempt < record.attempts:
+        return row not in record.standing
+    later = [each for each in rows[gone + 1 :] if each.phase not in EVALUATED or each.attempt > row.attempt]
+    return later[0].attempt > row.attempt if later else end is None
 
 
 @settings(deadline=None, max_examples=60)
@@ -73,7 +79,7 @@ def test_a_row_that_is_taken_out_is_refused(with_folder, run, data):
     plan, record, end = run
     gone = data.draw(st.integers(0, len(record) - 1))
     rows = [row for number, row in enumerate(record.rows) if number != gone]
-    if may_be_killed_before(record.rows, gone, end) or not rows:
+    if may_be_killed_before(record, gone, end) or not rows:
         return
     if plan.evaluation == "overlap" and not with_folder and (_is_covered(record, gone) or _may_be_lost(record, gone)):
         return
