@@ -190,6 +190,19 @@ def test_a_run_that_a_signal_ended_is_whole_without_what_was_due(tmp_path):
         read_run(on_disk(tmp_path, RunRecord(stopped.rows[:-1]), plan=plan, end=end))
 
 
+@pytest.mark.parametrize("evaluation", ["resident", "overlap"])
+def test_a_run_whose_evaluation_found_no_number_is_whole_without_its_row(tmp_path, evaluation):
+    """Weights may become NaN after the last loss: the evaluation then ends the run, and has no row."""
+    plan = plan_of(evaluation=evaluation, max_epochs=1)
+    record = RunRecord([row for row in whole_run(plan)[0].rows if row.phase not in EVALUATED])
+    last = record.rows[-1]
+    end = End(status="diverged", step=last.step, epoch=last.epoch, clock_s=record.ended_s)
+    read_run(on_disk(tmp_path, record, plan=plan, end=end))
+    end = replace(end, status="finished")
+    with pytest.raises(JournalError, match="the last row; expected one of the evaluation after batch 7 too"):
+        read_run(on_disk(tmp_path, record, plan=plan, end=end))
+
+
 def test_the_rows_of_a_log_are_counted_as_it_followed_no_plan(tmp_path):
     """A log of others may evaluate every second epoch, and has rows for training and evaluation alone."""
     some = without(SIX, lambda row: row.phase is Phase.EVALUATE and row.epoch % 2)  # 67 - 3 rows
