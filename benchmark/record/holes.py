@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from benchmark.record.columns import CHECKS, JournalError, Problem, Table
-from benchmark.record.folder import End
+from benchmark.record.folder import FINISHED, End
 from benchmark.record.phases import EVALUATED, Phase, Plan
 
 JUMP_S = 0.25
@@ -62,8 +62,8 @@ def check_whole(source: str, table: Table, *, plan: Plan | None = None, end: End
     if table.identity is None or table.identity.features == NOT_KNOWN:
         return
     attempts = _Attempts(table)
-    is_over = end is not None and end.is_over
-    _refuse(source, attempts.against(plan, is_over=is_over) if plan else attempts.among_themselves(is_over=is_over))
+    finished = end is not None and end.status == FINISHED
+    _refuse(source, attempts.against(plan, finished=finished) if plan else attempts.among_themselves(finished=finished))
     _refuse(source, _after_the_end(attempts, plan, end) if end else None)
 
 
@@ -119,7 +119,7 @@ def _after_the_end(attempts: _Attempts, plan: Plan | None, end: End) -> Problem:
             f"the rows end after batch {step}, at {ended_s:.1f} s; expected batch {end.step}, at {end.clock_s:.1f} s, "
             f"where the run was {end.status} by its end.json: rows are missing at the end; take the whole file"
         )
-    if plan and end.is_over and (missing := attempts.undone(plan)):
+    if plan and end.status == FINISHED and (missing := attempts.undone(plan)):
         return last, f"the last row; expected one of the {missing} too, as the run has {end.status}: {ORIGINAL}"
     return None
 
@@ -216,8 +216,8 @@ class _Attempts:
             epoch=last(Phase.EVALUATE, epochs),
         )
 
-    def against(self, plan: Plan, *, is_over: bool) -> Problem:
-        """Return the first row that is not what the plan has next; `is_over` says that the last attempt was the end."""
+    def against(self, plan: Plan, *, finished: bool) -> Problem:
+        """Return the first row that is not what the plan has next; `finished`: the last attempt did all of it."""
         found = [self.unknown]
         for each in self.each:
             if (due := _evaluation_after(each.stand, plan)) < each.stand.step:
@@ -225,15 +225,15 @@ class _Attempts:
                     f"create goes on from batch {each.stand.step}; expected the evaluation after batch {due} before"
                 )
                 found.append((each.first - 1, f"{sentence} it: {ORIGINAL}"))
-            found += [_by_plan(each, plan, ended=is_over and each is self.each[-1]), _trained(each, plan)]
+            found += [_by_plan(each, plan, ended=finished and each is self.each[-1]), _trained(each, plan)]
         return min(filter(None, found), default=None)
 
-    def among_themselves(self, *, is_over: bool) -> Problem:
+    def among_themselves(self, *, finished: bool) -> Problem:
         """Return the first row that does not follow the one above by batches, epochs and clock."""
         overlap = self.evaluation == "overlap"
         found = [
             self.unknown,
-            self._jump(overlap=overlap, is_over=is_over),
+            self._jump(overlap=overlap, finished=finished),
             *(_by_steps(each, overlap=overlap) for each in self.each),
         ]
         return min(filter(None, found), default=None)
@@ -251,7 +251,7 @@ class _Attempts:
         is_due = at % plan.batches_per_epoch == 0 or at % plan.checkpoint_every == 0
         return f"{Phase.CHECKPOINT.value} after batch {at}" if at > saved and is_due else ""
 
-    def _jump(self, *, overlap: bool, is_over: bool) -> Problem:
+    def _jump(self, *, overlap: bool, finished: bool) -> Problem:
         """Return the first row that begins long after all above it ended, within an attempt."""
         starts_s, attempts = self.columns["started_s"], self.columns["attempt"]
         order = np.lexsort((starts_s, attempts))
@@ -260,8 +260,8 @@ class _Attempts:
         gaps_s = starts_s[order][1:] - ends_s[:-1]
         for place in np.flatnonzero(within & (gaps_s > JUMP_S)):
             number = int(order[place + 1])
-            had_an_end = is_over and attempts[number] == attempts[-1]
-            if overlap and not had_an_end and self._is_lost(number):
+            did_all = finished and attempts[number] == attempts[-1]
+            if overlap and not did_all and self._is_lost(number):
                 continue
             return number, (
                 f"started_s is {starts_s[number]:.3f}, {gaps_s[place]:.3f} s after the rows above ended; expected "

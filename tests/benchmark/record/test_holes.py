@@ -60,10 +60,16 @@ def test_every_run_that_the_state_machine_makes_is_whole_with_its_folder_and_wit
         check_whole("r.csv", record.table, plan=known, end=end)
 
 
-def may_be_killed_before(rows, gone: int, end: End | None) -> bool:
-    """Whether a kill may have come before a row: no end is known of its attempt, and no other work follows in it."""
-    later = [row for row in rows[gone + 1 :] if row.phase not in EVALUATED or row.attempt > rows[gone].attempt]
-    return later[0].attempt > rows[gone].attempt if later else end is None
+def may_be_killed_before(record: RunRecord, gone: int, end: End | None) -> bool:
+    """Whether a kill may have come before a row: no end is known of its attempt, and no other work follows in it.
+
+    The row of an evaluation beside training may also be lost where the next attempt undid it.
+    """
+    rows, row = record.rows, record.rows[gone]
+    if row.phase in EVALUATED and row.evaluation == "overlap" and row.attempt < record.attempts:
+        return row not in record.standing
+    later = [each for each in rows[gone + 1 :] if each.phase not in EVALUATED or each.attempt > row.attempt]
+    return later[0].attempt > row.attempt if later else end is None
 
 
 @settings(deadline=None, max_examples=60)
@@ -73,7 +79,7 @@ def test_a_row_that_is_taken_out_is_refused(with_folder, run, data):
     plan, record, end = run
     gone = data.draw(st.integers(0, len(record) - 1))
     rows = [row for number, row in enumerate(record.rows) if number != gone]
-    if may_be_killed_before(record.rows, gone, end) or not rows:
+    if may_be_killed_before(record, gone, end) or not rows:
         return
     if plan.evaluation == "overlap" and not with_folder and (_is_covered(record, gone) or _may_be_lost(record, gone)):
         return
@@ -182,6 +188,19 @@ def test_a_run_that_a_signal_ended_is_whole_without_what_was_due(tmp_path):
     read_run(on_disk(tmp_path, stopped, plan=plan, end=end))
     with pytest.raises(JournalError, match="where the run was interrupted by its end.json"):
         read_run(on_disk(tmp_path, RunRecord(stopped.rows[:-1]), plan=plan, end=end))
+
+
+@pytest.mark.parametrize("evaluation", ["resident", "overlap"])
+def test_a_run_whose_evaluation_found_no_number_is_whole_without_its_row(tmp_path, evaluation):
+    """Weights may become NaN after the last loss: the evaluation then ends the run, and has no row."""
+    plan = plan_of(evaluation=evaluation, max_epochs=1)
+    record = RunRecord([row for row in whole_run(plan)[0].rows if row.phase not in EVALUATED])
+    last = record.rows[-1]
+    end = End(status="diverged", step=last.step, epoch=last.epoch, clock_s=record.ended_s)
+    read_run(on_disk(tmp_path, record, plan=plan, end=end))
+    end = replace(end, status="finished")
+    with pytest.raises(JournalError, match="the last row; expected one of the evaluation after batch 7 too"):
+        read_run(on_disk(tmp_path, record, plan=plan, end=end))
 
 
 def test_the_rows_of_a_log_are_counted_as_it_followed_no_plan(tmp_path):
