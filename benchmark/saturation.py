@@ -223,7 +223,7 @@ def _kind(options: argparse.Namespace, grid: Grid, data: Data, tested: Data) -> 
         precision=platform.training.precision,
         decoder=workload.decoder,
         code=short_code(),
-        minutes=float(options.max_minutes),
+        minutes=round(workload.max_minutes, 6),
         **grid.limits,
     )
 
