@@ -41,12 +41,13 @@ import platforms
 from benchmark import cli, workloads
 from benchmark.metrics import USUAL
 from benchmark.study.curves import StudyError
+from benchmark.study.finals import DECODER
 from benchmark.study.grid import PROTOCOLS, Grid, Stopping, StudyPoint, usual_sizes
 from benchmark.study.judgement import study_parts
 from benchmark.study.kind import Kind, check, declare, model_of, sizeless, subsets_of
 from benchmark.study.making import make, missing, time_left
 from benchmark.study.proxy import proxy_parts
-from benchmark.study.results import DECODER, Observation, check_points, observations, without_times
+from benchmark.study.results import Observation, check_points, observations, without_times
 from benchmark.tables import money, show
 from benchmark.workloads import Workload
 from features.corpus.audio import FRAME_STEP_S
@@ -222,7 +223,7 @@ def _kind(options: argparse.Namespace, grid: Grid, data: Data, tested: Data) -> 
         precision=platform.training.precision,
         decoder=workload.decoder,
         code=short_code(),
-        minutes=float(options.max_minutes),
+        minutes=round(workload.max_minutes, 6),
         **grid.limits,
     )
 

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.study.results import DECODER, label_of, which_checkpoint
+from benchmark.study.finals import DECODER, which_checkpoint
+from benchmark.study.results import label_of
 from benchmark.study.saturation import epochs_of
 
 PROTOCOLS = ("steps", "epochs", "target")

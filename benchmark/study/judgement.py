@@ -29,6 +29,7 @@ from benchmark.study.curves import (
     named,
 )
 from benchmark.study.kind import LIMITS, worded
+from benchmark.study.machines import machine_parts, mean_of
 from benchmark.study.money import money_parts
 from benchmark.study.results import Observation, common_level, fitted_gaps, points, without_times
 from benchmark.study.saturation import (
@@ -84,42 +85,6 @@ def _told_apart(found: Sequence[Observation]) -> Iterator[str]:
                 f"{study}: {start}, and are fitted apart. Points and what is other in them: {what}. Make each study in "
                 f"a folder of its own: python -m benchmark.saturation -o DIR"
             )
-
-
-def machine_parts(found: Sequence[Observation], protocol: str) -> list[str | Table]:
-    """Return what runs took on each machine, where a study has several: errors pool over machines, times do not."""
-    rigs = list(dict.fromkeys(each.rig for each in found))
-    if len(rigs) < 2:
-        return []
-    rows = []
-    for size, place in sorted({(each.samples, rigs.index(each.rig)) for each in found}):
-        mine = [each for each in found if each.samples == size and each.rig == rigs[place]]
-        costs: dict[str, list[float]] = {}
-        for each in mine:
-            if each.cost is not None:
-                costs.setdefault(each.currency, []).append(each.cost)
-        rows.append(
-            (
-                f"{size:,}",
-                str(place + 1),
-                str(len(mine)),
-                *(number(_mean(mine, name)) for name in ("run_minutes", "seconds_a_batch", "samples_per_s")),
-                *(cell(_mean(mine, name), ".0f") for name in ("cpu_percent", "memory_mib")),
-                ", ".join(money(statistics.fmean(sums), currency) for currency, sums in costs.items()) or "NA",
-            )
-        )
-    header = ("utterances", "machine", "runs", "minutes", "s a batch", "samples/s", "CPU %", "memory MiB", "cost")
-    named = "; ".join(f"{place}: {rig}" for place, rig in enumerate(rigs, start=1))
-    words = (
-        f"{protocol}: runs of {len(rigs)} unlike machines are here: their errors are pooled, their times, costs and "
-        f"loads are not, and stand for each machine by itself ({named})"
-    )
-    return [words, Table(f"{protocol}: what runs took, by machine", header, tuple(rows))]
-
-
-def _mean(found: Sequence[Observation], name: str) -> float | None:
-    values = [value for each in found if (value := getattr(each, name)) is not None]
-    return statistics.fmean(values) if values else None
 
 
 def published_table() -> Table:
@@ -368,7 +333,7 @@ def _gains_table(found: Sequence[Observation], fitted: Sequence, curve: Curve, b
                 f"{gained:.2f}",
                 number(hours),
                 f"{gained / hours:.3g}" if hours else "NA",
-                number(_mean(here, "run_minutes")),
+                number(mean_of(here, "run_minutes")),
                 money(statistics.fmean(costs), here[0].currency) if costs else "NA",
             )
         )

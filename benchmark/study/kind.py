@@ -160,7 +160,7 @@ def kind_of(run: Run, *, protocol: str, samples: int, finals: Sequence[Mapping[s
             "epochs": {"max_epochs": plan.max_epochs},
             "target": {"patience": _of_epochs(plan.patience, batches), "longest": _of_epochs(plan.max_epochs, batches)},
         }
-        limits = of_protocol[protocol] | {"minutes": plan.max_seconds / 60}
+        limits = of_protocol[protocol] | {"minutes": round(plan.max_seconds / 60, 6)}
     return Kind(
         workload=about.workload,
         model=model_of(workload) if workload else None,

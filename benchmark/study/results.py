@@ -10,9 +10,7 @@ fitted apart. Of a final evaluation the rows of one checkpoint and one decoder a
 
 from __future__ import annotations
 
-import csv
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -21,28 +19,28 @@ import numpy as np
 
 from benchmark.judge.circumstances import machine_name
 from benchmark.judge.cost import Terms, cheapest, training_cost
-from benchmark.metrics import METRICS, USUAL
 from benchmark.record import FactsError, Run, RunRecord, UsageError, read_run
 from benchmark.study.curves import WORST, Point, StudyError
+from benchmark.study.finals import (
+    COUNTS,
+    NAME,
+    RATES,
+    UTTERANCES,
+    asked_for,
+    edits_of,
+    final_rows,
+    lacking,
+    of_role,
+    which_checkpoint,
+)  # fmt: skip
 from benchmark.study.kind import Kind, declared, kind_of, way_out, worded
 from features.corpus.layout import role
 
-NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)(?:\+(.+))?")
-FINAL, UTTERANCES = "final.csv", "final-utterances.csv"
-COUNTS = {name: (METRICS[name].edits, METRICS[name].units) for name in USUAL}
-RATES = (*USUAL, "wer_mean")
-DECODER = "greedy"  # of the final evaluations of a study
-BOTH = "best and last"  # how a final evaluation calls a checkpoint that is both
 TIMES = (
     "run_minutes", "train_minutes", "seconds_a_batch", "samples_per_s", "cpu_percent", "memory_mib", "gpu_memory_mib",
     "cost",
 )  # fmt: skip
 """The figures that are of a machine."""
-
-
-def which_checkpoint(protocol: str) -> str:
-    """Return the checkpoint that counts in a protocol: "best" or "last"."""
-    return "best" if protocol == "target" else "last"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,21 +171,21 @@ def observations(folder: str | Path, *, say: Callable[[str], None] | None = None
 def observation_of(run: Run, *, say: Callable[[str], None] | None = None) -> Observation | None:
     """Return what a run came to; None if it is not over or has not been evaluated as a study asks for."""
     match = NAME.fullmatch(Path(run.source).stem)
-    finals = _finals(run)
+    finals = final_rows(run)
     if match is None or run.end is None or not run.has_finished or not finals or not run.record.evaluations:
         return None
     which = which_checkpoint(match[1])
-    if lacking := _lacking(run, finals, which, match[4] or ""):
+    if missing := lacking(run, finals, which, match[4] or ""):
         if say:
-            say(lacking)
+            say(missing)
         return None
-    finals = _asked_for(finals, which)
+    finals = asked_for(finals, which)
     record, samples = run.record, int(match[2])
     trained = [row for row in record.standing if row.phase.value == "train"]
     steps, seen = record.rows[-1].step, sum(row.utterances or 0 for row in trained)
     cost, currency = _cost(run)
     usage = _usage(run)
-    counts = _asked_for(_finals(run, UTTERANCES, [name for names in COUNTS.values() for name in names]), which)
+    counts = asked_for(final_rows(run, UTTERANCES, [name for names in COUNTS.values() for name in names]), which)
     kind = kind_of(run, protocol=match[1], samples=samples, finals=finals)
     seconds = record.clock_s(record.ended_s, "train")
     return Observation(
@@ -200,9 +198,9 @@ def observation_of(run: Run, *, say: Callable[[str], None] | None = None) -> Obs
         epochs=seen / samples,
         steps=max(row.step for row in trained),
         batch=run.identity.batch,
-        train=_of_role(finals, counts, "train"),
-        dev=_of_role(finals, counts, "dev"),
-        test=_of_role(finals, counts, "test"),
+        train=of_role(finals, counts, "train"),
+        dev=of_role(finals, counts, "dev"),
+        test=of_role(finals, counts, "test"),
         loss=trained[-1].loss,
         run_minutes=record.ended_s / 60,
         train_minutes=seconds / 60,
@@ -217,68 +215,11 @@ def observation_of(run: Run, *, say: Callable[[str], None] | None = None) -> Obs
         cut=kind.minutes is not None and record.ended_s >= 60 * kind.minutes,
         kind=kind,
         record=record,
-        edits=_edits(counts),
+        edits=edits_of(counts),
         cpu_percent=usage["cpu_percent"],
         memory_mib=usage["memory_mib"],
         gpu_memory_mib=usage["gpu_memory_mib"],
     )
-
-
-def _finals(run: Run, name: str = FINAL, numbers: Sequence[str] = ("utterances", *RATES)) -> list[dict[str, str]]:
-    """Return the rows of a final evaluation; [] where there is none. Raises StudyError if they cannot be read."""
-    path = run.folder / name  # type: ignore[operator]
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        named = ("checkpoint", "subset", "decoder")
-        if not all(all(row[each] for each in named) for row in rows):
-            raise ValueError
-        if not all(math.isfinite(float(row[each])) for row in rows for each in numbers):
-            raise ValueError
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        raise StudyError(
-            f"{path}: cannot be read as a final evaluation; make it again: python -m benchmark.final {run.folder}"
-        ) from None
-    return rows
-
-
-def _asked_for(rows: Sequence[dict[str, str]], which: str) -> list[dict[str, str]]:
-    """Return the rows of the checkpoint and decoder that a study asks for."""
-    return [row for row in rows if row["decoder"] == DECODER and row["checkpoint"] in (which, BOTH)]
-
-
-def _lacking(run: Run, finals: Sequence[dict[str, str]], which: str, arm: str) -> str:
-    """Say what a final evaluation lacks of what a study asks for, and the command that makes it; "" if nothing."""
-    rows = _asked_for(finals, which)
-    there = {row["subset"] for row in rows}
-    try:
-        features = run.facts.features if run.facts else None
-    except FactsError:
-        features = None
-    own = features.subsets if features and not ELSEWHERE.search(arm) else {}
-    missing = sorted(name for name in own if role(name) in ("dev", "test") and name not in there)
-    if rows and not missing:
-        return ""
-    found = ", ".join(dict.fromkeys(f"{row['checkpoint']} by {row['decoder']} on {row['subset']}" for row in finals))
-    asked = f"{which} by {DECODER}" + f" on {', '.join(missing)}" * bool(missing)
-    again = f"python -m benchmark.final {run.folder} --checkpoints {which} --decoder {DECODER}{_sample(run)}"
-    if ELSEWHERE.search(arm):
-        again = "the command of the study again, which evaluates it on the corpus of the study"
-    return f"{run.folder / FINAL}: has {found}; expected {asked}: the point is left out; make it with: {again}"  # type: ignore[operator]
-
-
-ELSEWHERE = re.compile(r"(^|\+)on-")  # an arm that learns another corpus than it is tested on
-
-
-def _sample(run: Run) -> str:
-    """Return the options of `benchmark.final` that evaluate a point on training data: that of the smallest size."""
-    mine = NAME.fullmatch(Path(run.source).stem)
-    others = (NAME.fullmatch(path.stem) for path in Path(run.source).parent.glob("*.csv"))
-    sizes = [int(each[2]) for each in others if each and mine and (each[1], each[4]) == (mine[1], mine[4])]
-    speakers = " --train-select speakers" * bool(mine and "speakers" in (mine[4] or "").split("+"))
-    return f" --train-sample {min(sizes)} --train-seed {mine[3]}{speakers}" if mine else ""
 
 
 def _rig(run: Run) -> str:
@@ -344,33 +285,6 @@ def without_times(found: Sequence[Observation]) -> list[Observation]:
     if len({each.rig for each in found}) < 2:
         return list(found)
     return [replace(each, **dict.fromkeys(TIMES)) for each in found]  # type: ignore[arg-type]
-
-
-def _edits(rows: Sequence[dict[str, str]]) -> tuple[dict[str, str], ...]:
-    """Return the counts of the test utterances, or of dev's where there is no test set, in the order of their ids."""
-    for name in ("test", "dev"):
-        own = [row for row in rows if role(row["subset"]) == name]
-        if own:
-            return tuple(sorted(own, key=lambda row: (row["subset"], row["utterance"])))
-    return ()
-
-
-def _of_role(finals: Sequence[dict[str, str]], counts: Sequence[dict[str, str]], name: str) -> dict[str, float]:
-    """Return the error rates over all subsets of a role; {} if there are none.
-
-    WER and CER are edits over words or characters of all, where those were written; else, and for the mean over
-    utterances, subsets weigh by their utterances.
-    """
-    rows = [row for row in finals if name in (row["subset"], role(row["subset"]))]
-    total = sum(int(row["utterances"]) for row in rows)
-    if not total:
-        return {}
-    found = {rate: sum(float(row[rate]) * int(row["utterances"]) for row in rows) / total for rate in RATES}
-    own = [row for row in counts if name in (row["subset"], role(row["subset"]))]
-    for rate, (edits, units) in COUNTS.items():
-        if len(own) == total and (said := sum(int(row[units]) for row in own)):
-            found[rate] = 100 * sum(int(row[edits]) for row in own) / said
-    return found
 
 
 def _hours(run: Run) -> float:

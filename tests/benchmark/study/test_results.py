@@ -8,8 +8,8 @@ from studies import make_point, study
 from tones import write_chapter
 
 from benchmark.saturation import main
-from benchmark.study import results
 from benchmark.study.curves import StudyError
+from benchmark.study.finals import of_role
 from benchmark.study.judgement import gap_parts, study_parts, times_parts
 from benchmark.study.results import observations, points
 from benchmark.tables import plain
@@ -254,9 +254,9 @@ def test_subsets_weigh_by_their_words_and_not_by_their_utterances():
     one = {"word_edits": "1", "words": "1", "character_edits": "4", "characters": "4"}
     other = {"word_edits": "0", "words": "91", "character_edits": "0", "characters": "364"}
     counts = [{"subset": "test-a", **one}] * 9 + [{"subset": "test-b", **other}]
-    assert results._of_role(finals, counts, "test") == {"wer": 9.0, "cer": 9.0, "wer_mean": 90.0}
-    assert results._of_role(finals, [], "test")["wer"] == 90.0
-    assert results._of_role(finals, counts, "dev") == {}
+    assert of_role(finals, counts, "test") == {"wer": 9.0, "cer": 9.0, "wer_mean": 90.0}
+    assert of_role(finals, [], "test")["wer"] == 90.0
+    assert of_role(finals, counts, "dev") == {}
 
 
 def test_an_arms_commands_have_what_is_other_and_its_points_have_other_names(tmp_path, tone_corpus, capsys):
