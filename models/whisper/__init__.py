@@ -5,7 +5,8 @@
     places.py       where weights are, without TensorFlow
     network.py      build(sizes) -> keras.Model; flops
     weights.py      published weights, read from files without running them
-    ctranslate2.py  those of CTranslate2, quantised ones too
+    ctranslate2.py  the tensors of CTranslate2's files, quantised ones too
+    openai.py       those of OpenAI's .pt
     tokens.py       sentences to tokens and back
     decoding.py     greedy decoding that keeps keys and values
 

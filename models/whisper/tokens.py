@@ -240,7 +240,8 @@ def _made(
     spelled = {token: number for token, number in numbers.items() if token not in added}
     pairs = {bytes(letters[letter] for letter in token): number for token, number in spelled.items()}
     joined = [token for token, _ in sorted(spelled.items(), key=lambda each: each[1]) if len(token) > 1]
-    if joined != list(merges):
+    merges = list(dict.fromkeys(merges))  # a pair may be merged from several parts, as tiktoken does anyway
+    if joined != merges:
         at = next((n for n, (ours, theirs) in enumerate(zip(joined, merges, strict=False)) if ours != theirs), None)
         found = f"{len(merges):,} merges for {len(joined):,} pairs" if at is None else f"merge {at:,} is {merges[at]!r}"
         raise TokensError(f"{path}: {found}; expected a merge for every pair, in the order of their numbers")

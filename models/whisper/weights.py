@@ -5,9 +5,7 @@
     model = build(found.config); assign(model, found)
 
 Whatever the format, tensors get Hugging Face's names, and every one is accounted for: it is used, or the weights are
-refused by its name. The bias of keys alone is not used: it cancels in the softmax. A .pt file is a pickle in an
-archive, and a pickle is a program: it is read by an unpickler that knows only dictionaries and tensors, and refuses
-everything else.
+refused by its name. The bias of keys alone is not used: it cancels in the softmax.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ import pickle
 import re
 import struct
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.whisper import ctranslate2
+from models.whisper import ctranslate2, openai
 from models.whisper.config import MELS, Config, Sizes
 from models.whisper.places import (
     AUTO,
@@ -372,44 +369,8 @@ def _listed(folder: Path) -> dict[str, int]:
 # --- OpenAI ----------------------------------------------------------------------------------------------------------
 
 
-class _Unpickler(pickle.Unpickler):
-    """Reads a dictionary of tensors from a PyTorch archive, and calls nothing else."""
-
-    KINDS = {"FloatStorage": np.float32, "HalfStorage": np.float16}
-
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(archive.open(f"{root}/data.pkl"))
-        self._archive, self._root = archive, root
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
-        if module == "torch" and name in self.KINDS:
-            return self.KINDS[name]
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no tensor")
-
-    def persistent_load(self, pid: Any) -> np.ndarray:
-        kind, number, key, _, _ = pid
-        if kind != "storage" or not str(key).isdigit():
-            raise pickle.UnpicklingError(f"it asks for {pid!r:.80}")
-        return np.frombuffer(self._archive.read(f"{self._root}/data/{key}"), number)
-
-
-def _tensor(storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> np.ndarray:
-    count = int(np.prod(size))
-    expected = tuple(int(np.prod(size[n + 1 :])) for n in range(len(size)))
-    if tuple(stride) != expected or offset + count > len(storage):
-        raise pickle.UnpicklingError("it has a tensor whose values do not lie in a row")
-    return storage[offset : offset + count].reshape(size)
-
-
 def _of_openai(path: Path) -> Weights:
-    with zipfile.ZipFile(path) as archive:
-        (pickled,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-        loaded = _Unpickler(archive, pickled.removesuffix("/data.pkl")).load()
-    sizes = loaded["dims"]
+    sizes, tensors = openai.read(path)
     config = Sizes(
         mels=sizes["n_mels"],
         width=sizes["n_audio_state"],
@@ -423,7 +384,6 @@ def _of_openai(path: Path) -> Weights:
     if sizes["n_text_head"] != config.heads:
         found = f"{config.heads} heads in the encoder, {sizes['n_text_head']} in the decoder"
         raise WeightsError(f"{path}: {found}; expected as many in both")
-    tensors = {_renamed(name): tensor for name, tensor in loaded["model_state_dict"].items()}
     return Weights(
         path=path,
         config=config,
@@ -436,20 +396,3 @@ def _of_openai(path: Path) -> Weights:
 
 TIMES = 1_501
 """Tokens of time stamps, with which OpenAI's vocabularies end: 0.00 to 30.00 seconds in steps of 0.02."""
-
-
-OPENAI = (
-    (r"^(encoder|decoder)", r"model.\1"), (r"\.blocks\.", ".layers."),
-    (r"positional_embedding", "embed_positions.weight"),
-    (r"token_embedding", "embed_tokens"), (r"\.cross_attn_ln\.", ".encoder_attn_layer_norm."),
-    (r"\.attn_ln\.", ".self_attn_layer_norm."), (r"\.cross_attn\.", ".encoder_attn."), (r"\.attn\.", ".self_attn."),
-    (r"\.query\.", ".q_proj."), (r"\.key\.", ".k_proj."), (r"\.value\.", ".v_proj."), (r"\.out\.", ".out_proj."),
-    (r"\.mlp\.0\.", ".fc1."), (r"\.mlp\.2\.", ".fc2."), (r"\.mlp_ln\.", ".final_layer_norm."),
-    (r"\.(ln_post|ln)\.", ".layer_norm."),
-)  # fmt: skip
-
-
-def _renamed(name: str) -> str:
-    for pattern, replacement in OPENAI:
-        name = re.sub(pattern, replacement, name)
-    return name
