@@ -40,12 +40,12 @@ def write_page(found: Sequence[Observation], path: Path, *, metric: str = "wer",
         _section(f"s{place}", [each for each in found if each.label == label], metric)
         for place, label in enumerate(labels)
     ]
-    worth = worth_table(found, metric)
+    worth, batches = worth_table(found, metric), " and ".join(map(str, sorted({each.batch for each in found})))
     tables = [*[worth] * (worth is not None), *[published_table()] * published]
     page = Page(
         title=f"How much data is enough? {path.parent.name}",
         heading="How much data is enough?",
-        made=f"{len(found)} runs of {len({each.samples for each in found})} sizes, {found[0].batch} utterances a batch",
+        made=f"{len(found)} runs of {len({each.samples for each in found})} sizes, {batches} utterances a batch",
         definition=f"Error ({metric_name(metric)}, greedily decoded) against the utterances that were trained on. "
         f"Points are runs; intervals hold 95%, over seeds and test utterances.",
         links=[(section.id, section.title) for section in sections] + [("published", "Beside it")] * bool(tables),
