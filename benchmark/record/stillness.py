@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -51,22 +51,39 @@ def still_s(stretches: Iterable[Stretch], *, until_s: float = float("inf")) -> f
     return sum(max(0.0, min(each.seconds, until_s - each.started_s)) for each in stretches)
 
 
+class Samples(NamedTuple):
+    """Samples of a run, float [samples] each: when they were taken, in seconds of its clock, and the percent of a core
+    and of the busiest GPU that was used since the one before; NaN where that is not known."""
+
+    ends_s: np.ndarray
+    cpu_percent: np.ndarray
+    gpu_percent: np.ndarray
+
+
 def stood_still(samples: DataFrame, record: RunRecord) -> tuple[Stretch, ...]:
     """Return the stretches of at least LEAST_S in which a run stood still, by its samples; in order of time.
 
     It returns none for a run on several machines, on GPUs that were not sampled, or without samples.
     """
-    identity = record.identity
-    if identity is None or identity.machines > 1 or "process_cpu_percent" not in samples:
+    if "process_cpu_percent" not in samples:
         return ()
     samples = samples[samples["seconds"].abs() <= LARGEST]
-    ends_s, cpu = samples["seconds"].to_numpy(float), samples["process_cpu_percent"].to_numpy(float)
     gpus = [column for column in samples if str(column).endswith("_util_percent")]
-    on_gpus = not identity.devices.startswith("CPU")
-    if len(ends_s) < 2 or on_gpus and not gpus:
+    busiest = samples[gpus].max(axis=1, skipna=False).to_numpy(float) if gpus else np.full(len(samples), np.nan)
+    ends_s, cpu = samples["seconds"].to_numpy(float), samples["process_cpu_percent"].to_numpy(float)
+    return stretches_of(Samples(ends_s, cpu, busiest), record)
+
+
+def stretches_of(samples: Samples, record: RunRecord) -> tuple[Stretch, ...]:
+    """Return the stretches of at least LEAST_S in which the rows of a record stood still, as `stood_still` does."""
+    identity, (ends_s, cpu, gpu) = record.identity, samples
+    if identity is None or identity.machines > 1 or len(ends_s) < 2:
         return ()
+    on_gpus = not identity.devices.startswith("CPU")
+    if on_gpus and np.isnan(gpu).all():
+        return ()
+    no_gpu = gpu[1:] == 0 if on_gpus else np.ones(len(ends_s) - 1, bool)
     steps_s = np.diff(ends_s)
-    no_gpu = (samples[gpus] == 0).all(axis=1).to_numpy()[1:] if on_gpus else np.ones(len(steps_s), bool)
     usual_s, usual_cpu = float(np.median(steps_s)), float(np.nanmedian(cpu)) if np.isfinite(cpu).any() else 0.0
     gap = steps_s > max(LEAST_S, LONG_STEPS * usual_s)
     idle = np.where(gap, cpu[1:] <= WORKED * usual_cpu, (cpu[1:] <= IDLE_PERCENT) & no_gpu) & (steps_s > 0)

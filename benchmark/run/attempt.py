@@ -33,6 +33,7 @@ from benchmark.run.state.progress import Progress
 from benchmark.run.state.resume import open_journal
 from benchmark.run.watch.interrupts import Interrupts
 from benchmark.run.watch.monitor import Monitor
+from benchmark.run.watch.standing import Standing
 from benchmark.run.watch.view import PlainView, view
 from platforms.machine import logical_cores
 
@@ -62,7 +63,7 @@ def attempt(prepared: Prepared, before: Heartbeat | None, company: Company | Non
             company.chief.tell({"run": job.name})
         _watch(prepared, plan, journal, clock, stack, company)
         title = f"{job.name}: {job.platform.label}, {prepared.devices.describe()}"
-        screen.view = stack.enter_context(view(title, plan, clock))
+        screen.view = stack.enter_context(view(title, plan, clock, Standing(job.folder / USAGE_NAME).within))
         screen.log = stack.enter_context(SentenceLog(job.folder))
         stack.enter_context(pool)
         stack.enter_context(prepared.data.opened())

@@ -5,5 +5,6 @@ sampler.py     samples how busy the machine is
 gpus.py        the machine's GPUs as NVML shows them
 neighbours.py  looks for other load on the machine
 interrupts.py  handles Ctrl-C, SIGTERM and SIGHUP
+standing.py    tells within which rows the run stood still
 view.py        shows the run while it is under way
 """

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.columns import Columns
@@ -35,19 +35,33 @@ SHOWN_SENTENCES = 3
 PLAIN_PROGRESS_EVERY_S = 5.0
 
 
+Still = Callable[[Row], float]
+
+
+def never(row: Row) -> float:  # noqa: ARG001 - a Still that knows of none
+    """Return 0.0: nobody looked."""
+    return 0.0
+
+
 @contextmanager
-def view(title: str, plan: Plan, clock: Clock) -> Iterator[PlainView]:
-    """Yield a LiveView if standard error is a terminal, else a PlainView."""
+def view(title: str, plan: Plan, clock: Clock, still: Still = never) -> Iterator[PlainView]:
+    """Yield a LiveView if standard error is a terminal, else a PlainView.
+
+    `still` tells how many seconds of a row that is over the run stood still.
+    """
     if not sys.stderr.isatty():
-        yield PlainView(plan)
+        yield PlainView(plan, still)
         return
-    shown = LiveView(title, plan, clock)
+    shown = LiveView(title, plan, clock, still)
     with Live(shown, console=Console(stderr=True), refresh_per_second=4, transient=False):
         yield shown
 
 
-def describe(row: Row) -> str:
-    """Describe a row in a line: start, phase, epoch, batch, seconds, then loss, utterances/s or error rates."""
+def describe(row: Row, still_s: float = 0.0) -> str:
+    """Describe a row in a line: start, phase, epoch, batch, seconds, then loss, utterances/s or error rates.
+
+    `still_s` are the seconds of it in which the run stood still.
+    """
     parts = [
         f"{row.started_s:8.1f} s  {row.phase.value:<10} epoch {row.epoch:<3} batch {row.step:<6} {row.seconds:6.1f} s"
     ]
@@ -57,14 +71,16 @@ def describe(row: Row) -> str:
         parts.append(f"{row.utterances / row.seconds:.1f} utterances/s")
     if row.wer is not None:
         parts.append(f"WER {row.wer:.1f}%  CER {row.cer:.1f}%")
+    if still_s:
+        parts.append(f"stood still {still_s:.1f} s")
     return "  ".join(parts)
 
 
 class PlainView:
     """A view that prints one line per row, and generated sentences below it."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, still: Still = never) -> None:
+        self.plan, self.still = plan, still
         self._said_s = time.monotonic()
 
     def phase(self, phase: Phase, progress: Progress) -> None:
@@ -72,7 +88,7 @@ class PlainView:
 
     def row(self, row: Row, progress: Progress) -> None:
         """Print the row of a phase that is over."""
-        self._print(describe(row))
+        self._print(describe(row, self.still(row)))
 
     def sentences(self, phase: str, sentences: Sequence[Example]) -> None:
         """Print reference and hypothesis of the first three sentences."""
@@ -93,8 +109,8 @@ class PlainView:
 class LiveView(PlainView):
     """A panel that rich redraws four times a second from its own thread, whatever TensorFlow is doing."""
 
-    def __init__(self, title: str, plan: Plan, clock: Clock) -> None:
-        super().__init__(plan)
+    def __init__(self, title: str, plan: Plan, clock: Clock, still: Still = never) -> None:
+        super().__init__(plan, still)
         self.title, self.clock = title, clock
         self.now, self.started_s = Phase.CREATE, 0.0
         self.progress = Progress(window=plan.window)
@@ -108,7 +124,7 @@ class LiveView(PlainView):
 
     def row(self, row: Row, progress: Progress) -> None:
         self.progress = progress
-        self.lines.append(describe(row))
+        self.lines.append(describe(row, self.still(row)))
 
     def sentences(self, phase: str, sentences: Sequence[Example]) -> None:
         self.shown = list(sentences[:SHOWN_SENTENCES])

@@ -42,6 +42,12 @@ def test_a_row_is_one_line():
     assert "WER 42.0%  CER 12.5%" in describe(EVALUATED)
 
 
+def test_a_row_in_which_the_run_stood_still_says_how_long(capsys):
+    PlainView(PLAN, still=lambda row: 4.72 if row is TRAINED else 0.0).row(TRAINED, Progress())
+    assert capsys.readouterr().err.rstrip().endswith("stood still 4.7 s")
+    assert "still" not in describe(TRAINED)
+
+
 def test_the_plain_view_prints_lines_and_three_sentences(capsys):
     view = PlainView(PLAN)
     view.row(TRAINED, Progress.of([TRAINED]))
