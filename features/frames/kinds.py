@@ -30,6 +30,7 @@ class FrontEnd:
     frames of a batch, where that is done with something else than zeros. An utterance is left out at extraction if it
     has fewer than `least_frames`, or if its labels are more than (T - least_frames) // frames_a_label + 1; with
     `frames_a_label` 0 labels need no frames of their own. A model that asks for more leaves out more when it trains.
+    Features from `spectrum_from` on are mel bands, which SpecAugment hides.
     """
 
     size: int
@@ -38,6 +39,7 @@ class FrontEnd:
     padded: Callable[[tf.Tensor, int], tf.Tensor] | None = None
     least_frames: int = 11
     frames_a_label: int = 0
+    spectrum_from: int = 0
 
     def labels_at_most(self, frames: int | np.ndarray) -> int | np.ndarray | None:
         """Return how many labels `frames` frames have room for; None for any number."""
@@ -45,7 +47,9 @@ class FrontEnd:
 
 
 FRONT_ENDS = {
-    "mfcc13-logmel80": FrontEnd(size=mfcc.FEATURES, stored=mfcc.features, frames_a_label=2),  # of the paper
+    "mfcc13-logmel80": FrontEnd(  # of the paper
+        size=mfcc.FEATURES, stored=mfcc.features, frames_a_label=2, spectrum_from=mfcc.MFCCS
+    ),
     "logmel80-normalised": FrontEnd(  # of Radford et al. 2022
         size=log_mel.MELS, stored=log_mel.open_ended, edge_frames=log_mel.EDGE_FRAMES, padded=log_mel.windowed
     ),

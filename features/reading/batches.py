@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.frames.kinds import FrontEnd
 from features.jobs.process import import_tensorflow
 from features.reading.augment import spec_augment
 from features.shards.manifest import Manifest, ManifestError
@@ -188,7 +189,7 @@ def read_batches(
         dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
     buckets = tf.constant(_buckets_of(layout, np.asarray(manifest.lengths(role_or_subset)), chosen, rng))
     relabel = _relabelled(labels) if labels is not None else lambda utterance: utterance
-    mask = _masks(augment, int(rng.integers(1 << 31)) if rng is not None else 0)
+    mask = _masks(augment, int(rng.integers(1 << 31)) if rng is not None else 0, kind)
 
     def made(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
         return relabel(_normalised(read(record), normalisation, pad) | {"number": number})
@@ -210,10 +211,10 @@ def read_batches(
     return batches.prefetch(buffer).with_options(dataset_options())
 
 
-def _masks(augment: str, seed: int) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None:
+def _masks(augment: str, seed: int, kind: FrontEnd) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None:
     if augment not in ("none", "specaugment"):
         raise ValueError(f"augment is {augment!r}; expected none or specaugment")
-    return spec_augment(seed) if augment == "specaugment" else None
+    return spec_augment(seed, spectrum_from=kind.spectrum_from) if augment == "specaugment" else None
 
 
 def _drawn(
