@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from features.corpus import text
 from models.ctc import decoders
 from models.ctc.decoders import Decoder
-from models.ctc.search import Lexicon, search
+from models.ctc.lexicon import Lexicon
+from models.ctc.search import search
 
 
 def logits_of(rows: list[list[float]], classes: str) -> np.ndarray:
