@@ -24,10 +24,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.estimates import CONFIDENCE, Estimate, Ratio
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 DRAWS = 40_000
 SEED = 58  # of the draws, so that equal runs give equal figures

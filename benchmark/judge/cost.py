@@ -18,9 +18,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 import platforms
 from benchmark.judge.circumstances import some
@@ -31,6 +29,11 @@ from benchmark.record.energy import NO_POWER
 from benchmark.record.run import GpuPower
 from benchmark.tables import Table, cell, money, number
 from platforms import LARGEST, Price
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 HOURS_A_YEAR = 365.25 * 24
 TENURES = ("cheaper", "owned", "rented")

@@ -18,8 +18,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge import censored
 from benchmark.judge.censored import Times
@@ -32,6 +31,11 @@ from benchmark.record import CLOCKS, POOLED, Row, Run, RunRecord
 from benchmark.record.columns import Identity, Table
 from benchmark.record.history import differing
 from benchmark.record.phases import EVALUATED, Phase
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 SAVED_ROUNDING_S = 0.06
 """Times of one row that differ by less are one time: a spreadsheet program may have saved a single decimal."""

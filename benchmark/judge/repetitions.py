@@ -10,12 +10,16 @@ were never used. They tell twice how fast the machine is, and once how many epoc
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.metrics import METRICS
 from benchmark.record import Row, RunRecord
 from benchmark.record.phases import Phase
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 LEAST_EPOCHS = 2  # errors in fewer epochs can agree by chance; losses do not
 

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.record.columns import Identity, JournalError
 from benchmark.record.energy import BOTH, NO_POWER, Energy
@@ -27,6 +26,11 @@ from benchmark.record.journal import read
 from benchmark.record.sentences import Heard, last_evaluation
 from benchmark.record.stillness import Stretch
 from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 SHARE_UNKNOWN = "of what share of the run is not known: an older version wrote it down, which did not look"
 

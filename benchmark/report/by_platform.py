@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.groups import Group
 from benchmark.judge.question import metric_name
@@ -40,6 +39,11 @@ from benchmark.report.figures import (
 from benchmark.report.panels import PHASES, phase_key
 from benchmark.tables import Table
 from benchmark.tables import number as digits
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 ROW = 34  # pixels
 LOSS_POINTS = 200

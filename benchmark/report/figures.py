@@ -18,8 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.question import Question
@@ -27,6 +26,11 @@ from benchmark.record import Row, Run, RunRecord
 from benchmark.tables import Table
 from benchmark.tables import cell as styled
 from benchmark.tables import number as digits
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808080",  # Okabe and Ito's; yellow is too pale

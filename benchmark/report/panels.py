@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.record import Row
 from benchmark.record.phases import EVALUATED, Phase
 from benchmark.report.figures import MINUTES, Block, Figure, Key, Shown, axis, neutral, rounded, thinned, trace
 from benchmark.tables import Table
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 PHASES = {  # colour, and the pattern of Plotly that tells it apart without colour
     Phase.CREATE: ("#CC79A7", "-"),

@@ -18,12 +18,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from features.corpus import text
 from models.learner import Decode
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NAMES = ("greedy", "dictionary", "language-model")
 
@@ -138,6 +139,8 @@ def greedy(logits: np.ndarray, frames: np.ndarray) -> list[str]:
 
 
 def _collapse(path: np.ndarray) -> str:
+    import numpy as np  # here, as below: who only reads NAMES needs none
+
     changes = path[np.diff(path, prepend=-1) != 0]
     return text.decode(changes[changes != text.BLANK])
 
@@ -148,6 +151,8 @@ def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
     With a beam wide enough the sentence found is the one whose CTC paths are likeliest together. A last word that no
     hypothesis left in the beam completes is lost.
     """
+    import numpy as np
+
     from models.ctc.search import Lexicon, likeliest, search
 
     lexicon = Lexicon.of(words)
@@ -208,6 +213,7 @@ class _WithLanguageModel:
         return [self._decode_one(matrix[:count]) for matrix, count in zip(logits, frames, strict=True)]
 
     def _decode_one(self, logits: np.ndarray) -> str:
+        import numpy as np
         from scipy.special import log_softmax  # here: it takes 0.2 s, which users of NAMES need not wait
 
         if not len(logits):
