@@ -11,9 +11,8 @@ import subprocess
 import sys
 
 import pytest
-
-from tests.commands import ROOT
-from tests.journals import make_run, write
+from commands import ROOT
+from journals import make_run, write
 
 DOORS = (
     "benchmark",
