@@ -127,6 +127,12 @@ def _checks_of_targets(group: Group, question: Question) -> Iterator[str]:
         why = "made without targets"
         if not there:
             why = "no run.json in the folder next to the journal, so the targets are not known"
+        if all(group.best.get(metric) is None for metric in question.metrics):
+            yield (
+                f"{sources[0]}{more}: {why}, and no run has a median error over e = {question.window} epochs: {levels} "
+                f"only hold{'s' * (len(group.levels) == 1)} the place of a level; train on, or name levels with --level"
+            )
+            return
         yield (
             f"{sources[0]}{more}: {why}; judged at {levels}, the hardest whole percent that all runs reached: name "
             f"levels with --level"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,7 @@ class Level:
     first: Times = field(default_factory=Times.none)  # with e = 1: the first crossing
     by_clock: dict[str, Times] = field(default_factory=dict)
     wall_seconds: tuple[float | None, ...] = ()
+    is_open: bool = False  # whether the time to an easier level is unknown as runs are unfinished: then this one is too
 
     @property
     def name(self) -> str:
@@ -86,23 +87,23 @@ class Level:
     @property
     def minutes(self) -> float | None:
         """Return the median over the curves (Kaplan and Meier's); None if under half were seen to reach the level."""
-        return _minutes(self.times)
+        return None if self.is_open else _minutes(self.times)
 
     @property
     def first_minutes(self) -> float | None:
-        return _minutes(self.first)
+        return None if self.is_open else _minutes(self.first)
 
     @property
     def crossing_minutes(self) -> float | None:
         """Return the median of the times at which the median error crossed the level, between two evaluations."""
-        return _minutes(self.crossing)
+        return None if self.is_open else _minutes(self.crossing)
 
     def clock_minutes(self, clock: str) -> float | None:
-        return _minutes(self.by_clock.get(clock, Times.none()))
+        return None if self.is_open else _minutes(self.by_clock.get(clock, Times.none()))
 
     @property
     def epoch(self) -> float | None:
-        return self.epoch_times.median
+        return None if self.is_open else self.epoch_times.median
 
     @property
     def all_minutes(self) -> tuple[float, ...] | None:
@@ -114,7 +115,7 @@ class Level:
     @cached_property
     def estimate(self) -> Estimate | None:
         """Return the geometric mean with its 95% interval, in minutes; with misses if two curves or more got there."""
-        if not self.times.reached_times or min(self.times.seen) <= 0:
+        if self.is_open or not self.times.reached_times or min(self.times.seen) <= 0:
             return None
         found = log_interval(self.times.seen) if self.times.all_reached else censored.interval(self.times)
         return found and found.times(1 / 60)
@@ -157,6 +158,19 @@ class Group:
     def records(self) -> tuple[RunRecord, ...]:
         return tuple(run.record for run in self.runs)
 
+    @property
+    def is_so_far(self) -> bool:
+        """Return whether every run is under way or was interrupted: best errors, epochs and minutes are then so far."""
+        return bool(self.runs) and all(run.is_going for run in self.runs)
+
+    @property
+    def ended(self) -> tuple[RunRecord, ...]:
+        """Return the runs whose errors, epochs and minutes stand in the tables: those that are over, if there are any.
+
+        A run that is under way, or was interrupted, would lower all three.
+        """
+        return tuple(run.record for run in ended_runs(self.runs))
+
     @cached_property
     def curves(self) -> tuple[int, ...]:
         """Return each run's number of its error curve."""
@@ -179,11 +193,11 @@ class Group:
 
     @property
     def epochs(self) -> float | None:
-        return middle([record.evaluated_epoch for record in self.records])
+        return middle([record.evaluated_epoch for record in self.ended])
 
     @property
     def minutes(self) -> float | None:
-        seconds = middle([record.ended_s for record in self.records])
+        seconds = middle([record.ended_s for record in self.ended])
         return None if seconds is None else seconds / 60
 
     @cached_property
@@ -273,9 +287,9 @@ def _group(key: tuple, runs: tuple[Run, ...], question: Question, levels: list[t
         emulated=emulated,
         split=split,
         runs=runs,
-        levels=tuple(_level(runs, curves, *column, question) for column in levels),
+        levels=_opened([_level(runs, curves, *column, question) for column in levels]),
         best={
-            m: middle([record_of(run, question).best_median(m, window=question.window) for run in runs])
+            m: middle([record_of(run, question).best_median(m, window=question.window) for run in ended_runs(runs)])
             for m in question.metrics
         },
     )
@@ -310,6 +324,24 @@ def _level(runs: tuple[Run, ...], curves: tuple[int, ...], metric: str, percent:
         by_clock={clock: times(read(rows, clock), clock) for clock in CLOCKS},
         wall_seconds=read(rows, "wall"),
     )
+
+
+def _opened(levels: Sequence[Level]) -> tuple[Level, ...]:
+    """Return levels, easy ones first, and none known that is harder than one that unfinished runs leave unknown.
+
+    Where an unfinished run was last seen before the others got to the hard level, but after they got to the easy one,
+    the median to the easy level is open, and the curve of the hard one knows nothing of it.
+    """
+    found: list[Level] = []
+    for level in levels:
+        easier = [other for other in found if other.metric == level.metric and other.unfinished]
+        found.append(replace(level, is_open=any(other.minutes is None for other in easier)))
+    return tuple(found)
+
+
+def ended_runs(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Return the runs that are over; all of them if none is."""
+    return tuple(run for run in runs if not run.is_going) or tuple(runs)
 
 
 def record_of(run: Run, question: Question) -> RunRecord:

@@ -115,5 +115,6 @@ def _long_row(group: Group, level: Level, question: Question) -> dict[str, objec
         "input_share": group.input_share,
         "epochs": group.epochs,
         "run_minutes": group.minutes,
+        "so_far": group.is_so_far,
         "evaluation_share": group.evaluation_share,
     }

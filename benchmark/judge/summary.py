@@ -262,6 +262,7 @@ def _values(group: Group, name: str) -> str:
 
 
 def _speed_cells(group: Group, metrics: Sequence[str], with_flops: bool) -> tuple[str, ...]:
+    so_far = " so far" * group.is_so_far
     best = [cell(group.best.get(metric), ".2f") for metric in metrics]
     share = cell(group.evaluation_share, ".0%")
     speed = (cell(group.tflop_per_s, ".3g"), cell(group.input_share, ".1%")) if with_flops else ()
@@ -269,8 +270,8 @@ def _speed_cells(group: Group, metrics: Sequence[str], with_flops: bool) -> tupl
         number(group.utterances_per_s),
         *speed,
         *best,
-        cell(group.epochs, "g"),
-        number(group.minutes),
+        cell(group.epochs, "g") + so_far,
+        number(group.minutes) + so_far,
         share,
     )
 

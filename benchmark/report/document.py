@@ -265,7 +265,7 @@ def _bests(block: Block) -> Iterator[tuple[str, str, str]]:
     if fast.utterances_per_s:
         yield f"{digits(fast.utterances_per_s)}/s", "utterances trained" + ", the most" * many, fast.label
     for metric in metrics:
-        there = [group for group in block.groups if group.best.get(metric) is not None]
+        there = [group for group in block.groups if group.best.get(metric) is not None and not group.is_so_far]
         if there:
             best = min(there, key=lambda group: group.best[metric])
             yield (
