@@ -214,7 +214,9 @@ def _speed(group: Group, members: Sequence[Group]) -> Mean | None:
 
 def _own(level: Level) -> Estimate | None:
     wall = level.by_clock["wall"]
-    return log_interval(wall.seen) if wall.all_reached and len(wall) > 1 and min(wall.seen) > 0 else None
+    return (
+        log_interval(wall.seen, step=level.step) if wall.all_reached and len(wall) > 1 and min(wall.seen) > 0 else None
+    )
 
 
 def _disjoint(one: Estimate, other: Estimate | None) -> bool:

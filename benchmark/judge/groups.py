@@ -4,7 +4,8 @@
     groups[0].levels[0].minutes
 
 Runs of one platform and workload form a group and are pooled if POOLED agrees. Runs of one error curve count once, with
-the geometric mean of their times: n is the number of different curves. Of several the median is shown. A run that did
+the geometric mean of their times: n is the number of different curves. Of several the geometric mean is shown, with the
+interval of its own (`Level.estimate`), if half of them got there. A run that did
 not reach the level is no blank: one that ended is a miss and counts as slower than its last evaluation, one that
 diverged as slower than all; one that is still going, or was interrupted, is censored where it stands, and is no miss.
 Emulated and real runs are never in one group. The journals are all that is needed; levels and how a run ended come from
@@ -58,6 +59,7 @@ class Level:
     by_clock: dict[str, Times] = field(default_factory=dict)
     wall_seconds: tuple[float | None, ...] = ()
     is_open: bool = False  # whether the time to an easier level is unknown as runs are unfinished: then this one is too
+    step: float = 0.0  # the share of a time that lies between the evaluation at which it is read and the one before
 
     @property
     def name(self) -> str:
@@ -86,8 +88,13 @@ class Level:
 
     @property
     def minutes(self) -> float | None:
-        """Return the median over the curves (Kaplan and Meier's); None if under half were seen to reach the level."""
+        """Return the geometric mean over the curves, as `estimate`; None if under half were seen to reach the level."""
         return None if self.is_open else _minutes(self.times)
+
+    @property
+    def median_minutes(self) -> float | None:
+        """Return the median over the curves, Kaplan and Meier's."""
+        return None if self.is_open or self.times.median is None else self.times.median / 60
 
     @property
     def first_minutes(self) -> float | None:
@@ -95,7 +102,7 @@ class Level:
 
     @property
     def crossing_minutes(self) -> float | None:
-        """Return the median of the times at which the median error crossed the level, between two evaluations."""
+        """Return the mean of the times at which the median error crossed the level, between two evaluations."""
         return None if self.is_open else _minutes(self.crossing)
 
     def clock_minutes(self, clock: str) -> float | None:
@@ -117,12 +124,15 @@ class Level:
         """Return the geometric mean with its 95% interval, in minutes; with misses if two curves or more got there."""
         if self.is_open or not self.times.reached_times or min(self.times.seen) <= 0:
             return None
-        found = log_interval(self.times.seen) if self.times.all_reached else censored.interval(self.times)
+        if self.times.all_reached:
+            return log_interval(self.times.seen, step=self.step).times(1 / 60)
+        found = censored.interval(self.times, step=self.step)
         return found and found.times(1 / 60)
 
     @property
     def interval_minutes(self) -> tuple[float, float] | None:
-        found = self.estimate
+        """Return the 95% interval of `minutes`; None where there is none, or under half reached the level."""
+        found = self.estimate if self.minutes is not None else None
         return (found.low, found.high) if found and found.low is not None else None
 
     @property
@@ -236,7 +246,15 @@ class Group:
 
 
 def _minutes(times: Times) -> float | None:
-    return None if times.median is None else times.median / 60
+    """Return the geometric mean in minutes; None if under half were seen to get there."""
+    if times.median is None or min(times.seen) <= 0:
+        return None if times.median is None else times.median / 60
+    if min(times.reached_times) == max(times.reached_times):
+        return times.median / 60  # to the last digit, where a mean of logarithms would round
+    if times.all_reached:
+        return log_interval(times.seen).value / 60
+    mean = censored.mean(times)
+    return (times.median if mean is None else mean) / 60  # of a single run that got there: its time
 
 
 def middle(values: Sequence[float | None]) -> float | None:
@@ -308,21 +326,23 @@ def _level(runs: tuple[Run, ...], curves: tuple[int, ...], metric: str, percent:
     def times(seconds: Sequence[float | None], clock: str) -> Times:
         return _merged(seconds, [_seen_s(run, clock) for run in runs], curves)
 
+    read_at = read(rows, question.clock)
     crossings = [r.crossing_s(metric, percent, window=question.window, clock=question.clock) for r in records]
     epochs = tuple(None if row is None else r.epochs_at(row) for r, row in zip(records, rows, strict=True))
     return Level(
         metric=metric,
         percent=percent,
-        seconds=read(rows, question.clock),
+        seconds=read_at,
         epochs=epochs,
         going=tuple(run.is_going for run in runs),
         curves=curves,
-        times=times(read(rows, question.clock), question.clock),
+        times=times(read_at, question.clock),
         epoch_times=_merged(epochs, [_seen_epochs(run) for run in runs], curves),
         crossing=times(crossings, question.clock),
         first=times(read(firsts, question.clock), question.clock),
         by_clock={clock: times(read(rows, clock), clock) for clock in CLOCKS},
         wall_seconds=read(rows, "wall"),
+        step=_step(records, rows, read_at, question.clock),
     )
 
 
@@ -344,13 +364,26 @@ def ended_runs(runs: Sequence[Run]) -> tuple[Run, ...]:
     return tuple(run for run in runs if not run.is_going) or tuple(runs)
 
 
+def _step(
+    records: Sequence[RunRecord], rows: Sequence[Row | None], seconds: Sequence[float | None], clock: str
+) -> float:
+    """Return the mean share of a time to a level that lies after the last evaluation before it; 0 without times."""
+    shares = []
+    for record, row, read_s in zip(records, rows, seconds, strict=True):
+        if row is not None and read_s:
+            place = record.evaluations.index(row)
+            before_s = record.read_s(record.evaluations[place - 1], clock) if place else 0.0
+            shares.append(min(1.0, max(0.0, 1 - before_s / read_s)))
+    return statistics.fmean(shares) if shares else 0.0
+
+
 def record_of(run: Run, question: Question) -> RunRecord:
     """Return a run's record with the evaluations that count: those of whole epochs, or all."""
     return run.record.finely if question.every_evaluation else run.record
 
 
 def minutes_to(group: Group, question: Question) -> tuple[float | None, ...]:
-    """Return the median minutes of a group to each level of a question's first metric, as `Level.minutes` has it."""
+    """Return the minutes of a group to each level of a question's first metric, as `Level.minutes` has it."""
     records, metric = [record_of(run, question) for run in group.runs], question.metrics[0]
     found = []
     for percent in question.levels:

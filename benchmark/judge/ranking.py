@@ -6,7 +6,7 @@
 
 Rigs are ranked at the hardest level that all runs reached, else the hardest that most rigs' medians did. What stands
 between the soonest rig and another is `benchmark.judge.comparison`'s verdict, with Holm's adjustment over the others:
-where it does not tell two apart they are tied, whatever their medians are. Emulated rigs are not ranked.
+where it does not tell two apart they are tied, whatever their times are. Emulated rigs are not ranked.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def _heading(question: Question) -> str:
     finely = " Evaluations within epochs count too." if question.every_evaluation else ""
     return (
         f"Time to accuracy: until the end of the first epoch whose median error over e = {question.window} epochs is "
-        f"at most the level; minutes {CLOCK_WORDS[question.clock]}. Median of the n different error curves; (2/3): 2 "
-        f"of 3 runs reached it.{finely}"
+        f"at most the level; minutes {CLOCK_WORDS[question.clock]}. Geometric mean of the n different error curves; "
+        f"(2/3): 2 of 3 runs reached it.{finely}"
     )
 
 
@@ -119,14 +119,14 @@ def _statistics(block: Sequence[Group], question: Question) -> list[Table]:
     cells = [(group, level) for group in measured for level in group.levels if level.reached]
     many = [(group, level) for group, level in cells if len(group.runs) > 1]
     spread = (
-        "platform", "level", "reached", "n", "mean", "95% interval", "CV", "min", "max", "Olympic mean"
+        "platform", "level", "reached", "n", "minutes", "95% interval", "CV", "min", "median", "max", "Olympic mean"
     )  # fmt: skip
     first = ("e = 1",) if question.window > 1 else ()
     clocks = ("platform", "level", f"e = {question.window}", "crossing", *first, "train clock", "mlperf clock")
     phases = [phase for phase in measured[0].shares if any(group.shares[phase] >= 0.0005 for group in measured)]
     tables = [
         Table(
-            f"{workload}: minutes to a level over the runs (mean and interval on logarithms)",
+            f"{workload}: minutes to a level over the runs (geometric mean and its interval)",
             spread,
             tuple(_spread_cells(*pair) for pair in many),
         ),
@@ -169,10 +169,11 @@ def _spread_cells(group: Group, level: Level) -> tuple[str, ...]:
         level.name,
         reached,
         str(level.n),
-        number(level.estimate.value if level.estimate else None),
+        number(level.minutes),
         interval(*bounds),
         cell(level.cv, ".1%"),
         number(min(times) / 60),
+        number(level.median_minutes),
         number(max(times) / 60) if level.times.all_reached else "NA",
         number(level.olympic_minutes),
     )

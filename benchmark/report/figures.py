@@ -276,10 +276,10 @@ def _crowded(block: Block) -> bool:
 
 
 def _summary_traces(group: Group, runs: list[Shown], xs: list[float], names: list[str]) -> Iterator[dict]:
-    colour, label = runs[0].colour, f"{group.label}, median of {len(runs)} runs"
+    colour, label = runs[0].colour, f"{group.label}, geometric mean of {len(runs)} runs"
     bounds = [level.interval_minutes for level in group.levels]
     there = [n for n, bound in enumerate(bounds) if bound]
-    if there:  # from the lower bound up: the median need not lie in the middle, and hover says both ends
+    if there:  # from the lower bound up: the mean need not lie in the middle, and hover says both ends
         lows, highs = [bounds[n][0] for n in there], [bounds[n][1] for n in there]
         up = [rounded(high - low) for low, high in zip(lows, highs, strict=True)]
         bar = {"array": up, "arrayminus": [0] * len(up), "symmetric": False, "color": colour, "width": 7}
