@@ -29,6 +29,7 @@ from pathlib import Path
 from benchmark import cli
 from benchmark.judge.checks import warnings
 from benchmark.judge.comparison import Asked, at_common_levels, compare, comparison_parts, halves
+from benchmark.judge.cost import check_offers
 from benchmark.judge.groups import Group, check_given_once
 from benchmark.judge.judgement import judge
 from benchmark.judge.profiles import profile_parts
@@ -50,6 +51,7 @@ def _compare(options: argparse.Namespace) -> int:
     terms = cli.terms_of(options)
     asked = Asked(margin=1 + options.margin / 100, clock=options.clock, every_run=options.every_run)
     groups, everything = groups_of(options)
+    check_offers(terms, groups)
     pairs = compare(groups, terms=terms, asked=asked)
     doubts = warnings([run for group in groups for run in group.runs], groups, _question(options, options.level))
     if options.format == "table":

@@ -375,7 +375,7 @@ def _effort(groups: Sequence[Group], more: int, terms: Terms) -> str:
     for group in groups:
         hours = more * (group.minutes or 0) / 60
         try:
-            price = price_of(group)
+            price = price_of(group, terms)
             cost = cheapest(training_cost(price, hours, terms))
         except PriceError:
             cost = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmark.judge.circumstances import data_table
+from benchmark.judge.cost import Terms
 from benchmark.judge.factoring import COMPARABLE, LeftOut, Prediction, factor, leave_one_out
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
@@ -34,9 +35,11 @@ def report(runs: Iterable[Run | RunRecord], question: Question | None = None) ->
     return plain(report_parts(judge(runs, question)))
 
 
-def report_parts(judgement: Judgement, *, brief: bool = False, left_out: bool = False) -> list[str | Table]:
+def report_parts(
+    judgement: Judgement, *, brief: bool = False, left_out: bool = False, terms: Terms | None = None
+) -> list[str | Table]:
     """Return paragraphs and tables in order; `brief` leaves the statistics out, `left_out` tests the predictions."""
-    parts: list[str | Table] = [] if brief else answer_parts(judgement)
+    parts: list[str | Table] = [] if brief else answer_parts(judgement, terms=terms)
     parts += [_heading(judgement.question)] if len(judgement) else []
     for block in judgement.blocks():
         if block[0].emulated:
@@ -52,13 +55,13 @@ def report_parts(judgement: Judgement, *, brief: bool = False, left_out: bool = 
     return parts + warnings_part(judgement.warnings)
 
 
-def answer_parts(judgement: Judgement) -> list[str | Table]:
+def answer_parts(judgement: Judgement, *, terms: Terms | None = None) -> list[str | Table]:
     """Return the answer to each workload in sentences, with a ranking where several rigs stand side by side."""
     parts: list[str | Table] = []
     for block in judgement.blocks():
         if block[0].emulated or not any(group.runs for group in block):
             continue
-        found = answer(block, judgement.question)
+        found = answer(block, judgement.question, terms=terms)
         sentences = [found] if isinstance(found, str) else found.sentences
         parts.append("\n".join([f"{block[0].workload}:", *(f"- {sentence}" for sentence in sentences)]))
         if not isinstance(found, str) and len(found.places) > 1:
