@@ -17,8 +17,8 @@ ARGS =
 TRIAL =
 SIZES =
 
-# As many test processes as cores, at most 4: each loads TensorFlow.
-WORKERS = -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4))) --dist loadscope
+# As many test processes as cores, at most 4: each loads TensorFlow. The order is that of tests/conftest.py.
+WORKERS = -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4))) --dist loadscope --no-loadscope-reorder
 
 # The first Python that fits; where none does, python3 says what would. Looked for only when .venv is made.
 PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
