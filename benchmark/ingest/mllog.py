@@ -31,7 +31,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ class Log:
         own = self.first(OURS)
         created_ms = own.metadata.get("created_ms") if own else None
         seconds = created_ms / 1000 if isinstance(created_ms, int | float) else self._began.at_s
-        return datetime.fromtimestamp(seconds, timezone.utc)
+        return datetime.fromtimestamp(seconds, UTC)
 
     @property
     def _zero_s(self) -> float:

@@ -18,7 +18,7 @@ class Nothing:  # a finder that comes first and finds only the standard library,
 
 sys.meta_path.insert(0, Nothing())
 """
-OURS = ("benchmark", "features", "models", "platforms", "tomli")  # tomli is what Python 3.10 lacks
+OURS = ("benchmark", "features", "models", "platforms")
 
 
 def bare(tmp_path, *command: str, allowed=("numpy",)) -> subprocess.CompletedProcess:
