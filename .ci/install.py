@@ -47,6 +47,7 @@ LOG = "install.log"
 BASE = "python"  # the Python that uv installed, where none fitted
 SCRATCH = "scratch"  # pip's cache and temporary files; outlives a break, so that pip need not download all again
 
+FOR_GPU = "SPEECH_TTA_GPU"  # in the environment: CUDA libraries though no GPU is seen, as where a container is built
 AGAIN = "SPEECH_TTA_SETUP_AGAIN"  # in the environment of a set-up that another, whose Python does not fit, began
 
 WAYS_OUT = (  # what the log says, and what to do about it; the first that matches is shown
@@ -187,7 +188,7 @@ def python_by_hand() -> str:
 
 def set_up(venv: Path, *, dev: bool) -> None:
     """Make `venv` complete, or find that it is."""
-    gpus = list_gpus()
+    gpus = list_gpus() or (["GPU that a container will see"] if os.environ.get(FOR_GPU) else [])
     wanted = fingerprint(venv, gpu=bool(gpus), dev=dev)
     with locked(venv):
         installed, kenlm = read_stamp(venv)
@@ -208,7 +209,8 @@ def install(venv: Path, wanted: str, *, gpus: list, dev: bool) -> None:
     time_and_size = "three minutes or more, 8 GB" if gpus else "three minutes or so, 3 GB"
     say(f"Setting up {shown(venv)} with Python {sys.version.split()[0]}: {time_and_size}; log: {shown(venv / LOG)}")
     if gpus:
-        say(f"With TensorFlow's CUDA libraries, as nvidia-smi lists {len(gpus)} x {gpus[0]}")
+        why = f"{FOR_GPU} is set" if os.environ.get(FOR_GPU) else f"nvidia-smi lists {len(gpus)} x {gpus[0]}"
+        say(f"With TensorFlow's CUDA libraries, as {why}")
     empty_unless_complete(venv)
     make_environment(venv)
     install_packages(venv, "pip", ["pip"])

@@ -240,6 +240,13 @@ def test_a_gpu_brings_tensorflows_cuda_libraries_and_is_named(project, venv, mon
     assert "CUDA libraries, as nvidia-smi lists 2 x NVIDIA A100" in capsys.readouterr().err
 
 
+def test_a_container_is_built_with_cuda_libraries_though_no_gpu_is_seen(project, venv, monkeypatch, capsys):
+    monkeypatch.setenv(install.FOR_GPU, "1")
+    install.set_up(venv, dev=True)
+    assert ".[dev,gpu]" in installed(project)
+    assert f"CUDA libraries, as {install.FOR_GPU} is set" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("works", [True, False])
 def test_uv_installs_where_it_is_here_and_pip_where_uv_fails(project, venv, monkeypatch, capsys, works):
     script(project / "bin" / "uv", f'echo "$*" >> {project}/uv.txt; exit {0 if works else 1}')
