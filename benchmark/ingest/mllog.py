@@ -111,6 +111,11 @@ class Log:
         return " ".join(parts) or folders[-1]
 
     @property
+    def stem(self) -> str:
+        """The beginning of the run's name."""
+        return self.platform
+
+    @property
     def target_percent(self) -> float:
         """The WER in percent that the run aimed at."""
         return round(self._percent_of_one * self._aim, 8)
@@ -289,6 +294,12 @@ class Log:
             clock_s=stop.at_s - self._zero_s,
         )
 
+    @property
+    def knows(self) -> dict[str, bool]:
+        """Whether the log says steps, epochs, samples, and which seconds are evaluation's."""
+        sized = bool(self._whole("train_samples") and self._whole("global_batch_size"))
+        return {"steps": sized, "epochs": True, "samples": sized, "evaluation": True}
+
     def facts(self) -> dict[str, Any]:
         """Return the content of the run's run.json: its targets, and what the log says of how it was made."""
         return {
@@ -300,6 +311,7 @@ class Log:
                 "file": Path(self.source).name,
                 "digest": self.digest,
                 "rows": len(self.rows),
+                "knows": self.knows,
                 "values": self.values,
             },
         }

@@ -135,7 +135,7 @@ class RunRecord:
     @cached_property
     def standing(self) -> tuple[Row, ...]:
         """The rows that still hold."""
-        return tuple(map(self.table.row, np.flatnonzero(self._stands)))
+        return tuple(map(self.table.row, np.flatnonzero(self._stands).tolist()))
 
     @cached_property
     def _evaluated(self) -> np.ndarray:

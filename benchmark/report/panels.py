@@ -215,7 +215,7 @@ def _coarse(spans: Sequence[Span], first_s: float, step_s: float, steps: int) ->
             spent_s[place, names.index(span.phase)] += max(0.0, end_s - start_s)
             place, start_s = place + 1, max(start_s, end_s)
     found: list[Span] = []
-    for place in np.flatnonzero(spent_s.any(axis=1)):
+    for place in np.flatnonzero(spent_s.any(axis=1)).tolist():
         phase, start_s = names[int(spent_s[place].argmax())], first_s + place * step_s
         if found and found[-1].phase is phase and abs(found[-1].ended_s - start_s) < step_s / 2:
             found[-1] = Span(phase, found[-1].started_s, start_s + step_s, spans[0].lane)
