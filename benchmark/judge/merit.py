@@ -175,6 +175,7 @@ class Merit:
             values = (ratio.value, ratio.low, ratio.high) if ratio else (None, None, None)
             found |= dict(zip((f"{name}_ratio", f"{name}_low", f"{name}_high"), values, strict=True))
             found |= {f"{name}_bound": part.bound.value if part.bound and not ratio else None}
+            found |= {f"{name}_told": part.is_told}
         return {**found, "sentence": self.sentence, "remarks": " ".join(self.remarks)}
 
 

@@ -28,11 +28,11 @@ def merits(block: Block) -> Figure:
         caption = "A ratio of times is split into steps, seconds a step and the rest where two platforms have runs."
         return Figure(id=figure_id, title=title, caption=caption)
     drawn = [merit for merit in found if any(part.ratio for part in merit.parts.values())][:MOST]
-    traces, ticks = [], []
+    traces, ticks, names_of = [], [], _short([group.label for group in block.groups])
     for number, merit in enumerate(drawn):
         runs = [run for group in block.groups if group.label == merit.first for run in block.runs_of(group)]
         place = number * (len(PARTS) + 2)
-        ticks.append((place + len(PARTS) / 2, neutral(merit.first)))
+        ticks.append((place + len(PARTS) / 2, neutral(names_of[merit.first])))
         traces += [
             trace(
                 runs, f"{merit.first} / {merit.second}: {name}", type="bar", x=[place + n], y=[height], base=[base],
@@ -60,6 +60,12 @@ def merits(block: Block) -> Figure:
         keys=tuple(Key(name=name, colour=colour, dash="solid") for name, colour in zip(names, colours, strict=True)),
         notes=tuple(remark for merit in found for remark in merit.remarks), table=merit_table(found),
     )  # fmt: skip
+
+
+def _short(labels: list[str]) -> dict[str, str]:
+    """Return what tells each label from the others: its words without those that all have."""
+    common = set.intersection(*(set(label.split()) for label in labels))
+    return {label: " ".join(word for word in label.split() if word not in common) or label for label in labels}
 
 
 def _of_block(block: Block) -> list[Merit]:

@@ -157,6 +157,13 @@ def test_what_a_log_does_not_say_is_open(tmp_path, knows, open_parts, unit):
             facts = {"schema": 4, "log": {"rows": len(record), "knows": knows}, "plan": {"targets": {"wer": [50]}}}
             (tmp_path / f"{name}{n}" / "run.json").write_text(json.dumps(facts))
         groups += judge(read_runs(paths), WER)
+    from benchmark.judge import compare, factor
+    from benchmark.judge.checks import warnings
+
+    counted = not knows["epochs"]  # evaluations in place of epochs are pooled with nobody's
+    assert all("evaluations are counted" in p.reason for p in factor(groups)) is counted
+    assert ("evaluations are counted" in compare(groups)[0].hardware_reason) is counted
+    assert ("is an evaluation" in " ".join(warnings((), groups, WER))) is counted
     found = one(*groups)
     assert {name for name, part in found.parts.items() if part.ratio is None} == open_parts
     assert found.unit == unit and all(part.reason for name, part in found.parts.items() if name in open_parts)

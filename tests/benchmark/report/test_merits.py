@@ -30,6 +30,13 @@ def test_each_bar_begins_where_the_one_before_ended_and_the_last_is_the_time():
     assert "Whose merit" in report([soon, late], QUESTION)
 
 
+def test_platforms_are_named_by_what_tells_them_apart():
+    runs = [make_run([90, 50], platform="box of 4", run=f"r{n}", recipe=n) for n in ("paper", "authors")]
+    question = Question(metrics=("wer",), levels=(50.0,), window=1, by=("recipe",))
+    figure = merits(block_of(*runs, question=question))
+    assert figure.layout["xaxis"]["ticktext"][0] in ("recipe=paper", "recipe=authors")
+
+
 def test_one_platform_has_no_waterfall():
     figure = merits(block_of(make_run([90, 50])))
     assert not figure.traces and "two platforms" in figure.caption
