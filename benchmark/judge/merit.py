@@ -29,7 +29,7 @@ from benchmark.judge import censored
 from benchmark.judge.censored import Times
 from benchmark.judge.estimates import Ratio, student_t, upper_tail
 from benchmark.judge.frames import Listing
-from benchmark.judge.groups import Group, record_of
+from benchmark.judge.groups import Group, Level, record_of
 from benchmark.judge.question import JudgeError, Question, level_name, metric_name
 from benchmark.record import Row, Run, RunRecord
 from benchmark.tables import Table, number
@@ -241,7 +241,7 @@ def merit_of(first: Group, second: Group, place: int, question: Question) -> Mer
             if timed
             else Part(reason="a log does not say how long evaluation took; it is in the seconds of the others")
         )
-    remarks = _remarks(groups, samples, unit, level.metric, question)
+    remarks = _remarks(groups, samples, unit, level, question)
     return Merit(**about, unit=unit or "epochs", time=time, parts=parts, remarks=remarks)
 
 
@@ -343,7 +343,7 @@ def _censored(sides: Sequence[Sequence[tuple[float, bool, float]]], groups: Sequ
 
 
 def _remarks(
-    groups: Sequence[Group], samples: Sequence[Sequence[_Training]], unit: str | None, metric: str, question: Question
+    groups: Sequence[Group], samples: Sequence[Sequence[_Training]], unit: str | None, level: Level, question: Question
 ) -> tuple[str, ...]:
     found = []
     differ = [name for name in MAY_DIFFER if len({getattr(g.runs[0].identity, name) for g in groups}) > 1]
@@ -353,7 +353,7 @@ def _remarks(
     if unit == "steps" and 0 in batches:
         found.append("A batch is not known: steps may be of different sizes.")
     if any(not t.reached for side in samples for t in side) and unit:
-        found += [*_needed(groups, samples, unit), *_at_equal_amounts(groups, unit, metric, question)]
+        found += [*_needed(groups, samples, unit), *_at_equal_amounts(groups, unit, level, question)]
     return tuple(found)
 
 
@@ -375,13 +375,19 @@ def _needed(groups: Sequence[Group], samples: Sequence[Sequence[_Training]], uni
     return said
 
 
-def _at_equal_amounts(groups: Sequence[Group], unit: str, metric: str, question: Question) -> list[str]:
-    """Say how the errors of two groups compare at the largest amount that all of their runs have."""
+def _at_equal_amounts(groups: Sequence[Group], unit: str, level: Level, question: Question) -> list[str]:
+    """Say how the errors of two groups compare at the largest amount that all of their runs have.
+
+    Nothing where that is the amount at which a run stopped as it had reached the level: its error there is chosen.
+    """
+    metric = level.metric
     curves = [[_curve(run, unit, metric, question) for run in group.runs] for group in groups]
     if not all(curve for side in curves for curve in side):
         return []
     amount = min(curve[-1][0] for side in curves for curve in side)
     if amount < max(curve[0][0] for side in curves for curve in side):
+        return []
+    if any(curve[-1][0] == amount and curve[-1][1] <= level.percent for side in curves for curve in side):
         return []
     errors = [[_error_at(curve, amount) for curve in side] for side in curves]
     if min(map(min, errors)) <= 0:
