@@ -59,6 +59,11 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
         yield "emulated on CPUs: the times say nothing about the rig; run it on the rig itself"
     yield from _checks_of_repetitions(group)
     yield from _checks_of_going(group)
+    if not all(run.knows("epochs") for run in group.runs):
+        yield (
+            "a log has no ends of epochs: what is called an epoch here is an evaluation, and seconds an epoch are "
+            "those from one to the next; compare steps by compare --merit"
+        )
     if resumed := sum(record.resumed for record in group.records):
         yield (
             f"{resumed} of {_count(runs, 'run')} resumed (attempt > 1): the clock stands still between attempts, and "

@@ -9,7 +9,7 @@ alone can be judged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -94,6 +94,17 @@ class Run:
         """Whether the run is under way, or was interrupted: it has a run.json, and no end.json that says it is over."""
         began = self.folder is not None and (self.folder / RUN_JSON).is_file()
         return began and not (self.end and self.end.is_over)
+
+    def knows(self, what: str) -> bool:
+        """Return whether the run says its "steps", "epochs" or "evaluation"; one made of another's log may not.
+
+        Of evaluations that stand at no ends of epochs the number is in place of the epoch.
+        """
+        facts = _facts_or_none(self)
+        if facts is None or facts.log is None:
+            return True
+        found = facts.log.get("knows")
+        return bool(found.get(what, True)) if isinstance(found, Mapping) else what != "steps"
 
     @property
     def has_finished(self) -> bool:

@@ -18,6 +18,7 @@ from benchmark.record.history import differing
 from benchmark.report import appendix, by_platform, page
 from benchmark.report.curves import errors, loss
 from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Shown, level_name, time_to_accuracy
+from benchmark.report.merits import merits
 from benchmark.report.panels import throughput, timeline
 from benchmark.report.profiles import profile
 from benchmark.report.tradeoffs import batch_sizes, cost, machines
@@ -158,6 +159,7 @@ def _figures(block: Block) -> Iterator[Figure]:
         yield cost(block)
         yield from _of_runs(block)
     yield profile(block)
+    yield merits(block)
     yield batch_sizes(block)
     yield from machines(block)
 
