@@ -17,11 +17,11 @@ ARGS =
 TRIAL =
 SIZES =
 
-# As many test processes as cores, at most 4: each loads TensorFlow.
-WORKERS = -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4))) --dist loadscope
+# As many test processes as cores, at most 4: each loads TensorFlow. The order is that of tests/conftest.py.
+WORKERS = -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4))) --dist loadscope --no-loadscope-reorder
 
 # The first Python that fits; where none does, python3 says what would. Looked for only when .venv is made.
-PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python .ci/install.py --check >/dev/null 2>&1 && echo $$python && exit; done; echo python3)
 # What was given on make's command line is a variable of the target: SEEDS=3 would train one seed for nothing.
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
@@ -44,7 +44,7 @@ export PLATFORM WORKLOAD CORPUS SEED BATCH NAME OUT RUNS HOSTS RANK
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 	[ -e "$$1" ] || set -- $(or $(RUNS),results/*.csv)
 
-.PHONY: help setup bench test test-all coverage fuzz trial speed saturation features tta report final lint dead clean
+.PHONY: help setup bench test test-all lock coverage fuzz trial speed saturation features tta report final lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -67,6 +67,9 @@ test: $(READY) ## run the fast tests, on all cores: [ARGS="tests/features -k mel
 
 test-all: $(READY) ## run all tests, those that take minutes too, and say why any was skipped: [ARGS=...]
 	@$(RUN) pytest -q -rs $(WORKERS) $(ARGS)
+
+lock: ## constraints.txt anew: the newest versions that fit every Python of setup.cfg alike; needs uv
+	@.ci/lock
 
 coverage: $(READY) ## all tests, and which lines none of them reaches, those of child processes too: [ARGS=...]
 	@$(RUN) pytest -q $(WORKERS) --cov --cov-report term:skip-covered $(ARGS)

@@ -3,6 +3,8 @@
     python3 .ci/install.py [--venv .venv] [--dev]           make setup calls it with --dev
     python3 .ci/install.py --check                          exit status 0 if this Python fits
 
+Where this Python does not fit, uv finds one that does, or installs one into the virtual environment; uv itself comes
+from the package index if it is not here. Where uv is here, it also installs the packages, sooner than pip.
 Everything lands in the virtual environment: packages, the log, pip's cache and scratch files while they are needed.
 The stamp is written last; while it fits, a further call returns at once. An interrupted installation
 starts again. KenLM comes last and on its own, since it is compiled: without it everything but language models works.
@@ -26,19 +28,27 @@ import sysconfig
 import time
 import urllib.parse
 import urllib.request
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 BUILD = ["--build-constraint", str(CONSTRAINTS)]  # known to the pip of constraints.txt, not to every older one
-OLDEST, NEWEST = (3, 10), (3, 12)  # setup.cfg's python_requires
+# Which TensorFlow goes with which Python; setup.cfg's python_requires, classifiers and requirement follow from it.
+TENSORFLOW = {(3, 11): "2.21", (3, 12): "2.21", (3, 13): "2.21"}
+COMING = {(3, 14): "2.22"}  # the first TensorFlow with wheels for that Python; a release is not out yet
+USUAL = (3, 13)  # of a Python of its own, where none fits
 FAILED, BAD_PYTHON, INTERRUPTED = 1, 2, 130
 
 # In the environment:
 MARK = ".installer"  # says that this file made it, and is locked while this file is at work on it
 STAMP = ".complete"  # line 1: fingerprint() of what is installed; line 2: whether KenLM is
 LOG = "install.log"
+BASE = "python"  # the Python that uv installed, where none fitted
 SCRATCH = "scratch"  # pip's cache and temporary files; outlives a break, so that pip need not download all again
+
+FOR_GPU = "SPEECH_TTA_GPU"  # in the environment: CUDA libraries though no GPU is seen, as where a container is built
+AGAIN = "SPEECH_TTA_SETUP_AGAIN"  # in the environment of a set-up that another, whose Python does not fit, began
 
 WAYS_OUT = (  # what the log says, and what to do about it; the first that matches is shown
     (
@@ -68,14 +78,16 @@ def main(argv=None) -> int:
     parser.add_argument("--dev", action="store_true", help="also what tests and linting need")
     parser.add_argument("--check", action="store_true", help="say whether this Python fits, and make nothing")
     options = parser.parse_args(argv)
+    venv = Path(os.path.abspath(str(options.venv)))
     unfit = version_problem(sys.version_info[:2])
-    if unfit:
-        say(unfit)
-        return BAD_PYTHON
     if options.check:
-        return 0
+        if unfit:
+            say(unfit)
+        return BAD_PYTHON if unfit else 0
     try:
-        set_up(Path(os.path.abspath(str(options.venv))), dev=options.dev)
+        if unfit:
+            return set_up_with_another(venv, unfit, sys.argv[1:] if argv is None else argv)
+        set_up(venv, dev=options.dev)
     except (SetupError, OSError) as error:
         say(f"set-up: {error}")
         return FAILED
@@ -87,17 +99,96 @@ def main(argv=None) -> int:
 
 def version_problem(version: tuple) -> str:
     """One line on why this Python does not fit; empty if it does."""
-    if OLDEST <= version <= NEWEST:
+    if version in TENSORFLOW:
         return ""
-    return (
-        f"Python {version[0]}.{version[1]} does not fit; 3.10, 3.11 and 3.12 do: TensorFlow 2.21 needs 3.10 or "
-        "later, and pyctcdecode needs numpy < 2, which has no wheels for 3.13."
-    )
+    fitting = [".".join(map(str, known)) for known in sorted(TENSORFLOW)]
+    there = ", ".join(fitting[:-1]) + " and " + fitting[-1]
+    why = f"TensorFlow {TENSORFLOW[USUAL]} has wheels for these alone"
+    if version in COMING:
+        why = f"it needs TensorFlow {COMING[version]}, which is not released"
+    return f"Python {version[0]}.{version[1]} does not fit; {there} do: {why}."
+
+
+# A Python that fits, where this one does not
+
+
+def set_up_with_another(venv: Path, unfit: str, arguments: list) -> int:
+    """Find or install a Python that fits, and let it set up; returns its exit status.
+
+    Raises:
+        SetupError: there is none, and none can be had; the message has the commands that bring one.
+    """
+    say(unfit)
+    python = None if os.environ.get(AGAIN) else another_python(venv)
+    if not python:
+        raise SetupError(f"no Python fits, and uv brings none. The way out: {python_by_hand()}")
+    say(f"Going on with {python}")
+    command = [python, str(Path(__file__).resolve()), *arguments]
+    return subprocess.call(command, env=dict(os.environ, **{AGAIN: "1"}))
+
+
+def another_python(venv: Path) -> str:
+    """Path of a Python that fits: one here, by name or as uv finds it, or one that uv installs; "" if neither."""
+    for version in sorted(TENSORFLOW, reverse=True):
+        here = shutil.which("python{}.{}".format(*version))
+        if here and subprocess.call([here, str(Path(__file__).resolve()), "--check"], stderr=subprocess.DEVNULL) == 0:
+            return here
+    with locked(venv):
+        uv = find_uv(venv)
+        if not uv:
+            return ""
+        wanted = "{}.{}".format(*USUAL)
+        bounds = ">={}.{},<{}.{}".format(*min(TENSORFLOW), max(TENSORFLOW)[0], max(TENSORFLOW)[1] + 1)
+        found = answer(venv, [uv, "python", "find", "--system", bounds])
+        if not found and succeeds(venv, [uv, "python", "install", wanted, "--no-bin"]):
+            found = answer(venv, [uv, "python", "find", "--managed-python", wanted])
+        return found
+
+
+def find_uv(venv: Path) -> str:
+    """Path of uv: on PATH, else out of its wheel from the package index; "" if it cannot be had."""
+    here = shutil.which("uv")
+    if here:
+        return here
+    folder = venv / SCRATCH / "uv"
+    for pip in ([sys.executable, "-m", "pip"], ["pip3"], ["pip"]):
+        if succeeds(venv, [*pip, "download", "--no-deps", "--only-binary=:all:", "--dest", str(folder), "uv"]):
+            for wheel in sorted(folder.glob("uv-*.whl")):
+                with zipfile.ZipFile(str(wheel)) as packed:
+                    for name in packed.namelist():
+                        if name.endswith(".data/scripts/uv"):
+                            (folder / "uv").write_bytes(packed.read(name))
+                            (folder / "uv").chmod(0o755)
+                            return str(folder / "uv")
+    return ""
+
+
+def python_by_hand() -> str:
+    """What brings a Python that fits on this system, in one line."""
+    wanted = "{}.{}".format(*USUAL)
+    try:
+        said = Path("/etc/os-release").read_text()
+    except OSError:
+        said = ""
+    system = " ".join(re.findall(r'^ID(?:_LIKE)?="?([^"\n]*)', said, re.MULTILINE)).split()
+    if os.environ.get("CONDA_PREFIX"):
+        bring = f"conda create --yes --name speech-tta python={wanted} && conda activate speech-tta"
+    elif sys.platform == "darwin":
+        bring = f"brew install python@{wanted}"
+    elif {"fedora", "rhel", "centos"} & set(system):
+        bring = f"sudo dnf install python{wanted} python{wanted}-devel"
+    elif "arch" in system:
+        bring = f"sudo pacman --sync uv && uv python install {wanted}"
+    elif "ubuntu" in system:
+        bring = f"sudo add-apt-repository ppa:deadsnakes/ppa && sudo apt install python{wanted}-venv python{wanted}-dev"
+    else:
+        bring = f"pip install uv && uv python install {wanted}; on Debian 12 or 13: sudo apt install python3-venv"
+    return f"{bring}; then: make setup"
 
 
 def set_up(venv: Path, *, dev: bool) -> None:
     """Make `venv` complete, or find that it is."""
-    gpus = list_gpus()
+    gpus = list_gpus() or (["GPU that a container will see"] if os.environ.get(FOR_GPU) else [])
     wanted = fingerprint(venv, gpu=bool(gpus), dev=dev)
     with locked(venv):
         installed, kenlm = read_stamp(venv)
@@ -118,18 +209,31 @@ def install(venv: Path, wanted: str, *, gpus: list, dev: bool) -> None:
     time_and_size = "three minutes or more, 8 GB" if gpus else "three minutes or so, 3 GB"
     say(f"Setting up {shown(venv)} with Python {sys.version.split()[0]}: {time_and_size}; log: {shown(venv / LOG)}")
     if gpus:
-        say(f"With TensorFlow's CUDA libraries, as nvidia-smi lists {len(gpus)} x {gpus[0]}")
+        why = f"{FOR_GPU} is set" if os.environ.get(FOR_GPU) else f"nvidia-smi lists {len(gpus)} x {gpus[0]}"
+        say(f"With TensorFlow's CUDA libraries, as {why}")
     empty_unless_complete(venv)
     make_environment(venv)
     install_packages(venv, "pip", ["pip"])
     extras = ",".join(name for name, wanted in (("dev", dev), ("gpu", gpus)) if wanted)
     install_packages(venv, "TensorFlow and all others", [*BUILD, "--editable", f".[{extras}]" if extras else "."])
+    # It works with NumPy 2, whatever its metadata says: without its requirements, of which pygtrie alone is missing.
+    install_packages(venv, "pyctcdecode", ["--no-deps", "pyctcdecode", "pygtrie"])
     write_stamp(venv, wanted, kenlm=install_kenlm(venv))
     say(f"{shown(venv)} is complete after {time.monotonic() - started:.0f} s")
 
 
 def install_packages(venv: Path, label: str, what: list) -> None:
-    step(venv, label, [python_of(venv), "-m", "pip", "install", "--constraint", str(CONSTRAINTS), *what])
+    """Install by uv where it is here, sooner, with pip's settings; by pip where it is not, or where uv fails."""
+    what = ["--constraint", str(CONSTRAINTS), *what]
+    uv = shutil.which("uv")
+    if uv and label != "pip":
+        try:
+            step(venv, label + ", by uv", [uv, "pip", "install", "--python", python_of(venv), *what])
+        except SetupError:
+            say("uv failed, as the log says; pip follows")
+        else:
+            return
+    step(venv, label, [python_of(venv), "-m", "pip", "install", *what])
 
 
 def install_kenlm(venv: Path) -> bool:
@@ -226,7 +330,9 @@ def empty_unless_complete(venv: Path) -> None:
     """
     shutil.rmtree(str(venv / SCRATCH / "tmp"), ignore_errors=True)
     keep = (venv / STAMP).exists() and python_fits(venv)
-    for entry in [venv / STAMP] if keep else [path for path in venv.iterdir() if path.name not in (MARK, SCRATCH)]:
+    for entry in (
+        [venv / STAMP] if keep else [path for path in venv.iterdir() if path.name not in (MARK, SCRATCH, BASE)]
+    ):
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(str(entry))
         else:
@@ -341,6 +447,12 @@ def succeeds(venv: Path, command: list) -> bool:
         return process.wait() == 0
 
 
+def answer(venv: Path, command: list) -> str:
+    """What a command prints, less white space; "" if it fails."""
+    found = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(venv))
+    return found.stdout.decode().strip() if found.returncode == 0 else ""
+
+
 @contextlib.contextmanager
 def logged(venv: Path, command: list):
     """A process at work, with its output appended to the log; killed if the block is left before its end."""
@@ -371,6 +483,11 @@ def environment(venv: Path) -> dict:
     (scratch / "tmp").mkdir(parents=True, exist_ok=True)
     kept.setdefault("PIP_CACHE_DIR", str(scratch / "cache"))
     kept.setdefault("TMPDIR", str(scratch / "tmp"))  # /tmp may be memory, and too small
+    for name, of_pip in (("UV_DEFAULT_INDEX", "index-url"), ("UV_FIND_LINKS", "find-links"), ("SSL_CERT_FILE", "cert")):
+        if pip_setting(of_pip):  # uv reads no settings of pip's
+            kept.setdefault(name, pip_setting(of_pip))
+    kept.setdefault("UV_PYTHON_INSTALL_DIR", str(venv / BASE))
+    kept.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
     return dict(kept, PIP_USER="0", PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
 
 

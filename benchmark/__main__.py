@@ -13,7 +13,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,9 @@ from benchmark.judge.judgement import judge
 from benchmark.judge.summary import report_parts
 from benchmark.record import Run, UsageError, read_run
 from benchmark.record.command import CommandLine, by_make
-from benchmark.run.evaluate.decoding import KILLED_WORKER
 from benchmark.run.prepare.hosts import LIMIT_S, Hosts, resolve
 from benchmark.run.prepare.job import Job, changed_workload, language_model_of, start_of, usual_name
 from benchmark.run.prepare.language_models import PUBLISHED_MODELS
-from benchmark.run.session import run
 from benchmark.tables import show
 from benchmark.workloads import Workload
 from models.table import MODELS
@@ -50,6 +47,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
+    from concurrent.futures.process import BrokenProcessPool
+
+    from benchmark.run.evaluate.decoding import KILLED_WORKER
+    from benchmark.run.session import run  # here: --help waits for no audio library
+
     try:
         finished = run(_job(options, given), say=cli.say)
     except BrokenProcessPool:

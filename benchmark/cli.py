@@ -30,6 +30,8 @@ from features.jobs import streams
 from features.jobs.parent import obey_parent
 from features.jobs.streams import parse as parse
 from features.jobs.streams import say as say
+from platforms import PlatformError, Price
+from platforms.offers import offer
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
@@ -129,8 +131,12 @@ def add_by(parser: argparse.ArgumentParser) -> None:
 
 def add_terms(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how a rig is paid for."""
+    words = (
+        "what a rig costs, in place of the price that its runs recorded: NAME=12.10/h or 'NAME=3400 EUR'; repeatable"
+    )
     usual, group = Terms(), parser.add_argument_group("how a rig is paid for")
     add = group.add_argument
+    add("--offer", dest="offers", action="append", default=[], type=_offer, metavar="NAME=PRICE", help=words)
     add("--years", type=float, default=usual.years, help="years until a purchase is written off; default: %(default)g")
     add("--duty", type=float, default=usual.duty, help="share of that time in use, 0 to 1; default: %(default)g")
     add("--kwh-price", type=float, metavar="P", help="price of a kWh in the platform's currency; default: no energy")
@@ -151,7 +157,15 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
 
 def terms_of(options: argparse.Namespace) -> Terms:
     """Return the terms that the options give. Raises PriceError if a value is out of range."""
-    return Terms(**{f.name: getattr(options, f.name) for f in fields(Terms)})
+    given = {f.name: getattr(options, f.name) for f in fields(Terms)}
+    return Terms(**{**given, "offers": tuple(options.offers)})
+
+
+def _offer(text: str) -> tuple[str, Price]:
+    try:
+        return offer(text)
+    except PlatformError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:

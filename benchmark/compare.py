@@ -3,6 +3,7 @@
     python -m benchmark.compare sys1 sys2                    # platforms, from results/*.csv
     python -m benchmark.compare old='old/*.csv' new='new/*.csv' --metric wer --level 22
     python -m benchmark.compare sys1 --by batch              # one platform's batch sizes
+    python -m benchmark.compare old new --merit              # fewer steps, or shorter ones? recipes may differ
     python -m benchmark.compare cpu --aa                     # two halves of one platform's runs must not differ
 
 It answers two questions. The machine: what each rig would have taken for the same number of epochs, start-up and
@@ -15,6 +16,10 @@ has a plan, how many runs of each would tell, and what they cost. Fix that numbe
 result after each run (sequential testing), give --every-run: the verdict is then by an e-value, which holds whenever
 you look. With several levels, or --profile, a table says how often each rig is near the best, and whether the order of
 rigs depends on the level.
+
+--merit says whose merit a ratio of times is: a product of steps (utterances, where batches differ), seconds a step, and
+evaluation and the rest, each with its interval. Only the workload must agree: rigs, recipes, batches, frameworks may
+differ. A part that the runs or their logs cannot tell is open, with its reason.
 """
 
 from __future__ import annotations
@@ -28,9 +33,11 @@ from pathlib import Path
 
 from benchmark import cli
 from benchmark.judge.checks import warnings
-from benchmark.judge.comparison import Asked, at_common_levels, compare, comparison_parts, halves
+from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves
+from benchmark.judge.cost import check_offers
 from benchmark.judge.groups import Group, check_given_once
 from benchmark.judge.judgement import judge
+from benchmark.judge.merit import check_comparable, merit_parts, merits
 from benchmark.judge.profiles import profile_parts
 from benchmark.judge.question import JudgeError, Question
 from benchmark.judge.summary import warnings_part
@@ -50,6 +57,9 @@ def _compare(options: argparse.Namespace) -> int:
     terms = cli.terms_of(options)
     asked = Asked(margin=1 + options.margin / 100, clock=options.clock, every_run=options.every_run)
     groups, everything = groups_of(options)
+    check_offers(terms, groups)
+    if options.merit:
+        return _merit(options, groups)
     pairs = compare(groups, terms=terms, asked=asked)
     doubts = warnings([run for group in groups for run in group.runs], groups, _question(options, options.level))
     if options.format == "table":
@@ -62,6 +72,17 @@ def _compare(options: argparse.Namespace) -> int:
     else:
         cli.print_rows("benchmark.compare", [pair.fields() for pair in pairs], options.format, doubts)
     return int(options.aa and any(pair.differs for pair in pairs))
+
+
+def _merit(options: argparse.Namespace, groups: list[Group]) -> int:
+    question = _question(options, options.level)
+    found = merits(groups, question)
+    doubts = warnings([run for group in groups for run in group.runs], groups, question)
+    if options.format == "table":
+        show([*merit_parts(found), *warnings_part(doubts)])
+    else:
+        cli.print_rows("benchmark.compare", [merit.fields() for merit in found], options.format, doubts)
+    return cli.DONE
 
 
 def _question(options: argparse.Namespace, levels: Sequence[float] = ()) -> Question:
@@ -98,7 +119,8 @@ def groups_of(options: argparse.Namespace) -> tuple[list[Group], list[Group]]:
     if len(groups) < 2:
         raise JudgeError(f"{groups[0].label}: all its runs are alike in {', '.join(question.by)}; expected two kinds")
     check_given_once([run for _, runs in named for run in runs if len(run.record)])
-    return at_common_levels(groups, question), groups
+    check = check_comparable if options.merit else check_alike
+    return at_common_levels(groups, question, check), groups
 
 
 def _named_runs(options: argparse.Namespace) -> Iterator[tuple[str, list[Run]]]:
@@ -146,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="judge by e-values, which hold even if the result is checked after each run",
     )
+    add("--merit", action="store_true", help="split ratios of times: steps, seconds a step, evaluation and the rest")
     add("--profile", action="store_true", help="compare over many levels: a performance profile, and the order of rigs")
     cli.add_format(parser)
     cli.add_terms(parser)

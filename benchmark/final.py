@@ -16,26 +16,25 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark import cli
 from benchmark.judge.published import final_error_rates
 from benchmark.metrics import FIGURES, METRICS, Metric
 from benchmark.record.confusions import HEADER
-from benchmark.run.evaluate import decoding
-from benchmark.run.evaluate.final import BEAM_WIDTH, Result, Wanted, data_of, evaluate, write
 from benchmark.run.prepare.language_models import PUBLISHED_MODELS
-from benchmark.run.prepare.trained import WHICH, Trained, load_trained
+from benchmark.run.prepare.trained import BEAM_WIDTH, WHICH, Trained, load_trained
 from benchmark.tables import Table, cell, show
-from features.corpus.layout import role
+from features.corpus.roles import role
 from features.jobs.streams import one_line
 from features.reading.subsets import SELECTIONS
-from features.shards import account
 from models.ctc import decoders
 from models.ctc.decoders import Decoder
 from platforms.machine import usable_cores
+
+if TYPE_CHECKING:
+    from benchmark.run.evaluate.final import Result, Wanted
 
 COMMONEST = 5  # word errors of each kind that are printed
 WHAT = ("checkpoint", "subset", "decoder")  # what a line of a table is about
@@ -48,6 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _final(options: argparse.Namespace) -> None:
+    from concurrent.futures.process import BrokenProcessPool
+
+    from benchmark.run.evaluate import decoding
+    from benchmark.run.evaluate.final import data_of, evaluate, write  # here: --help waits for no audio library
+    from features.shards import account
+
     try:
         run, wanted = load_trained(options.run), _wanted(options)
         with data_of(run, wanted) as data:
@@ -67,6 +72,8 @@ def _final(options: argparse.Namespace) -> None:
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:
+    from benchmark.run.evaluate.final import Wanted
+
     return Wanted(
         checkpoints=tuple(options.checkpoints),
         subsets=tuple(options.subsets),

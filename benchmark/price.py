@@ -21,7 +21,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
-from benchmark.judge.cost import cost_parts, cost_rows
+from benchmark.judge.cost import check_offers, cost_parts, cost_rows
 from benchmark.judge.judgement import judge
 from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question
 from benchmark.judge.summary import warnings_part
@@ -50,6 +50,7 @@ def _price(options: argparse.Namespace) -> None:
     )
     judgement = judge(cli.read_runs(options.journals) if options.journals else [], question)
     groups = [g for g in judgement if g.runs or g.workload == PAPER_WORKLOAD]
+    check_offers(terms, groups)
     if options.format == "table":
         show([*cost_parts(groups, terms), *warnings_part(judgement.warnings)])
     else:

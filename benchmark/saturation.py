@@ -50,7 +50,6 @@ from benchmark.study.proxy import proxy_parts
 from benchmark.study.results import Observation, check_points, observations, without_times
 from benchmark.tables import money, show
 from benchmark.workloads import Workload
-from features.corpus.audio import FRAME_STEP_S
 from features.reading.subsets import SELECTIONS
 from models.table import MODELS
 from platforms import enters
@@ -163,6 +162,7 @@ def _grid(options: argparse.Namespace, *, data_of: Callable[[Workload, Path, Pat
         StudyError: a size is impossible, or no utterance is short enough.
     """
     from benchmark.run.prepare.data import no_segment
+    from features.corpus.audio import FRAME_STEP_S
 
     data = tested = data_of(*_data(options))
     if options.train_on:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
+from benchmark.judge.cost import check_offers
 from benchmark.judge.judgement import judge
 from benchmark.judge.question import AS_THE_PAPER, Question
 from benchmark.judge.summary import report_parts
@@ -32,9 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _judge(options: argparse.Namespace) -> None:
+    terms = cli.terms_of(options)
     judgement = judge(cli.read_runs(options.journals), _question(options))
+    check_offers(terms, judgement)
     if options.format == "table":
-        show(report_parts(judgement, left_out=options.leave_one_out))
+        show(report_parts(judgement, terms=terms, left_out=options.leave_one_out))
         return
     cli.print_rows("benchmark.tta", judgement.long_rows(), options.format, judgement.warnings)
 
@@ -70,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--leave-one-out", action="store_true", help="show how well factored times predict the runs at hand")
     add("--published", action="store_true", help="add the paper's table 3")
     cli.add_format(parser)
+    cli.add_terms(parser)
     return parser
 
 

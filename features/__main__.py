@@ -18,14 +18,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from features.corpus.audio import FRAME_STEP_S
-from features.corpus.layout import role
-from features.frames.kinds import FRONT_ENDS, USUAL
+from features.corpus.roles import role
+from features.frames import NAMES, USUAL
 from features.jobs import parts
 from features.jobs.cluster import LOCAL
 from features.jobs.streams import one_line, parse, reported
-from features.shards import account, manifest
-from features.shards.extraction import extract_corpus, extract_part, merge
+from features.shards import COMPRESSIONS, DTYPES
 
 AGAIN = "make room or mend that, then start the same command again: finished shards are kept"
 
@@ -43,14 +41,14 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the shards and manifest.json")
     parser.add_argument(
         "--front-end",
-        choices=FRONT_ENDS,
+        choices=NAMES,
         default=USUAL,
         help="what the model takes: 13 MFCC and 80 log-mel bands, or the 80 of Whisper; default: %(default)s",
     )
-    parser.add_argument("--dtype", choices=manifest.DTYPES, default="float16", help="default: %(default)s")
+    parser.add_argument("--dtype", choices=DTYPES, default="float16", help="default: %(default)s")
     parser.add_argument(
         "--compression",
-        choices=manifest.COMPRESSIONS,
+        choices=COMPRESSIONS,
         default="none",
         help="gzip makes shards about a quarter smaller and reading many times slower; default: %(default)s",
     )
@@ -108,6 +106,10 @@ def _count(text: str) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 done, 2 bad input, 130 interrupted."""
     options = _arguments(argv)
+    from features.corpus.audio import FRAME_STEP_S  # here: --help waits for no audio library
+    from features.shards import account, manifest
+    from features.shards.extraction import extract_corpus, extract_part, merge
+
     try:
         settings = manifest.Settings(
             dtype=options.dtype,

@@ -16,13 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import numpy as np
-
 from models.kernels import Choice
 from models.optimisers import AdaDelta, AdamW
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
     import tensorflow as tf
 
 Part = Mapping[str, "tf.Tensor"]
@@ -31,7 +30,7 @@ Part = Mapping[str, "tf.Tensor"]
 Whole numbers are int64 in training, as those of 32 bits are computed with in the host's memory, whatever the device.
 """
 
-Decode = Callable[[np.ndarray, np.ndarray], list[str]]
+Decode = Callable[["np.ndarray", "np.ndarray"], list[str]]
 """Outputs of B utterances, [B, T', ...], and how many are valid of each, int [B], to B sentences."""
 
 

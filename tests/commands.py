@@ -1,9 +1,12 @@
 """Processes of the suite's commands, for the tests that take it as a user does."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,6 +22,17 @@ def command(folder: Path, module: str, *arguments: object) -> subprocess.Complet
         text=True,
         timeout=300,
     )
+
+
+def in_process(folder: Path, main: Callable[[list[str]], int], *arguments: object) -> subprocess.CompletedProcess:
+    """What a command says that ends before TensorFlow is loaded; a process would only cost its start."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main(list(map(str, arguments)))
+        except SystemExit as stopped:
+            status = stopped.code
+    return subprocess.CompletedProcess(list(arguments), status, out.getvalue(), err.getvalue())
 
 
 def begin(folder: Path, *arguments: object) -> subprocess.Popen:

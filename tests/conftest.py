@@ -24,6 +24,31 @@ REAL_SPEECH = Path(__file__).resolve().parents[2] / "shared" / "data"
 WORDS = ("one", "two", "three", "cool", "don't")
 
 
+LONGEST_FIRST = (
+    "test_several_machines.py",
+    "test_trainer.py",
+    "test_end_to_end.py",
+    "test_whisper_training.py",
+    "test_interrupted_runs.py",
+    "test_one_seed.py",
+    "test_streamed_runs.py",
+    "test_gpu_graphs.py",
+    "test_make.py",
+    "test_loss.py",
+    "test_evaluation.py",
+    "test_trials.py",
+    "test_whisper.py",
+    "test_report.py",
+    "test_lstm.py",
+)
+"""Files that take long, the longest first: one that a process begins last keeps all others waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    turns = {name: turn for turn, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: turns.get(item.path.name, len(turns)))
+
+
 def pytest_sessionfinish() -> None:
     gc.freeze()  # nor at exit
 

@@ -4,9 +4,10 @@ import csv
 import json
 
 import pytest
-from commands import command
+from commands import command, in_process
 from transitions import AFTER
 
+from benchmark.__main__ import main
 from benchmark.metrics import METRICS
 from benchmark.record import journal
 from benchmark.record.phases import Phase
@@ -189,7 +190,7 @@ def test_a_run_is_never_overwritten(run, folder, tone_corpus):
     ],
 )
 def test_bad_input_gets_one_line_and_status_2(tmp_path, arguments, said):
-    done = command(tmp_path, "benchmark", *arguments)
+    done = in_process(tmp_path, main, *arguments)
     lines = [line for line in done.stderr.strip().splitlines() if line.startswith("benchmark:")]
     assert done.returncode == 2 and len(lines) == 1 and said in lines[0], done.stderr
     assert "Traceback" not in done.stderr

@@ -40,6 +40,8 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(install, "ROOT", tmp_path)
     monkeypatch.setattr(install, "CONSTRAINTS", tmp_path / "constraints.txt")
     monkeypatch.setattr(install, "list_gpus", list)
+    without_uv = [folder for folder in os.environ["PATH"].split(":") if not (Path(folder) / "uv").exists()]
+    monkeypatch.setenv("PATH", ":".join(without_uv))
     monkeypatch.setattr(install, "compiler_problem", lambda: "as no C++ compiler is found")
     return tmp_path
 
@@ -75,32 +77,117 @@ def installed(project):
 # Which Python
 
 
-@pytest.mark.parametrize("version", [(3, 10), (3, 11), (3, 12)])
+@pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13)])
 def test_a_python_that_fits_has_no_problem(version):
     assert install.version_problem(version) == ""
 
 
-@pytest.mark.parametrize("version", [(3, 6), (3, 9), (3, 13), (3, 14), (4, 0)])
+@pytest.mark.parametrize("version", [(3, 6), (3, 10), (3, 14), (4, 0)])
 def test_a_python_that_does_not_fit_is_told_in_one_line_which_do_and_why(version):
     said = install.version_problem(version)
-    assert said.startswith(f"Python {version[0]}.{version[1]} does not fit; 3.10, 3.11 and 3.12 do")
-    assert "TensorFlow 2.21 needs 3.10 or later" in said
-    assert "pyctcdecode needs numpy < 2, which has no wheels for 3.13" in said
+    assert said.startswith(f"Python {version[0]}.{version[1]} does not fit; 3.11, 3.12 and 3.13 do")
+    assert ("it needs TensorFlow 2.22, which is not released" in said) == (version == (3, 14))
+    assert ("TensorFlow 2.21 has wheels for these alone" in said) == (version != (3, 14))
     assert "\n" not in said
 
 
-def test_the_command_ends_with_status_2_under_a_python_that_does_not_fit(project, monkeypatch, capsys):
+def test_the_check_ends_with_status_2_under_a_python_that_does_not_fit_and_makes_nothing(project, monkeypatch, capsys):
     with monkeypatch.context() as patch:
-        patch.setattr(sys, "version_info", (3, 13, 0, "final", 0))
-        status = install.main(["--venv", str(project / "made")])
+        patch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
+        status = install.main(["--check", "--venv", str(project / "made")])
     assert status == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (project / "made").exists()
 
 
-def test_setup_cfg_names_the_same_pythons():
-    assert (install.OLDEST, install.NEWEST) == ((3, 10), (3, 12))
-    assert setup_cfg()["options"]["python_requires"] == ">=3.10,<3.13"  # up to 3.12 is below 3.13
+def test_setup_cfg_and_readme_name_the_same_pythons_and_tensorflow():
+    oldest, newest = min(install.TENSORFLOW), max(install.TENSORFLOW)
+    assert setup_cfg()["options"]["python_requires"] == f">=3.{oldest[1]},<3.{newest[1] + 1}"
+    classifiers = setup_cfg()["metadata"]["classifiers"].splitlines()
+    named = {tuple(map(int, line.split(" :: ")[-1].split("."))) for line in classifiers if "Python :: 3." in line}
+    assert named == set(install.TENSORFLOW)
+    assert {f"~={release}.0" for release in install.TENSORFLOW.values()} == {str(required()["tensorflow"].specifier)}
+    assert install.USUAL in install.TENSORFLOW and not set(install.COMING) & set(install.TENSORFLOW)
+    numbers = ["{}.{}".format(*version) for version in sorted(install.TENSORFLOW)]
+    assert f"Python {', '.join(numbers[:-1])} or {numbers[-1]}" in (ROOT / "README.md").read_text()
+
+
+# A Python of its own
+
+
+@pytest.fixture
+def unfit(project, monkeypatch):
+    """A set-up under Python 3.10, on a machine where nothing is on PATH but what a test puts into bin."""
+    for tool in ("sh", "cat", "chmod", "mkdir"):
+        (project / "bin").mkdir(exist_ok=True)
+        (project / "bin" / tool).symlink_to(shutil.which(tool))
+    monkeypatch.setenv("PATH", str(project / "bin"))
+    monkeypatch.setattr(sys, "version_info", (3, 10, 0, "final", 0))
+    monkeypatch.setattr(sys, "executable", str(project / "bin" / "python3.10"))
+    monkeypatch.delenv(install.AGAIN, raising=False)
+    monkeypatch.delenv("CONDA_PREFIX", raising=False)
+    return project
+
+
+def test_a_python_that_is_here_by_name_sets_up_with_the_same_arguments(unfit, capfd):
+    script(unfit / "bin" / "python3.12", 'case "$*" in *--check) exit 0 ;; esac; echo "3.12: $*"')
+    assert install.main(["--venv", str(unfit / ".venv"), "--dev"]) == 0
+    out, err = capfd.readouterr()
+    assert out.rstrip().endswith(f"--venv {unfit}/.venv --dev") and out.startswith("3.12: ")
+    assert f"Going on with {unfit}/bin/python3.12" in err
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_uv_finds_a_python_that_fits_or_installs_one_into_the_environment(unfit, capfd, found):
+    script(unfit / "own", 'echo "own: $*"')
+    script(
+        unfit / "bin" / "uv",
+        f'case "$*" in\n'
+        f'  "python find --system >=3.11,<3.14") {f"echo {unfit}/own" if found else "exit 2"} ;;\n'
+        f'  "python install 3.13 --no-bin") echo "$UV_PYTHON_INSTALL_DIR" > {unfit}/into ;;\n'
+        f'  "python find --managed-python 3.13") cat {unfit}/into > {unfit}/asked && echo {unfit}/own ;;\n'
+        f"  *) exit 9 ;; esac",
+    )
+    assert install.main(["--venv", str(unfit / ".venv"), "--dev"]) == 0
+    assert capfd.readouterr().out.startswith("own: ")
+    assert (unfit / "into").exists() != found
+    if not found:
+        assert (unfit / "into").read_text().strip() == f"{unfit}/.venv/python"
+
+
+@pytest.mark.parametrize(
+    ("release", "way_out"),
+    [
+        ("ID=fedora", "sudo dnf install python3.13"),
+        ('ID=rocky\nID_LIKE="rhel centos fedora"', "sudo dnf install python3.13"),
+        ("ID=ubuntu\nID_LIKE=debian", "python3.13-venv python3.13-dev"),
+        ("ID=arch", "pacman"),
+        ("ID=debian", "pip install uv && uv python install 3.13"),
+    ],
+)
+def test_where_uv_cannot_be_had_the_commands_of_the_distribution_are_said(unfit, monkeypatch, capsys, release, way_out):
+    whole = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, *a, **k: release if str(path) == "/etc/os-release" else whole(path, *a, **k)
+    )
+    assert install.main(["--venv", str(unfit / ".venv")]) == 1
+    said = capsys.readouterr().err
+    assert "no Python fits, and uv brings none. The way out:" in said and way_out in said
+    assert said.rstrip().endswith("then: make setup")
+
+
+def test_a_set_up_that_another_began_does_not_look_for_a_third(unfit, monkeypatch, capsys):
+    monkeypatch.setenv(install.AGAIN, "1")
+    monkeypatch.setattr(install, "another_python", lambda *_: pytest.fail("it looked"))
+    assert install.main(["--venv", str(unfit / ".venv")]) == 1
+    assert "no Python fits" in capsys.readouterr().err
+
+
+def test_a_python_of_its_own_outlives_an_interrupted_set_up(project, venv):
+    (venv / install.BASE).mkdir()
+    (venv / install.MARK).touch()
+    install.empty_unless_complete(venv)
+    assert (venv / install.BASE).exists()
 
 
 def test_the_file_is_readable_for_python_3_6_and_needs_the_standard_library_alone():
@@ -118,16 +205,16 @@ def test_the_file_is_readable_for_python_3_6_and_needs_the_standard_library_alon
 @pytest.mark.parametrize(
     ("fitting", "chosen"),
     [
-        ({"python3", "python3.12", "python3.10"}, "python3"),
-        ({"python3.12", "python3.11", "python3.10"}, "python3.12"),
-        ({"python3.11", "python3.10"}, "python3.11"),
-        ({"python3.10"}, "python3.10"),
+        ({"python3", "python3.13", "python3.11"}, "python3"),
+        ({"python3.13", "python3.12", "python3.11"}, "python3.13"),
+        ({"python3.12", "python3.11"}, "python3.12"),
+        ({"python3.11"}, "python3.11"),
         (set(), "python3"),  # which then says what does not fit
     ],
 )
 def test_make_takes_python3_if_it_fits_and_else_the_newest_that_does(tmp_path, fitting, chosen):
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in {"python3", "python3.12", *fitting}:  # an unfit one fails the check, others are not there at all
+    for name in {"python3", "python3.13", *fitting}:  # an unfit one fails the check, others are not there at all
         check = f'case "$*" in *--check) exit {0 if name in fitting else 2} ;; esac'
         script(tmp_path / "bin" / name, f'{check}\necho "{name} $*"')
     make = [shutil.which("make"), "--no-print-directory", "setup"]
@@ -141,16 +228,37 @@ def test_make_takes_python3_if_it_fits_and_else_the_newest_that_does(tmp_path, f
 def test_pip_then_the_project_then_kenlm_are_installed_from_the_constraints(project, venv):
     install.set_up(venv, dev=True)
     calls = (project / "calls.txt").read_text()
-    assert calls.count(f"--constraint {project}/constraints.txt") == 3
-    assert installed(project) == ["pip", ".[dev]", "kenlm"]
+    assert calls.count(f"--constraint {project}/constraints.txt") == 4
+    assert installed(project) == ["pip", ".[dev]", "pygtrie", "kenlm"]
     assert install.read_stamp(venv)[1] is True
 
 
 def test_a_gpu_brings_tensorflows_cuda_libraries_and_is_named(project, venv, monkeypatch, capsys):
     monkeypatch.setattr(install, "list_gpus", lambda: ["NVIDIA A100", "NVIDIA A100"])
     install.set_up(venv, dev=True)
-    assert installed(project) == ["pip", ".[dev,gpu]", "kenlm"]
+    assert installed(project) == ["pip", ".[dev,gpu]", "pygtrie", "kenlm"]
     assert "CUDA libraries, as nvidia-smi lists 2 x NVIDIA A100" in capsys.readouterr().err
+
+
+def test_a_container_is_built_with_cuda_libraries_though_no_gpu_is_seen(project, venv, monkeypatch, capsys):
+    monkeypatch.setenv(install.FOR_GPU, "1")
+    install.set_up(venv, dev=True)
+    assert ".[dev,gpu]" in installed(project)
+    assert f"CUDA libraries, as {install.FOR_GPU} is set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_uv_installs_where_it_is_here_and_pip_where_uv_fails(project, venv, monkeypatch, capsys, works):
+    script(project / "bin" / "uv", f'echo "$*" >> {project}/uv.txt; exit {0 if works else 1}')
+    monkeypatch.setenv("PATH", f"{project}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    install.set_up(venv, dev=True)
+    asked = (project / "uv.txt").read_text().splitlines()
+    assert [line.split()[-1] for line in asked] == [".[dev]", "pygtrie", "kenlm"]
+    assert all(f"--python {venv}/bin/python --constraint {project}/constraints.txt" in line for line in asked)
+    assert installed(project) == (["pip"] if works else ["pip", ".[dev]", "pygtrie", "kenlm"])
+    assert ("uv failed" in capsys.readouterr().err) != works
+    assert install.environment(venv)["UV_DEFAULT_INDEX"] == "http://127.0.0.1:9/simple"  # uv reads no setting of pip's
 
 
 def test_without_kenlm_set_up_ends_well_and_says_what_is_missing_and_how_to_get_it(project, venv, capsys):
@@ -419,7 +527,7 @@ def imported():
     """Every module that the four packages import, less the standard library and the packages themselves."""
     paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     names = set().union(*(imports_of(ast.parse(path.read_text(encoding="utf-8"))) for path in paths))
-    return names - set(sys.stdlib_module_names) - {"tomllib"} - set(PACKAGES)  # tomllib came with 3.11
+    return names - set(sys.stdlib_module_names) - set(PACKAGES)
 
 
 def module(distribution):
@@ -467,7 +575,7 @@ def test_no_requirement_is_declared_that_nothing_imports(name):
 def test_no_import_is_without_its_declaration():
     optional = {
         name: bound
-        for extra in ("lm", "peers", "figures", "whisper", "cluster")
+        for extra in ("lm", "pyctcdecode", "peers", "figures", "whisper", "cluster")
         for name, bound in extras()[extra].items()
     }
     declared = {module(name) for name in {**required(), **optional}}

@@ -31,7 +31,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ class Log:
         own = self.first(OURS)
         created_ms = own.metadata.get("created_ms") if own else None
         seconds = created_ms / 1000 if isinstance(created_ms, int | float) else self._began.at_s
-        return datetime.fromtimestamp(seconds, timezone.utc)
+        return datetime.fromtimestamp(seconds, UTC)
 
     @property
     def _zero_s(self) -> float:
@@ -109,6 +109,11 @@ class Log:
             return f"{folders[-4]} {folders[-2]}"
         parts = [str(self.values[key]) for key in ("submission_org", "submission_platform") if key in self.values]
         return " ".join(parts) or folders[-1]
+
+    @property
+    def stem(self) -> str:
+        """The beginning of the run's name."""
+        return self.platform
 
     @property
     def target_percent(self) -> float:
@@ -289,6 +294,12 @@ class Log:
             clock_s=stop.at_s - self._zero_s,
         )
 
+    @property
+    def knows(self) -> dict[str, bool]:
+        """Whether the log says steps, epochs, samples, and which seconds are evaluation's."""
+        sized = bool(self._whole("train_samples") and self._whole("global_batch_size"))
+        return {"steps": sized, "epochs": True, "samples": sized, "evaluation": True}
+
     def facts(self) -> dict[str, Any]:
         """Return the content of the run's run.json: its targets, and what the log says of how it was made."""
         return {
@@ -300,6 +311,7 @@ class Log:
                 "file": Path(self.source).name,
                 "digest": self.digest,
                 "rows": len(self.rows),
+                "knows": self.knows,
                 "values": self.values,
             },
         }

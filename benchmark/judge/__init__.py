@@ -19,6 +19,7 @@
     stillness.py      what runs that stood still would have taken without it
     judgement.py      the judge, and its result as a table for machines
     comparison.py     pairs of rigs: the machine, and the training as it was run
+    merit.py          a ratio of times as steps, seconds a step, and the rest
     ranking.py        the answer first: soonest, cheapest, tied, and what would tell
     scaling.py        how speed grows with the number of machines
     profiles.py       rigs over many levels at once
@@ -39,6 +40,7 @@ from benchmark.judge.cost import PriceError, Terms, rig_costs
 from benchmark.judge.factoring import factor, leave_one_out
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
+from benchmark.judge.merit import merits
 from benchmark.judge.profiles import profile_of
 from benchmark.judge.question import JudgeError, Question
 from benchmark.judge.ranking import answer
@@ -58,6 +60,7 @@ __all__ = (
     "factor",
     "judge",
     "leave_one_out",
+    "merits",
     "profile_of",
     "read_runs",
     "rig_costs",

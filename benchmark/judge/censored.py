@@ -24,10 +24,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
+from typing import TYPE_CHECKING
 
-import numpy as np
+from benchmark.judge.estimates import CONFIDENCE, STEP_VARIANCE, Estimate, Ratio
 
-from benchmark.judge.estimates import CONFIDENCE, Estimate, Ratio
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 DRAWS = 40_000
 SEED = 58  # of the draws, so that equal runs give equal figures
@@ -111,20 +115,27 @@ class _Fit:
         return self.middle - self.slope * _pivot(self.pattern)
 
 
-def interval(times: Times) -> Estimate | None:
+def mean(times: Times) -> float | None:
+    """Return the geometric mean alone, without drawing an interval; None if under two were reached."""
+    fit = _fit(times)
+    return None if fit is None else math.exp(fit.middle)
+
+
+def interval(times: Times, *, step: float = 0.0) -> Estimate | None:
     """Return the geometric mean and its 95% interval, for logarithms that are normal; None if under 2 were reached.
 
     The pivot (estimate - mean) / deviation of a normal sample has a law that depends on the pattern of censoring alone;
-    its quantiles are drawn, so that the interval is exact for times that are cut at one of the runs' ends.
+    its quantiles are drawn, so that the interval is exact for times that are cut at one of the runs' ends. The
+    deviation is at least what steps of that share leave open.
     """
-    fit = _fit(times)
+    fit = _fit(times, step)
     if fit is None:
         return None
     low, high = np.quantile(fit.drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Estimate(value=math.exp(fit.middle), low=math.exp(low), high=math.exp(high))
 
 
-def _fit(times: Times) -> _Fit | None:
+def _fit(times: Times, step: float = 0.0) -> _Fit | None:
     logs = [math.log(time) for time in times.reached_times]
     if len(logs) < LEAST_REACHED:
         return None
@@ -132,7 +143,8 @@ def _fit(times: Times) -> _Fit | None:
     scores = _scores(pattern)
     centred = scores - scores.mean()
     slope = float(np.dot(logs, centred) / np.dot(centred, centred))
-    return _Fit(statistics.fmean(logs) - slope * float(scores.mean()), slope, pattern)
+    middle = statistics.fmean(logs) - slope * float(scores.mean())
+    return _Fit(middle, max(slope, math.sqrt(STEP_VARIANCE) * step), pattern)
 
 
 def _pattern(times: Times) -> tuple[int, ...]:

@@ -59,6 +59,11 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
         yield "emulated on CPUs: the times say nothing about the rig; run it on the rig itself"
     yield from _checks_of_repetitions(group)
     yield from _checks_of_going(group)
+    if not all(run.knows("epochs") for run in group.runs):
+        yield (
+            "a log has no ends of epochs: what is called an epoch here is an evaluation, and seconds an epoch are "
+            "those from one to the next; compare steps by compare --merit"
+        )
     if resumed := sum(record.resumed for record in group.records):
         yield (
             f"{resumed} of {_count(runs, 'run')} resumed (attempt > 1): the clock stands still between attempts, and "
@@ -127,6 +132,12 @@ def _checks_of_targets(group: Group, question: Question) -> Iterator[str]:
         why = "made without targets"
         if not there:
             why = "no run.json in the folder next to the journal, so the targets are not known"
+        if all(group.best.get(metric) is None for metric in question.metrics):
+            yield (
+                f"{sources[0]}{more}: {why}, and no run has a median error over e = {question.window} epochs: {levels} "
+                f"only hold{'s' * (len(group.levels) == 1)} the place of a level; train on, or name levels with --level"
+            )
+            return
         yield (
             f"{sources[0]}{more}: {why}; judged at {levels}, the hardest whole percent that all runs reached: name "
             f"levels with --level"

@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 from benchmark.judge import censored
 from benchmark.judge.cost import PriceError, Terms, cheapest, price_of, rig_costs, training_cost
 from benchmark.judge.estimates import Ratio, holm, welch
-from benchmark.judge.factoring import COMPARABLE, pool_of
+from benchmark.judge.factoring import COMPARABLE, NO_EPOCHS, pool_of
 from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.question import COMPARED, JudgeError, Question, level_name
@@ -323,6 +323,8 @@ def _answer(ratio: Ratio | None, values: Sequence[Sequence[float]], asked: Asked
 
 def _why_no_machine(first: Group, second: Group, place: int) -> str:
     """Say why the epochs of two rigs may not be pooled; "" if they may."""
+    if not all(run.knows("epochs") for group in (first, second) for run in group.runs):
+        return NO_EPOCHS
     differ = [name for name in COMPARABLE if len({getattr(g.runs[0].identity, name) for g in (first, second)}) > 1]
     if differ:
         return f"they differ in {', '.join(differ)}"
@@ -375,7 +377,7 @@ def _effort(groups: Sequence[Group], more: int, terms: Terms) -> str:
     for group in groups:
         hours = more * (group.minutes or 0) / 60
         try:
-            price = price_of(group)
+            price = price_of(group, terms)
             cost = cheapest(training_cost(price, hours, terms))
         except PriceError:
             cost = None
@@ -440,13 +442,17 @@ def check_alike(groups: Sequence[Group]) -> None:
             )
 
 
-def at_common_levels(groups: list[Group], question: Question) -> list[Group]:
+def at_common_levels(
+    groups: list[Group], question: Question, check: Callable[[Sequence[Group]], None] = check_alike
+) -> list[Group]:
     """Keep the level that is to be compared: those asked for, or else the hardest that all runs reached.
+
+    `check` refuses groups that may not be compared.
 
     Raises:
         JudgeError: the groups do not learn the same, or have no level in common.
     """
-    check_alike(groups)
+    check(groups)
     if question.levels:
         return groups
     chosen = hardest_common_level(groups)

@@ -18,9 +18,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 import platforms
 from benchmark.judge.circumstances import some
@@ -31,6 +29,11 @@ from benchmark.record.energy import NO_POWER
 from benchmark.record.run import GpuPower
 from benchmark.tables import Table, cell, money, number
 from platforms import LARGEST, Price
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 HOURS_A_YEAR = 365.25 * 24
 TENURES = ("cheaper", "owned", "rented")
@@ -51,7 +54,7 @@ class Terms:
     then also takes `idle_w` watts in the hours in which it is not used. Rent is for every started `billing_minutes`, at
     least one of them, with `setup_minutes` before each training; `down_time` adds the time in which an interrupted run
     stood still. With `failures` the runs that missed the level are paid for by those that reached it. `tenure` is which
-    cost ranks rigs: owned, rented, or the cheaper.
+    cost ranks rigs: owned, rented, or the cheaper. `offers` are prices by platform, in place of those recorded.
     """
 
     years: float = 3.0
@@ -63,6 +66,7 @@ class Terms:
     down_time: bool = False
     failures: bool = False
     tenure: str = "cheaper"
+    offers: tuple[tuple[str, Price], ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.years <= LONGEST_YEARS:
@@ -80,6 +84,9 @@ class Terms:
             raise PriceError("idle-w needs a kwh-price: without it idle energy has no price; give --kwh-price too")
         if self.tenure not in TENURES:
             raise PriceError(f"tenure is {self.tenure!r}; expected {' or '.join(TENURES)}")
+        names = [name for name, _ in self.offers]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise PriceError(f"two offers for {twice[0]}; expected one for each platform")
 
     @property
     def hours(self) -> float:
@@ -202,9 +209,12 @@ def _rig_cost(group: Group, level: Level, terms: Terms) -> RigCost:
     if group.emulated:
         return replace(about, reason="emulated: these times are not the rig's")
     try:
-        price = price_of(group)
+        price = price_of(group, terms)
     except PriceError as error:
-        return replace(about, reason=str(error))
+        power_w, _ = power_of(group.runs, at_once=terms.kwh_price is None)
+        known = power_w is not None and level.minutes is not None
+        energy_kwh = power_w / 1000 * level.minutes / 60 if known else None  # needs no price
+        return replace(about, reason=str(error), power_w=power_w, energy_kwh=energy_kwh)
     about = replace(
         about,
         currency=price.currency,
@@ -298,12 +308,23 @@ def _day(text: str) -> date | None:
         return None
 
 
-def price_of(group: Group) -> Price:
-    """Return the price that the runs recorded, or that of one of the paper's rigs.
+def check_offers(terms: Terms, groups: Sequence[Group]) -> None:
+    """Raise PriceError if an offer is for a platform that none of these groups is of."""
+    there = sorted({group.platform for group in groups})
+    for name, _ in terms.offers:
+        if name not in there:
+            raise PriceError(f"an offer for {name!r}, which has no runs here; there are {', '.join(there) or 'none'}")
+
+
+def price_of(group: Group, terms: Terms | None = None) -> Price:
+    """Return the price that is offered, else that the runs recorded, or that of one of the paper's rigs.
 
     Raises:
         PriceError: there is none, or the runs have different ones.
     """
+    offered = dict(terms.offers) if terms else {}
+    if group.platform in offered:
+        return offered[group.platform]
     if group.published:
         return platforms.load(PUBLISHED_RIGS[group.platform]).price
     found: dict[Price, str] = {}

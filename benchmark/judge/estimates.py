@@ -18,6 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CONFIDENCE = 0.95
+STEP_VARIANCE = 0.03
+"""The least variance of times that are read at evaluations only, in steps squared between two of them.
+
+Runs that all took the same number of epochs do not vary, and yet another seed might have taken one more. With this
+floor intervals cover as tests/trials/judging.py simulates it, and docs/judging.md says.
+"""
 OLYMPIC_FROM = 5  # runs
 
 
@@ -62,13 +68,21 @@ def olympic_mean(values: Sequence[float], *, missed: int = 0) -> float | None:
     return statistics.fmean(sorted(values)[1 : None if missed else -1])
 
 
-def log_interval(values: Sequence[float]) -> Estimate:
-    """Return the geometric mean and interval: exp(mean of logs +- t * s / sqrt(n)), t with n - 1 degrees of freedom."""
+def spread(logs: Sequence[float], step: float = 0.0) -> float:
+    """Return the variance of two logarithms or more, at least what steps of that size (a share) leave open."""
+    return max(statistics.variance(logs), STEP_VARIANCE * step**2)
+
+
+def log_interval(values: Sequence[float], *, step: float = 0.0) -> Estimate:
+    """Return the geometric mean and interval: exp(mean of logs +- t * s / sqrt(n)), t with n - 1 degrees of freedom.
+
+    `step` is the share of a value between two evaluations, at which alone values are read: s is at least .17 of it.
+    """
     logs = [math.log(value) for value in values]
     middle = statistics.fmean(logs)
     if len(logs) < 2:
         return Estimate(value=math.exp(middle))
-    half = student_t(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    half = student_t(len(logs) - 1) * math.sqrt(spread(logs, step) / len(logs))
     return Estimate(value=math.exp(middle), low=math.exp(middle - half), high=math.exp(middle + half))
 
 

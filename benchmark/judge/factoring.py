@@ -44,6 +44,7 @@ COMPARABLE = (
 Replicas are among them: each normalises by its own share of a batch.
 """
 
+NO_EPOCHS = "a log has no ends of epochs, and evaluations are counted in place of them"
 POOLED_FROM = 3  # error curves: with fewer a rig says too little about the spread between its runs
 
 
@@ -154,6 +155,8 @@ def _predict(group: Group, number: int, alike: Sequence[Group]) -> Prediction:
     pool, level = pool_of(members, number), group.levels[number]
     about: dict[str, Any] = {"group": group, "level": level, "pool_runs": pool.runs, "pool_rigs": pool.rigs}
     guest = group not in members
+    if not all(run.knows("epochs") for other in alike for run in other.runs):
+        return Prediction(**about, guest=guest, reason=NO_EPOCHS)
     if pool.rigs < (2 if guest or len(alike) > 1 else 1):
         return Prediction(
             **about,
@@ -214,7 +217,9 @@ def _speed(group: Group, members: Sequence[Group]) -> Mean | None:
 
 def _own(level: Level) -> Estimate | None:
     wall = level.by_clock["wall"]
-    return log_interval(wall.seen) if wall.all_reached and len(wall) > 1 and min(wall.seen) > 0 else None
+    return (
+        log_interval(wall.seen, step=level.step) if wall.all_reached and len(wall) > 1 and min(wall.seen) > 0 else None
+    )
 
 
 def _disjoint(one: Estimate, other: Estimate | None) -> bool:

@@ -4,7 +4,8 @@
     groups[0].levels[0].minutes
 
 Runs of one platform and workload form a group and are pooled if POOLED agrees. Runs of one error curve count once, with
-the geometric mean of their times: n is the number of different curves. Of several the median is shown. A run that did
+the geometric mean of their times: n is the number of different curves. Of several the geometric mean is shown, with the
+interval of its own (`Level.estimate`), if half of them got there. A run that did
 not reach the level is no blank: one that ended is a miss and counts as slower than its last evaluation, one that
 diverged as slower than all; one that is still going, or was interrupted, is censored where it stands, and is no miss.
 Emulated and real runs are never in one group. The journals are all that is needed; levels and how a run ended come from
@@ -16,10 +17,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge import censored
 from benchmark.judge.censored import Times
@@ -32,6 +32,11 @@ from benchmark.record import CLOCKS, POOLED, Row, Run, RunRecord
 from benchmark.record.columns import Identity, Table
 from benchmark.record.history import differing
 from benchmark.record.phases import EVALUATED, Phase
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 SAVED_ROUNDING_S = 0.06
 """Times of one row that differ by less are one time: a spreadsheet program may have saved a single decimal."""
@@ -53,6 +58,8 @@ class Level:
     first: Times = field(default_factory=Times.none)  # with e = 1: the first crossing
     by_clock: dict[str, Times] = field(default_factory=dict)
     wall_seconds: tuple[float | None, ...] = ()
+    is_open: bool = False  # whether the time to an easier level is unknown as runs are unfinished: then this one is too
+    step: float = 0.0  # the share of a time that lies between the evaluation at which it is read and the one before
 
     @property
     def name(self) -> str:
@@ -81,24 +88,29 @@ class Level:
 
     @property
     def minutes(self) -> float | None:
-        """Return the median over the curves (Kaplan and Meier's); None if under half were seen to reach the level."""
-        return _minutes(self.times)
+        """Return the geometric mean over the curves, as `estimate`; None if under half were seen to reach the level."""
+        return None if self.is_open else _minutes(self.times)
+
+    @property
+    def median_minutes(self) -> float | None:
+        """Return the median over the curves, Kaplan and Meier's."""
+        return None if self.is_open or self.times.median is None else self.times.median / 60
 
     @property
     def first_minutes(self) -> float | None:
-        return _minutes(self.first)
+        return None if self.is_open else _minutes(self.first)
 
     @property
     def crossing_minutes(self) -> float | None:
-        """Return the median of the times at which the median error crossed the level, between two evaluations."""
-        return _minutes(self.crossing)
+        """Return the mean of the times at which the median error crossed the level, between two evaluations."""
+        return None if self.is_open else _minutes(self.crossing)
 
     def clock_minutes(self, clock: str) -> float | None:
-        return _minutes(self.by_clock.get(clock, Times.none()))
+        return None if self.is_open else _minutes(self.by_clock.get(clock, Times.none()))
 
     @property
     def epoch(self) -> float | None:
-        return self.epoch_times.median
+        return None if self.is_open else self.epoch_times.median
 
     @property
     def all_minutes(self) -> tuple[float, ...] | None:
@@ -110,14 +122,17 @@ class Level:
     @cached_property
     def estimate(self) -> Estimate | None:
         """Return the geometric mean with its 95% interval, in minutes; with misses if two curves or more got there."""
-        if not self.times.reached_times or min(self.times.seen) <= 0:
+        if self.is_open or not self.times.reached_times or min(self.times.seen) <= 0:
             return None
-        found = log_interval(self.times.seen) if self.times.all_reached else censored.interval(self.times)
+        if self.times.all_reached:
+            return log_interval(self.times.seen, step=self.step).times(1 / 60)
+        found = censored.interval(self.times, step=self.step)
         return found and found.times(1 / 60)
 
     @property
     def interval_minutes(self) -> tuple[float, float] | None:
-        found = self.estimate
+        """Return the 95% interval of `minutes`; None where there is none, or under half reached the level."""
+        found = self.estimate if self.minutes is not None else None
         return (found.low, found.high) if found and found.low is not None else None
 
     @property
@@ -153,6 +168,19 @@ class Group:
     def records(self) -> tuple[RunRecord, ...]:
         return tuple(run.record for run in self.runs)
 
+    @property
+    def is_so_far(self) -> bool:
+        """Return whether every run is under way or was interrupted: best errors, epochs and minutes are then so far."""
+        return bool(self.runs) and all(run.is_going for run in self.runs)
+
+    @property
+    def ended(self) -> tuple[RunRecord, ...]:
+        """Return the runs whose errors, epochs and minutes stand in the tables: those that are over, if there are any.
+
+        A run that is under way, or was interrupted, would lower all three.
+        """
+        return tuple(run.record for run in ended_runs(self.runs))
+
     @cached_property
     def curves(self) -> tuple[int, ...]:
         """Return each run's number of its error curve."""
@@ -175,11 +203,11 @@ class Group:
 
     @property
     def epochs(self) -> float | None:
-        return middle([record.evaluated_epoch for record in self.records])
+        return middle([record.evaluated_epoch for record in self.ended])
 
     @property
     def minutes(self) -> float | None:
-        seconds = middle([record.ended_s for record in self.records])
+        seconds = middle([record.ended_s for record in self.ended])
         return None if seconds is None else seconds / 60
 
     @cached_property
@@ -218,7 +246,15 @@ class Group:
 
 
 def _minutes(times: Times) -> float | None:
-    return None if times.median is None else times.median / 60
+    """Return the geometric mean in minutes; None if under half were seen to get there."""
+    if times.median is None or min(times.seen) <= 0:
+        return None if times.median is None else times.median / 60
+    if min(times.reached_times) == max(times.reached_times):
+        return times.median / 60  # to the last digit, where a mean of logarithms would round
+    if times.all_reached:
+        return log_interval(times.seen).value / 60
+    mean = censored.mean(times)
+    return (times.median if mean is None else mean) / 60  # of a single run that got there: its time
 
 
 def middle(values: Sequence[float | None]) -> float | None:
@@ -269,9 +305,9 @@ def _group(key: tuple, runs: tuple[Run, ...], question: Question, levels: list[t
         emulated=emulated,
         split=split,
         runs=runs,
-        levels=tuple(_level(runs, curves, *column, question) for column in levels),
+        levels=_opened([_level(runs, curves, *column, question) for column in levels]),
         best={
-            m: middle([record_of(run, question).best_median(m, window=question.window) for run in runs])
+            m: middle([record_of(run, question).best_median(m, window=question.window) for run in ended_runs(runs)])
             for m in question.metrics
         },
     )
@@ -290,22 +326,55 @@ def _level(runs: tuple[Run, ...], curves: tuple[int, ...], metric: str, percent:
     def times(seconds: Sequence[float | None], clock: str) -> Times:
         return _merged(seconds, [_seen_s(run, clock) for run in runs], curves)
 
+    read_at = read(rows, question.clock)
     crossings = [r.crossing_s(metric, percent, window=question.window, clock=question.clock) for r in records]
     epochs = tuple(None if row is None else r.epochs_at(row) for r, row in zip(records, rows, strict=True))
     return Level(
         metric=metric,
         percent=percent,
-        seconds=read(rows, question.clock),
+        seconds=read_at,
         epochs=epochs,
         going=tuple(run.is_going for run in runs),
         curves=curves,
-        times=times(read(rows, question.clock), question.clock),
+        times=times(read_at, question.clock),
         epoch_times=_merged(epochs, [_seen_epochs(run) for run in runs], curves),
         crossing=times(crossings, question.clock),
         first=times(read(firsts, question.clock), question.clock),
         by_clock={clock: times(read(rows, clock), clock) for clock in CLOCKS},
         wall_seconds=read(rows, "wall"),
+        step=_step(records, rows, read_at, question.clock),
     )
+
+
+def _opened(levels: Sequence[Level]) -> tuple[Level, ...]:
+    """Return levels, easy ones first, and none known that is harder than one that unfinished runs leave unknown.
+
+    Where an unfinished run was last seen before the others got to the hard level, but after they got to the easy one,
+    the median to the easy level is open, and the curve of the hard one knows nothing of it.
+    """
+    found: list[Level] = []
+    for level in levels:
+        easier = [other for other in found if other.metric == level.metric and other.unfinished]
+        found.append(replace(level, is_open=any(other.minutes is None for other in easier)))
+    return tuple(found)
+
+
+def ended_runs(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Return the runs that are over; all of them if none is."""
+    return tuple(run for run in runs if not run.is_going) or tuple(runs)
+
+
+def _step(
+    records: Sequence[RunRecord], rows: Sequence[Row | None], seconds: Sequence[float | None], clock: str
+) -> float:
+    """Return the mean share of a time to a level that lies after the last evaluation before it; 0 without times."""
+    shares = []
+    for record, row, read_s in zip(records, rows, seconds, strict=True):
+        if row is not None and read_s:
+            place = record.evaluations.index(row)
+            before_s = record.read_s(record.evaluations[place - 1], clock) if place else 0.0
+            shares.append(min(1.0, max(0.0, 1 - before_s / read_s)))
+    return statistics.fmean(shares) if shares else 0.0
 
 
 def record_of(run: Run, question: Question) -> RunRecord:
@@ -314,7 +383,7 @@ def record_of(run: Run, question: Question) -> RunRecord:
 
 
 def minutes_to(group: Group, question: Question) -> tuple[float | None, ...]:
-    """Return the median minutes of a group to each level of a question's first metric, as `Level.minutes` has it."""
+    """Return the minutes of a group to each level of a question's first metric, as `Level.minutes` has it."""
     records, metric = [record_of(run, question) for run in group.runs], question.metrics[0]
     found = []
     for percent in question.levels:

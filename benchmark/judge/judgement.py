@@ -96,9 +96,10 @@ def _long_row(group: Group, level: Level, question: Question) -> dict[str, objec
         "missed": level.missed,
         "unfinished": level.unfinished,
         "tta_minutes": level.minutes,
-        "mean_minutes": level.estimate.value if level.estimate else None,
         "interval_low_minutes": level.interval_minutes[0] if level.interval_minutes else None,
         "interval_high_minutes": level.interval_minutes[1] if level.interval_minutes else None,
+        "median_minutes": level.median_minutes,
+        "step": level.step,
         "cv": level.cv,
         "min_minutes": min(level.times.reached_times) / 60 if level.reached else None,
         "max_minutes": max(level.all_minutes) if level.all_minutes else None,
@@ -115,5 +116,6 @@ def _long_row(group: Group, level: Level, question: Question) -> dict[str, objec
         "input_share": group.input_share,
         "epochs": group.epochs,
         "run_minutes": group.minutes,
+        "so_far": group.is_so_far,
         "evaluation_share": group.evaluation_share,
     }

@@ -13,12 +13,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.circumstances import KNOBS
 from benchmark.metrics import METRICS, USUAL
 from benchmark.record import CLOCKS, POOLED, FactsError, Run
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 PAPER_WORKLOAD = "librispeech"
 PAPER_LEVELS = {name: metric.published for name, metric in METRICS.items() if metric.published}
@@ -31,6 +35,8 @@ SPLITS = (*(name for name in POOLED if name not in ("workload", "emulated")), "s
 `machine` is what run.json says: processor, cores that may be used, GPUs, driver, TensorFlow, CUDA and cuDNN. So are
 the platform's knobs that have no column: readers, buffer, accumulation, reduction.
 """
+
+NOT_REACHED = 100.0  # percent: the column of runs without targets and without a median error
 
 COMPARED = ("workload", "variant", "recipe", "features", "decoder", "emulated")
 """The columns in which compared rigs must agree. Batch, precision and replicas may differ: they belong to a rig."""
@@ -103,9 +109,13 @@ def _targets(run: Run) -> dict[str, tuple[float, ...]]:
 
 
 def _reached(metric: str, runs: Sequence[Run], question: Question) -> float:
-    """Return the hardest whole percent that all of some runs reached, in place of targets that nobody knows."""
-    bests = [run.record.best_median(metric, window=question.window) for run in runs if run.record.evaluations]
-    return float(math.ceil(max((best for best in bests if best is not None), default=100.0)))
+    """Return the hardest whole percent that all of some runs reached, in place of targets that nobody knows.
+
+    Runs that are under way or were interrupted take no part where others are over.
+    """
+    over = [run for run in runs if not run.is_going] or runs
+    bests = [run.record.best_median(metric, window=question.window) for run in over if run.record.evaluations]
+    return float(math.ceil(max((best for best in bests if best is not None), default=NOT_REACHED)))
 
 
 def without_targets(runs: Sequence[Run], question: Question) -> list[str]:

@@ -6,7 +6,7 @@
 
 Rigs are ranked at the hardest level that all runs reached, else the hardest that most rigs' medians did. What stands
 between the soonest rig and another is `benchmark.judge.comparison`'s verdict, with Holm's adjustment over the others:
-where it does not tell two apart they are tied, whatever their medians are. Emulated rigs are not ranked.
+where it does not tell two apart they are tied, whatever their times are. Emulated rigs are not ranked.
 """
 
 from __future__ import annotations
@@ -81,7 +81,15 @@ class Ranking:
         if not self.ranked:
             start = f"No level has been reached yet, not even {self.level}"
             return [f"{start}: train longer, or name an easier one with --level."]
-        found = [self._soonest(), *self._tied(), self._behind(), self._cheapest(), *self._unranked(), self._way_out()]
+        found = [
+            self._soonest(),
+            *self._tied(),
+            self._behind(),
+            self._cheapest(),
+            *self._no_cost(),
+            *self._unranked(),
+            self._way_out(),
+        ]
         return [sentence for sentence in found if sentence]
 
     def _lower(self) -> str:
@@ -150,6 +158,17 @@ class Ranking:
         certainty += ", and the intervals overlap" if overlap else ""
         energy = "" if any("energy is the" in note for note in cost.notes) else ", without energy"
         return f"Cheapest: {first.label} with {money(cost.cost, cost.currency)} a training{about}{energy}{certainty}."
+
+    def _no_cost(self) -> list[str]:
+        """Say why rigs have no cost, or no common one, where another has."""
+        costs = [place.cost for place in self.ranked]
+        currencies = sorted({cost.currency for cost in costs if cost.cost is not None})
+        if not currencies:
+            return []
+        found = [f"No cost of {cost.label}: {cost.reason}." for cost in costs if cost.cost is None and cost.reason]
+        if len(currencies) > 1:
+            found.append(f"Costs in {' and '.join(currencies)} are not compared: nothing is converted.")
+        return found
 
     def _unranked(self) -> list[str]:
         missing = [p for p in self.places if p.level.minutes is None]

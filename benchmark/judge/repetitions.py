@@ -2,41 +2,51 @@
 
     curves_of(records)          # (0, 1, 1, 2): the second and third run went the same way; n = 3
 
-Two runs whose errors agree in every epoch that both evaluated, and whose losses agree in every step that both logged,
-are one training that was timed twice: deterministic runs of one seed, a resumed checkpoint, a submission whose seeds
-were never used. They tell twice how fast the machine is, and once how many epochs the training takes.
+Two runs whose errors agree in every epoch that both evaluated, and whose losses agree in all batches that both logged
+in one row, are one training that was timed twice: deterministic runs of one seed, a resumed checkpoint, a submission
+whose seeds were never used. They tell twice how fast the machine is, and once how many epochs the training takes.
+A run that was interrupted before its first evaluation is no other curve where its losses begin another run's, and one
+that was interrupted before its first batch where another run has its seed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.metrics import METRICS
 from benchmark.record import Row, RunRecord
 from benchmark.record.phases import Phase
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 LEAST_EPOCHS = 2  # errors in fewer epochs can agree by chance; losses do not
 
 
 def curves_of(records: Sequence[RunRecord]) -> tuple[int, ...]:
     """Return each run's number of its error curve, from 0 in the order of runs."""
-    kept: dict[tuple, list[tuple[int, RunRecord]]] = {}  # by the first evaluation: the first run of each curve
-    numbers: list[int] = []
-    for record in records:
-        known = kept.setdefault(_first_errors(record), [])
-        number = next((number for number, other in known if _same_curve(record, other)), None)
-        if number is None:
-            number = max(numbers, default=-1) + 1
-            known.append((number, record))
-        numbers.append(number)
-    return tuple(numbers)
+    kept: dict[tuple, list[int]] = {}  # by the first evaluation: the first run of each curve
+    alike: dict[int, int] = {}  # each run's first run of its curve
+    for place, record in enumerate(records):
+        if record.evaluations:
+            known = kept.setdefault(_first_errors(record), [])
+            alike[place] = next((other for other in known if _same_curve(record, records[other])), place)
+            known += [place] * (alike[place] == place)
+    for place, record in enumerate(records):
+        if place not in alike:
+            alike[place] = next(
+                (first for first in sorted(set(alike.values())) if _begins(record, records[first])), place
+            )
+    firsts = list(dict.fromkeys(alike[place] for place in range(len(records))))
+    return tuple(firsts.index(alike[place]) for place in range(len(records)))
 
 
 def _first_errors(record: RunRecord) -> tuple:
-    first = record.evaluations[:1]
-    return tuple((row.epoch, row.wer, row.cer) for row in first)
+    first = record.evaluations[0]
+    return first.epoch, first.wer, first.cer
 
 
 def _same_curve(one: RunRecord, other: RunRecord) -> bool:
@@ -45,10 +55,20 @@ def _same_curve(one: RunRecord, other: RunRecord) -> bool:
     if not common or not all(_same_errors(evaluations[0][epoch], evaluations[1][epoch]) for epoch in common):
         return False
     losses = [_losses(record) for record in (one, other)]
-    steps = losses[0].keys() & losses[1].keys()
-    if not steps and len(common) < LEAST_EPOCHS:
+    spans = losses[0].keys() & losses[1].keys()
+    if not spans and len(common) < LEAST_EPOCHS:
         return False
-    return all(losses[0][step] == losses[1][step] for step in steps)
+    return all(losses[0][span] == losses[1][span] for span in spans)
+
+
+def _begins(unevaluated: RunRecord, other: RunRecord) -> bool:
+    """Return whether a run without an evaluation went the way of another as far as it went."""
+    mine, theirs = _losses(unevaluated), _losses(other)
+    if not mine:
+        one, two = unevaluated.identity, other.identity
+        return one is not None and two is not None and one.seed == two.seed
+    spans = mine.keys() & theirs.keys()
+    return bool(spans) and all(mine[span] == theirs[span] for span in spans)
 
 
 def _same_errors(one: Row, other: Row) -> bool:
@@ -58,7 +78,14 @@ def _same_errors(one: Row, other: Row) -> bool:
     return bool(both) and all(mine == theirs for mine, theirs in both)
 
 
-def _losses(record: RunRecord) -> dict[int, float]:
+def _losses(record: RunRecord) -> dict[tuple[int, float], float]:
+    """Map the batches of each train row, as its last and its utterances, to the mean loss over them.
+
+    A row after a resumption, or before an interruption, is of fewer batches than the row of another run that ends at
+    the same one.
+    """
     columns = record.table.columns
     trained = (columns["phase"] == Phase.TRAIN.value) & ~np.isnan(columns["loss"])
-    return dict(zip(columns["step"][trained].tolist(), columns["loss"][trained].tolist(), strict=True))
+    steps, losses = (columns[name][trained].tolist() for name in ("step", "loss"))
+    utterances = np.nan_to_num(columns["utterances"][trained]).tolist()
+    return dict(zip(zip(steps, utterances, strict=True), losses, strict=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmark.judge.circumstances import data_table
+from benchmark.judge.cost import Terms
 from benchmark.judge.factoring import COMPARABLE, LeftOut, Prediction, factor, leave_one_out
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
@@ -34,9 +35,11 @@ def report(runs: Iterable[Run | RunRecord], question: Question | None = None) ->
     return plain(report_parts(judge(runs, question)))
 
 
-def report_parts(judgement: Judgement, *, brief: bool = False, left_out: bool = False) -> list[str | Table]:
+def report_parts(
+    judgement: Judgement, *, brief: bool = False, left_out: bool = False, terms: Terms | None = None
+) -> list[str | Table]:
     """Return paragraphs and tables in order; `brief` leaves the statistics out, `left_out` tests the predictions."""
-    parts: list[str | Table] = [] if brief else answer_parts(judgement)
+    parts: list[str | Table] = [] if brief else answer_parts(judgement, terms=terms)
     parts += [_heading(judgement.question)] if len(judgement) else []
     for block in judgement.blocks():
         if block[0].emulated:
@@ -52,13 +55,13 @@ def report_parts(judgement: Judgement, *, brief: bool = False, left_out: bool = 
     return parts + warnings_part(judgement.warnings)
 
 
-def answer_parts(judgement: Judgement) -> list[str | Table]:
+def answer_parts(judgement: Judgement, *, terms: Terms | None = None) -> list[str | Table]:
     """Return the answer to each workload in sentences, with a ranking where several rigs stand side by side."""
     parts: list[str | Table] = []
     for block in judgement.blocks():
         if block[0].emulated or not any(group.runs for group in block):
             continue
-        found = answer(block, judgement.question)
+        found = answer(block, judgement.question, terms=terms)
         sentences = [found] if isinstance(found, str) else found.sentences
         parts.append("\n".join([f"{block[0].workload}:", *(f"- {sentence}" for sentence in sentences)]))
         if not isinstance(found, str) and len(found.places) > 1:
@@ -82,8 +85,8 @@ def _heading(question: Question) -> str:
     finely = " Evaluations within epochs count too." if question.every_evaluation else ""
     return (
         f"Time to accuracy: until the end of the first epoch whose median error over e = {question.window} epochs is "
-        f"at most the level; minutes {CLOCK_WORDS[question.clock]}. Median of the n different error curves; (2/3): 2 "
-        f"of 3 runs reached it.{finely}"
+        f"at most the level; minutes {CLOCK_WORDS[question.clock]}. Geometric mean of the n different error curves; "
+        f"(2/3): 2 of 3 runs reached it.{finely}"
     )
 
 
@@ -119,14 +122,14 @@ def _statistics(block: Sequence[Group], question: Question) -> list[Table]:
     cells = [(group, level) for group in measured for level in group.levels if level.reached]
     many = [(group, level) for group, level in cells if len(group.runs) > 1]
     spread = (
-        "platform", "level", "reached", "n", "mean", "95% interval", "CV", "min", "max", "Olympic mean"
+        "platform", "level", "reached", "n", "minutes", "95% interval", "CV", "min", "median", "max", "Olympic mean"
     )  # fmt: skip
     first = ("e = 1",) if question.window > 1 else ()
     clocks = ("platform", "level", f"e = {question.window}", "crossing", *first, "train clock", "mlperf clock")
     phases = [phase for phase in measured[0].shares if any(group.shares[phase] >= 0.0005 for group in measured)]
     tables = [
         Table(
-            f"{workload}: minutes to a level over the runs (mean and interval on logarithms)",
+            f"{workload}: minutes to a level over the runs (geometric mean and its interval)",
             spread,
             tuple(_spread_cells(*pair) for pair in many),
         ),
@@ -169,10 +172,11 @@ def _spread_cells(group: Group, level: Level) -> tuple[str, ...]:
         level.name,
         reached,
         str(level.n),
-        number(level.estimate.value if level.estimate else None),
+        number(level.minutes),
         interval(*bounds),
         cell(level.cv, ".1%"),
         number(min(times) / 60),
+        number(level.median_minutes),
         number(max(times) / 60) if level.times.all_reached else "NA",
         number(level.olympic_minutes),
     )
@@ -262,6 +266,7 @@ def _values(group: Group, name: str) -> str:
 
 
 def _speed_cells(group: Group, metrics: Sequence[str], with_flops: bool) -> tuple[str, ...]:
+    so_far = " so far" * group.is_so_far
     best = [cell(group.best.get(metric), ".2f") for metric in metrics]
     share = cell(group.evaluation_share, ".0%")
     speed = (cell(group.tflop_per_s, ".3g"), cell(group.input_share, ".1%")) if with_flops else ()
@@ -269,8 +274,8 @@ def _speed_cells(group: Group, metrics: Sequence[str], with_flops: bool) -> tupl
         number(group.utterances_per_s),
         *speed,
         *best,
-        cell(group.epochs, "g"),
-        number(group.minutes),
+        cell(group.epochs, "g") + so_far,
+        number(group.minutes) + so_far,
         share,
     )
 

@@ -5,6 +5,7 @@ run.record.time_to_accuracy_s("wer", 22.0), run.facts.platform.price, run.usage(
 
 phases.py      the phases of a run, and the plan of when each is due
 clocks.py      the one clock of a run
+arrays.py      NumPy, imported when the first array is made
 columns.py     the format of the journal: columns, parsing, version
 journal.py     writes, resumes and reads the journal
 history.py     figures computed from the journal: clocks, evaluations, time to accuracy, throughput

@@ -21,12 +21,15 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.metrics import FIGURES, Errors
 from benchmark.record.phases import EVALUATED, Phase
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 SCHEMA = 4
 """The version of the format.

@@ -21,12 +21,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from platforms import LARGEST
 
 if TYPE_CHECKING:
+    import numpy as np
     from pandas import DataFrame
+else:
+    from benchmark.record import arrays as np
 
 LEAST_SHARE = 0.9
 WHOLE = 0.9995  # a share that is said to be all

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from features.jobs.files import try_lock, write_whole
@@ -165,7 +165,7 @@ def heartbeat(folder: Path, elapsed: Callable[[], float], *, every_s: float = EV
 
 def write_end(folder: Path, end: End) -> None:
     """Write end.json, with the time of day added."""
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     write_whole(folder / END, json.dumps({**asdict(end), "at": now}, indent=1))
 
 

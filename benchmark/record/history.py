@@ -18,14 +18,14 @@ from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-
 from benchmark.record.columns import COLUMNS, POOLED, Identity, Row, Table
 from benchmark.record.phases import EVALUATED, Phase
 
 if TYPE_CHECKING:
+    import numpy as np
     from pandas import DataFrame
+else:
+    from benchmark.record import arrays as np
 
 CLOCKS = {
     "wall": frozenset[Phase](),
@@ -135,7 +135,7 @@ class RunRecord:
     @cached_property
     def standing(self) -> tuple[Row, ...]:
         """The rows that still hold."""
-        return tuple(map(self.table.row, np.flatnonzero(self._stands)))
+        return tuple(map(self.table.row, np.flatnonzero(self._stands).tolist()))
 
     @cached_property
     def _evaluated(self) -> np.ndarray:
@@ -180,7 +180,7 @@ class RunRecord:
         errors, epochs = (self.table.columns[name][self._evaluated] for name in (metric, "epoch"))
         medians = np.full(len(errors), math.nan)
         if len(errors) >= window:
-            middle = np.median(sliding_window_view(errors, window), axis=1)
+            middle = np.median(np.lib.stride_tricks.sliding_window_view(errors, window), axis=1)
             in_a_row = epochs[window - 1 :] - epochs[: len(epochs) - window + 1] == window - 1
             medians[window - 1 :] = np.where(in_a_row, middle, math.nan)
         return medians

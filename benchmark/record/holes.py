@@ -15,12 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.record.columns import CHECKS, JournalError, Problem, Table
 from benchmark.record.folder import FINISHED, End
 from benchmark.record.phases import EVALUATED, Phase, Plan
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 JUMP_S = 0.25
 """The longest time between two rows of a journal without a plan; a view and a write take some milliseconds.

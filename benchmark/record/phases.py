@@ -21,12 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from benchmark.workloads import EVALUATIONS
 
 
-class Phase(str, Enum):
+class Phase(StrEnum):
     """A phase: what the machine was doing during one row of the journal. DONE is never a row.
 
     A PROBE is an evaluation within an epoch: time to accuracy counts whole epochs, unless it is asked otherwise.

@@ -9,12 +9,11 @@ alone can be judged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.record.columns import Identity, JournalError
 from benchmark.record.energy import BOTH, NO_POWER, Energy
@@ -27,6 +26,11 @@ from benchmark.record.journal import read
 from benchmark.record.sentences import Heard, last_evaluation
 from benchmark.record.stillness import Stretch
 from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 SHARE_UNKNOWN = "of what share of the run is not known: an older version wrote it down, which did not look"
 
@@ -90,6 +94,17 @@ class Run:
         """Whether the run is under way, or was interrupted: it has a run.json, and no end.json that says it is over."""
         began = self.folder is not None and (self.folder / RUN_JSON).is_file()
         return began and not (self.end and self.end.is_over)
+
+    def knows(self, what: str) -> bool:
+        """Return whether the run says its "steps", "epochs" or "evaluation"; one made of another's log may not.
+
+        Of evaluations that stand at no ends of epochs the number is in place of the epoch.
+        """
+        facts = _facts_or_none(self)
+        if facts is None or facts.log is None:
+            return True
+        found = facts.log.get("knows")
+        return bool(found.get(what, True)) if isinstance(found, Mapping) else what != "steps"
 
     @property
     def has_finished(self) -> bool:

@@ -20,14 +20,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from benchmark.record.history import RunRecord
 from benchmark.record.phases import EVALUATED, Phase
 from platforms import LARGEST
 
 if TYPE_CHECKING:
+    import numpy as np
     from pandas import DataFrame
+else:
+    from benchmark.record import arrays as np
 
 LEAST_S = 1.5
 """A shorter stretch is not told: CPU time is counted in steps of 10 ms, and a new child is found after a second."""

@@ -8,6 +8,7 @@
     figures.py      what a figure is, and time to accuracy
     curves.py       loss and errors over time
     by_platform.py  of many runs: a row, or a median and a band, for every platform
+    merits.py       whose merit a difference is: steps, seconds a step, the rest
     profiles.py     how near each platform is to the best over many levels
     panels.py       throughput and phases over time
     usage.py        how busy the machine was

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.groups import Group
 from benchmark.judge.question import metric_name
@@ -40,6 +39,11 @@ from benchmark.report.figures import (
 from benchmark.report.panels import PHASES, phase_key
 from benchmark.tables import Table
 from benchmark.tables import number as digits
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 ROW = 34  # pixels
 LOSS_POINTS = 200
@@ -85,7 +89,7 @@ def ladder(block: Block) -> Figure:
             marker = {"symbol": MARKERS[number % len(MARKERS)], "size": 11, "color": colour}
             traces.append(
                 trace(runs, name, mode="markers", x=[rounded(level.minutes)], y=[place], marker=marker, error_x=bar,
-                      hover=f"median %{{x:.2f}} min{words}")
+                      hover=f"mean %{{x:.2f}} min{words}")
             )  # fmt: skip
     minutes = [s / 60 for group in block.groups for level in group.levels for s in level.seconds if s]
     wide = bool(minutes) and max(minutes) > 20 * min(minutes)
@@ -93,7 +97,7 @@ def ladder(block: Block) -> Figure:
     missed = [f"{g.label}: {level_name(level)} NA" for g in block.groups for level in g.levels if level.minutes is None]
     caption = (
         f"Minutes until {error_words(block)} was at most the level, a row for each platform, the "
-        f"soonest first. Points are medians, bars 95% intervals, ticks single runs. "
+        f"soonest first. Points are geometric means, bars 95% intervals, ticks single runs. "
         + ("These are not the rigs' own times." if block.emulated else "Left is better.")
     )
     keys = [Key(name=level_name(level), colour=COLOURS[n % len(COLOURS)], marker=MARKERS[n % len(MARKERS)])

@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.groups import Level
 from benchmark.judge.question import metric_name
@@ -31,6 +30,11 @@ from benchmark.report.figures import (
 )
 from benchmark.tables import Table
 from benchmark.tables import number as digits
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 SIGMA_ROWS = 10  # of the smoothing of the loss
 CLOSE = 1.15  # levels by whose ratio or less labels would overlap

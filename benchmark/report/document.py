@@ -18,6 +18,7 @@ from benchmark.record.history import differing
 from benchmark.report import appendix, by_platform, page
 from benchmark.report.curves import errors, loss
 from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Shown, level_name, time_to_accuracy
+from benchmark.report.merits import merits
 from benchmark.report.panels import throughput, timeline
 from benchmark.report.profiles import profile
 from benchmark.report.tradeoffs import batch_sizes, cost, machines
@@ -158,6 +159,7 @@ def _figures(block: Block) -> Iterator[Figure]:
         yield cost(block)
         yield from _of_runs(block)
     yield profile(block)
+    yield merits(block)
     yield batch_sizes(block)
     yield from machines(block)
 
@@ -265,7 +267,7 @@ def _bests(block: Block) -> Iterator[tuple[str, str, str]]:
     if fast.utterances_per_s:
         yield f"{digits(fast.utterances_per_s)}/s", "utterances trained" + ", the most" * many, fast.label
     for metric in metrics:
-        there = [group for group in block.groups if group.best.get(metric) is not None]
+        there = [group for group in block.groups if group.best.get(metric) is not None and not group.is_so_far]
         if there:
             best = min(there, key=lambda group: group.best[metric])
             yield (

@@ -18,8 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.question import Question
@@ -27,6 +26,11 @@ from benchmark.record import Row, Run, RunRecord
 from benchmark.tables import Table
 from benchmark.tables import cell as styled
 from benchmark.tables import number as digits
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808080",  # Okabe and Ito's; yellow is too pale
@@ -272,10 +276,10 @@ def _crowded(block: Block) -> bool:
 
 
 def _summary_traces(group: Group, runs: list[Shown], xs: list[float], names: list[str]) -> Iterator[dict]:
-    colour, label = runs[0].colour, f"{group.label}, median of {len(runs)} runs"
+    colour, label = runs[0].colour, f"{group.label}, geometric mean of {len(runs)} runs"
     bounds = [level.interval_minutes for level in group.levels]
     there = [n for n, bound in enumerate(bounds) if bound]
-    if there:  # from the lower bound up: the median need not lie in the middle, and hover says both ends
+    if there:  # from the lower bound up: the mean need not lie in the middle, and hover says both ends
         lows, highs = [bounds[n][0] for n in there], [bounds[n][1] for n in there]
         up = [rounded(high - low) for low, high in zip(lows, highs, strict=True)]
         bar = {"array": up, "arrayminus": [0] * len(up), "symmetric": False, "color": colour, "width": 7}

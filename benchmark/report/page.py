@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader
-
 from benchmark.report.appendix import Made, Understood
 from benchmark.report.figures import MANY_RUNS, Figure, Shown
 from benchmark.tables import Table
@@ -146,6 +144,7 @@ class Page:
 
 def whole(page: Page) -> str:
     """The page as text."""
+    from jinja2 import Environment, PackageLoader  # here: --help waits for no templates
     from plotly.offline import get_plotlyjs  # here: no other part of the suite needs it
 
     environment = Environment(loader=PackageLoader("benchmark.report", "."), autoescape=True)

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.record import Row
 from benchmark.record.phases import EVALUATED, Phase
 from benchmark.report.figures import MINUTES, Block, Figure, Key, Shown, axis, neutral, rounded, thinned, trace
 from benchmark.tables import Table
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 PHASES = {  # colour, and the pattern of Plotly that tells it apart without colour
     Phase.CREATE: ("#CC79A7", "-"),
@@ -211,7 +215,7 @@ def _coarse(spans: Sequence[Span], first_s: float, step_s: float, steps: int) ->
             spent_s[place, names.index(span.phase)] += max(0.0, end_s - start_s)
             place, start_s = place + 1, max(start_s, end_s)
     found: list[Span] = []
-    for place in np.flatnonzero(spent_s.any(axis=1)):
+    for place in np.flatnonzero(spent_s.any(axis=1)).tolist():
         phase, start_s = names[int(spent_s[place].argmax())], first_s + place * step_s
         if found and found[-1].phase is phase and abs(found[-1].ended_s - start_s) < step_s / 2:
             found[-1] = Span(phase, found[-1].started_s, start_s + step_s, spans[0].lane)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.profiles import MOST, profile_of, profile_table, stability
 from benchmark.report.figures import Block, Figure, axis, group_keys, rounded, trace
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 STEPS = 120
 

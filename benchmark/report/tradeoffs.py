@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.circumstances import some
 from benchmark.judge.cost import RigCost, Terms, rig_costs
@@ -32,6 +31,11 @@ from benchmark.report.figures import (
 )
 from benchmark.tables import Table, money
 from benchmark.tables import number as digits
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 
 def cost(block: Block) -> Figure:

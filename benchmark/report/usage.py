@@ -12,8 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.record import Facts, FactsError
 from benchmark.record.energy import NO_POWER, Energy, percent
@@ -25,6 +24,11 @@ from benchmark.tables import Table
 from benchmark.tables import cell as styled
 from benchmark.tables import number as digits
 from platforms import LARGEST
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 WINDOW_S = 25.0  # at full resolution, as the paper shows it
 GRACE_S = 30.0  # samples may end that much before the run

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from benchmark import workloads
 from models.learner import Config
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 PAPER: Any = workloads.load("librispeech").model  # whose topology all sizes have
 FEATURES, KERNEL, STRIDE = PAPER.features, PAPER.kernel, PAPER.stride

@@ -28,9 +28,12 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import numpy as np
-from scipy.special import ndtri, stdtrit
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 WORST = 90.0  # percent
 FORMS = ("power", "asymptote", "plateau", "exponential")
@@ -302,6 +305,8 @@ def bootstrap(points: Sequence[Point], *, draws: int = 400, forms: Sequence[str]
     centre = np.log(curve.at(sizes))
     freedom = max(1, len(kept) - PARAMETERS[curve.form])
     tail = (1 + CONFIDENCE) / 2
+    from scipy.special import ndtri, stdtrit  # here: a fifth of a second that --help need not wait
+
     student = float(stdtrit(freedom, tail) / ndtri(tail))
     residuals = (logs - centre) * math.sqrt(len(kept) / freedom) * student
     rng = np.random.default_rng(SEED)

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from benchmark.study.curves import StudyError, bootstrap, fit, fitted_points
 from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points, without_times
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
+else:
+    from benchmark.record import arrays as np
 
 COLOURS = {"train": "#0072B2", "dev": "#808080", "test": "#D55E00"}  # blue, grey, red, as the Whisper-Tiny study's
 DRAWS = 200

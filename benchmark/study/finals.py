@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmark.metrics import METRICS, USUAL
 from benchmark.record import FactsError, Run
 from benchmark.study.curves import StudyError
-from features.corpus.layout import role
+from features.corpus.roles import role
 
 NAME = re.compile(r"(steps|epochs|target)-(\d+)-seed(\d+)(?:\+(.+))?")
 FINAL, UTTERANCES = "final.csv", "final-utterances.csv"

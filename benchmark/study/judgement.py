@@ -9,8 +9,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from operator import methodcaller
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.estimates import Estimate, coefficient_of_variation
 from benchmark.judge.published import saturation_study
@@ -44,6 +43,11 @@ from benchmark.study.saturation import (
     spread_between_seeds,
 )
 from benchmark.tables import Table, cell, money, number
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 DRAWS = 300
 OF_ARM = ("workload", "variant", "features", "tested")  # in which an arm may differ from the plain runs

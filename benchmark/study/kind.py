@@ -22,7 +22,7 @@ from benchmark.judge.circumstances import part_of
 from benchmark.record import Run
 from benchmark.study.curves import StudyError
 from benchmark.workloads import Workload
-from features.corpus.layout import role
+from features.corpus.roles import role
 from features.jobs.files import write_whole
 from platforms.enters import Mark
 from platforms.enters import declared as entering

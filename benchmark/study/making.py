@@ -19,9 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from benchmark.record import read_run
 from benchmark.record.folder import read_end
 from benchmark.study.grid import StudyPoint
@@ -164,6 +161,16 @@ def _bar(points: int) -> Iterator[Advance]:
     if not sys.stderr.isatty() or not points:
         yield lambda _name, _done, _share: None
         return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=False),

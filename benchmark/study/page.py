@@ -12,8 +12,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.question import metric_name
 from benchmark.report.figures import COLOURS, Figure, Key, axis, log_axis, neutral, rounded
@@ -24,6 +23,11 @@ from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, p
 from benchmark.study.saturation import detectable, gains
 from benchmark.tables import Table, number
 from features.jobs.files import write_whole
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 BLUE, GREY, RED, GREEN = COLOURS[0], "#808080", COLOURS[1], COLOURS[2]
 ROLES = {"train": BLUE, "dev": GREY, "test": RED}  # the Whisper-Tiny study's

@@ -15,13 +15,17 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.study.curves import StudyError
 from benchmark.study.kind import RIG, worded
 from benchmark.study.results import Observation, common_level
 from benchmark.tables import Table, number
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 DRAWS = 2000
 SURE = 0.95

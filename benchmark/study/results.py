@@ -14,8 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.circumstances import machine_name
 from benchmark.judge.cost import Terms, cheapest, training_cost
@@ -34,7 +33,12 @@ from benchmark.study.finals import (
     which_checkpoint,
 )  # fmt: skip
 from benchmark.study.kind import Kind, declared, kind_of, way_out, worded
-from features.corpus.layout import role
+from features.corpus.roles import role
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 TIMES = (
     "run_minutes", "train_minutes", "seconds_a_batch", "samples_per_s", "cpu_percent", "memory_mib", "gpu_memory_mib",

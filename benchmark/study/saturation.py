@@ -17,11 +17,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmark.judge.estimates import Estimate
 from benchmark.study.curves import Band, Curve, Point, fitted_points
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    from benchmark.record import arrays as np
 
 DETECTABLE = 2.8  # (t(.975) + t(.80)) of many runs: a difference in standard errors that is found four times in five
 KNEE_P = 0.05

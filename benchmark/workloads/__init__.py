@@ -16,15 +16,11 @@ import difflib
 import hashlib
 import json
 import os
+import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
-
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python 3.10
-    import tomli as tomllib
 
 from benchmark.metrics import TARGETS
 from models.ctc.decoders import NAMES as DECODERS

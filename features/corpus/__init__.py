@@ -1,5 +1,6 @@
 """Recordings and what is said in them.
 
+roles.py     what a subset is for, by its name
 layout.py    a tree in LibriSpeech's layout -> Utterance(id, audio path, sentence)
 audio.py     recordings, read as 16 kHz mono
 listing.py   the utterances of a corpus of any size

@@ -246,7 +246,7 @@ def _extract(archive_path: Path, folder: Path) -> None:
 
 
 def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, *, limit: int) -> None:
-    """Extract a member after checking its path: not every Python 3.10 and 3.11 has tarfile's own filters."""
+    """Extract a member after checking its path: not every Python 3.11 has tarfile's own filters."""
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("LibriSpeech",):
         raise DownloadError(f"found member {member.name!r}, expected names under LibriSpeech/ only")

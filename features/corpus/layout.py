@@ -26,11 +26,12 @@ from pathlib import Path
 
 from features.corpus import text
 from features.corpus.listing import Listing, Packed, Spot, Utterance
+from features.corpus.roles import ROLES
+from features.corpus.roles import role as role
 from features.jobs.progress import progress
 from features.jobs.workers import spawned
 from platforms.machine import usable_cores
 
-ROLES = ("train", "dev", "test")
 AUDIO_SUFFIXES = (".flac", ".wav")
 OTHER_AUDIO = (
     *(".aac", ".aif", ".aiff", ".amr", ".ape", ".au", ".caf", ".m4a", ".mka", ".mp2", ".mp3"),
@@ -180,11 +181,6 @@ def unused(root: Path) -> list[Problem]:
             )
             found.append(Problem(where=str(root / name), reason=reason, utterances=len(recordings)))
     return found
-
-
-def role(subset: str) -> str:
-    """Return what a subset is for, by its name: "train", "dev" or "test"."""
-    return next(role for role in ROLES if subset.lower().startswith(role))
 
 
 def _is_subset(name: str) -> bool:

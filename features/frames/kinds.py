@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.frames import log_mel, mfcc
+from features.frames import NAMES, log_mel, mfcc
+from features.frames import USUAL as USUAL
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -55,7 +56,8 @@ FRONT_ENDS = {
     ),
 }
 
-USUAL = "mfcc13-logmel80"
+if tuple(FRONT_ENDS) != NAMES:
+    raise TypeError(f"front ends {tuple(FRONT_ENDS)}; features/frames/__init__.py names {NAMES}")
 
 UNNAMED = {93: "mfcc13-logmel80", 80: "logmel80-normalised"}
 """Maps a number of features to the front end, for manifests of schema 3 or 4, which do not name it."""

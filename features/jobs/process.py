@@ -11,9 +11,11 @@ import ctypes
 import os
 import sys
 import tempfile
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from types import ModuleType
 
 MALLOC_OPTIONS = {  # of glibc's malloc.h
@@ -21,6 +23,12 @@ MALLOC_OPTIONS = {  # of glibc's malloc.h
     "M_MMAP_MAX": (-4, 0),
     "M_TRIM_THRESHOLD": (-1, 2**31 - 1),
 }
+
+OPTIONAL = ("matplotlib", "pandas", "sklearn")
+"""What Keras imports if it is there, for plots, data frames and wrappers that the suite does not use.
+
+They are a third of the time that TensorFlow's import takes: docs/speed.md, "The start".
+"""
 
 
 def import_tensorflow() -> ModuleType:
@@ -32,11 +40,33 @@ def import_tensorflow() -> ModuleType:
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet_standard_error():
+    with quiet_standard_error(), _as_if_absent(OPTIONAL):
         import tensorflow as tf
 
         tf.config.list_physical_devices()
     return tf
+
+
+class _Absent(MetaPathFinder):
+    """Finds packages missing, for the thread that made it: others may import them meanwhile."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names, self.thread = names, threading.get_ident()
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name in self.names and threading.get_ident() == self.thread:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@contextmanager
+def _as_if_absent(names: Sequence[str]) -> Iterator[None]:
+    """Import as where these packages are not installed; what is imported already stays."""
+    finder = _Absent(names)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 @contextmanager

@@ -15,12 +15,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from features.jobs.process import import_tensorflow
-from features.shards.manifest import Manifest
-from features.shards.records import open_shard
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from features.shards.manifest import Manifest
 
 SELECTIONS = ("utterances", "speakers")
 
@@ -32,6 +34,8 @@ def chosen_of(names: Sequence[str], *, utterances: int, seed: int, by: str = "ut
     """
     if by not in SELECTIONS:
         raise ValueError(f"by is {by!r}; expected {' or '.join(SELECTIONS)}")
+    import numpy as np  # here: who only reads SELECTIONS needs none
+
     chosen = np.zeros(len(names), bool)
     if by == "utterances":
         order = sorted(range(len(names)), key=lambda n: _rank(seed, names[n]))
@@ -53,6 +57,8 @@ def _rank(seed: int, name: str) -> bytes:
 
 def said(folder: Path, manifest: Manifest) -> list[tuple[str, str]]:
     """Return (id, sentence) of all training utterances, in the order of the shards, which are read for it."""
+    from features.shards.records import open_shard
+
     tf = import_tensorflow()
     names = {name: tf.io.FixedLenFeature([], tf.string) for name in ("id", "sentence")}
     found: list[tuple[str, str]] = []

@@ -7,3 +7,6 @@ apart.py       whether training and evaluation have recordings or speakers in co
 manifest.py    what a folder of shards holds
 account.py     how much of a corpus that is, and what was left out, in sentences
 """
+
+DTYPES = ("float16", "float32")
+COMPRESSIONS = ("none", "gzip")

@@ -34,6 +34,7 @@ from features.corpus.audio import FRAME_STEP_S
 from features.frames.kinds import FRONT_ENDS, UNNAMED, USUAL, FrontEnd
 from features.jobs.files import digest as file_digest
 from features.jobs.files import write_whole
+from features.shards import COMPRESSIONS, DTYPES
 from features.shards.apart import Shared
 
 SCHEMA = 5
@@ -49,8 +50,6 @@ TOO_MANY = "too many to list"
 NAME = "manifest.json"
 FRAMES = "i"  # the type of array that holds frames: int, of 4 bytes
 MOST_FRAMES = 1 << 24  # utterances of a shard
-DTYPES = ("float16", "float32")
-COMPRESSIONS = ("none", "gzip")
 
 
 class ManifestError(ValueError):

@@ -5,3 +5,5 @@ grammar.py   the sentences
 espeak.py    the voices
 __main__.py  python -m features.synthesis OUT
 """
+
+SENTENCES = 2500

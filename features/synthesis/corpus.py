@@ -21,16 +21,13 @@ one small record a chapter, whatever the size.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import math
 import os
-import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -39,12 +36,11 @@ import numpy as np
 import soundfile
 from scipy.signal import lfilter
 
-from features.jobs import parts
 from features.jobs.files import write_whole
 from features.jobs.parts import Part
 from features.jobs.progress import progress
-from features.jobs.streams import parse, reported
 from features.jobs.workers import spawned
+from features.synthesis import SENTENCES
 from features.synthesis.espeak import SAMPLE_RATE_HZ, espeak_version, speak
 from features.synthesis.grammar import GRAMMAR, VOCABULARY, sentence
 from platforms.machine import usable_cores
@@ -102,7 +98,6 @@ RECIPE = (
     MEAN_SECONDS,
     UTTERANCES_PER_CHAPTER,
 )
-SENTENCES = 2500
 COMPLETE, PARTIAL = "corpus.json", "corpus.partial.json"
 
 
@@ -423,49 +418,3 @@ def _speakers_txt(speaker_seconds: dict[int, float]) -> str:
 
 
 # ---- command line
-
-
-def main(argv: list[str] | None = None) -> int:
-    options = _parse(argv)
-    try:
-        asked = {name: getattr(options, name) for name in ("sentences", "hours", "seed", "jobs")}
-        if options.part:
-            spoken = speak_part(options.out, part=options.part, **asked)
-            print(f"part {options.part}: {spoken:,} utterances; when all are done, the same command without --part")
-            return 0
-        corpus = synthesise(options.out, **asked)
-    except (ValueError, OSError, soundfile.SoundFileError) as error:
-        return _complain(str(error), status=2)
-    except BrokenProcessPool:
-        return _complain("a worker process was killed (out of memory?); the same command goes on", status=1)
-    except KeyboardInterrupt:
-        return _complain("interrupted; the same command goes on where this one stopped", status=130)
-    counts = ", ".join(f"{count:,} {subset}" for subset, count in corpus.utterances.items())
-    with reported("features.synthesis"):
-        print(f"{options.out}: {corpus.seconds / 3600:.2f} h, {counts} utterances")
-    return 0
-
-
-def _complain(message: str, *, status: int) -> int:
-    print(f"features.synthesis: {message}", file=sys.stderr)
-    return status
-
-
-def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m features.synthesis",
-        description="Write the embedded corpus, spoken by espeak-ng, as FLAC in LibriSpeech's layout.",
-    )
-    parser.add_argument("out", type=Path, metavar="OUT")
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument("--sentences", type=int, default=SENTENCES, help="number of sentences (default: %(default)s)")
-    size.add_argument("--hours", type=float, help="hours of audio, instead of --sentences")
-    parser.add_argument("--seed", type=int, default=0, help="of the random draws (default: %(default)s)")
-    parser.add_argument(
-        "--part",
-        type=parts.parse,
-        metavar="I/N",
-        help="speak only the I-th of N parts, on one of many machines that share OUT; then run it without",
-    )
-    parser.add_argument("--jobs", type=int, help="worker processes (default: one for each core)")
-    return parse(parser, argv)

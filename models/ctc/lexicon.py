@@ -60,7 +60,7 @@ def _tree(spellings: Sequence[Sequence[int]]) -> np.ndarray:
         label = letters[words, depth]
         new = np.ones(len(words), bool)
         new[1:] = (reached[1:] != reached[:-1]) | (label[1:] != label[:-1])
-        parent, level = reached[new] - first, _level(np.count_nonzero(new))
+        parent, level = reached[new] - first, _level(int(np.count_nonzero(new)))
         level["label"] = label[new]
         np.bitwise_or.at(above["follow"], parent, np.int32(1) << level["label"])
         parents, firsts = np.unique(parent, return_index=True)

@@ -124,12 +124,12 @@ def without_separators(logits: np.ndarray) -> np.ndarray:
     return merged
 
 
-def likeliest(logits: np.ndarray, sentences: Sequence[list[str]], model: LanguageModel | None = None) -> list[str]:
-    """Return the sentence of the highest exact score; of equal ones the first in alphabetical order."""
+def likeliest(logits: np.ndarray, sentences: Sequence[list[str]]) -> list[str]:
+    """Return the sentence of the highest exact probability; of equal ones the first in alphabetical order."""
     different = sorted({tuple(words) for words in sentences})
     if len(different) == 1:
         return list(different[0])
-    exact = [log_score(logits, words, model) if model else log_probability(logits, words) for words in different]
+    exact = [log_probability(logits, words) for words in different]
     scores = [round(score * beam.STEPS_A_NAT) if score > NOTHING else NOTHING for score in exact]
     return list(different[scores.index(max(scores))])
 

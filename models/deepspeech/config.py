@@ -10,12 +10,13 @@ authors' code did. Code that depends on a difference reads the record's field; n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar
 
 from models.optimisers import AdaDelta
 from platforms.enters import Column, Mark, Option, setting
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,4 +122,6 @@ class Config:
 
     def output_frames(self, frames: np.ndarray) -> np.ndarray:
         """Return T' of T, (T - kernel) // stride + 1, no less than 0: CTC needs one for each label."""
+        import numpy as np  # here: a command that only reads a config does without
+
         return np.maximum(0, (np.asarray(frames) - self.kernel) // self.stride + 1)

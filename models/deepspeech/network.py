@@ -45,7 +45,7 @@ def flops(config: Config, *, training: bool = True) -> float:
 def build(config: Config) -> DeepSpeech:
     """Build a model with its weights, under the distribution strategy and precision policy in force."""
     model = DeepSpeech(config)
-    model(tf.zeros([1, config.kernel, config.features]), tf.constant([config.kernel]))
+    model.build()
     return model
 
 
@@ -78,6 +78,18 @@ class DeepSpeech(keras.Model):
             kernel_regularizer=keras.regularizers.L2(recipe.output_l2) if recipe.output_l2 else None,
             name="output",
         )
+
+    def build(self, *_) -> None:
+        """Make all weights in the order in which a call would; no call is traced or computed for it."""
+        config, width = self.config, self.config.filters
+        self.convolution.build((None, None, config.features))
+        self.norms[0].build((None, None, width))
+        for lstm, norm in zip(self.lstms, self.norms[1:], strict=True):
+            lstm.build((None, None, width))
+            width = config.units
+            norm.build((None, None, width))
+        self.output_layer.build((None, None, width))
+        self.built = True
 
     def call(
         self, features: tf.Tensor, frames: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None

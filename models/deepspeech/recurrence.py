@@ -31,6 +31,7 @@ ALIGNMENT = 64  # bytes; TensorFlow takes arrays over as they are if they begin 
 SPINS = 2000  # before a waiting core offers its place to other threads
 
 _F32, _I64, _PTR, _VOID = ir.FloatType(), ir.IntType(64), ir.PointerType(), ir.VoidType()
+_compiling = threading.Lock()  # `cache` alone would compile twice for two threads
 _one_at_a_time = threading.Lock()  # replicas on logical CPUs share the cores: each call has all of them in turn
 
 
@@ -58,7 +59,7 @@ def forward(xw: np.ndarray, recurrent: np.ndarray, peephole: np.ndarray) -> tupl
     h[0] = c[0] = 0
     gates = _aligned(frames, batch, 4 * units)
     packed = _copied(recurrent.reshape(units, 4, units // lanes, lanes).transpose(2, 0, 1, 3))
-    _on_all_cores(_compiled(_shape()).forward, [xw, packed, peephole, h, gates, c], frames, batch, units)
+    _on_all_cores(_code().forward, [xw, packed, peephole, h, gates, c], frames, batch, units)
     return h, gates, c
 
 
@@ -71,8 +72,20 @@ def backward(
     dz = _aligned(frames, batch, 4 * units)
     later = np.zeros([2, batch, units], np.float32)  # gradients of output and cell, from the frame after
     packed = _copied(recurrent.reshape(units // lanes, lanes, 4 * units).transpose(0, 2, 1))
-    _on_all_cores(_compiled(_shape()).backward, [dh, packed, peephole, dz, gates, c, later], frames, batch, units)
+    _on_all_cores(_code().backward, [dh, packed, peephole, dz, gates, c, later], frames, batch, units)
     return dz
+
+
+@cache
+def prepare() -> None:
+    """Compile the loops in a thread beside the caller, which makes and traces a model meanwhile; errors come at use."""
+    threading.Thread(target=_code, name="lstm-compiler").start()
+
+
+def _code() -> _Compiled:
+    """Return the loops for this processor; compiled once, by whoever asks first."""
+    with _compiling:
+        return _compiled(_shape())
 
 
 def _on_all_cores(function, arrays: list[np.ndarray], frames: int, batch: int, units: int) -> None:

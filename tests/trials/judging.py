@@ -110,11 +110,11 @@ def arithmetic(judgement: Judgement, rows: Sequence[dict[str, str]]) -> Iterator
     checked = Counter()
     for group in judgement:
         level, values = group.levels[0], np.sort(minutes[group.platform])
-        pairs = [(level.minutes, float(np.median(values)), "median")] if group.n == len(group.runs) else []
+        pairs = [(level.median_minutes, float(np.median(values)), "median")] if group.n == len(group.runs) else []
         if np.isfinite(values).all() and group.n == len(group.runs):
             logs = np.log(values)
             bounds = stats.t.interval(0.95, len(logs) - 1, logs.mean(), stats.sem(logs))
-            pairs += [(level.estimate.value, float(stats.gmean(values)), "mean")]
+            pairs += [(level.minutes, float(stats.gmean(values)), "mean")]
             pairs += [
                 (ours, float(np.exp(b)), "interval") for ours, b in zip(level.interval_minutes, bounds, strict=True)
             ]
@@ -128,7 +128,7 @@ def arithmetic(judgement: Judgement, rows: Sequence[dict[str, str]]) -> Iterator
     odd = [group.label for group in judgement if group.n < len(group.runs)]
     yield f"one error curve for all runs, n = 1: {', '.join(odd)}"
     missed = [g for g in judgement if g.levels[0].missed]
-    words = [f"{g.label} {g.levels[0].olympic_minutes:.4g} (median {g.levels[0].minutes:.4g})" for g in missed]
+    words = [f"{g.label} {g.levels[0].olympic_minutes:.4g} (median {g.levels[0].median_minutes:.4g})" for g in missed]
     yield f"Olympic means of sets with one miss: {'; '.join(words)}"
 
 
@@ -246,6 +246,22 @@ def coverage(rng: np.random.Generator, times: int) -> Iterator[str]:
         )
 
 
+def steps(rng: np.random.Generator, times: int) -> Iterator[str]:
+    """Simulate times that are read at whole epochs, wherever in an epoch the level is; the truth is their own mean."""
+    for spread in (0.02, 0.04, 0.08):
+        for runs in (3, 5, 10, 20):
+            cells = []
+            for epochs in (4, 6, 8, 12):
+                hit = 0
+                for place in (np.arange(times) + rng.random(times)) / times:
+                    middle = math.log(epochs - 0.5 + place)
+                    values, many = (np.ceil(np.exp(rng.normal(middle, spread, n))) for n in (runs, 4000))
+                    found = log_interval(values, step=statistics.fmean(1 / values))
+                    hit += found.low <= math.exp(np.log(many).mean()) <= found.high
+                cells.append(f"{hit / times:.1%} at {epochs}")
+            yield f"interval of {runs} runs that vary by {spread:.0%}, read at whole epochs: {', '.join(cells)} cover"
+
+
 def stopping(rng: np.random.Generator, times: int) -> Iterator[str]:
     from scipy.special import stdtr
 
@@ -342,6 +358,7 @@ def _trial(options: argparse.Namespace) -> None:
         halves_of_one(judgement, rng, 3 if options.quick else 30),
         machines(judgement),
         coverage(rng, times),
+        steps(np.random.default_rng(59), times),
         stopping(rng, times // 2),
     )
     for sentence in itertools.chain(*parts):

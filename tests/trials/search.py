@@ -8,7 +8,8 @@ Decodes the dev utterances of every checkpoint of the runs with both, in one pro
 dictionary ours and flashlight-text's, at the same threshold; with a language model ours and pyctcdecode's, at the same
 weight and word bonus. Lists each sentence that differs with the exact logarithm of what both searches maximise
 (models.ctc.search.log_probability; with a language model log_score): ours less theirs is positive if ours is the
-better sentence. A run of `mini` takes a minute; the figures stand in docs/evaluation.md.
+better sentence. `--mended` is for models.ctc.peer, which says what pyctcdecode does at the end of a sentence. A run of
+`mini` takes a minute; the figures stand in docs/evaluation.md.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def contest(words: Sequence[str], options: argparse.Namespace, *, beam_width: in
     usual = decoders.Decoder()
     weights = {"weight": usual.lm_weight, "bonus": usual.word_bonus}
     model = LanguageModel.load(options.language_model, words, **weights)
-    theirs = peer.load(options.language_model, words, beam_width=beam_width, **weights)
+    theirs = peer.load(options.language_model, words, beam_width=beam_width, **weights, mended=options.mended)
     ours = decoders.with_language_model(model, beam_width=beam_width)
     return alone(ours), alone(theirs), lambda matrix, found: beam_search.log_score(matrix, found, model)
 
@@ -138,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", type=Path, nargs="+", metavar="results/RUN", help="runs with checkpoints")
     parser.add_argument("--beam-width", type=int, nargs="+", default=[256], metavar="N", help="default: 256")
     parser.add_argument("--language-model", type=Path, metavar="FILE", help="an ARPA or KenLM binary file")
+    parser.add_argument("--mended", action="store_true", help="pyctcdecode does not score an empty last word")
     return common.run("search", parser, trial, argv)
 
 

@@ -30,7 +30,7 @@ from benchmark.record.sentences import describe
 from benchmark.run.evaluate import decoding
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.prepare.language_models import language_model
-from benchmark.run.prepare.trained import WHICH, FinalError, Trained, check_start, chosen_checkpoints
+from benchmark.run.prepare.trained import BEAM_WIDTH, WHICH, FinalError, Trained, check_start, chosen_checkpoints
 from features.corpus.audio import FRAME_STEP_S
 from features.corpus.layout import role
 from features.jobs.files import write_whole
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 from models.table import MODELS
 
 NAME, NAME_OF_UTTERANCES, NAME_OF_SENTENCES = "final.csv", "final-utterances.csv", "final-sentences.txt"
-BEAM_WIDTH = 512
 
 Utterance = tuple[str, str]  # id and reference
 Logits = list[tuple[Utterance, np.ndarray]]  # each utterance with its outputs: logits [T', C] or tokens [L]

@@ -14,7 +14,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def collect(
     commit, dirty = code_version()
     manifest, devices = task.data.manifest, task.devices
     return Facts.of(
-        created=datetime.now(timezone.utc),
+        created=datetime.now(UTC),
         code=Code(version=machine.version("speech-tta"), git_commit=commit, git_dirty=dirty),
         platform=task.platform,
         workload=task.workload,

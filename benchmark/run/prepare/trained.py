@@ -17,6 +17,7 @@ from benchmark.record.journal import read
 from benchmark.workloads import Workload
 
 WHICH = ("best", "last")
+BEAM_WIDTH = 512  # of a final evaluation
 
 
 class FinalError(ValueError):

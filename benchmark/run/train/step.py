@@ -82,7 +82,7 @@ class TrainStep:
         with tf.device(self._first):
             self._sums = tf.Variable(tf.zeros([SUMS]), trainable=False)
             self._spoilt = tf.Variable(-1, trainable=False, dtype=tf.int64)
-        self.segment = tf.function(self._segment)
+        self.segment = tf.function(self._segment, autograph=False)  # rewriting Python takes longer than tracing it
 
     def stop(self) -> None:
         """End the segment under way in another thread after its current batch; later segments do nothing."""
@@ -93,25 +93,38 @@ class TrainStep:
         self._sums.assign(tf.zeros([SUMS]))
         self._spoilt.assign(tf.constant(-1, tf.int64))
         with tf.device(HOST):  # the loop itself; it waits for no GPU, so that work can be queued ahead
-            input_s, number, stopped = tf.constant(0.0, tf.float64), tf.constant(0), tf.constant(False)
-            while number < count and not stopped:
-                with tf.control_dependencies([number]):  # known when the batch before is done
-                    asked_s = _now_s()
-                with tf.control_dependencies([asked_s]):
-                    part = take(batches, self.devices)
-                with tf.control_dependencies(self.devices.strategy.experimental_local_results(part["frames"])):
-                    input_s += _now_s() - asked_s
-                if self._agreed:  # by the batches before: this one's sums would be waited for
-                    with tf.device(self._first):
-                        stopping = self._sums[-1]
-                    stopped = stopping > 0
-                done = self._count(self._batch(part, step + number, tf.cast(self._stopping, tf.float32)), step + number)
-                with tf.control_dependencies(done):
-                    number += 1
-                    if not self._agreed:
-                        stopped = tf.identity(self._stopping)
+
+            def goes_on(_: tf.Tensor, number: tf.Tensor, stopped: tf.Tensor) -> tf.Tensor:
+                return (number < count) & ~stopped
+
+            def train_one(input_s: tf.Tensor, number: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
+                return self._next_batch(batches, step, input_s, number)
+
+            nothing = (tf.constant(0.0, tf.float64), tf.constant(0), tf.constant(False))
+            input_s, number, _ = tf.while_loop(goes_on, train_one, nothing)
         loss, utterances, frames, tflop, _ = tf.unstack(self._sums.read_value())
         return Totals(number, loss, utterances, frames, tflop, input_s, self._spoilt.read_value())
+
+    def _next_batch(
+        self, batches: Iterator, step: tf.Tensor, input_s: tf.Tensor, number: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Train on the segment's batch `number`; return the seconds waited so far, the next number, whether to stop."""
+        with tf.control_dependencies([number]):  # known when the batch before is done
+            asked_s = _now_s()
+        with tf.control_dependencies([asked_s]):
+            part = take(batches, self.devices)
+        with tf.control_dependencies(self.devices.strategy.experimental_local_results(part["frames"])):
+            input_s += _now_s() - asked_s
+        if self._agreed:  # by the batches before: this one's sums would be waited for
+            with tf.device(self._first):
+                stopping = self._sums[-1]
+            stopped = stopping > 0
+        done = self._count(self._batch(part, step + number, tf.cast(self._stopping, tf.float32)), step + number)
+        with tf.control_dependencies(done):
+            number += 1
+            if not self._agreed:
+                stopped = tf.identity(self._stopping)
+        return input_s, number, stopped
 
     def _count(self, of_batch: tf.Tensor, step: tf.Tensor) -> list[tf.Operation]:
         """Add a batch's sums to those of the segment, on the device that has them."""
@@ -131,8 +144,12 @@ class TrainStep:
         if self.accumulation == 1:
             sums = strategy.run(self.train_batch, args=(part, step, stopping))
         else:
-            for number in tf.range(self.accumulation):
+
+            def accumulate(number: tf.Tensor) -> tuple[tf.Tensor]:
                 strategy.run(self._accumulate, args=(part, step, number))
+                return (number + 1,)
+
+            tf.while_loop(lambda number: number < self.accumulation, accumulate, [tf.constant(0)])
             sums = strategy.run(self._apply_accumulated, args=(stopping,))
         return strategy.experimental_local_results(sums)[0]
 

@@ -127,7 +127,10 @@ def test_what_is_no_log_of_speech_is_refused_in_a_line_and_nothing_is_written(tm
 
 
 def test_folders_without_logs_and_files_that_are_not_there_are_named(tmp_path, capsys):
-    for path, said in ((tmp_path, "no result_*.txt in it"), (tmp_path / "x.txt", "cannot be read")):
+    for path, said in (
+        (tmp_path, "no result_*.txt and no eval_measurements.csv in it"),
+        (tmp_path / "x.txt", "cannot be read"),
+    ):
         assert main([str(path), "-o", str(tmp_path / "in")]) == 2
         assert said in capsys.readouterr().err
     with pytest.raises(IngestError):

@@ -14,11 +14,12 @@ from journals import make_run, write
 import platforms
 from benchmark import price
 from benchmark.judge import Question, judge
-from benchmark.judge.cost import PriceError, Terms, power_of, rig_costs, training_cost
+from benchmark.judge.cost import PriceError, Terms, check_offers, power_of, rig_costs, training_cost
 from benchmark.record import read_run
 from benchmark.record.energy import COUNTERS, NO_POWER, POWER
 from benchmark.record.journal import read
 from platforms import Price
+from platforms.offers import offer
 
 ROOT = Path(__file__).parents[3]
 BOUGHT = Price(
@@ -415,3 +416,19 @@ def test_the_command_prints_the_paper_and_refuses_nonsense_in_one_line(capsys, t
         assert price.main(arguments) == 2
         err = capsys.readouterr().err
         assert said in err and err.count("\n") == 1
+
+
+def test_an_offer_takes_the_place_of_the_recorded_price_and_an_unknown_name_is_refused(tmp_path):
+    record = run_of(tmp_path, "rig", price_table=BOUGHT)  # 30 + 3 * 110 = 360 s
+    found = costs(record, terms=Terms(offers=(offer("rig=20/h"),)))["rig"]
+    assert found.cost == found.rented == pytest.approx(20 * 360 / 3600) and found.owned is None
+    with pytest.raises(PriceError, match="an offer for 'other', which has no runs here; there are rig"):
+        check_offers(Terms(offers=(offer("other=20/h"),)), judge([record], Question(metrics=("wer",))))
+    with pytest.raises(PriceError, match="two offers for rig"):
+        Terms(offers=(offer("rig=20/h"), offer("rig=21/h")))
+
+
+def test_a_rig_without_a_price_keeps_its_energy(tmp_path):
+    found = costs(run_of(tmp_path, "rig", power_w=[300] * 61), terms=Terms(kwh_price=0.4))["rig"]
+    assert found.cost is None and found.reason == "platform rig has no [price]"
+    assert found.energy_kwh == pytest.approx(0.3 * 360 / 3600)  # 300 W over 360 s

@@ -38,6 +38,19 @@ def test_runs_that_missed_count_as_slower_than_all_and_the_median_is_theirs_too(
     assert found.minutes is None and found.epoch is None and (found.reached, found.missed) == (2, 2)
 
 
+def test_the_estimate_lies_in_its_own_interval_and_runs_that_are_all_alike_have_one():
+    """Four runs of the same 3 epochs: 360 s each, 250 s an evaluation before, so a step is 110 / 360 of the time."""
+    found = level(make_runs(*[[30, 30, 30]] * 4))
+    assert found.minutes == 6.0 and found.step == pytest.approx(110 / 360)
+    # log half-width: t of 3 degrees 3.1824 * sqrt(0.03) * 110 / 360 / sqrt(4) = 0.0842
+    low, high = found.interval_minutes
+    assert (low, high) == pytest.approx((6 * math.exp(-0.0842), 6 * math.exp(0.0842)), rel=1e-4)
+    mixed = level(make_runs([30, 30, 30], [30, 30, 30], [90, 30, 30, 30], [90] * 3 + [30] * 2))
+    # 360, 360, 360 (90 30 30) and 580 s: the geometric mean, and not the median of 6 minutes
+    assert mixed.minutes == mixed.estimate.value == pytest.approx((360**3 * 580) ** 0.25 / 60)
+    assert mixed.interval_minutes[0] < mixed.minutes < mixed.interval_minutes[1] and mixed.median_minutes == 6.0
+
+
 def test_one_miss_is_the_slowest_of_an_olympic_mean():
     runs = make_runs([30, 30, 30], [90, 30, 30], [90, 90, 30, 30], [90, 90, 90, 30, 30], [90] * 9)
     # epochs 3, 3, 4, 5 and none: without the fastest and the miss (360 + 470 + 580) / 3 s
@@ -181,7 +194,7 @@ def test_the_tables_of_statistics():
     shown = plain(report_parts(judge(runs, AT_30)))
     # minutes 6, 6 and three times 470 / 60 = 7.83: Olympic mean of 6, 7.83, 7.83 is 7.22
     (spread,) = [line for line in shown.splitlines() if line.startswith("sys1") and "5/5" in line]
-    assert spread.split()[-3:] == ["6.00", "7.83", "7.22"]
+    assert spread.split()[-4:] == ["6.00", "7.83", "7.83", "7.22"]  # least, median, most, Olympic mean
     # Three of five runs took 470 s: 30 of creation, 400 of training, 40 of evaluation; they are the median.
     assert "sys1             110    6.4%  85.1%      8.5%   0 of 5" in shown
     assert "wide spread" in shown and "15.7%" not in shown

@@ -9,10 +9,12 @@ from journals import make_run, write
 
 import platforms
 from benchmark.judge import Question, judge, read_runs
+from benchmark.judge.cost import Terms
 from benchmark.judge.ranking import answer
 from benchmark.record import RunRecord
 from benchmark.record.phases import Phase
 from platforms import Price
+from platforms.offers import offer
 
 AT_30 = Question(metrics=("wer",), levels=(30.0,))
 
@@ -110,3 +112,13 @@ def test_the_cheapest_is_named_in_one_currency_and_says_whether_energy_is_in_it(
         "Soonest: dear takes" in text and "Cheapest: cheap with " in text and ", without energy; dear follows" in text
     )
     assert ("energy kWh" in ranking.table().header) == measured
+
+
+def test_a_rig_without_a_cost_beside_one_that_has_it_is_told_with_the_reason():
+    groups = judge([*runs("a", 8, 9), *runs("b", 8, 9)], AT_30).groups
+    text = " ".join(answer(groups, AT_30, terms=Terms(offers=(offer("a=2/h"),))).sentences)
+    assert "No cost of b: b1.csv: no run.json next to it, which would have the price." in text
+    both = Terms(offers=(offer("a=2/h"), offer("b=2/h EUR")))
+    assert "Costs in EUR and USD are not compared: nothing is converted." in " ".join(
+        answer(groups, AT_30, terms=both).sentences
+    )

@@ -33,3 +33,18 @@ def test_large_memory_is_kept_for_the_next_tensor_of_any_thread():
     ran = subprocess.run([sys.executable, "-c", FAULTS_OF_A_SECOND_TENSOR], capture_output=True, text=True, check=True)
     first, second = map(int, ran.stdout.split())
     assert first >= 50 > second
+
+
+WITHOUT_OPTIONAL = """
+import sys
+from features.jobs.process import OPTIONAL, import_tensorflow
+
+import_tensorflow()
+print(sorted(set(OPTIONAL) & set(sys.modules)))
+import pandas  # is there again afterwards
+"""
+
+
+def test_tensorflow_starts_without_the_packages_that_keras_imports_if_they_are_there():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_OPTIONAL], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

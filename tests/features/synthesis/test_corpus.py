@@ -19,7 +19,8 @@ import soundfile
 
 from features.jobs.parts import Part
 from features.synthesis import corpus as synthesis
-from features.synthesis.corpus import SUBSETS, VOICES, chapters_of, main, speak_part, synthesise
+from features.synthesis.__main__ import main
+from features.synthesis.corpus import SUBSETS, VOICES, chapters_of, speak_part, synthesise
 from features.synthesis.grammar import VOCABULARY, sentence
 
 SENTENCES = 45  # 6% of it, 3, are dev and 3 test; 39 are train

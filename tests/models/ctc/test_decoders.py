@@ -137,7 +137,8 @@ def test_a_decoder_has_a_label_for_journals(tmp_path):
     model = Decoder(name="language-model", beam_width=64, language_model=tmp_path / "3-gram.arpa")
     digest = hashlib.sha256(ARPA.encode()).hexdigest()
     assert model.language_model_digest == digest
-    assert model.label == f"language-model-64-3-gram-{digest[:6]}"  # two files may have one name
+    assert model.label == f"lm-64-3-gram-{digest[:6]}"  # two files may have one name
+    assert replace(model, name="pyctcdecode").label == f"pyctcdecode-64-3-gram-{digest[:6]}"
     assert replace(model, lm_weight=0.15, word_bonus=0.05).label.endswith("-0.15-0.05")
 
 

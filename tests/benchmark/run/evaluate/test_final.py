@@ -131,8 +131,10 @@ def test_a_run_json_that_is_a_folder_is_named(tmp_path):
 def test_figures_that_cannot_be_written_are_shown_all_the_same(tmp_path, monkeypatch, capsys):
     run = replace(RUN, folder=tmp_path / "gone")
     monkeypatch.setattr(final, "load_trained", lambda path: run)
-    monkeypatch.setattr(final, "data_of", lambda run, wanted: nullcontext())
-    monkeypatch.setattr(final, "evaluate", lambda run, wanted, data: ([result("dev-clean", 20.0)], ""))
+    monkeypatch.setattr("benchmark.run.evaluate.final.data_of", lambda run, wanted: nullcontext())
+    monkeypatch.setattr(
+        "benchmark.run.evaluate.final.evaluate", lambda run, wanted, data: ([result("dev-clean", 20.0)], "")
+    )
     assert final.main(["gone"]) == 2
     out, err = capsys.readouterr()
     assert "20.00" in out and err.startswith("benchmark.final: ") and "No such file" in err and err.count("\n") == 1

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commands import command
+from commands import command, in_process
 from whispers import folder_of
 
 import platforms
 from benchmark import workloads
+from benchmark.__main__ import main
 from benchmark.metrics import METRICS
 from benchmark.record import journal
 from benchmark.record.clocks import Clock
@@ -46,15 +47,16 @@ def features(tone_corpus, tmp_path_factory):
     return out
 
 
-@pytest.fixture
-def trained(tf, features, weights, tmp_path):
+@pytest.fixture(scope="module")
+def trained(tf, features, weights, tmp_path_factory):
     """Train two epochs; returns the trainer and the record."""
     from benchmark.run.prepare.data import Data
     from benchmark.run.prepare.devices import Devices
     from benchmark.run.prepare.task import Task
     from benchmark.run.train.trainer import Trainer
 
-    def train(name, *, replicas=1, accumulation=1, evaluation="resident"):
+    def train(*, replicas=1, accumulation=1, evaluation="resident"):
+        folder = tmp_path_factory.mktemp("trained")
         names = [f"CPU:{n}" for n in range(replicas)]
         workload = replace(
             workloads.load("whisper").with_model(weights=str(weights)),
@@ -80,19 +82,25 @@ def trained(tf, features, weights, tmp_path):
         )
         task = replace(task, data=task.data.part(workload, task.learner.encode))
         pool = DecodingPool(Decoder(own=task.learner.decode), jobs=1)
-        trainer = Trainer(task, folder=tmp_path / name, pool=pool, listener=Told())
+        trainer = Trainer(task, folder=folder / "r", pool=pool, listener=Told())
         plan = Plan(
             batches_per_epoch=trainer.batches_per_epoch, max_epochs=2, max_seconds=1e9, targets={}, generate_every=4,
             checkpoint_every=5, evaluation=evaluation,
         )  # fmt: skip
-        written = Journal.create(tmp_path / f"{name}.csv", replace(IDENTITY, evaluation=evaluation))
+        written = Journal.create(folder / "r.csv", replace(IDENTITY, evaluation=evaluation))
         try:
             Loop(written, plan, trainer, Clock(), PlainView(plan)).run_phases()
         finally:
             written.close()
-        return trainer, journal.read(tmp_path / f"{name}.csv")
+        return trainer, journal.read(folder / "r.csv")
 
     return train
+
+
+@pytest.fixture(scope="module")
+def whole(trained):
+    """A trainer and its record, on one replica and evaluated in place. Read only."""
+    return trained()
 
 
 def losses(record):
@@ -103,8 +111,8 @@ def rates(record):
     return [tuple(getattr(row, name) for name in METRICS) for row in record.evaluations]
 
 
-def test_every_utterance_is_trained_on_once_an_epoch_and_evaluated_and_work_is_counted(trained, features):
-    trainer, record = trained("r")
+def test_every_utterance_is_trained_on_once_an_epoch_and_evaluated_and_work_is_counted(whole, features):
+    trainer, record = whole
     for epoch in (1, 2):
         rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
         assert sum(row.utterances for row in rows) == 21
@@ -121,17 +129,17 @@ def test_every_utterance_is_trained_on_once_an_epoch_and_evaluated_and_work_is_c
 
 
 @pytest.mark.parametrize(("replicas", "accumulation"), [(1, 2), pytest.param(2, 2, marks=pytest.mark.slow), (2, 1)])
-def test_a_batch_means_the_same_in_pieces_and_on_several_replicas(trained, replicas, accumulation):
+def test_a_batch_means_the_same_in_pieces_and_on_several_replicas(trained, whole, replicas, accumulation):
     """Layer norms see one utterance each: nothing but rounding tells the trainings apart."""
-    (one, whole), (other, cut) = trained("whole"), trained("cut", replicas=replicas, accumulation=accumulation)
-    np.testing.assert_allclose(losses(cut), losses(whole), rtol=1e-5)
+    (one, uncut), (other, cut) = whole, trained(replicas=replicas, accumulation=accumulation)
+    np.testing.assert_allclose(losses(cut), losses(uncut), rtol=1e-5)
     for mine, theirs in zip(one.models.model.variables, other.models.model.variables, strict=True):
         np.testing.assert_allclose(mine.numpy(), theirs.numpy(), atol=2e-6, err_msg=mine.path)
 
 
 @pytest.mark.parametrize("evaluation", ["swap", pytest.param("overlap", marks=pytest.mark.slow)])
-def test_every_mode_of_evaluation_has_the_same_figures(trained, evaluation):
-    resident, other = trained("resident")[1], trained(evaluation, evaluation=evaluation)[1]
+def test_every_mode_of_evaluation_has_the_same_figures(trained, whole, evaluation):
+    resident, other = whole[1], trained(evaluation=evaluation)[1]
     assert losses(other) == losses(resident) and rates(other) == rates(resident)
     swaps = [row.phase for row in other.rows].count(Phase.SWAP)
     assert swaps == (3 if evaluation == "swap" else 0) and sum(row.phase in EVALUATED for row in other.rows) == 2
@@ -189,6 +197,6 @@ def test_a_final_evaluation_with_other_tokens_than_the_run_began_with_is_refused
 def test_what_does_not_fit_gets_one_line(tmp_path, arguments, said):
     if arguments == ["--workload", "whisper"]:
         arguments = [*arguments, "--weights", "random"]
-    done = command(tmp_path, "benchmark", *arguments)
+    done = in_process(tmp_path, main, *arguments)
     lines = [line for line in done.stderr.splitlines() if line.startswith("benchmark:")]
     assert done.returncode == 2 and len(lines) == 1 and said in lines[0], done.stderr

@@ -1,0 +1,88 @@
+"""Which modules a command loads: who asks for its options, or has a small table judged, waits for no others.
+
+It is held by name and not by time: a list of modules is the same on every machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from commands import ROOT
+from journals import make_run, write
+
+DOORS = (
+    "benchmark",
+    "benchmark.tta",
+    "benchmark.compare",
+    "benchmark.price",
+    "benchmark.report",
+    "benchmark.export",
+    "benchmark.ingest",
+    "benchmark.final",
+    "benchmark.saturation",
+    "benchmark.speed",
+    "benchmark.console",
+    "features",
+    "features.download",
+    "features.synthesis",
+)
+HOUSE = {"benchmark", "features", "models", "platforms"}
+NETWORK = {"email", "http", "ssl"}
+SLOW = {"asyncio", "multiprocessing", "unittest", "xml", "sqlite3", "pydoc", *NETWORK}
+"""Parts of the standard library that a command's options should not need."""
+
+MAY_LOAD = {
+    "benchmark": NETWORK,  # the names of LibriSpeech's language models
+    "benchmark.final": NETWORK,
+    "benchmark.speed": {"email"},  # versions of packages, by importlib.metadata
+    "benchmark.saturation": {"email"},
+    "features": {"email", "multiprocessing"},
+    "features.download": NETWORK,
+}
+"""What a command loads of SLOW before it has read its arguments; the others load nothing of it."""
+
+FOR_ONE_RUN = {"numpy", "cython_runtime"}  # the second is made by the first
+"""The packages that judging a run takes; several seeds take scipy too, for Student's t."""
+
+LISTING = """
+import json, runpy, sys
+before = set(sys.modules)
+door, sys.argv = sys.argv[1], sys.argv[1:]
+try:
+    runpy.run_module(door, run_name="__main__", alter_sys=True)
+finally:
+    print("\\n" + json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
+"""
+
+
+def loaded(door: str, *arguments: object, options: tuple[str, ...] = ()) -> set[str]:
+    """Return the packages and the slow parts of the standard library that a command has loaded when it ends."""
+    done = subprocess.run(
+        [sys.executable, *options, "-c", LISTING, door, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    names = set(json.loads(done.stdout.splitlines()[-1]))
+    return {name for name in names if not name.startswith("_")} - HOUSE - (set(sys.stdlib_module_names) - SLOW)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_command_explains_itself_without_any_package(door):
+    # -S: without the packages of the environment, so that a command that needs one ends here with its name
+    assert loaded(door, "--help", options=("-S",)) <= MAY_LOAD.get(door, set())
+
+
+@pytest.mark.parametrize("door", ["benchmark.tta", "benchmark.compare", "benchmark.price"])
+def test_a_small_table_is_judged_without_pandas_scipy_rich_and_asyncio(door, tmp_path):
+    one = write(tmp_path / "one.csv", make_run([50.0, 40.0, 30.0, 20.0], source="one.csv"))
+    other = write(tmp_path / "other.csv", make_run([50.0, 40.0, 30.0, 20.0], run="b", platform="sys2", train_s=90.0))
+    given = [f"a={one}", f"b={other}"] if door == "benchmark.compare" else [one]
+    assert loaded(door, *given, "--level", 30) <= FOR_ONE_RUN
