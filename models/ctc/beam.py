@@ -42,6 +42,7 @@ OUTSIDE = -1  # instead of a node: no known word begins so
 SPACE, SEPARATOR, BLANK = text.SPACE, text.SEPARATOR_INDEX, text.BLANK
 LABELS = len(text.CHARACTERS)  # without the blank
 STEPS_A_NAT = float(2**20)  # scores that agree to a millionth of a nat are equal: rounding errors are far smaller
+USUAL_LETTERS = 6.0  # a longer unknown word may be several, and is charged so (pyctcdecode's AVG_TOKEN_LEN)
 RESCORED, RESCORED_NATS = 8, 4.0
 """How many sentences of the last beam, within how many nats of the best, are compared by their exact probability."""
 ORDER = np.frombuffer(text.CHARACTERS.encode(), np.uint8)
@@ -72,16 +73,16 @@ grew out of one.
 """
 
 HYPOTHESIS = np.dtype(
-    [(name, np.int32) for name in ("parent", "added", "prefix", "node", "state")]
+    [(name, np.int32) for name in ("parent", "added", "prefix", "node", "state", "letters")]
     + [(name, np.float64) for name in ("blank", "label", "total", "said", "score")],
     align=True,
 )
 """A prefix with its scores after a frame.
 
 `parent` and `added` give the prefix, by the one it grew out of and the label added; `prefix` is its number, or -1 if it
-has none yet; `node`: the place in the tree. `blank` and `label` are the scores of the paths that end in a blank and
-that do not; `total` of both. `said` is the language model's score of the complete words, and `state` its state after
-them. `score` is all that together, rounded, for comparisons.
+has none yet; `node`: the place in the tree; `letters`: how many the last word has so far. `blank` and `label` are the
+scores of the paths that end in a blank and that do not; `total` of both. `said` is the language model's score of the
+complete words, and `state` its state after them. `score` is all that together, rounded, for comparisons.
 """
 
 ANSWER = np.dtype([("key", np.int64), ("score", np.float64), ("final", np.float64), ("state", np.int32)], align=True)
@@ -116,7 +117,7 @@ def begin(prefixes, beam):
     root.node = root.depth = root.slot = 0
     root.label = SPACE
     empty = beam[0]
-    empty.parent, empty.added, empty.prefix, empty.node, empty.state = NO_PREFIX, SPACE, 0, ROOT, 0
+    empty.parent, empty.added, empty.prefix, empty.node, empty.state, empty.letters = NO_PREFIX, SPACE, 0, ROOT, 0, 0
     empty.blank, empty.label, empty.total, empty.said, empty.score = 0.0, NOTHING, 0.0, 0.0, 0.0
 
 
@@ -141,8 +142,8 @@ def advance(
 
     `place` is where the search stands: the frame, how many prefixes the beam has, and how many have a number. `spoken`
     says that a language model scores words, of which there are unknown ones; `bonus` is the most that a word can gain,
-    `charge` what an unknown word costs for certain. `numbers` has the number of the unknown word that a prefix ends in,
-    or -1.
+    `charge` what an unknown word of a usual length costs for certain. `numbers` has the number of the unknown word that
+    a prefix ends in, or -1.
     """
     order = np.empty(len(found), np.int32)
     grown = np.empty(beam_width, np.int32)
@@ -185,8 +186,8 @@ def advance(
 def stay(frame, prefixes, beam, found, grown, charge):
     """Score the beam's own prefixes after a frame; return the best score.
 
-    `charge` is what an unknown word costs for certain, also before it ends. `grown` gets, for every prefix, bits of the
-    labels that lead from it to prefixes of the beam: what it gives to them is counted here.
+    `charge` is what an unknown word of a usual length costs for certain, also before it ends. `grown` gets, for every
+    prefix, bits of the labels that lead from it to prefixes of the beam: what it gives to them is counted here.
     """
     best = NOTHING
     grown[: len(beam)] = 0
@@ -201,7 +202,7 @@ def stay(frame, prefixes, beam, found, grown, charge):
         found[s] = old
         new.blank, new.label = old.total + frame[BLANK], given + frame[old.added]
         new.total = log_add(new.blank, new.label)
-        new.score = rounded(new.total + old.said + (charge if old.node == OUTSIDE else 0.0))
+        new.score = rounded(new.total + old.said + (due(charge, old.letters) if old.node == OUTSIDE else 0.0))
         best = max(best, new.score)
     return best
 
@@ -221,16 +222,23 @@ def grow(frame, tree, spoken, charge, beam, found, grown, best, pruned_nats):
             if grown[s] >> label & 1 or not (known or spoken):
                 continue
             total = (old.blank if old.added == label else old.total) + frame[label]
-            score = rounded(total + old.said + (0.0 if known else charge))
+            score = rounded(total + old.said + (0.0 if known else due(charge, old.letters + 1)))
             if score < best - pruned_nats or score == NOTHING:
                 continue
             best = max(best, score)
             new = found[candidates]
             new.parent, new.added, new.prefix, new.state = old.prefix, label, NO_PREFIX, old.state
+            new.letters = old.letters + 1
             new.node = tree[old.node].child + ones(follow & ((1 << label) - 2)) if known else OUTSIDE
             new.blank, new.label, new.total, new.said, new.score = NOTHING, total, total, old.said, score
             candidates += 1
     return candidates, best
+
+
+@compiled
+def due(charge, letters):
+    """Return the charge of an unknown word of so many letters, which is certain also before the word ends."""
+    return charge * max(1.0, letters / USUAL_LETTERS)
 
 
 @compiled
@@ -273,7 +281,7 @@ def end_words(
         if word == NO_WORD and not spoken:
             continue
         total, said, state = old.total + frame[SPACE], old.said, old.state
-        most = bonus + (charge if word == NO_WORD else 0.0)
+        most = bonus + (due(charge, old.letters) if word == NO_WORD else 0.0)
         if total == NOTHING or rounded(total + said + most) < best - pruned_nats:
             continue
         if spoken:
@@ -288,6 +296,7 @@ def end_words(
         best = max(best, score)
         new = found[candidates]
         new.parent, new.added, new.prefix, new.node, new.state = old.prefix, SPACE, NO_PREFIX, ROOT, state
+        new.letters = 0
         new.blank, new.label, new.total, new.said, new.score = NOTHING, total, total, said, score
         candidates += 1
     return candidates, best, missing

@@ -7,18 +7,20 @@
 
 A sentence w1 ... wn has the score
 
-    sum over i of (weight ln 10 (log10 P(wi | w1 ... wi-1) + UNKNOWN [wi is unknown]) + bonus)
+    sum over i of (weight ln 10 (log10 P(wi | w1 ... wi-1) + offset(wi)) + bonus)
     + weight ln 10 log10 P(</s> | w1 ... wn)
 
-where P is the model's, `<unk>` for words that it does not have. Known is what the model has and, where `words` are
-given, what is among these. It is pyctcdecode's score of a sentence (its alpha is `weight`, its beta `bonus`), but for
-one thing: that also scores a word without letters at the end of hypotheses that end in a space, or are empty.
+where P is the model's, `<unk>` for words that it does not have; offset is 0 for known words and -10 max(1, letters / 6)
+for others. Known are words that were given and that the model has. It is pyctcdecode's score of a sentence (its alpha
+is `weight`, its beta `bonus`), but for two things. A word without letters, at the end of a hypothesis that ends in a
+space, is none. And pyctcdecode charges a long unknown word by its letters only until it ends, when it gives back all
+but -10: so one made-up word was cheaper than the three that were said.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from models.ctc import beam
 from models.ctc.lexicon import Lexicon
 
 UNKNOWN = -10.0
-"""Added to the base-10 logarithm of an unknown word's probability, as pyctcdecode's unk_score_offset."""
+"""Added to the base-10 logarithm of an unknown word's probability, for every USUAL_LETTERS that it is longer again."""
 LN10 = math.log(10.0)
 FIRST_PLACES, MOST_ANSWERS = 1 << 12, 1 << 20  # 32 bytes a place, and a state that takes some 150 for some answers
 BEGINNING = 0
@@ -38,13 +40,13 @@ class LanguageModel:
     """A KenLM model, and what it said so far. States of it have numbers, 0 at the beginning of a sentence."""
 
     def __init__(self, model: Any, words: Iterable[str], *, weight: float, bonus: float) -> None:
-        """Make it of a kenlm.Model. The words are those that may be known; without any, all that the model has are."""
+        """Make it of a kenlm.Model and the words that may be known."""
         self.model, self.weight, self.bonus = model, weight, bonus
         self.answers, self._answered = _table(FIRST_PLACES), 0
         self.lexicon = Lexicon.of([word for word in set(words) if word in model], separated=False)
-        self.known = frozenset(self.lexicon.words) if words else model
-        self.charge = weight * LN10 * UNKNOWN if words else 0.0
-        """The part of an unknown word's score that is certain before it ends."""
+        self.known = frozenset(self.lexicon.words)
+        self.charge = weight * LN10 * UNKNOWN
+        """The part of an unknown word's score that is certain before it ends, if the word is of a usual length."""
         self.tidy(most=-1)
 
     @classmethod
@@ -52,13 +54,12 @@ class LanguageModel:
         """Load a model (ARPA or binary) that should know some words.
 
         Raises:
-            ValueError: it cannot be used, or knows none of them.
+            ValueError: it cannot be used, knows none of them, or there are none.
         """
-        words = sorted(set(words))
-        model = kenlm_model(path)
-        if words and not any(word in model for word in words):
-            raise ValueError(_knows_none(path, model, words))
-        return cls(model, words, weight=weight, bonus=bonus)
+        words = frozenset(words)
+        if not words:
+            raise ValueError("no words may be known; expected those of the training transcripts")
+        return cls(kenlm_model(path, words), words, weight=weight, bonus=bonus)
 
     def known_share(self, words: Iterable[str]) -> float:
         """Return the share of some words that the model knows, 0 to 1; 1 for none."""
@@ -70,7 +71,7 @@ class LanguageModel:
         after = self._state()
         log10 = self.model.BaseScore(self._states[state], word, after)
         if word not in self.known:
-            log10 += UNKNOWN
+            log10 += UNKNOWN * max(1.0, len(word) / beam.USUAL_LETTERS)
         number = self._state_numbers.setdefault(after, len(self._states))
         if number == len(self._states):
             self._states.append(after)
@@ -128,8 +129,8 @@ def _table(places: int) -> np.ndarray:
     return np.full(places, np.array((beam.NO_KEY, 0.0, 0.0, 0), beam.ANSWER))
 
 
-def kenlm_model(path: Path) -> Any:
-    """Load a KenLM model. Raises ValueError if that is not possible, with the reason."""
+def kenlm_model(path: Path, words: Collection[str]) -> Any:
+    """Load a KenLM model that should know some of the words. Raises ValueError if it cannot, with the reason."""
     try:
         import kenlm
     except ImportError:
@@ -138,13 +139,16 @@ def kenlm_model(path: Path) -> Any:
             "apt install g++ python3-dev, then make setup"
         ) from None
     try:
-        return kenlm.Model(str(path))
+        model = kenlm.Model(str(path))
     except (OSError, RuntimeError) as error:
         reason = str(error).rpartition("Exception. ")[2].partition(" Byte:")[0].splitlines()[0]  # without C++ names
         raise ValueError(f"{path}: {reason}; expected an ARPA or KenLM binary file") from None
+    if words and not any(word in model for word in words):
+        raise ValueError(_knows_none(path, model, words))
+    return model
 
 
-def _knows_none(path: Path, model: Any, words: list[str]) -> str:
+def _knows_none(path: Path, model: Any, words: Collection[str]) -> str:
     found = f"{path}: knows none of the {len(words):,} training words"
     capitals = sum(word.upper() in model for word in words) / len(words)
     if not capitals:

@@ -155,7 +155,7 @@ def test_a_file_that_is_no_language_model_is_named(tmp_path):
     pytest.importorskip("kenlm")
     (tmp_path / "x.arpa").write_text("nothing of the kind\n")
     with pytest.raises(ValueError, match=r"x\.arpa: .*expected an ARPA or KenLM binary file"):
-        Decoder(name="language-model", language_model=tmp_path / "x.arpa").load()
+        Decoder(name="language-model", words=("a",), language_model=tmp_path / "x.arpa").load()
 
 
 def spell_words(arpa: str, spelt) -> str:
