@@ -46,7 +46,7 @@ MODELS = {
         config=deepspeech.Config,
         module="models.deepspeech.learner",
         recipes=deepspeech.RECIPES,
-        decoders=("greedy", "dictionary", "language-model"),
+        decoders=("greedy", "dictionary", "language-model", "pyctcdecode"),
         by_pieces=True,
     ),
     "whisper": Kind(

@@ -510,11 +510,20 @@ def _read_common(prefix: str, line: str, layout: Layout) -> dict[str, Any]:
             raise ValueError(f"{name} is {error}") from None
         if problem := KINDS[name].problem(found[name]):
             raise ValueError(f"{name} is {problem}")
+    found["decoder"] = decoder_read(found["decoder"])
     if found["schema"] != layout.schema:
         raise ValueError(
             f"schema is {found['schema']}; expected {layout.schema}: read it with the version that wrote it"
         )
     return found
+
+
+def decoder_read(label: str) -> str:
+    """Return a decoder's label as this version writes it.
+
+    What older versions called language-model was pyctcdecode, and was not the suite's own search: that is "lm-...".
+    """
+    return re.sub("^language-model(?=-|$)", "pyctcdecode", label)
 
 
 def _read_columns(texts: dict[str, list[str]], columns: dict[str, np.ndarray]) -> Problem:

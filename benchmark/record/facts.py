@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmark.record.columns import decoder_read
 from benchmark.record.command import CommandLine
 from benchmark.record.phases import Plan
 from benchmark.workloads import Workload
@@ -253,7 +254,8 @@ class Facts:
 
     @property
     def workload(self) -> Workload:
-        return self._made("workload", _workload)
+        label = str(_mapping(self.content.get("decoder")).get("label") or "")
+        return self._made("workload", lambda value: _workload(value, label))
 
     @property
     def plan(self) -> Plan:
@@ -287,7 +289,7 @@ class Facts:
 
     @property
     def decoder(self) -> DecoderFacts:
-        return self._made("decoder", lambda value: _known(DecoderFacts, value))
+        return self._made("decoder", _decoder)
 
     @property
     def devices(self) -> DevicesUsed:
@@ -417,11 +419,19 @@ def _known(kind: type[Part], value: Mapping[str, Any]) -> Part:
     return kind(**{name: found for name, found in dict(value).items() if name in names})
 
 
-def _workload(value: Mapping[str, Any]) -> Workload:
+def _workload(value: Mapping[str, Any], label: str) -> Workload:
+    """Make the workload of a run whose decoder has a label: of an old one its decoder's name is another today."""
     if "variant" not in value:
         name, _, variant = value["name"].partition("+")
         value = {**value, "name": name, "variant": variant}
+    if value.get("decoder") == "language-model" and not label.startswith("lm-"):
+        value = {**value, "decoder": decoder_read("language-model")}
     return Workload.from_dict(value)
+
+
+def _decoder(value: Mapping[str, Any]) -> DecoderFacts:
+    decoder = _known(DecoderFacts, value)
+    return replace(decoder, label=decoder_read(decoder.label)) if isinstance(decoder.label, str) else decoder
 
 
 def _plan(value: Mapping[str, Any]) -> Plan:

@@ -21,6 +21,7 @@ from benchmark.judge.published import final_error_rates, time_to_accuracy
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, level_name
 from benchmark.metrics import FIGURES, USUAL
 from benchmark.record import POOLED, FactsError
+from benchmark.record.columns import decoder_read
 from benchmark.record.confusions import HEADER
 from benchmark.record.sentences import NAME_FOR_PEOPLE, Heard
 from benchmark.record.sentences import Example as HeardExample
@@ -77,7 +78,7 @@ def _final_rows(run: Shown) -> dict[str, dict[str, str]]:
     try:
         with (run.folder / "final.csv").open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
-                cells = found.setdefault(f"{row['checkpoint']}, {row['decoder']}", {})
+                cells = found.setdefault(f"{row['checkpoint']}, {decoder_read(row['decoder'])}", {})
                 cells[row["subset"]] = f"{float(row['wer_mean']):.2f}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error):
         return {}

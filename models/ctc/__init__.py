@@ -2,6 +2,10 @@
 
 loss.py              the loss and its kernels
 forward_backward.py  the one for GPUs
-decoders.py          greedy, dictionary, language model
-search.py            the dictionary's beam search: compiled, deterministic
+decoders.py          greedy, dictionary, language model: which one, with which settings
+search.py            the beam search, with a dictionary or a language model, and the exact scores
+beam.py              its steps, compiled, deterministic
+lexicon.py           the words that it knows, as a tree
+language_model.py    what KenLM says of a word and of a sentence
+peer.py              pyctcdecode's search
 """

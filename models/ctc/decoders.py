@@ -13,12 +13,12 @@ that utterances of 830 frames do not underflow.
 from __future__ import annotations
 
 import hashlib
-import logging
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from features.corpus import text
 from models.learner import Decode
@@ -26,7 +26,16 @@ from models.learner import Decode
 if TYPE_CHECKING:
     import numpy as np
 
-NAMES = ("greedy", "dictionary", "language-model")
+    from models.ctc.language_model import LanguageModel
+
+SPOKEN = {"language-model": "lm", "pyctcdecode": "pyctcdecode"}
+"""The decoders that need a language model, with what their labels begin with.
+
+Before the suite had a search of its own, "language-model" was pyctcdecode's, and labels began so: a label that begins
+with "lm" is of ours (`benchmark.record.columns` reads the old ones).
+"""
+
+NAMES = ("greedy", "dictionary", *SPOKEN)
 
 WIDTHS = (1, 2)
 """The dictionary searches with these multiples of the beam width, and takes the likelier of the two sentences.
@@ -44,14 +53,21 @@ PRUNED_NATS = 13.0
 3.5 times as fast at width 256, and 12 of 750 sentences differ: docs/evaluation.md.
 """
 
+SPOKEN_WIDTHS, SPOKEN_PRUNED_NATS = 2, 12.0
+"""With a language model the beam is twice as wide as said, and its threshold this.
+
+So none of 400 sentences is less likely than pyctcdecode's at the same width; at once the width 1 is, at 10 nats 2 are:
+docs/evaluation.md.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder:
     """The choice of a decoder, and all that it needs.
 
     `words` are the dictionary, and the known words of a language model. `language_model` is an ARPA or KenLM binary
-    file; `lm_weight` and `word_bonus` are its weight and the bonus of a word (alpha and beta in pyctcdecode). `own` is
-    how a model decodes greedily whose outputs are no logits of letters.
+    file; `lm_weight` and `word_bonus` are its weight, 0 or more, and the bonus of a word (alpha and beta in
+    pyctcdecode). `own` is how a model decodes greedily whose outputs are no logits of letters.
     """
 
     name: str = "greedy"
@@ -69,16 +85,26 @@ class Decoder:
             raise ValueError(f"beam_width is {self.beam_width}; expected at least 1")
         if self.name == "dictionary" and not self.words:
             raise ValueError("the dictionary is empty; expected the words of the training transcripts")
-        if self.name == "language-model" and not (self.language_model and Path(self.language_model).is_file()):
+        if not 0 <= self.lm_weight < math.inf or not abs(self.word_bonus) < math.inf:
+            raise ValueError(
+                f"the language model has weight {self.lm_weight:g} and word bonus {self.word_bonus:g}; expected a "
+                f"weight of 0 or more, and numbers"
+            )
+        if self.spoken and not (self.language_model and Path(self.language_model).is_file()):
             raise ValueError(
                 f"language model {self.language_model}: no such file; give an ARPA or KenLM binary file with "
                 f"--language-model"
             )
 
+    @property
+    def spoken(self) -> bool:
+        """Whether it needs a language model."""
+        return self.name in SPOKEN
+
     @cached_property
     def language_model_digest(self) -> str | None:
         """Return the SHA-256 of the language model's file: two files may have one name."""
-        if self.name != "language-model":
+        if not self.spoken:
             return None
         with Path(self.language_model).open("rb") as file:
             digest = hashlib.sha256()
@@ -88,11 +114,11 @@ class Decoder:
 
     @property
     def label(self) -> str:
-        """Return a short name: "greedy", "dictionary-256", "language-model-256-3-gram.pruned.1e-7-0f1e2d"."""
-        parts = [self.name]
+        """Return a short name: "greedy", "dictionary-256", "lm-256-3-gram.pruned.1e-7-0f1e2d"."""
+        parts = [SPOKEN.get(self.name, self.name)]
         if self.name != "greedy":
             parts.append(str(self.beam_width))
-        if self.name == "language-model":
+        if self.spoken:
             parts.append(f"{Path(self.language_model).name.removesuffix('.arpa')}-{self.language_model_digest[:6]}")
             usual = Decoder()
             if (self.lm_weight, self.word_bonus) != (usual.lm_weight, usual.word_bonus):
@@ -100,22 +126,32 @@ class Decoder:
         return "-".join(parts)
 
     def load(self) -> Decode:
-        """Build the decoder. Raises ValueError for a language model that cannot be used."""
+        """Build the decoder. Raises ValueError for a language model that cannot be used, or a missing package."""
         if self.name == "greedy":
             return self.own or greedy
         if self.name == "dictionary":
             return dictionary(self.words, beam_width=self.beam_width)
-        return self._searcher().decode
+        if self.name == "pyctcdecode":
+            from models.ctc import peer
+
+            return peer.load(
+                self.language_model,
+                self.words,
+                beam_width=self.beam_width,
+                weight=self.lm_weight,
+                bonus=self.word_bonus,
+            )
+        return with_language_model(self._model(), beam_width=self.beam_width)
 
     def check(self) -> str:
         """Build the decoder once, so that errors show before a run; return a warning, or "".
 
-        Raises ValueError for a language model that cannot be used, or that knows none of the words.
+        Raises ValueError as `load` does, also for a language model that knows none of the words.
         """
-        if self.name != "language-model":
-            self.load()
+        self.load()
+        if not self.spoken:
             return ""
-        share = self._searcher().known_share(self.words)
+        share = self._model().known_share(self.words)
         if share >= MOST_WORDS:
             return ""
         return (
@@ -123,14 +159,10 @@ class Decoder:
             f"others it takes for unlikely: a model of more text, or of the same spelling, would know more"
         )
 
-    def _searcher(self) -> _WithLanguageModel:
-        return _WithLanguageModel.load(
-            self.language_model,
-            self.words,
-            beam_width=self.beam_width,
-            lm_weight=self.lm_weight,
-            word_bonus=self.word_bonus,
-        )
+    def _model(self) -> LanguageModel:
+        from models.ctc.language_model import LanguageModel
+
+        return LanguageModel.load(self.language_model, self.words, weight=self.lm_weight, bonus=self.word_bonus)
 
 
 def greedy(logits: np.ndarray, frames: np.ndarray) -> list[str]:
@@ -153,7 +185,8 @@ def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
     """
     import numpy as np
 
-    from models.ctc.search import Lexicon, likeliest, search
+    from models.ctc.lexicon import Lexicon
+    from models.ctc.search import likeliest, search
 
     lexicon = Lexicon.of(words)
 
@@ -169,68 +202,23 @@ def dictionary(words: Iterable[str], *, beam_width: int) -> Decode:
     return decode
 
 
-@dataclass(frozen=True)
-class _WithLanguageModel:
-    """pyctcdecode's beam search, scored by a KenLM model (ARPA or binary)."""
+def with_language_model(model: LanguageModel, *, beam_width: int) -> Decode:
+    """Build a beam search of any words, which a language model scores (`models.ctc.language_model` has the formula).
 
-    search: Any  # pyctcdecode.BeamSearchDecoderCTC
-    model: Any  # kenlm.Model
-    beam_width: int
+    With a beam wide enough the sentence found is the one with the highest `models.ctc.search.log_score`.
+    """
+    import numpy as np
 
-    @classmethod
-    def load(
-        cls, path: Path, words: Iterable[str], *, beam_width: int, lm_weight: float, word_bonus: float
-    ) -> _WithLanguageModel:
-        """Load a model that should know the words. Raises ValueError if it cannot be used, or knows none."""
-        try:
-            import kenlm
-        except ImportError:
-            raise ValueError(
-                "language-model decoding needs kenlm, which is compiled on installation: "
-                "apt install g++ python3-dev, then make setup"
-            ) from None
-        import pyctcdecode
+    from models.ctc.search import spoken_search
 
-        logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
-        words = sorted(set(words))
-        try:
-            model = kenlm.Model(str(path))
-        except (OSError, RuntimeError) as error:
-            reason = str(error).rpartition("Exception. ")[2].partition(" Byte:")[0].splitlines()[0]  # without C++ names
-            raise ValueError(f"{path}: {reason}; expected an ARPA or KenLM binary file") from None
-        if words and not any(word in model for word in words):
-            raise ValueError(_knows_none(path, model, words))
-        scorer = pyctcdecode.LanguageModel(model, words or None, alpha=lm_weight, beta=word_bonus)
-        alphabet = pyctcdecode.Alphabet.build_alphabet([*text.CHARACTERS[: text.SEPARATOR_INDEX], ""])
-        return cls(pyctcdecode.BeamSearchDecoderCTC(alphabet, scorer), model, beam_width)
+    def decode_one(logits: np.ndarray) -> str:
+        model.tidy()
+        width = SPOKEN_WIDTHS * beam_width
+        return " ".join(spoken_search(logits, model, beam_width=width, pruned_nats=SPOKEN_PRUNED_NATS))
 
-    def known_share(self, words: Iterable[str]) -> float:
-        """Return the share of some words that the model knows, 0 to 1; 1 for none."""
-        known = [word in self.model for word in words]
-        return sum(known) / len(known) if known else 1.0
+    decode_one(np.zeros([1, text.ALPHABET_SIZE]))  # compiled now, as above
 
-    def decode(self, logits: np.ndarray, frames: np.ndarray) -> list[str]:
-        return [self._decode_one(matrix[:count]) for matrix, count in zip(logits, frames, strict=True)]
+    def decode(logits: np.ndarray, frames: np.ndarray) -> list[str]:
+        return [decode_one(matrix[:count]) for matrix, count in zip(logits, frames, strict=True)]
 
-    def _decode_one(self, logits: np.ndarray) -> str:
-        import numpy as np
-        from scipy.special import log_softmax  # here: it takes 0.2 s, which users of NAMES need not wait
-
-        if not len(logits):
-            return ""
-        emissions = log_softmax(np.ascontiguousarray(logits, np.float32), axis=-1)
-        # A language model knows no separators; a blank between doubled letters says the same.
-        nothing = np.logaddexp(emissions[:, text.SEPARATOR_INDEX], emissions[:, text.BLANK])
-        letters = np.concatenate([emissions[:, : text.SEPARATOR_INDEX], nothing[:, None]], axis=1)
-        return " ".join(self.search.decode(letters, beam_width=self.beam_width).split())
-
-
-def _knows_none(path: Path, model: Any, words: list[str]) -> str:
-    found = f"{path}: knows none of the {len(words):,} training words"
-    capitals = sum(word.upper() in model for word in words) / len(words)
-    if not capitals:
-        return f"{found}; expected a model of their language and spelling"
-    return (
-        f"{found}, and {capitals:.0%} of them in capitals; expected lower case, as the transcripts are. Of an ARPA "
-        f"file: tr '[:upper:]' '[:lower:]' < {path} > lower.arpa"
-    )
+    return decode

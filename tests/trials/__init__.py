@@ -5,7 +5,7 @@
     endurance    do memory, files and speed stay where they are over 2,000 epochs?         docs/reliability.md
     convergence  do buckets of like length cost epochs?                                    docs/speed.md
     threshold    what does the beam's threshold cost and save?                             docs/evaluation.md
-    search       is our beam search as good as flashlight-text's, and how fast?            docs/evaluation.md
+    search       is our beam search as good as flashlight-text's and pyctcdecode's?        docs/evaluation.md
     judging      does the judge say the truth about 1,170 runs of others?                  docs/judging.md
     saturation   what do studies of data show of curves that are known?                    docs/saturation.md
     streaming    what does it cost to train straight from the audio, in time and memory?   docs/speed.md

@@ -35,7 +35,7 @@ from features.corpus.audio import FRAME_STEP_S
 from features.corpus.layout import role
 from features.jobs.files import write_whole
 from features.jobs.progress import progress
-from models.ctc.decoders import Decoder
+from models.ctc.decoders import SPOKEN, Decoder
 
 if TYPE_CHECKING:
     from benchmark.run.evaluate.evaluation import Evaluated, Transcriber
@@ -55,7 +55,7 @@ class Wanted:
     """A request: what is to be evaluated, and how. Raises FinalError if `decode_jobs` is under 1.
 
     `checkpoints` are of WHICH. `subsets` are names or roles (dev, test); empty means all of both roles. Empty or None
-    `decoders`, `features` and `batch` mean the run's own. `language_model`, which the decoder "language-model" needs,
+    `decoders`, `features` and `batch` mean the run's own. `language_model`, which some decoders need,
     is a file, or the name of a LibriSpeech model in `data`. With `train_sample` so many training utterances are
     evaluated too, the first in the order of `train_seed`, by utterances or whole speakers (`train_select`): they lie in
     every part of the training set that is as large.
@@ -205,19 +205,19 @@ def _seconds(task: Task, subset: str) -> float:
 
 def _decoders(run: Trained, wanted: Wanted, words: tuple[str, ...], learner: Learner) -> Iterator[Decoder]:
     names = wanted.decoders or (run.workload.decoder,)
-    if wanted.language_model and "language-model" not in names:
+    if wanted.language_model and not set(names) & set(SPOKEN):
         raise FinalError(f"--language-model, but the decoder is {', '.join(names)}; add --decoder language-model")
     kind, model = MODELS[run.workload.model.name], None
     if unknown := set(names) - set(kind.decoders):
         of = f"model {run.workload.model.name} is decoded by {', '.join(kind.decoders)}"
         raise FinalError(f"decoder {', '.join(sorted(unknown))}, but {of}; ask for one of these")
-    if "language-model" in names:
+    if set(names) & set(SPOKEN):
         model = language_model(wanted.language_model, wanted.data)
     for name in names:
         for width in wanted.beam_widths if name != "greedy" else [1]:
             decoder = Decoder(name=name, beam_width=width, words=words, language_model=model, own=learner.decode)
             decoder = replace(decoder, lm_weight=wanted.lm_weight, word_bonus=wanted.word_bonus)
-            if name == "language-model":
+            if decoder.spoken:
                 decoding.load_quietly(decoder)  # a file that is no language model is found now, not by the workers
             yield decoder
 

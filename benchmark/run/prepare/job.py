@@ -18,6 +18,7 @@ from benchmark.record.phases import Plan
 from benchmark.run.prepare.hosts import LIMIT_S, Hosts
 from benchmark.run.prepare.language_models import language_model
 from benchmark.workloads import Workload
+from models.ctc.decoders import SPOKEN
 from models.table import MODELS, settled
 from platforms import Input, Platform
 
@@ -152,9 +153,9 @@ def changed_workload(
 
 def language_model_of(workload: Workload, asked: str | None, data: Path) -> Path | None:
     """Return the file of the language model that the decoder needs, or None. Raises ValueError if it is missing."""
-    if asked and workload.decoder != "language-model":
+    if asked and workload.decoder not in SPOKEN:
         raise ValueError(f"--language-model, but the decoder is {workload.decoder}; add --decoder language-model")
-    return language_model(asked, data) if workload.decoder == "language-model" else None
+    return language_model(asked, data) if workload.decoder in SPOKEN else None
 
 
 def usual_name(platform: Platform, workload: Workload, seed: int) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmark import workloads
 from benchmark.record.facts import Facts
 
 LOADED = {"cuda": "12.5", "cuda_driver": "13.0", "cudnn": "9.3.0"}
@@ -30,3 +31,13 @@ BUILT_FOR = {"cuda": "12.5.1", "cuda_driver": None, "cudnn": "9"}
 )
 def test_cuda_and_cudnn_are_what_was_loaded_and_what_was_built_for_is_said_apart(content, versions):
     assert Facts(content).versions == versions
+
+
+@pytest.mark.parametrize(
+    ("label", "name"), [("language-model-64-x-0f", "pyctcdecode"), ("lm-64-x-0f", "language-model")]
+)
+def test_the_decoder_of_an_older_run_with_a_language_model_has_another_name_today(label, name):
+    workload = workloads.load("mini").to_dict() | {"decoder": "language-model"}
+    facts = Facts({"workload": workload, "decoder": {"label": label, "name": "language-model"}})
+    assert facts.workload.decoder == name
+    assert facts.decoder.label.partition("-64")[0] == {"pyctcdecode": "pyctcdecode", "language-model": "lm"}[name]

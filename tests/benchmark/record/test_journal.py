@@ -79,6 +79,20 @@ def test_a_journal_is_one_header_and_one_line_for_every_phase(path):
     )
 
 
+def test_a_language_model_of_older_runs_was_pyctcdecodes_and_is_not_the_suites_own(path):
+    """Their decoder has another name today: else two figures of unlike searches would have one label."""
+    for number, (written, expected) in enumerate(
+        [
+            ("language-model-256-3-gram-0f1e2d", "pyctcdecode-256-3-gram-0f1e2d"),
+            ("lm-256-3-gram-0f1e2d", "lm-256-3-gram-0f1e2d"),
+            ("pyctcdecode-64-language-model-0f1e2d", "pyctcdecode-64-language-model-0f1e2d"),
+            ("dictionary-256", "dictionary-256"),
+        ]
+    ):
+        file = path.with_name(f"{number}.csv")
+        assert read(write(file, identity=replace(IDENTITY, decoder=written))).identity.decoder == expected
+
+
 def test_what_is_appended_is_read_back_and_is_what_the_run_saw(path):
     journal = Journal.create(path, IDENTITY)
     rows = []

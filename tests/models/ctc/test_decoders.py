@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from features.corpus import text
 from models.ctc import decoders
 from models.ctc.decoders import Decoder
-from models.ctc.search import Lexicon, search
+from models.ctc.lexicon import Lexicon
+from models.ctc.search import search
 
 
 def logits_of(rows: list[list[float]], classes: str) -> np.ndarray:
@@ -136,7 +137,8 @@ def test_a_decoder_has_a_label_for_journals(tmp_path):
     model = Decoder(name="language-model", beam_width=64, language_model=tmp_path / "3-gram.arpa")
     digest = hashlib.sha256(ARPA.encode()).hexdigest()
     assert model.language_model_digest == digest
-    assert model.label == f"language-model-64-3-gram-{digest[:6]}"  # two files may have one name
+    assert model.label == f"lm-64-3-gram-{digest[:6]}"  # two files may have one name
+    assert replace(model, name="pyctcdecode").label == f"pyctcdecode-64-3-gram-{digest[:6]}"
     assert replace(model, lm_weight=0.15, word_bonus=0.05).label.endswith("-0.15-0.05")
 
 
@@ -153,7 +155,7 @@ def test_a_file_that_is_no_language_model_is_named(tmp_path):
     pytest.importorskip("kenlm")
     (tmp_path / "x.arpa").write_text("nothing of the kind\n")
     with pytest.raises(ValueError, match=r"x\.arpa: .*expected an ARPA or KenLM binary file"):
-        Decoder(name="language-model", language_model=tmp_path / "x.arpa").load()
+        Decoder(name="language-model", words=("a",), language_model=tmp_path / "x.arpa").load()
 
 
 def spell_words(arpa: str, spelt) -> str:

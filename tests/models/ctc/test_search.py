@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.corpus import text
-from models.ctc.search import RESCORED, RESCORED_NATS, Lexicon, likeliest, log_probability, search
+from models.ctc.beam import RESCORED, RESCORED_NATS
+from models.ctc.lexicon import Lexicon
+from models.ctc.search import likeliest, log_probability, search
 
 NEAR_TIES = Path(__file__).parents[4] / "shared" / "data" / "near-ties"
 WORDS = ("a", "aa", "ab", "b", "ba", "cab", "see", "see'd")
