@@ -4,6 +4,7 @@
     table.py       the models, by name
     optimisers.py  the optimisers that recipes name, as records
     kernels.py     the choice of a kernel
+    dense.py       a dense layer as one product of matrices
     masks.py       which places of a padded batch are real
     deepspeech/    the paper's model: one convolution, five LSTMs
     whisper/       Whisper: its network, published weights, tokens, greedy decoding

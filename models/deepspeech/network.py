@@ -16,6 +16,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from models.dense import Dense
 from models.deepspeech.config import Config
 from models.deepspeech.lstm import LSTM
 from models.masks import within
@@ -71,7 +72,7 @@ class DeepSpeech(keras.Model):
             BatchNorm(config.norm_momentum, always_batch_statistics=always, name=f"norm{n}")
             for n in range(config.layers + 1)
         ]
-        self.output_layer = keras.layers.Dense(
+        self.output_layer = Dense(
             config.alphabet,
             dtype="float32",
             activation="relu" if recipe.relu_logits else None,

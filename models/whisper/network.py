@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.dense import Dense
 from models.whisper.config import Sizes
 
 EPSILON = 1e-5  # of layer normalisation
@@ -143,8 +144,8 @@ class Block(keras.layers.Layer):
             (_norm("cross_norm"), Attention(config, name="cross")) if crossing else (None, None)
         )
         self.dense_norm = _norm("dense_norm")
-        self.wide = keras.layers.Dense(4 * config.width, name="wide")
-        self.narrow = keras.layers.Dense(config.width, name="narrow")
+        self.wide = Dense(4 * config.width, name="wide")
+        self.narrow = Dense(config.width, name="narrow")
 
     def call(self, x: tf.Tensor, states: tf.Tensor | None = None, visible: tf.Tensor | None = None) -> tf.Tensor:
         normed = self.own_norm(x)
@@ -173,10 +174,10 @@ class Attention(keras.layers.Layer):
     def __init__(self, config: Sizes, **options) -> None:
         super().__init__(**options)
         self.heads, self.size = config.heads, config.width // config.heads
-        self.query = keras.layers.Dense(config.width, name="query")
-        self.key = keras.layers.Dense(config.width, use_bias=False, name="key")
-        self.value = keras.layers.Dense(config.width, name="value")
-        self.out = keras.layers.Dense(config.width, name="out")
+        self.query = Dense(config.width, name="query")
+        self.key = Dense(config.width, use_bias=False, name="key")
+        self.value = Dense(config.width, name="value")
+        self.out = Dense(config.width, name="out")
 
     def keys_values(self, states: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Project [B, S, width] to keys and values, [B, H, S, D] each."""
