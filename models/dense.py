@@ -16,7 +16,7 @@ import tensorflow as tf
 class Dense(keras.layers.Dense):
     """A keras.layers.Dense of tensors with 2 or more axes, without LoRA and quantisation."""
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         width = inputs.shape[-1]
         flat = inputs if inputs.shape.rank == 2 else tf.reshape(inputs, [-1, width])
         x = tf.matmul(flat, tf.convert_to_tensor(self.kernel))

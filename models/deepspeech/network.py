@@ -16,9 +16,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from models.dense import Dense
 from models.deepspeech.config import Config
 from models.deepspeech.lstm import LSTM
+from models.dense import Dense
 from models.masks import within
 
 
