@@ -21,8 +21,9 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
-from benchmark.judge.cost import check_offers, cost_parts, cost_rows
 from benchmark.judge.judgement import judge
+from benchmark.judge.offered import check_offers
+from benchmark.judge.prices import cost_parts, cost_rows
 from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question
 from benchmark.judge.summary import warnings_part
 from benchmark.metrics import USUAL

@@ -14,7 +14,9 @@ from journals import make_run, write
 import platforms
 from benchmark import price
 from benchmark.judge import Question, judge
-from benchmark.judge.cost import PriceError, Terms, check_offers, power_of, rig_costs, training_cost
+from benchmark.judge.cost import power_of, rig_costs, training_cost
+from benchmark.judge.offered import check_offers
+from benchmark.judge.terms import PriceError, Terms
 from benchmark.record import read_run
 from benchmark.record.energy import COUNTERS, NO_POWER, POWER
 from benchmark.record.journal import read
@@ -263,7 +265,9 @@ def test_two_currencies_are_said_and_not_converted(tmp_path, capsys):
     euros = replace(BOUGHT, currency="EUR")
     paths = [run_of(tmp_path, name, price_table=table).source for name, table in (("a", BOUGHT), ("b", euros))]
     assert price.main([*paths, "--metric", "wer"]) == 0
-    assert "Prices in EUR and USD: nothing is converted, and the front is among rigs of one" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Costs in EUR and USD are not compared: nothing is converted without a rate" in said
+    assert "- A training to WER 30 costs 0.10 EUR" in said and "Cheapest" not in said  # 360 s at 1 EUR an hour
 
 
 FOUR_BOARDS = "seconds,gpu0_util_percent,gpu0_power_w,gpu3_util_percent,gpu3_power_w\n" + "".join(
