@@ -132,7 +132,8 @@ def add_by(parser: argparse.ArgumentParser) -> None:
 def add_terms(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how a rig is paid for."""
     words = (
-        "what a rig costs, in place of the price that its runs recorded: NAME=12.10/h or 'NAME=3400 EUR'; repeatable"
+        "what a rig costs, in place of the price that its runs recorded: NAME=12.10/h or 'NAME=3400 EUR', or both; "
+        "repeatable"
     )
     usual, group = Terms(), parser.add_argument_group("how a rig is paid for")
     add = group.add_argument

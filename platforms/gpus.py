@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 MAKERS = frozenset(["NVIDIA", "TESLA", "GEFORCE", "QUADRO", "GRID", "CORPORATION", "GPU", "GENERATION"])
 NEAR = 1.12  # a ratio of memories: 192 GB are 179 GiB, and drivers keep some for themselves
@@ -49,7 +49,7 @@ def apart(kinds: Iterable[Kind]) -> tuple[Kind, Kind] | None:
     return next(((a, b) for a, b in pairs if not a.fits(b)), None)
 
 
-@cache
+@lru_cache(4096)
 def kind(name: str, *, memory_gib: float | None = None, also: str = "") -> Kind:
     """Return the kind of a GPU by its name; `also` may say its form, as a machine's name does."""
     text = re.sub(r"\d+(\.\d+)?\s*[GM]HZ", " ", name.upper())

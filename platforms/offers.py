@@ -57,7 +57,7 @@ class Offer(_Checked):
     `billing_minutes`, with `storage_per_hour` on top and `network_per_training` for data that a training moves.
     """
 
-    platform: str | None = _key(_like("[A-Za-z0-9][A-Za-z0-9_-]*", "a platform's name"), default=None)
+    platform: str | None = _key(_TEXT, default=None)  # of a log that was taken in any text
     gpu: str | None = _key(_TEXT, default=None)
     gpus: int | None = _key(_COUNT_FROM_1, default=None)
     gpu_memory_gib: float | None = _key(_ABOVE_0, default=None)  # of one
@@ -149,6 +149,24 @@ class Offers:
             raise PlatformError(f'{self.source}: rates into several currencies; expected all into one, as to = "USD"')
 
     @cached_property
+    def by_platform(self) -> dict[str, list[Offer]]:
+        """The offers for a platform by its name."""
+        found: dict[str, list[Offer]] = {}
+        for each in self.offers:
+            if each.platform is not None:
+                found.setdefault(each.platform, []).append(each)
+        return found
+
+    @cached_property
+    def by_machine(self) -> dict[tuple[str, int], list[Offer]]:
+        """The other offers, by the model and the number of their GPUs."""
+        found: dict[tuple[str, int], list[Offer]] = {}
+        for each in self.offers:
+            if each.platform is None:
+                found.setdefault((each.kind.model, each.gpus), []).append(each)
+        return found
+
+    @cached_property
     def _usual(self) -> dict[tuple[str, str], float]:
         by_kind: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
         for each in (*self.offers, *example().offers):
@@ -176,7 +194,7 @@ def offer(text: str, *, today: date | None = None) -> tuple[str, Offer]:
     Raises:
         PlatformError: the text is no offer.
     """
-    found = re.fullmatch(r"\s*([\w-]+)\s*=\s*(\d+(?:\.\d+)?)\s*(/h)?\s*([A-Z]{3})?\s*", text, re.ASCII)
+    found = re.fullmatch(r"\s*([^=\s](?:[^=]*[^=\s])?)\s*=\s*(\d+(?:\.\d+)?)\s*(/h)?\s*([A-Z]{3})?\s*", text, re.ASCII)
     amount = float(found[2]) if found else 0.0
     if found is None or not 0 < amount <= LARGEST:
         raise PlatformError(

@@ -344,7 +344,7 @@ def far_apart(costs: Sequence[RigCost]) -> str:
     old, new = min(days), max(days)
     return (
         f"Prices of {old} ({days[old]}) and of {new} ({days[new]}) stand side by side: hardware gets cheaper; bring "
-        f"them to one date in the platform files before you rank by cost"
+        f"them to one date, by --offer or --offers, before you rank by cost."
     )
 
 

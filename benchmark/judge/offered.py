@@ -20,7 +20,7 @@ from benchmark.judge.groups import Group
 from benchmark.judge.terms import PriceError, Terms
 from benchmark.record import FactsError, Run
 from platforms.gpus import Kind, apart, kind
-from platforms.offers import FAR_TOO_CHEAP, TOO_CHEAP, Offer, Offers
+from platforms.offers import FAR_TOO_CHEAP, TOO_CHEAP, Offer, example
 
 PUBLISHED_RIGS = {"Sys1$": "sys1", "Sys2$": "sys2", "Sys10$": "sys10"}
 DOUBTFUL = "doubtful:"
@@ -95,9 +95,8 @@ def paid_for(group: Group, terms: Terms) -> Paid:
     Raises:
         PriceError: there is nothing, the runs have different prices, or which offer is the rig's is not known.
     """
-    named = dict(terms.offers).get(names_of(group))
-    if named:
-        return _paid([named], terms, [])
+    if named := [each for name, each in terms.offers if name == names_of(group)]:
+        return _paid(named, terms, [])
     offers, why_not, notes = _chosen(group, terms)
     if why_not:
         raise PriceError(why_not)
@@ -176,15 +175,14 @@ def _why_not_asked(offer: Offer, terms: Terms) -> str:
 
 def _of_book(group: Group, terms: Terms) -> tuple[list[Offer], str]:
     """Return the offers of the file that are a rig's; or why that is not known."""
-    every, name = terms.book.offers, names_of(group)
-    if named := [each for each in every if each.platform == name]:
+    name = names_of(group)
+    if named := terms.book.by_platform.get(name):
         return named, ""
     machine = machine_of(group)
     if machine.why_not:
         return [], ""  # none can be tied to it but by its name
-    fitting = [
-        each for each in every if each.platform is None and each.gpus == machine.gpus and each.kind.fits(machine.kind)
-    ]
+    alike = terms.book.by_machine.get((machine.kind.model, machine.gpus), [])
+    fitting = [each for each in alike if each.kind.fits(machine.kind)]
     if found := apart([each.kind for each in fitting]):
         one, other = found
         return [], (
@@ -255,7 +253,7 @@ def doubts(rent: Offer | None, group: Group, terms: Terms) -> list[str]:
     if rent is None or rent.rent_per_hour is None or rent.spot or machine.why_not:
         return []
     an_hour = rent.rent_per_hour / machine.gpus / machine.machines
-    usual = (terms.book or Offers(())).usual_gpu_hour(machine.kind.model, rent.currency)
+    usual = (terms.book or example()).usual_gpu_hour(machine.kind.model, rent.currency)
     if not usual or an_hour >= usual / TOO_CHEAP:
         return []
     host = "" if an_hour < usual / FAR_TOO_CHEAP else ": is the host in it?"

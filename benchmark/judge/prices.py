@@ -12,11 +12,11 @@ from benchmark.judge.breakeven import BreakEven, break_evens
 from benchmark.judge.circumstances import some
 from benchmark.judge.cost import RigCost, cost_interval, far_apart, rig_costs
 from benchmark.judge.groups import Group
-from benchmark.judge.offered import DOUBTFUL
+from benchmark.judge.offered import DOUBTFUL, TAKEN_IN
 from benchmark.judge.terms import Terms
 from benchmark.tables import Table, cell, duration, money, number
 
-NO_PRICE = "has no [price]"
+NO_PRICE = ("has no [price]", TAKEN_IN)
 WAY_OUT = "name one with --offer NAME=PRICE"
 
 
@@ -49,7 +49,7 @@ def cost_sentences(costs: Sequence[RigCost], terms: Terms, *, level: str = "") -
             f"Rents are without preparing features ({duration(longest)}; {names}): --with-preparation adds it."
         )
     pair = _most_telling(costs, terms)
-    return [*found, pair.sentence] if pair else found
+    return [*found, *([pair.sentence] if pair else []), *filter(None, [far_apart(costs)])]
 
 
 def costs_apart(costs: Sequence[RigCost]) -> list[str]:
@@ -130,13 +130,12 @@ def cost_parts(groups: Sequence[Group], terms: Terms) -> list[str | Table]:
         every = [cost for costs in by_level for cost in costs]
         if table := _break_even_table(f"{workload}, {names[place]}", by_level[place], terms):
             parts.append(table)
-        if warning := far_apart(every):
-            parts.append(warning)
-        remarks = dict.fromkeys(
-            f"{cost.label}: {text}" for cost in every for text in (cost.reason, cost.priced, *cost.notes) if text
-        )
+        remarks: dict[str, dict[str, None]] = {}
+        for cost in every:
+            for text in filter(None, (cost.reason, cost.priced, *cost.notes)):
+                remarks.setdefault(text, {})[cost.label] = None
         if remarks:
-            parts.append("\n".join(f"- {remark}" for remark in remarks))
+            parts.append("\n".join(f"- {', '.join(labels)}: {text}" for text, labels in remarks.items()))
     return [*parts, _words_of(terms)]
 
 

@@ -66,9 +66,11 @@ class Terms:
             raise PriceError("idle-w needs a kwh-price: without it idle energy has no price; give --kwh-price too")
         if self.tenure not in TENURES:
             raise PriceError(f"tenure is {self.tenure!r}; expected {' or '.join(TENURES)}")
-        names = [name for name, _ in self.offers]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise PriceError(f"two offers for {twice[0]}; expected one for each platform")
+        kinds = [(name, each.total is None) for name, each in self.offers]
+        if twice := [name for name, kind in kinds if kinds.count((name, kind)) > 1]:
+            raise PriceError(
+                f"two offers for {twice[0]}; expected one for each platform, or a rent and a sum to buy it"
+            )
         for name, given in (("spot", self.spot), ("reserved", self.reserved), ("region", self.region)):
             if given and self.book is None:
                 raise PriceError(f"{name} chooses among the offers of a file; give --offers FILE too")

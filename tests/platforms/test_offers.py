@@ -33,6 +33,7 @@ def test_an_offer_is_a_rent_by_the_hour_or_a_sum_in_its_currency_and_dated():
     name, found = offer("rig=3400 EUR", today=TODAY)
     assert (name, found.rent_per_hour, found.total, found.currency) == ("rig", None, 3400.0, "EUR")
     assert found.storage_included is None  # nobody said so
+    assert offer("Dell XE9680x8H100=31.92/h")[0] == "Dell XE9680x8H100"  # as a log calls it
 
 
 @pytest.mark.parametrize("text", ["rig", "rig=", "rig=0/h", "rig=-1/h", "rig=nan", "rig=3/d", "=3/h", "rig=3 euro"])
