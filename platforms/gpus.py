@@ -53,7 +53,7 @@ def apart(kinds: Iterable[Kind]) -> tuple[Kind, Kind] | None:
 def kind(name: str, *, memory_gib: float | None = None, also: str = "") -> Kind:
     """Return the kind of a GPU by its name; `also` may say its form, as a machine's name does."""
     text = re.sub(r"\d+(\.\d+)?\s*[GM]HZ", " ", name.upper())
-    memory = re.search(r"(?<![A-Z\d])(\d+)\s*(GIB|GB|G)(?![A-Z\d])", text)
+    memory = re.search(r"(?<![A-Z\d])(\d{1,4})\s*(GIB|GB|G)(?![A-Z\d])", text)
     words = re.findall(r"[A-Z\d]+", text[: memory.start()] + " " + text[memory.end() :] if memory else text)
     form = _form(words) or _form(re.findall(r"[A-Z\d]+", also.upper()))
     model = "".join(word for word in words if word not in MAKERS and not _form([word]))

@@ -35,7 +35,7 @@ from benchmark.judge.question import COMPARED, JudgeError, Question, level_name
 from benchmark.judge.stopping import SETTLED, Plan, e_value, plan, same
 from benchmark.judge.terms import Terms
 from benchmark.record import Run
-from benchmark.tables import Table, money, number
+from benchmark.tables import Table, duration, money, number
 
 ALPHA = 0.05
 RESOLVED = 1.05  # a ratio
@@ -244,8 +244,8 @@ class Pair:
             return ""
         mean = ""
         if self.budget:
-            minutes, first, second = map(number, self.budget)
-            mean = f"; mean time of runs stopped at {minutes} min: {first} and {second} min"
+            budget, first, second = map(duration, self.budget)
+            mean = f"; mean time of runs stopped at {budget}: {first} and {second}"
         return f"With the runs that missed it: {self.reason}; log-rank p = {self.log_rank_p:.2g}{mean}."
 
 

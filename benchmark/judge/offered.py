@@ -213,6 +213,8 @@ def _machine(run: Run) -> Machine:
     if there is not None and there != gpus:
         return Machine(why_not=f"{gpus} of the machine's {there} GPUs trained, and which of both is paid is not known")
     of = kind(name)
+    if not of.model:
+        return Machine(why_not=f"its GPUs are called {name!r}, which is no model")
     return Machine(gpus, of if of.memory_gib or not memory else replace(of, memory_gib=memory), machines)
 
 
@@ -230,7 +232,8 @@ def _recorded(run: Run) -> tuple[int | None, float | None]:
 
 def _asked_for(group: Group) -> str:
     machine = machine_of(group)
-    return f"platform {names_of(group)}" if machine.why_not else f"{machine.gpus} x {machine.kind}"
+    name = f"platform {names_of(group)} ({machine.why_not})"
+    return name if machine.why_not else f"{machine.gpus} x {machine.kind}"
 
 
 # --- doubts ----------------------------------------------------------------------------------------------------------

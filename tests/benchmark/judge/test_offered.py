@@ -131,11 +131,18 @@ def test_a_machine_with_more_gpus_than_trained_is_said(tmp_path):
 
 @pytest.mark.parametrize(
     ("devices", "said"),
-    [("CPU", "no GPUs"), ("NVIDIA A100 + Tesla T4", "GPUs of several kinds"), ("not known", "not known")],
+    [
+        ("CPU", "no GPUs"),
+        ("NVIDIA A100 + Tesla T4", "GPUs of several kinds"),
+        ("not known", "not known"),
+        ("2 x NVIDIA", "no model"),
+    ],
 )
 def test_a_machine_whose_gpus_cannot_be_named_has_no_offers_but_by_name(tmp_path, devices, said):
     run = run_of(tmp_path, devices=devices)
     assert said in machine_of(judge([run], WER)[0]).why_not
+    reason = cost_of(run, terms(a100s())).reason
+    assert "offers.toml no offer for platform rig (" in reason and said in reason
     assert cost_of(run, terms(Offer(platform="rig", rent_per_hour=2.0, **DATED))).cost == pytest.approx(2 * HOURS)
 
 
