@@ -92,9 +92,9 @@ def _of_skypilot(row: Mapping[str, str], name: str, day: str) -> Iterator[Offer]
         "gpus": gpus,
         "gpu_memory_gib": int(memory[1]) / 1024 if memory and int(memory[1]) else None,
         "name": row["InstanceType"] or None,
-        "region": row.get("AvailabilityZone") or row["Region"] or None,
+        "region": row["Region"] or None,
         "date": day,
-        "source": f"{name}, SkyPilot's columns",
+        "source": f"{name}, SkyPilot's columns, of the file's date",
         "without_host": not row["InstanceType"] or not row.get("vCPUs", "1"),
     }
     for column, spot in (("Price", False), ("SpotPrice", True)):
@@ -116,7 +116,7 @@ def _of_gpuhunt(row: Mapping[str, str], name: str, day: str) -> Iterator[Offer]:
         rent_per_hour=price,
         spot=_flag("spot", row.get("spot", "") or "false"),
         date=day,
-        source=f"{name}, gpuhunt's columns",
+        source=f"{name}, gpuhunt's columns, of the file's date",
         without_host=row.get("cpu", "1") in ("", "0"),
     )
 

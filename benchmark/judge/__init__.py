@@ -23,6 +23,7 @@
     ranking.py        the answer first: soonest, cheapest, tied, and what would tell
     scaling.py        how speed grows with the number of machines
     profiles.py       rigs over many levels at once
+    missed.py         who missed the hardest level
     terms.py          how a rig is paid for
     offered.py        which price is a rig's
     cost.py           what a training costs

@@ -81,10 +81,12 @@ def check_offers(terms: Terms, groups: Sequence[Group]) -> None:
             )
     if terms.book is None or any(any(_of_book(group, terms)) for group in groups):
         return
+    rows = "1 row is" if terms.book.skipped == 1 else f"{terms.book.skipped} rows are"
+    skipped = f" ({rows} without a price or whole GPUs)" if terms.book.skipped else ""
     machines = {names_of(group): machine_of(group) for group in groups if group.runs}
     found = [f"{name} ({machine.why_not or machine})" for name, machine in machines.items()]
     raise PriceError(
-        f"{terms.book.source}: none of its {len(terms.book.offers)} offers is for a rig here; expected one for "
+        f"{terms.book.source}: none of its {len(terms.book.offers)} offers{skipped} is for a rig here; expected one of "
         f"{', '.join(found) or 'no rig, as there are no runs'}: by its GPUs and their number, or platform = its name"
     )
 

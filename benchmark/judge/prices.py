@@ -12,6 +12,7 @@ from benchmark.judge.breakeven import BreakEven, break_evens
 from benchmark.judge.circumstances import some
 from benchmark.judge.cost import RigCost, cost_interval, far_apart, rig_costs
 from benchmark.judge.groups import Group
+from benchmark.judge.missed import missed_sentence
 from benchmark.judge.offered import DOUBTFUL, TAKEN_IN
 from benchmark.judge.terms import Terms
 from benchmark.tables import Table, cell, duration, money, number
@@ -124,8 +125,10 @@ def cost_parts(groups: Sequence[Group], terms: Terms) -> list[str | Table]:
         names = [level.name for level in block[0].levels]
         by_level = [list(rig_costs(block, terms, level=place)) for place in range(len(names))]
         place = _told(by_level)
-        sentences = cost_sentences(by_level[place], terms, level=names[place])
-        parts.append("\n".join([f"{workload}:", *(f"- {each}" for each in sentences or ["No rig here has a cost."])]))
+        level = block[0].levels[place]
+        found = cost_sentences(by_level[place], terms, level=level.name) or ["No rig here has a cost."]
+        sentences = [missed_sentence(block, level.metric, level.percent), *found]
+        parts.append("\n".join([f"{workload}:", *(f"- {each}" for each in sentences if each)]))
         parts.append(_table(workload, names, by_level))
         every = [cost for costs in by_level for cost in costs]
         if table := _break_even_table(f"{workload}, {names[place]}", by_level[place], terms):

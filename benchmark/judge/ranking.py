@@ -19,6 +19,7 @@ from benchmark.judge.circumstances import some
 from benchmark.judge.comparison import Answer, Asked, Pair, compare, hardest_common_level
 from benchmark.judge.cost import RigCost, rig_costs
 from benchmark.judge.groups import Group, Level
+from benchmark.judge.missed import missed_sentence
 from benchmark.judge.prices import cost_sentences
 from benchmark.judge.question import COMPARED, Question, level_name
 from benchmark.judge.terms import Terms
@@ -272,29 +273,12 @@ def rank(
         metric=metric,
         percent=percent,
         terms=terms or Terms(),
-        missed=_missed(measured, metric, percent),
+        missed=missed_sentence(measured, metric, percent),
         places=tuple(
             Place(group=group, cost=cost, pair=by_group.get(id(group)))
             for group, cost in zip(groups, costs, strict=True)
         ),
     )
-
-
-def _missed(measured: Sequence[Group], metric: str, percent: float) -> str:
-    """Say which rigs missed the hardest level, where an easier one is the answer's; "" if it is the answer's."""
-    levels = [
-        min((level for level in group.levels if level.metric == metric), key=lambda level: level.percent, default=None)
-        for group in measured
-    ]
-    hardest = min((level.percent for level in levels if level), default=percent)
-    missed = [
-        f"{group.label} ({level.missed} of {len(level.seconds)} runs)"
-        for group, level in zip(measured, levels, strict=True)
-        if level and level.percent == hardest and level.missed
-    ]
-    if hardest >= percent or not missed:
-        return ""
-    return f"{level_name(metric, hardest)} was missed by {some(missed)}: this is about {level_name(metric, percent)}."
 
 
 def _differ(groups: Sequence[Group], name: str) -> bool:

@@ -62,13 +62,19 @@ def test_skypilots_columns_are_read_by_name(tmp_path):
     assert asked.date == str(date.fromtimestamp(path.stat().st_mtime)) and "vms.csv" in asked.source
 
 
-def test_skypilots_columns_may_stand_in_any_order_and_name_a_zone(tmp_path):
+def test_skypilots_columns_may_stand_in_any_order_and_a_host_is_no_offer_of_gpus(tmp_path):
+    """As in the catalogue of a cloud that prices hosts and GPUs apart: the host's price is nobody's."""
     path = tmp_path / "vms.csv"
     path.write_text(
-        "Region,Price,AcceleratorCount,AcceleratorName,InstanceType,AvailabilityZone\neu,4.29,1,H100-SXM,x,eu-1b\n"
+        "InstanceType,vCPUs,MemoryGiB,AcceleratorName,AcceleratorCount,GpuInfo,Region,AvailabilityZone,Price,SpotPrice\n"
+        "a2-highgpu-1g,12.0,85.0,,,,asia-northeast1,asia-northeast1-a,0.94803,0.41783\n"
+        ",,,A100,1.0,,asia-northeast1,asia-northeast1-a,3.1,\n"
+        "g-1,26.0,225.0,H100-SXM,1,,us-east1,us-east1-b,4.29,\n"
     )
-    (found,) = read_offers(path).offers
-    assert (found.region, found.rent_per_hour, found.kind) == ("eu-1b", 4.29, Kind("H100", None, "SXM"))
+    found = read_offers(path)
+    alone, whole = found.offers
+    assert alone.without_host and alone.rent_per_hour == 3.1 and found.skipped == 1
+    assert (whole.region, whole.rent_per_hour, whole.kind) == ("us-east1", 4.29, Kind("H100", None, "SXM"))
 
 
 @pytest.mark.parametrize("newer", ["", ",disk_size,gpu_vendor,flags"])

@@ -125,7 +125,7 @@ def test_a_machine_with_more_gpus_than_trained_is_said(tmp_path):
     run = run_of(tmp_path, devices="2 x NVIDIA A100-SXM4-40GB", gpus=["NVIDIA A100-SXM4-40GB"] * 4)
     (group,) = judge([run], WER)
     assert machine_of(group).why_not.startswith("2 of the machine's 4 GPUs trained, and which of both is paid is not")
-    with pytest.raises(PriceError, match=r"none of its 1 offers is for a rig here; expected one for rig \(2 of the"):
+    with pytest.raises(PriceError, match=r"none of its 1 offers is for a rig here; expected one of rig \(2 of the"):
         check_offers(terms(a100s(gpus=2)), [group])
 
 
@@ -201,10 +201,12 @@ def test_gpus_without_their_host_are_no_machine_and_a_price_without_it_is_doubte
 def test_a_misspelt_platform_and_a_file_for_other_rigs_are_refused_and_an_operand_is_explained(tmp_path, capsys):
     run = run_of(tmp_path)
     groups = judge([run], WER)
-    with pytest.raises(
-        PriceError, match=r"none of its 1 offers is for a rig here; expected one for rig \(4 x A100 SXM"
-    ):
+    with pytest.raises(PriceError, match=r"none of its 1 offers is for a rig here; expected one of rig \(4 x A100 SXM"):
         check_offers(terms(a100s(gpus=2)), groups)
+    with pytest.raises(
+        PriceError, match=r"none of its 0 offers \(7 rows are without a price or whole GPUs\) is for a rig"
+    ):
+        check_offers(Terms(book=Offers((), source="vms.csv", skipped=7)), groups)
     with pytest.raises(
         PriceError, match="an offer for 'old', which has no runs here; there are rig; old is of platform rig"
     ):

@@ -95,6 +95,8 @@ def test_the_level_that_a_rig_missed_is_told_before_an_easier_one_is_answered(tm
     sentences = answer(judge([read_run(fast), read_run(slow)], question).groups, question).sentences
     assert sentences[0] == "WER 30 was missed by slow (1 of 1 runs): this is about WER 50."
     assert "to WER 50" in sentences[1]
+    assert price.main([fast, slow, "--metric", "wer", "--offer", "fast=3/h", "--offer", "slow=2/h"]) == 0
+    assert capsys.readouterr().out.startswith(f"mini:\n- {sentences[0]}\n- Cheapest to WER 50: ")
     reached = answer(judge([read_run(fast)], question).groups, question).sentences
     assert "missed" not in " ".join(reached)
 
