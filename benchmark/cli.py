@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from benchmark.judge.cost import TENURES, Terms
 from benchmark.judge.question import SPLITS, JudgeError
+from benchmark.judge.terms import TENURES, Terms
 from benchmark.metrics import METRICS, USUAL
 from benchmark.record import CLOCKS, Run, read_run
 from benchmark.record.command import by_make
@@ -30,8 +30,8 @@ from features.jobs import streams
 from features.jobs.parent import obey_parent
 from features.jobs.streams import parse as parse
 from features.jobs.streams import say as say
-from platforms import PlatformError, Price
-from platforms.offers import offer
+from platforms import PlatformError
+from platforms.offers import Offer, offer, read_offers
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
 
@@ -132,11 +132,19 @@ def add_by(parser: argparse.ArgumentParser) -> None:
 def add_terms(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how a rig is paid for."""
     words = (
-        "what a rig costs, in place of the price that its runs recorded: NAME=12.10/h or 'NAME=3400 EUR'; repeatable"
+        "what a rig costs, in place of the price that its runs recorded: NAME=12.10/h or 'NAME=3400 EUR', or both; "
+        "repeatable"
     )
     usual, group = Terms(), parser.add_argument_group("how a rig is paid for")
     add = group.add_argument
     add("--offer", dest="offers", action="append", default=[], type=_offer, metavar="NAME=PRICE", help=words)
+    words = (
+        "a file of offers, .toml or .csv (this suite's columns, SkyPilot's or gpuhunt's): each rig takes the cheapest"
+    )
+    add("--offers", dest="book", metavar="FILE", help=f"{words} of its own")
+    add("--spot", action="store_true", help="spot offers of the file count too, whose machines may be taken away")
+    add("--reserved", action="store_true", help="so do offers for which one pays for months")
+    add("--region", metavar="NAME", help="of the file's offers those in this region alone")
     add("--years", type=float, default=usual.years, help="years until a purchase is written off; default: %(default)g")
     add("--duty", type=float, default=usual.duty, help="share of that time in use, 0 to 1; default: %(default)g")
     add("--kwh-price", type=float, metavar="P", help="price of a kWh in the platform's currency; default: no energy")
@@ -149,6 +157,8 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
         help="rent is for every started M minutes; default: 0",
     )
     add("--setup-minutes", type=float, default=0.0, metavar="M", help="rented minutes before each training; default: 0")
+    words = "rent is for the preparation of features too, as long as the runs took for it"
+    add("--with-preparation", action="store_true", help=words)
     add("--down-time", action="store_true", help="rent goes on while an interrupted run stands still")
     add("--failures", action="store_true", help="runs that reached the level also pay for those that missed it")
     words = "which cost ranks rigs; default: the cheaper of the two"
@@ -156,12 +166,18 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
 
 
 def terms_of(options: argparse.Namespace) -> Terms:
-    """Return the terms that the options give. Raises PriceError if a value is out of range."""
+    """Return the terms that the options give.
+
+    Raises:
+        PriceError: a value is out of range.
+        PlatformError: the file of offers cannot be used.
+    """
     given = {f.name: getattr(options, f.name) for f in fields(Terms)}
-    return Terms(**{**given, "offers": tuple(options.offers)})
+    book = read_offers(options.book) if options.book is not None else None
+    return Terms(**{**given, "offers": tuple(options.offers), "book": book})
 
 
-def _offer(text: str) -> tuple[str, Price]:
+def _offer(text: str) -> tuple[str, Offer]:
     try:
         return offer(text)
     except PlatformError as error:

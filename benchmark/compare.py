@@ -34,10 +34,10 @@ from pathlib import Path
 from benchmark import cli
 from benchmark.judge.checks import warnings
 from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves
-from benchmark.judge.cost import check_offers
 from benchmark.judge.groups import Group, check_given_once
 from benchmark.judge.judgement import judge
 from benchmark.judge.merit import check_comparable, merit_parts, merits
+from benchmark.judge.offered import check_offers
 from benchmark.judge.profiles import profile_parts
 from benchmark.judge.question import JudgeError, Question
 from benchmark.judge.summary import warnings_part

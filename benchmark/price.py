@@ -8,10 +8,10 @@ There are three measures:
     a rig bought      the hours of one training at price / (years * 8766 h * duty) an hour, plus energy
     a rig rented      the hours that are billed for one training, at the hourly rent
 
-Prices come from the platform in the run's run.json. Power is what was measured (results/RUN/utilisation.csv), of GPUs
-only. A missing figure is shown as NA with the reason, never as 0. With --kwh-price a bought rig whose power was not
-measured has no cost, since it would have its energy for nothing; a rent has its energy inside. Every cost has the 95%
-interval of the time that it pays for.
+Prices come from the platform in the run's run.json, or from --offer and --offers FILE (docs/prices.md). Power is what
+was measured (results/RUN/utilisation.csv), of GPUs only. A missing figure is shown as NA with the reason, never as 0.
+With --kwh-price a bought rig whose power was not measured has no cost, since it would have its energy for nothing; a
+rent has its energy inside. Every cost has the 95% interval of the time that it pays for.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
-from benchmark.judge.cost import check_offers, cost_parts, cost_rows
 from benchmark.judge.judgement import judge
+from benchmark.judge.offered import check_offers
+from benchmark.judge.prices import cost_parts, cost_rows
 from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question
 from benchmark.judge.summary import warnings_part
 from benchmark.metrics import USUAL

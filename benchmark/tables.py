@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 WIDTH = 100  # characters, in a pipe
+HOURS_FROM = 120  # minutes, above which a sentence has hours
 GAP, RICH_GAP, RICH_EDGES = 2, 3, 4  # characters between columns, and around rich's tables
 
 
@@ -57,6 +58,16 @@ def cell(value: float | None, style: str) -> str:
 def interval(low: float | None, high: float | None) -> str:
     """Format two bounds, as in "1.20 to 3.40"; "NA" if either is None."""
     return "NA" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def duration(minutes: float) -> str:
+    """Format a time with its unit: hours from two hours on, as in "3.62 hours"."""
+    return f"{number(minutes)} minutes" if minutes <= HOURS_FROM else f"{number(minutes / 60)} hours"
+
+
+def durations(low: float, high: float, *, by: float) -> str:
+    """Format two times in the unit in which `duration` has a third, all in minutes, without the unit."""
+    return interval(low, high) if by <= HOURS_FROM else interval(low / 60, high / 60)
 
 
 def money(value: float | None, currency: str) -> str:

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
-from benchmark.judge.cost import check_offers
 from benchmark.judge.judgement import judge
+from benchmark.judge.offered import check_offers
 from benchmark.judge.question import AS_THE_PAPER, Question
 from benchmark.judge.summary import report_parts
 from benchmark.metrics import METRICS, USUAL

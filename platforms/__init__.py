@@ -73,7 +73,7 @@ class _Checked:
     def __post_init__(self) -> None:
         for key in fields(self):
             value, rule = getattr(self, key.name), key.metadata["rule"]
-            if not rule.holds(value) and not (value is None and key.default is None):
+            if not (value is None and key.default is None) and not rule.holds(value):
                 raise _wrong(type(self), key.name, value, rule.expected)
 
 

@@ -23,7 +23,12 @@
     ranking.py        the answer first: soonest, cheapest, tied, and what would tell
     scaling.py        how speed grows with the number of machines
     profiles.py       rigs over many levels at once
-    cost.py           prices
+    missed.py         who missed the hardest level
+    terms.py          how a rig is paid for
+    offered.py        which price is a rig's
+    cost.py           what a training costs
+    breakeven.py      from when on buying is cheaper than renting
+    prices.py         costs for people
     published.py      the paper's tables
     summary.py        tables for people
     frames.py         results as pandas frames
@@ -36,7 +41,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark.judge.comparison import at_common_levels, compare
-from benchmark.judge.cost import PriceError, Terms, rig_costs
+from benchmark.judge.cost import rig_costs
 from benchmark.judge.factoring import factor, leave_one_out
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
@@ -44,6 +49,7 @@ from benchmark.judge.merit import merits
 from benchmark.judge.profiles import profile_of
 from benchmark.judge.question import JudgeError, Question
 from benchmark.judge.ranking import answer
+from benchmark.judge.terms import PriceError, Terms
 from benchmark.record import Run, read_run
 
 __all__ = (

@@ -25,15 +25,17 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from benchmark.judge import censored
-from benchmark.judge.cost import PriceError, Terms, cheapest, price_of, rig_costs, training_cost
+from benchmark.judge.cost import RigCost, cost_of_hours, rig_costs
 from benchmark.judge.estimates import Ratio, holm, welch
 from benchmark.judge.factoring import COMPARABLE, NO_EPOCHS, pool_of
 from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
+from benchmark.judge.prices import costs_apart
 from benchmark.judge.question import COMPARED, JudgeError, Question, level_name
 from benchmark.judge.stopping import SETTLED, Plan, e_value, plan, same
+from benchmark.judge.terms import Terms
 from benchmark.record import Run
-from benchmark.tables import Table, money, number
+from benchmark.tables import Table, duration, money, number
 
 ALPHA = 0.05
 RESOLVED = 1.05  # a ratio
@@ -96,9 +98,14 @@ class Answer:
 
     @property
     def less(self) -> str:
-        """Say how much less time the faster takes, with the interval."""
+        """Say how much less time the faster takes, with the interval and the evidence."""
+        return self.less_time.removesuffix(")") + f"; {self.evidence})"
+
+    @property
+    def less_time(self) -> str:
+        """Say the same without the p value."""
         ratio = self.ratio if self.ratio.value < 1 else self.ratio.inverse
-        return f"{_less(ratio.value)} less time ({_less(ratio.high)} to {_less(ratio.low)}; {self.evidence})"
+        return f"{_less(ratio.value)} less time ({_less(ratio.high)} to {_less(ratio.low)})"
 
     @property
     def gap(self) -> str:
@@ -125,6 +132,7 @@ class Pair:
     margin: float = RESOLVED
     reason: str = ""
     hardware_reason: str = ""
+    costs: tuple[RigCost, RigCost] | None = None
 
     @property
     def level(self) -> str:
@@ -236,8 +244,8 @@ class Pair:
             return ""
         mean = ""
         if self.budget:
-            minutes, first, second = map(number, self.budget)
-            mean = f"; mean time of runs stopped at {minutes} min: {first} and {second} min"
+            budget, first, second = map(duration, self.budget)
+            mean = f"; mean time of runs stopped at {budget}: {first} and {second}"
         return f"With the runs that missed it: {self.reason}; log-rank p = {self.log_rank_p:.2g}{mean}."
 
 
@@ -279,7 +287,8 @@ def _pair(first: Group, second: Group, place: int, terms: Terms, asked: Asked, t
     levels = first.levels[place], second.levels[place]
     values = [_values(group, place, terms) for group in (first, second)]
     ratios = {name: _ratio(values[0].get(name), values[1].get(name)) for name in QUANTITIES}
-    if len({cost.currency for g in (first, second) for cost in rig_costs([g], terms, level=place)}) > 1:
+    costs = [rig_costs([group], terms, level=place)[0] for group in (first, second)]
+    if len({cost.currency for cost in costs}) > 1:
         ratios["cost"] = None
     why_no_machine = _why_no_machine(first, second, place)
     machine = None if why_no_machine else _at_equal_epochs(first, second, levels, asked.clock)
@@ -304,6 +313,7 @@ def _pair(first: Group, second: Group, place: int, terms: Terms, asked: Asked, t
         margin=asked.margin,
         reason="; ".join(filter(None, missed)),
         hardware_reason=why_no_machine,
+        costs=(costs[0], costs[1]),
     )
     return replace(pair, effort=_effort((first, second), pair.more_runs or 0, terms))
 
@@ -376,12 +386,9 @@ def _effort(groups: Sequence[Group], more: int, terms: Terms) -> str:
     parts = []
     for group in groups:
         hours = more * (group.minutes or 0) / 60
-        try:
-            price = price_of(group, terms)
-            cost = cheapest(training_cost(price, hours, terms))
-        except PriceError:
-            cost = None
-        parts.append(f"{group.label} {number(hours)} h" + (f", {money(cost, price.currency)}" if cost else ""))
+        known = cost_of_hours(group, hours, terms)
+        paid = f", {money(known[0], known[1])}, {known[2]}" if known else ""
+        parts.append(f"{group.label} {number(hours)} h{paid}")
     return f" ({'; '.join(parts)})"
 
 
@@ -423,6 +430,8 @@ def comparison_parts(pairs: Sequence[Pair]) -> list[str | Table]:
         )
         title = f"{level_name(metric, level)}: first over second, with 95% intervals; n error curves"
         parts.append(Table(title, ("pair", "n", *(WORDS[name] for name in QUANTITIES)), rows))
+        if said := costs_apart([cost for pair in block for cost in pair.costs or ()]):
+            parts.append("Cost of a training:\n" + "\n".join(f"- {each}" for each in said))
     return [*parts, "Verdicts:\n" + "\n".join(f"- {pair.verdict}" for pair in pairs)]
 
 

@@ -5,10 +5,10 @@
 
 There are three ways to look at it. Dollar-minutes, the paper's: the purchase price times the time to accuracy. The
 cost of one training on a rig that is bought: price / (years * 8766 h * duty) an hour, plus energy, over the hours it
-takes. The cost on a rig that is rented: rent for the hours that are billed. Prices come from the platform that the run
-recorded (run.json), of all its machines; power is what was measured (utilisation.csv, GPUs only), in 90% of a run at
-least. What is missing is NA, with the reason: never 0. With a price for energy a bought rig whose power was not
-measured has no cost: a training without energy is never compared with one that pays for it.
+takes. The cost on a rig that is rented: rent for the hours that are billed. Prices are those offered, or those that the
+runs recorded (`benchmark.judge.offered`), of all machines; power is what was measured (utilisation.csv, GPUs only), in
+90% of a run at least. What is missing is NA, with the reason: never 0. With a price for energy a bought rig whose
+power was not measured has no cost: a training without energy is never compared with one that pays for it.
 """
 
 from __future__ import annotations
@@ -20,78 +20,35 @@ from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import platforms
 from benchmark.judge.circumstances import some
 from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
+from benchmark.judge.offered import doubts, paid_for
+from benchmark.judge.terms import PriceError, Terms
 from benchmark.record import FactsError, Run, RunRecord
 from benchmark.record.energy import NO_POWER
 from benchmark.record.run import GpuPower
-from benchmark.tables import Table, cell, money, number
+from benchmark.tables import money, number
 from platforms import LARGEST, Price
+from platforms.offers import Offer
 
 if TYPE_CHECKING:
     import numpy as np
 else:
     from benchmark.record import arrays as np
 
-HOURS_A_YEAR = 365.25 * 24
-TENURES = ("cheaper", "owned", "rented")
 FAR_APART_DAYS = 366
-LONGEST_YEARS = 1000
-PUBLISHED_RIGS = {"Sys1$": "sys1", "Sys2$": "sys2", "Sys10$": "sys10"}
+HIDDEN = ("notes", "running", "rents", "preparation_to_tell")  # no columns of a table
+TOLD = 0.01  # of the time to a level: a preparation from which on it is told
 
 
-class PriceError(ValueError):
-    """Terms that make no sense; the message says which and what was expected."""
+@dataclass(frozen=True)
+class Ends:
+    """An amount of money, and its 95% interval, which is the time's; None where there is none."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """How a rig is paid for.
-
-    A purchase is written off over `years`, of which a share `duty` is used. Energy needs a `kwh_price`; a bought rig
-    then also takes `idle_w` watts in the hours in which it is not used. Rent is for every started `billing_minutes`, at
-    least one of them, with `setup_minutes` before each training; `down_time` adds the time in which an interrupted run
-    stood still. With `failures` the runs that missed the level are paid for by those that reached it. `tenure` is which
-    cost ranks rigs: owned, rented, or the cheaper. `offers` are prices by platform, in place of those recorded.
-    """
-
-    years: float = 3.0
-    duty: float = 0.5
-    kwh_price: float | None = None
-    idle_w: float = 0.0
-    billing_minutes: float = 0.0
-    setup_minutes: float = 0.0
-    down_time: bool = False
-    failures: bool = False
-    tenure: str = "cheaper"
-    offers: tuple[tuple[str, Price], ...] = ()
-
-    def __post_init__(self) -> None:
-        if not 0 < self.years <= LONGEST_YEARS:
-            raise PriceError(f"years is {self.years}; expected more than 0, at most {LONGEST_YEARS}")
-        if not 0 < self.duty <= 1:
-            raise PriceError(f"duty is {self.duty}; expected more than 0, at most 1: the share of its time in use")
-        if self.hours < 1:  # nor a division by 0
-            raise PriceError(f"{self.years} years at a duty of {self.duty} are under an hour of use; expected more")
-        if self.kwh_price is not None and not 0 <= self.kwh_price <= LARGEST:
-            raise PriceError(f"kwh-price is {self.kwh_price}; expected 0 to {LARGEST}")
-        for name in ("idle_w", "billing_minutes", "setup_minutes"):
-            if not 0 <= getattr(self, name) <= LARGEST:
-                raise PriceError(f"{name.replace('_', '-')} is {getattr(self, name)}; expected 0 to {LARGEST}")
-        if self.idle_w and self.kwh_price is None:
-            raise PriceError("idle-w needs a kwh-price: without it idle energy has no price; give --kwh-price too")
-        if self.tenure not in TENURES:
-            raise PriceError(f"tenure is {self.tenure!r}; expected {' or '.join(TENURES)}")
-        names = [name for name, _ in self.offers]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise PriceError(f"two offers for {twice[0]}; expected one for each platform")
-
-    @property
-    def hours(self) -> float:
-        """Return the hours of use in a rig's life."""
-        return self.years * HOURS_A_YEAR * self.duty
+    value: float
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,14 +65,22 @@ class RigCost:
     currency: str = ""
     priced: str = ""  # date and source, in words
     date: str = ""
+    offered: str = ""  # what the rent hangs on: the machine's name, region, spot
     total: float | None = None
     rent_per_hour: float | None = None
+    owned_per_hour: float | None = None  # the purchase's share, without energy
     power_w: float | None = None
     energy_kwh: float | None = None  # of one training, of its GPUs
+    preparation_minutes: float | None = None  # of features, the longest of its runs
+    preparation_to_tell: float | None = None  # the same where a rent would be billed for it, and it is not in the cost
     owned: float | None = None
+    owned_basis: str = ""
     rented: float | None = None
+    rented_basis: str = ""
     low: float | None = None
     high: float | None = None
+    running: Ends | None = None  # what a training on the bought rig costs beside the purchase: its energy
+    rents: Ends | None = None
     break_even_hours: float | None = None
     reason: str = ""
     notes: tuple[str, ...] = ()
@@ -127,9 +92,14 @@ class RigCost:
     def cost(self) -> float | None:
         return cheapest({"owned": self.owned, "rented": self.rented}, self.tenure)
 
+    @property
+    def basis(self) -> str:
+        """Return what the cost assumes, in words: "bought for 3,400 USD, 3 years, half in use, without energy"."""
+        return self.owned_basis if self.owned is not None and self.cost == self.owned else self.rented_basis
+
     def fields(self) -> dict[str, object]:
         """Return the columns of a table."""
-        known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "notes"}
+        known = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in HIDDEN}
         derived = {"cost": self.cost, "dollar_minutes": self.dollar_minutes, "notes": "; ".join(self.notes)}
         return {**known, **derived}
 
@@ -139,27 +109,32 @@ class RigCost:
         return None if self.total is None or self.minutes is None else self.total * self.minutes
 
 
-def training_cost(price: Price, hours: float, terms: Terms, power_w: float | None = None) -> dict[str, Any]:
+def training_cost(price: Price | Offer, hours: float, terms: Terms, power_w: float | None = None) -> dict[str, Any]:
     """Return what `hours` of training cost: `owned`, `rented`, `break_even_hours`; None if the price lacks that part.
 
     Energy counts where both power and its price are known.
     """
-    energy_an_hour = (power_w or 0.0) / 1000 * (terms.kwh_price or 0.0)
-    idle_an_hour = terms.idle_w / 1000 * (terms.kwh_price or 0.0) * (1 / terms.duty - 1)
+    offer, running = Offer.of(price), running_per_hour(terms, power_w)
     owned = rented = break_even = None
-    if price.total is not None:
-        owned = hours * (price.total / terms.hours + energy_an_hour + idle_an_hour)
-    if price.rent_per_hour is not None:
-        rented = billed_hours(hours, terms) * price.rent_per_hour
-    running = energy_an_hour + idle_an_hour
-    if price.total is not None and price.rent_per_hour is not None and price.rent_per_hour > running:
-        break_even = price.total / (price.rent_per_hour - running)
+    if offer.total is not None:
+        owned = hours * (offer.total / terms.hours + running)
+    if offer.rent_per_hour is not None:
+        an_hour = offer.rent_per_hour + (offer.storage_per_hour or 0.0)
+        rented = billed_hours(hours, terms, offer.billing_minutes) * an_hour + (offer.network_per_training or 0.0)
+        if offer.total is not None and an_hour > running:
+            break_even = offer.total / (an_hour - running)
     return {"owned": owned, "rented": rented, "break_even_hours": break_even}
 
 
-def billed_hours(hours: float, terms: Terms) -> float:
-    """Return the hours that are billed for a training: its set-up too, in whole units, at least one."""
-    minutes, unit = hours * 60 + terms.setup_minutes, terms.billing_minutes
+def running_per_hour(terms: Terms, power_w: float | None) -> float:
+    """Return what an hour of use of a bought rig costs beside its price: energy, that of its idle hours too."""
+    kw = (power_w or 0.0) / 1000 + terms.idle_w / 1000 * (1 / terms.duty - 1)
+    return kw * (terms.kwh_price or 0.0)
+
+
+def billed_hours(hours: float, terms: Terms, unit: float | None = None) -> float:
+    """Return the hours that are billed for a training: its set-up too, in whole units of minutes, at least one."""
+    minutes, unit = hours * 60 + terms.setup_minutes, terms.billing_minutes if unit is None else unit
     return (max(1, math.ceil(minutes / unit - 1e-9)) * unit if unit else minutes) / 60
 
 
@@ -209,67 +184,118 @@ def _rig_cost(group: Group, level: Level, terms: Terms) -> RigCost:
     if group.emulated:
         return replace(about, reason="emulated: these times are not the rig's")
     try:
-        price = price_of(group, terms)
+        paid = paid_for(group, terms)
     except PriceError as error:
         power_w, _ = power_of(group.runs, at_once=terms.kwh_price is None)
-        known = power_w is not None and level.minutes is not None
-        energy_kwh = power_w / 1000 * level.minutes / 60 if known else None  # needs no price
-        return replace(about, reason=str(error), power_w=power_w, energy_kwh=energy_kwh)
+        return replace(about, reason=str(error), power_w=power_w, energy_kwh=_kwh(power_w, level.minutes))
+    more = _more_minutes(group, level, terms)
+    hours = ((level.minutes or 0.0) + sum(more.values())) / 60
+    rent = min(paid.rents, key=lambda each: training_cost(each, hours, terms)["rented"], default=None)
+    offer = paid.at(rent)
     about = replace(
         about,
-        currency=price.currency,
-        priced=f"price of {price.date}, {price.source}",
-        date=str(price.date),
-        total=price.total,
-        rent_per_hour=price.rent_per_hour,
+        currency=offer.currency,
+        priced=paid.priced,
+        date=offer.date,
+        offered=rent.circumstances if rent else "",
+        total=offer.total,
+        rent_per_hour=offer.rent_per_hour,
+        owned_per_hour=None if offer.total is None else offer.total / terms.hours,
+        preparation_minutes=preparation_minutes(group.runs),
+        preparation_to_tell=_to_tell(preparation_minutes(group.runs), level, terms),
     )
     if level.minutes is None:
         return replace(about, reason=f"{level.name} was not reached")
     power_w, measured = power_of(group.runs, at_once=terms.kwh_price is None)
-    unpaid = terms.kwh_price is not None and price.total is not None and power_w is None
-    notes = _on_energy(terms, power_w, measured, bought=price.total is not None)
-    if price.total is not None and not price.storage_included:
-        notes.append("the price is without storage")
-    more = _more_minutes(group, level, terms)
-    notes += [f"{words} adds {number(minutes)} min" for words, minutes in more.items() if minutes]
-    costs = _costs(price, level.minutes, more, terms, power_w, unpaid=unpaid)
-    ends = [
-        cheapest(_costs(price, minutes, more, terms, power_w, unpaid=unpaid), terms.tenure)
-        for minutes in level.interval_minutes or ()
-    ]
+    unpaid = terms.kwh_price is not None and offer.total is not None and power_w is None
+    costs = _costs(offer, level.minutes, more, terms, power_w, unpaid=unpaid)
+    bounds = level.interval_minutes
+    ends = [_costs(offer, minutes, more, terms, power_w, unpaid=unpaid) for minutes in bounds or ()]
+    low, high = [cheapest(each, terms.tenure) for each in ends] or (None, None)
     reason = ""
     if unpaid:
         reason = f"what it costs if bought is not known: {measured}; leave --kwh-price out to compare without energy"
-    low, high = ends or (None, None)
+    notes = [
+        *doubts(rent, group, terms),
+        *paid.notes,
+        *_on_energy(terms, power_w, measured, bought=offer.total is not None),
+        *["the price is without storage"] * (offer.total is not None and offer.storage_included is False),
+        *(f"{words} adds {number(minutes)} min" for words, minutes in more.items() if minutes),
+    ]
     return replace(
         about,
         power_w=power_w,
-        energy_kwh=None if power_w is None else power_w / 1000 * level.minutes / 60,
+        energy_kwh=_kwh(power_w, level.minutes),
         notes=tuple(notes),
         reason=reason,
         low=low,
         high=high,
-        **costs,
+        owned_basis=_owned_basis(offer, terms, power_w),
+        rented_basis=_rented_basis(offer, terms),
+        running=_ends("running", costs, ends),
+        rents=_ends("rented", costs, ends),
+        **{name: costs[name] for name in ("owned", "rented", "break_even_hours")},
     )
 
 
+def _kwh(power_w: float | None, minutes: float | None) -> float | None:
+    return None if power_w is None or minutes is None else power_w / 1000 * minutes / 60
+
+
 def _costs(
-    price: Price, minutes: float, more: Mapping[str, float], terms: Terms, power_w: float | None, *, unpaid: bool
+    offer: Offer, minutes: float, more: Mapping[str, float], terms: Terms, power_w: float | None, *, unpaid: bool
 ) -> dict[str, Any]:
     """Return the costs of a training; what is bought has none where its energy is asked for and not known."""
-    failed, down = more[FAILED], more[DOWN]
-    owned = training_cost(price, (minutes + failed) / 60, terms, power_w)
-    rented = training_cost(price, (minutes + failed + down) / 60, terms, power_w)
-    return {**owned, "rented": rented["rented"], **({"owned": None, "break_even_hours": None} if unpaid else {})}
+    hours = (minutes + more[FAILED]) / 60
+    owned = training_cost(offer, hours, terms, power_w)
+    rented = training_cost(offer, (minutes + sum(more.values())) / 60, terms, power_w)
+    running = None if offer.total is None else hours * running_per_hour(terms, power_w)
+    without = {"owned": None, "break_even_hours": None, "running": None} if unpaid else {}
+    return {**owned, "rented": rented["rented"], "running": running, **without}
 
 
-TAKEN_IN = "a log that was taken in, which has no price"
-FAILED, DOWN = "paying for the runs that missed it", "paying while interrupted runs stood still"
+def _ends(name: str, costs: Mapping[str, Any], ends: Sequence[Mapping[str, Any]]) -> Ends | None:
+    if costs[name] is None:
+        return None
+    low, high = (ends[0][name], ends[1][name]) if ends else (None, None)
+    return Ends(costs[name], low, high)
+
+
+def _owned_basis(offer: Offer, terms: Terms, power_w: float | None) -> str:
+    """Return what the cost of a bought rig assumes, in words."""
+    if offer.total is None:
+        return ""
+    paid = terms.kwh_price is not None and power_w is not None
+    energy = f"energy at {terms.kwh_price:g} {offer.currency} a kWh" if paid else "without energy"
+    return f"bought for {offer.total:,.0f} {offer.currency}, {terms.use}, {energy}"
+
+
+def _rented_basis(offer: Offer, terms: Terms) -> str:
+    """Return what the cost of a rented rig assumes, in words."""
+    if offer.rent_per_hour is None:
+        return ""
+    unit = terms.billing_minutes if offer.billing_minutes is None else offer.billing_minutes
+    words = [
+        f"rented at {money(offer.rent_per_hour, offer.currency)} an hour",
+        offer.circumstances,
+        f"every started {unit:g} minutes are billed" if unit else "",
+        f"{terms.setup_minutes:g} minutes of set-up" if terms.setup_minutes else "",
+        "with preparation" if terms.with_preparation else "",
+        f"storage at {money(offer.storage_per_hour, offer.currency)} an hour" if offer.storage_per_hour else "",
+        f"network {money(offer.network_per_training, offer.currency)}" if offer.network_per_training else "",
+    ]
+    return ", ".join(filter(None, words))
+
+
+FAILED, DOWN, PREPARED = (
+    "paying for the runs that missed it", "paying while interrupted runs stood still", "preparing features"
+)  # fmt: skip
 
 
 def _more_minutes(group: Group, level: Level, terms: Terms) -> dict[str, float]:
     """Return the minutes that are paid in addition to a training's own, for each one that reached the level."""
     failed = down = 0.0
+    prepared = (preparation_minutes(group.runs) or 0.0) * terms.with_preparation
     if level.reached:
         missed = [
             run.record.ended_s
@@ -278,7 +304,30 @@ def _more_minutes(group: Group, level: Level, terms: Terms) -> dict[str, float]:
         ]
         failed = sum(missed) / level.reached / 60 * terms.failures
         down = statistics.fmean([_down_s(run.record) for run in group.runs] or [0.0]) / 60 * terms.down_time
-    return {FAILED: failed, DOWN: down}
+    return {FAILED: failed, DOWN: down, PREPARED: prepared}
+
+
+def preparation_minutes(runs: Sequence[Run]) -> float | None:
+    """Return what the preparation of features took before a training, the longest of some runs; None if not known.
+
+    Runs that found their features ready say how long looking for them took, which a rig that is rented anew does not.
+    """
+    found = []
+    for run in runs:
+        try:
+            seconds = run.facts.content.get("preparation_s") if run.facts else None
+        except FactsError:
+            seconds = None
+        if isinstance(seconds, int | float) and 0 <= seconds <= LARGEST:
+            found.append(seconds / 60)
+    return max(found, default=None)
+
+
+def _to_tell(minutes: float | None, level: Level, terms: Terms) -> float | None:
+    """Return the minutes of a preparation that is worth telling and not in the cost; None if there is none."""
+    if terms.with_preparation or not minutes or level.minutes is None or minutes < TOLD * level.minutes:
+        return None
+    return minutes
 
 
 def _down_s(record: RunRecord) -> float:
@@ -295,7 +344,7 @@ def far_apart(costs: Sequence[RigCost]) -> str:
     old, new = min(days), max(days)
     return (
         f"Prices of {old} ({days[old]}) and of {new} ({days[new]}) stand side by side: hardware gets cheaper; bring "
-        f"them to one date in the platform files before you rank by cost"
+        f"them to one date, by --offer or --offers, before you rank by cost."
     )
 
 
@@ -306,47 +355,6 @@ def _day(text: str) -> date | None:
         return date(*(int(part) for part in (*parts, "1", "1")[:3]))
     except ValueError:
         return None
-
-
-def check_offers(terms: Terms, groups: Sequence[Group]) -> None:
-    """Raise PriceError if an offer is for a platform that none of these groups is of."""
-    there = sorted({group.platform for group in groups})
-    for name, _ in terms.offers:
-        if name not in there:
-            raise PriceError(f"an offer for {name!r}, which has no runs here; there are {', '.join(there) or 'none'}")
-
-
-def price_of(group: Group, terms: Terms | None = None) -> Price:
-    """Return the price that is offered, else that the runs recorded, or that of one of the paper's rigs.
-
-    Raises:
-        PriceError: there is none, or the runs have different ones.
-    """
-    offered = dict(terms.offers) if terms else {}
-    if group.platform in offered:
-        return offered[group.platform]
-    if group.published:
-        return platforms.load(PUBLISHED_RIGS[group.platform]).price
-    found: dict[Price, str] = {}
-    for run in group.runs:
-        try:
-            known = run.facts is not None and not ("log" in run.facts.content and "platform" not in run.facts.content)
-            platform = run.facts.platform if known else None
-        except FactsError as error:
-            raise PriceError(str(error)) from None
-        if platform is None:
-            without = "no run.json next to it, which would have the price"
-            raise PriceError(TAKEN_IN if run.facts else f"{run.source}: {without}")
-        price = platform.whole_price
-        if price is None:
-            raise PriceError(f"platform {group.platform} has no [price]")
-        devices = run.identity.devices
-        if platforms.is_other_gpu(platform.hardware.gpu, devices):
-            raise PriceError(f"it ran on {devices}, which are not the GPUs that the price is of")
-        found[price] = run.source
-    if len(found) > 1:
-        raise PriceError(f"the runs recorded {len(found)} different prices: {', '.join(found.values())}")
-    return next(iter(found))
 
 
 def power_of(runs: Sequence[Run], *, at_once: bool = False) -> tuple[float | None, str]:
@@ -380,86 +388,20 @@ def _on_energy(terms: Terms, power_w: float | None, measured: str, *, bought: bo
     return [] if power_w is None else [f"energy is the GPUs' alone, {measured}"]
 
 
-def cost_rows(groups: Sequence[Group], terms: Terms) -> list[dict[str, object]]:
-    """Return a row for each group and level in full precision; None is not known."""
-    rows = []
-    for workload in dict.fromkeys(group.workload for group in groups):
-        block = [group for group in groups if group.workload == workload]
-        for place, level in enumerate(block[0].levels):
-            about = {"workload": workload, "metric": level.metric, "level_percent": level.percent}
-            rows += [{**about, **cost.fields()} for cost in rig_costs(block, terms, level=place)]
-    return rows
-
-
-def cost_parts(groups: Sequence[Group], terms: Terms) -> list[str | Table]:
-    """Return a table for every workload and level, and the reasons for each NA."""
-    parts: list[str | Table] = []
-    for workload in dict.fromkeys(group.workload for group in groups):
-        block = [group for group in groups if group.workload == workload]
-        for place, level in enumerate(block[0].levels):
-            costs = rig_costs(block, terms, level=place)
-            parts.append(_table(f"{workload}, {level.name}", costs))
-            currencies = sorted({cost.currency for cost in costs if cost.cost is not None and not cost.emulated})
-            if len(currencies) > 1:
-                parts.append(
-                    f"Prices in {' and '.join(currencies)}: nothing is converted, and the front is among rigs of one "
-                    f"currency; to compare all, give them prices in one, in their platform files"
-                )
-            if warning := far_apart(costs):
-                parts.append(warning)
-            remarks = dict.fromkeys(
-                f"{cost.label}: {text}" for cost in costs for text in (cost.reason, cost.priced, *cost.notes) if text
-            )
-            if remarks:
-                parts.append("\n".join(f"- {remark}" for remark in remarks))
-    energy = "" if terms.kwh_price is None else f", energy at {terms.kwh_price:g} a kWh"
-    parts.append(
-        f"Owned: the purchase written off over {terms.years:g} years at a duty of {terms.duty:g} "
-        f"({terms.hours:,.0f} hours){energy}. Break-even: hours of use at which buying costs as much as renting. "
-        f"{_words_of(terms)}Front: no other rig is both cheaper and faster. Intervals are those of the time, 95%."
-    )
-    return parts
-
-
-def _words_of(terms: Terms) -> str:
-    """Say what else the terms ask for."""
-    words = []
-    if terms.idle_w:
-        words.append(f"a bought rig takes {terms.idle_w:g} W while it is not used")
-    if terms.billing_minutes:
-        words.append(f"rent is for every started {terms.billing_minutes:g} minutes")
-    if terms.setup_minutes:
-        words.append(f"rent has {terms.setup_minutes:g} minutes of set-up")
-    if terms.down_time:
-        words.append("rent goes on while an interrupted run stands still")
-    if terms.failures:
-        words.append("the runs that reached the level pay for those that missed it")
-    if terms.tenure != "cheaper":
-        words.append(f"rigs are ranked as {terms.tenure}")
-    return f"{'; '.join(words).capitalize()}. " if words else ""
-
-
-def _table(title: str, costs: Sequence[RigCost]) -> Table:
-    header = (
-        "platform", "minutes", "price", "million price-minutes", "owned", "rented", "cost, 95% interval", "energy kWh",
-        "break-even h", "front",
-    )  # fmt: skip
-    rows = tuple(
-        (
-            cost.label,
-            number(cost.minutes),
-            "NA" if cost.total is None else f"{cost.total:,.0f} {cost.currency}",
-            "NA" if cost.dollar_minutes is None else f"{cost.dollar_minutes / 1e6:.3g}",
-            money(cost.owned, cost.currency),
-            money(cost.rented, cost.currency),
-            cost_interval(cost),
-            cell(cost.energy_kwh, ".3g"),
-            "NA" if cost.break_even_hours is None else f"{cost.break_even_hours:,.0f}",
-            "yes" if cost.on_front else "",
-        )
-        for cost in costs
-    )
-    return Table(title, header, rows)
+def cost_of_hours(group: Group, hours: float, terms: Terms) -> tuple[float, str, str] | None:
+    """Return what so many hours on a rig cost without energy, the currency, and what that assumes; None: not known."""
+    try:
+        paid = paid_for(group, terms)
+    except PriceError:
+        return None
+    rent = min(paid.rents, key=lambda each: training_cost(each, hours, terms)["rented"], default=None)
+    offer = paid.at(rent)
+    costs = training_cost(offer, hours, terms)
+    cost = cheapest(costs, terms.tenure)
+    if not cost:
+        return None
+    basis = _owned_basis(offer, terms, None) if cost == costs["owned"] else _rented_basis(offer, terms)
+    return cost, offer.currency, basis
 
 
 def cost_interval(cost: RigCost) -> str:

@@ -32,7 +32,7 @@ from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level, record_of
 from benchmark.judge.question import JudgeError, Question, level_name, metric_name
 from benchmark.record import Row, Run, RunRecord
-from benchmark.tables import Table, number
+from benchmark.tables import Table, duration
 
 MUST_AGREE = ("workload", "emulated")
 MAY_DIFFER = ("variant", "recipe", "batch", "precision", "features", "decoder", "replicas", "machines", "code")
@@ -369,7 +369,7 @@ def _needed(groups: Sequence[Group], samples: Sequence[Sequence[_Training]], uni
         seen = max(t.total_s for t in mine) / 60
         said.append(
             f"For the {amount:,.0f} {unit} of {groups[1 - n].label}, {groups[n].label} would take "
-            f"{number(minutes)} minutes; its runs ended within {number(seen)}, after "
+            f"{duration(minutes)}; its runs ended within {duration(seen)}, after "
             f"{_mean([t.amount for t in mine]):,.0f} {unit}."
         )
     return said

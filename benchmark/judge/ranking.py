@@ -12,15 +12,18 @@ where it does not tell two apart they are tied, whatever their times are. Emulat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from benchmark.judge.circumstances import some
 from benchmark.judge.comparison import Answer, Asked, Pair, compare, hardest_common_level
-from benchmark.judge.cost import RigCost, Terms, cost_interval, rig_costs
+from benchmark.judge.cost import RigCost, rig_costs
 from benchmark.judge.groups import Group, Level
+from benchmark.judge.missed import missed_sentence
+from benchmark.judge.prices import cost_sentences
 from benchmark.judge.question import COMPARED, Question, level_name
-from benchmark.tables import Table, interval, money, number
+from benchmark.judge.terms import Terms
+from benchmark.tables import Table, duration, durations, interval, money, number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,8 @@ class Ranking:
     metric: str
     percent: float
     places: tuple[Place, ...]
+    terms: Terms = field(default_factory=Terms)
+    missed: str = ""  # which rigs missed a harder level, in a sentence
 
     @property
     def level(self) -> str:
@@ -82,11 +87,11 @@ class Ranking:
             start = f"No level has been reached yet, not even {self.level}"
             return [f"{start}: train longer, or name an easier one with --level."]
         found = [
+            self.missed,
             self._soonest(),
             *self._tied(),
             self._behind(),
-            self._cheapest(),
-            *self._no_cost(),
+            *cost_sentences([place.cost for place in self.ranked], self.terms),
             *self._unranked(),
             self._way_out(),
         ]
@@ -112,8 +117,8 @@ class Ranking:
     def _soonest(self) -> str:
         first = self.ranked[0]
         bounds = first.level.interval_minutes
-        about = f" (95%: {interval(*bounds)})" if bounds else ""
-        start = f"{first.label} takes {number(first.level.minutes)} minutes to {self.level}{about}"
+        about = f" (95%: {durations(*bounds, by=first.level.minutes)})" if bounds else ""
+        start = f"{first.label} takes {duration(first.level.minutes)} to {self.level}{about}"
         if len(self.ranked) == 1:
             return f"{start}; n = {first.level.n}."
         if len(self.tied) == len(self.ranked) - 1:
@@ -138,37 +143,11 @@ class Ranking:
         place, best = behind[0], self.ranked[0]
         answer = place.pair.deciding if place.pair.deciding.differs else place.pair.training
         how = " at equal epochs" if answer is place.pair.hardware else ""
-        slower = f"{best.label} takes {answer.less}{how} than {place.label}" if _first_is_faster(answer) else (
-            f"{place.label} would take {answer.less}{how} than {best.label}, whose runs were lucky in their epochs"
+        slower = f"{best.label} takes {answer.less_time}{how} than {place.label}" if _first_is_faster(answer) else (
+            f"{place.label} would take {answer.less_time}{how} than {best.label}, whose runs were lucky in their epochs"
         )  # fmt: skip
         others = [p.label for p in behind[1:]]
         return f"{slower}." + (f" Further behind: {some(others)}." if others else "")
-
-    def _cheapest(self) -> str:
-        priced = sorted((p for p in self.ranked if p.cost.cost is not None), key=lambda p: p.cost.cost)
-        currencies = {place.cost.currency for place in priced}
-        if len(priced) < 2 or len(currencies) != 1:
-            return ""
-        first, second = priced[:2]
-        cost = first.cost
-        between = cost_interval(cost)
-        about = f" ({between})" if between != "NA" else ""
-        overlap = cost.high is None or second.cost.low is None or cost.high >= second.cost.low
-        certainty = f"; {second.label} follows with {money(second.cost.cost, cost.currency)}"
-        certainty += ", and the intervals overlap" if overlap else ""
-        energy = "" if any("energy is the" in note for note in cost.notes) else ", without energy"
-        return f"Cheapest: {first.label} with {money(cost.cost, cost.currency)} a training{about}{energy}{certainty}."
-
-    def _no_cost(self) -> list[str]:
-        """Say why rigs have no cost, or no common one, where another has."""
-        costs = [place.cost for place in self.ranked]
-        currencies = sorted({cost.currency for cost in costs if cost.cost is not None})
-        if not currencies:
-            return []
-        found = [f"No cost of {cost.label}: {cost.reason}." for cost in costs if cost.cost is None and cost.reason]
-        if len(currencies) > 1:
-            found.append(f"Costs in {' and '.join(currencies)} are not compared: nothing is converted.")
-        return found
 
     def _unranked(self) -> list[str]:
         missing = [p for p in self.places if p.level.minutes is None]
@@ -195,7 +174,7 @@ class Ranking:
     def table(self) -> Table:
         """Return a row for each rig, with its verdict against the soonest."""
         header = (
-            "platform", "n", "minutes", "verdict", "95% interval", "against the first", "cost", "energy kWh",
+            "platform", "n", "minutes", "verdict", "95% interval", "against the first", "p", "cost", "energy kWh",
             "utterances/s",
         )  # fmt: skip
         rows: list[tuple[str, ...]] = [
@@ -206,6 +185,7 @@ class Ranking:
                 self._verdict(place),
                 interval(*(place.level.interval_minutes or (None, None))),
                 _against(place),
+                _p(place),
                 money(place.cost.cost, place.cost.currency),
                 "NA" if place.cost.energy_kwh is None else f"{place.cost.energy_kwh:.3g}",
                 number(place.group.utterances_per_s),
@@ -226,7 +206,7 @@ class Ranking:
         return "slower" if _first_is_faster(_answer(place.pair)) else "faster machine"
 
 
-OPTIONAL = ("cost", "energy kWh", "95% interval", "against the first")
+OPTIONAL = ("cost", "energy kWh", "95% interval", "against the first", "p")
 
 
 def _answer(pair: Pair) -> Answer:
@@ -245,6 +225,12 @@ def _against(place: Place) -> str:
         return "1" if place.pair is None and place.level.minutes is not None else "NA"
     ratio = answer.ratio
     return f"{ratio.value:.3f}" + (f" ({ratio.low:.3f} to {ratio.high:.3f})" if ratio.low is not None else "")
+
+
+def _p(place: Place) -> str:
+    """Return the evidence of the ratio: Holm-adjusted p."""
+    answer = place.pair.deciding if place.pair else None
+    return "NA" if answer is None or answer.p is None else f"{answer.p:.2g}"
 
 
 def answer(block: Sequence[Group], question: Question, *, terms: Terms | None = None) -> Ranking | str:
@@ -286,6 +272,8 @@ def rank(
         workload=measured[0].workload,
         metric=metric,
         percent=percent,
+        terms=terms or Terms(),
+        missed=missed_sentence(measured, metric, percent),
         places=tuple(
             Place(group=group, cost=cost, pair=by_group.get(id(group)))
             for group, cost in zip(groups, costs, strict=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from benchmark.judge.groups import Group
 from benchmark.record import Run
 from benchmark.record.stillness import still_s
-from benchmark.tables import Table, number
+from benchmark.tables import Table, duration
 
 LARGE_SHARE = 0.01
 LARGE_SUSPENDED_S = 1.0
@@ -24,7 +24,7 @@ def of_group(group: Group) -> Iterator[str]:
     for place, run in enumerate(group.runs):
         seconds = still_s(run.stood_still)
         if seconds and seconds >= LARGE_SHARE * run.record.ended_s:
-            without = [f"{name} took {now} minutes, {less} without it" for name, now, less in _minutes(group, place)]
+            without = [f"{name} took {now}, {less} without it" for name, now, less in _minutes(group, place)]
             yield (
                 f"{run.source}: {_words(run)}: it used no CPU and did not wait for input, as on a machine that is "
                 f"paused or a disk that hangs; {', '.join([*without, 'run again'])}"
@@ -57,12 +57,12 @@ def _words(run: Run) -> str:
 
 
 def _minutes(group: Group, place: int) -> list[tuple[str, str, str]]:
-    """Return each level that a run reached, with the minutes by the wall clock, and without the time it stood still."""
+    """Return each level that a run reached, with its time by the wall clock, and without the time it stood still."""
     run = group.runs[place]
     found = []
     for level in group.levels:
         seconds = level.wall_seconds[place]
         if seconds is not None:
             less = seconds - still_s(run.stood_still, until_s=run.record.created_s + seconds)
-            found.append((level.name, number(seconds / 60), number(less / 60)))
+            found.append((level.name, duration(seconds / 60), duration(less / 60)))
     return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmark.judge.circumstances import data_table
-from benchmark.judge.cost import Terms
 from benchmark.judge.factoring import COMPARABLE, LeftOut, Prediction, factor, leave_one_out
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
@@ -17,6 +16,7 @@ from benchmark.judge.question import Question, metric_name
 from benchmark.judge.ranking import answer
 from benchmark.judge.scaling import scalings
 from benchmark.judge.stillness import still_table
+from benchmark.judge.terms import Terms
 from benchmark.record import Run, RunRecord
 from benchmark.tables import Table, cell, interval, number, plain
 

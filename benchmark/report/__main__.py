@@ -19,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> None:
-    size = write_report(cli.read_runs(options.journals), options.output, _question(options))
+    terms = cli.terms_of(options)
+    size = write_report(cli.read_runs(options.journals), options.output, _question(options), terms=terms)
     print(f"{options.output}: {size / 1e6:.1f} MB")
 
 
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_every_evaluation(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
+    cli.add_terms(parser)
     return parser
 
 

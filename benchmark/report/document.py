@@ -10,9 +10,11 @@ from pathlib import Path
 from benchmark.judge.circumstances import data_table, value_of
 from benchmark.judge.groups import Group
 from benchmark.judge.judgement import Judgement, judge
+from benchmark.judge.offered import check_offers
 from benchmark.judge.question import PAPER_WORKLOAD, SPLITS, JudgeError, Question, metric_name
 from benchmark.judge.ranking import answer
 from benchmark.judge.summary import CLOCK_WORDS, block_tables
+from benchmark.judge.terms import Terms
 from benchmark.record import POOLED, Run, RunRecord
 from benchmark.record.history import differing
 from benchmark.report import appendix, by_platform, page
@@ -23,19 +25,22 @@ from benchmark.report.panels import throughput, timeline
 from benchmark.report.profiles import profile
 from benchmark.report.tradeoffs import batch_sizes, cost, machines
 from benchmark.report.usage import utilisation
+from benchmark.tables import duration
 from benchmark.tables import number as digits
 from features.jobs.files import write_whole
 
 
-def write_report(runs: Sequence[Run], path: Path, question: Question | None = None) -> int:
+def write_report(
+    runs: Sequence[Run], path: Path, question: Question | None = None, *, terms: Terms | None = None
+) -> int:
     """Write the page of some runs, so that one that is open in a browser is never half a page; returns its bytes.
 
     Raises:
-        JudgeError, FactsError: runs that cannot be judged, or a path that is none for a page.
+        JudgeError, FactsError, PriceError: runs that cannot be judged, or a path that is none for a page.
     """
     if path.suffix not in (".html", ".htm"):
         raise JudgeError(f"-o {path}: expected a name that ends in .html, so that no run is overwritten")
-    html = report(runs, question)
+    html = report(runs, question, terms=terms)
     try:
         write_whole(path, html)
     except OSError as error:
@@ -43,17 +48,20 @@ def write_report(runs: Sequence[Run], path: Path, question: Question | None = No
     return len(html.encode())
 
 
-def report(runs: Sequence[Run | RunRecord], question: Question | None = None) -> str:
+def report(runs: Sequence[Run | RunRecord], question: Question | None = None, *, terms: Terms | None = None) -> str:
     """The page as text.
 
     Raises:
         JudgeError: runs that cannot be judged.
+        PriceError: an offer is for no rig here, or energy has one price and the rigs have several currencies.
     """
+    terms = terms or Terms()
     given = [run if isinstance(run, Run) else Run(run) for run in runs]
     asked = question or Question()
     question = kept_apart(given, asked)
     judgement = judge(given, replace(question, published=True))
-    blocks = styled([_block(n, judgement, key, question) for n, key in enumerate(block_keys(judgement))])
+    check_offers(terms, judgement.groups)
+    blocks = styled([_block(n, judgement, key, question, terms) for n, key in enumerate(block_keys(judgement))])
     shown = [run for block in blocks for run in block.runs]
     remark, tables = appendix.published(shown, judgement.groups)
     title = f"Time to accuracy: {', '.join(dict.fromkeys(block.workload for block in blocks)) or 'no runs'}"
@@ -101,7 +109,9 @@ def block_keys(groups: Sequence[Group]) -> list[tuple[bool, str]]:
     return list(dict.fromkeys((group.emulated, group.workload) for group in groups if group.runs))
 
 
-def _block(number: int, groups: Sequence[Group], key: tuple[bool, str], question: Question) -> Block:
+def _block(
+    number: int, groups: Sequence[Group], key: tuple[bool, str], question: Question, terms: Terms | None = None
+) -> Block:
     emulated, workload = key
     mine = [group for group in groups if (group.emulated, group.workload) == key]
     measured = tuple(group for group in mine if group.runs)
@@ -117,6 +127,7 @@ def _block(number: int, groups: Sequence[Group], key: tuple[bool, str], question
         runs=runs,
         published=tuple(group for group in mine if group.published),
         question=question,
+        terms=terms or Terms(),
     )
 
 
@@ -228,7 +239,7 @@ def _warnings(judgement: Judgement, question: Question, asked: Question) -> list
 
 def _section(block: Block) -> page.BlockSection:
     data = data_table(block.workload, [run for group in block.groups for run in group.runs])
-    found = answer(block.groups, block.question)
+    found = answer(block.groups, block.question, terms=block.terms)
     ranking = None if isinstance(found, str) or len(found.places) < 2 else found.table()
     return page.BlockSection(
         id=block.id,
@@ -262,7 +273,11 @@ def _bests(block: Block) -> Iterator[tuple[str, str, str]]:
         if (number := hardest(block, metric)) is not None:
             first = ranked(block, number)[0]
             level = first.levels[number]
-            yield f"{digits(level.minutes)} min", f"to {level_name(level)}" + ", the soonest" * many, first.label
+            yield (
+                duration(level.minutes).replace("minutes", "min"),
+                f"to {level_name(level)}" + ", the soonest" * many,
+                first.label,
+            )
     fast = max(block.groups, key=lambda group: group.utterances_per_s or 0)
     if fast.utterances_per_s:
         yield f"{digits(fast.utterances_per_s)}/s", "utterances trained" + ", the most" * many, fast.label

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.question import Question
+from benchmark.judge.terms import Terms
 from benchmark.record import Row, Run, RunRecord
 from benchmark.tables import Table
 from benchmark.tables import cell as styled
@@ -90,6 +91,7 @@ class Block:
     runs: tuple[Shown, ...]
     published: tuple[Group, ...] = ()  # the paper's rigs, next to real runs of its workload
     question: Question
+    terms: Terms = field(default_factory=Terms)
 
     def runs_of(self, group: Group) -> list[Shown]:
         members = {id(run) for run in group.runs}

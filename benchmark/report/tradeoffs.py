@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.judge.circumstances import some
-from benchmark.judge.cost import RigCost, Terms, rig_costs
+from benchmark.judge.cost import RigCost, rig_costs
 from benchmark.judge.groups import Group
 from benchmark.judge.scaling import scalings
+from benchmark.judge.terms import Terms
 from benchmark.report.figures import (
     COLOURS,
     DASHES,
@@ -43,7 +44,7 @@ def cost(block: Block) -> Figure:
     figure_id, title = f"{block.id}-cost", "Cost against time"
     if block.emulated:
         return Figure(id=figure_id, title=title, caption="Emulated runs have no cost: their times are not the rig's.")
-    groups, number, terms = (*block.groups, *block.published), _priced_level(block), Terms()
+    groups, number, terms = (*block.groups, *block.published), _priced_level(block), block.terms
     costs = rig_costs(groups, terms, level=number)
     level, table = level_name(block.groups[0].levels[number]), _cost_table(block, number, costs)
     currencies = Counter(each.currency for each in costs if each.cost is not None)
@@ -62,9 +63,8 @@ def cost(block: Block) -> Figure:
     for group, each, key in drawn:
         traces += _cost_traces(block.runs_of(group), each, key)
     caption = (
-        f"What one training to {level} costs on each platform, against how long it takes: the lower of renting, and of "
-        f"owning (the purchase written off over {terms.years:g} years, {terms.duty:.0%} of them in use; energy left "
-        f"out). Ringed: on the Pareto front, no other platform is both faster and cheaper. Lower left is better."
+        f"What one training to {level} costs on each platform, against how long it takes: {_ways(terms)}. Ringed: on "
+        f"the Pareto front, no other platform is both faster and cheaper. Lower left is better."
     )
     axes = {"xaxis": axis("minutes", rangemode="tozero"), "yaxis": axis(currency, rangemode="tozero")}
     notes = [f"{each.label}: cost NA ({each.reason})" for each in costs if each.cost is None]
@@ -79,13 +79,20 @@ def cost(block: Block) -> Figure:
     )  # fmt: skip
 
 
+def _ways(terms: Terms) -> str:
+    """Say how a platform is paid for."""
+    energy = "energy left out" if terms.kwh_price is None else f"energy at {terms.kwh_price:g} a kWh"
+    owning = f"owning (the purchase written off over {terms.use}; {energy})"
+    return {"owned": owning, "rented": "renting"}.get(terms.tenure, f"the lower of renting, and of {owning}")
+
+
 def _cost_table(block: Block, number: int, costs: Sequence[RigCost]) -> Table:
-    header = ("platform", "minutes", "owned", "rented", "on the front", "remarks")
+    header = ("platform", "minutes", "owned", "rented", "on the front", "what it assumes", "remarks")
     rows = []
     for each in costs:
         remarks = "; ".join(filter(None, (each.reason, *each.notes)))
         sums = (money(each.owned, each.currency), money(each.rented, each.currency))
-        rows.append((each.label, digits(each.minutes), *sums, "yes" if each.on_front else "", remarks))
+        rows.append((each.label, digits(each.minutes), *sums, "yes" if each.on_front else "", each.basis, remarks))
     level = level_name(block.groups[0].levels[number])
     return Table(f"{block.workload}: cost of a training to {level}", header, tuple(rows))
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.judge.circumstances import machine_name
-from benchmark.judge.cost import Terms, cheapest, training_cost
+from benchmark.judge.cost import cheapest, training_cost
+from benchmark.judge.terms import Terms
 from benchmark.record import FactsError, Run, RunRecord, UsageError, read_run
 from benchmark.study.curves import WORST, Point, StudyError
 from benchmark.study.finals import (

@@ -24,7 +24,7 @@ from benchmark.export.runs import Ask, ExportError, load
 from benchmark.export.tables import as_json, dawnbench
 from benchmark.ingest import IngestError, read_log
 from benchmark.judge import JudgeError, Question, Terms, judge, rig_costs
-from benchmark.judge.cost import cost_parts as prices
+from benchmark.judge.prices import cost_parts as prices
 from benchmark.judge.summary import report as table
 from benchmark.record import FactsError, JournalError, Row, Run, read_run
 from benchmark.record.columns import COLUMNS, to_text

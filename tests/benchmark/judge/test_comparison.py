@@ -88,7 +88,7 @@ def test_misses_are_compared_by_the_times_that_they_lasted(tmp_path, capsys):
     _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
     assert "b reached it in 2 of 3 runs; log-rank p = 0.1" in shown  # 2 of 20 ways to permute are as far apart
     # budget: the latest that was reached, 30 + 13 * 110.2 s; b: 1351, and twice that; a: 691, 801, 912 s
-    assert "mean time of runs stopped at 24.4 min: 13.4 and 23.8 min" in shown
+    assert "mean time of runs stopped at 24.4 minutes: 13.4 minutes and 23.8 minutes" in shown
 
 
 def test_who_looks_after_every_run_gets_a_verdict_that_holds_at_any_time(tmp_path, capsys):

@@ -14,7 +14,9 @@ from journals import make_run, write
 import platforms
 from benchmark import price
 from benchmark.judge import Question, judge
-from benchmark.judge.cost import PriceError, Terms, check_offers, power_of, rig_costs, training_cost
+from benchmark.judge.cost import power_of, rig_costs, training_cost
+from benchmark.judge.offered import check_offers
+from benchmark.judge.terms import PriceError, Terms
 from benchmark.record import read_run
 from benchmark.record.energy import COUNTERS, NO_POWER, POWER
 from benchmark.record.journal import read
@@ -236,7 +238,8 @@ def test_prices_of_long_ago_beside_others_are_said(tmp_path, capsys):
     old = replace(BOUGHT, date="2019-10")
     paths = [run_of(tmp_path, name, price_table=table).source for name, table in (("new", BOUGHT), ("old", old))]
     assert price.main([*paths, "--metric", "wer"]) == 0
-    assert "Prices of 2019-10-01 (old) and of 2026-01-01 (new) stand side by side" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Prices of 2019-10-01 (old) and of 2026-01-01 (new) stand side by side" in said
 
 
 def test_price_takes_epochs_clock_and_formats(tmp_path, capsys):
@@ -263,7 +266,9 @@ def test_two_currencies_are_said_and_not_converted(tmp_path, capsys):
     euros = replace(BOUGHT, currency="EUR")
     paths = [run_of(tmp_path, name, price_table=table).source for name, table in (("a", BOUGHT), ("b", euros))]
     assert price.main([*paths, "--metric", "wer"]) == 0
-    assert "Prices in EUR and USD: nothing is converted, and the front is among rigs of one" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Costs in EUR and USD are not compared: nothing is converted without a rate" in said
+    assert "- A training to WER 30 costs 0.10 EUR" in said and "Cheapest" not in said  # 360 s at 1 EUR an hour
 
 
 FOUR_BOARDS = "seconds,gpu0_util_percent,gpu0_power_w,gpu3_util_percent,gpu3_power_w\n" + "".join(
@@ -426,6 +431,8 @@ def test_an_offer_takes_the_place_of_the_recorded_price_and_an_unknown_name_is_r
         check_offers(Terms(offers=(offer("other=20/h"),)), judge([record], Question(metrics=("wer",))))
     with pytest.raises(PriceError, match="two offers for rig"):
         Terms(offers=(offer("rig=20/h"), offer("rig=21/h")))
+    both = costs(record, terms=Terms(offers=(offer("rig=20/h"), offer("rig=13149"))))["rig"]
+    assert both.owned == pytest.approx(0.1) and both.rented == pytest.approx(2.0) and both.cost == both.owned
 
 
 def test_a_rig_without_a_price_keeps_its_energy(tmp_path):

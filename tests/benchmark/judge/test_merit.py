@@ -114,7 +114,7 @@ def test_of_misses_the_steps_have_a_bound_and_the_step_is_known(missed):
     assert "steps open, at most 1.369 times as many" in found.sentence and "0 of 2 of b got there" in found.sentence
     assert found.sentence.startswith("a is at least ")
     # 54.8 steps of 40 s, and 30 s with 4 evaluations in 40 steps: (1600 + 70) / 40 s each
-    assert f"b would take {54.772 * 1670 / 40 / 60:.1f} minutes" in " ".join(found.remarks)
+    assert f"b would take {54.772 * 1670 / 40 / 60:.1f} minutes; its runs ended within" in " ".join(found.remarks)
     # at 40 steps: 60 and 61 against 60.5 and 61
     assert "At 40 steps" in " ".join(found.remarks) and "not told apart" in " ".join(found.remarks)
     assert found.inverse.inverse == found

@@ -9,8 +9,8 @@ from journals import make_run, write
 
 import platforms
 from benchmark.judge import Question, judge, read_runs
-from benchmark.judge.cost import Terms
 from benchmark.judge.ranking import answer
+from benchmark.judge.terms import Terms
 from benchmark.record import RunRecord
 from benchmark.record.phases import Phase
 from platforms import Price
@@ -109,7 +109,9 @@ def test_the_cheapest_is_named_in_one_currency_and_says_whether_energy_is_in_it(
     ranking = answer(groups, AT_30)
     text = " ".join(ranking.sentences)
     assert (
-        "Soonest: dear takes" in text and "Cheapest: cheap with " in text and ", without energy; dear follows" in text
+        "Soonest: dear takes" in text
+        and "Cheapest: cheap with " in text
+        and ", half in use, without energy); dear follows" in text
     )
     assert ("energy kWh" in ranking.table().header) == measured
 
@@ -119,6 +121,6 @@ def test_a_rig_without_a_cost_beside_one_that_has_it_is_told_with_the_reason():
     text = " ".join(answer(groups, AT_30, terms=Terms(offers=(offer("a=2/h"),))).sentences)
     assert "No cost of b: b1.csv: no run.json next to it, which would have the price." in text
     both = Terms(offers=(offer("a=2/h"), offer("b=2/h EUR")))
-    assert "Costs in EUR and USD are not compared: nothing is converted." in " ".join(
+    assert "Costs in EUR and USD are not compared: nothing is converted without a rate" in " ".join(
         answer(groups, AT_30, terms=both).sentences
     )

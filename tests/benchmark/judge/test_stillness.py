@@ -30,13 +30,13 @@ def test_more_than_a_percent_is_a_warning_with_the_time_to_accuracy_without_it_n
     (text,) = told(tmp_path, "stood still")
     assert "18.5 s of 360 stood still (epochs 2, 3)" in text
     # 250 / 60 = 4.17 minutes; 16.5 s of them stood still, and what came after the level is no part of them: 233.5 / 60
-    assert "WER 30 took 4.17 minutes, 3.89 without it" in text
+    assert "WER 30 took 4.17 minutes, 3.89 minutes without it" in text
 
 
 def test_of_a_stretch_that_the_level_lies_in_only_the_part_before_it_is_taken_off(tmp_path):
     run_of(tmp_path, still=[[240.0, 30.0, 2]])
     (text,) = told(tmp_path, "stood still")
-    assert "WER 30 took 4.17 minutes, 4.00 without it" in text  # 250 - 10 s
+    assert "WER 30 took 4.17 minutes, 4.00 minutes without it" in text  # 250 - 10 s
 
 
 def test_less_than_a_percent_is_a_line_of_a_table_and_no_warning(tmp_path):

@@ -338,6 +338,21 @@ def test_money_of_another_currency_is_not_on_the_same_axis(results):
     assert figure.notes == ("c: in EUR, which has no place on an axis of USD; see the table",)
 
 
+def test_the_report_takes_terms_and_offers(results, tmp_path, capsys):
+    """WER 50 at 30 + 4 * 110 s, for 36 USD an hour 4.70 USD; with 22 minutes of set-up 17.90."""
+    save(results, make_run(WERS, run="a", platform="sys1"), facts=run_json("sys1"))
+    path, out = str(results / "run0.csv"), tmp_path / "report.html"
+    assert command.main([path, "-o", str(out), "--years", "1"]) == 0
+    assert "bought for 2,605 USD, 1 year, half in use, without energy" in out.read_text()
+    assert "written off over 1 year, half in use; energy left out" in out.read_text()
+    assert command.main([path, "-o", str(out), "--offer", "sys1=36/h", "--setup-minutes", "22"]) == 0
+    assert "A training costs 17.90 USD (rented at 36.00 USD an hour, 22 minutes of set-up) on sys1." in out.read_text()
+    assert "2,605 USD" not in out.read_text()
+    capsys.readouterr()
+    assert command.main([path, "-o", str(out), "--offer", "other=36/h"]) == 2
+    assert "an offer for 'other', which has no runs here; there are sys1" in capsys.readouterr().err
+
+
 def test_emulated_runs_have_no_cost(records):
     figure = cost(block_of(records[3]))
     assert figure.traces == ()
