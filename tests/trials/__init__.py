@@ -13,6 +13,7 @@
     machines     what do many machines bring, and what does a step cost between hosts?     docs/machines.md
     scale        do planning, merging and opening hold at 30 million utterances?             docs/machines.md
     gpu          is what the suite does on a GPU right, and how fast is it?                 docs/gpu.md
+    distributions  do the README's two commands work on a bare system, from nothing?       docs/results.md
     bigram       a bigram language model of a corpus's transcripts                         docs/evaluation.md
 
 They are no tests: pytest does not collect them, and they take minutes to hours.
