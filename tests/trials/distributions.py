@@ -2,10 +2,10 @@
 
     sudo python -m tests.trials.distributions --suites bookworm trixie [--tests "tests/platforms tests/features"]
 
-Builds each suite of Debian as a chroot (debootstrap, from Debian's archive) with Python, git, make and nothing else,
-clones this checkout's HEAD into it, and runs there as an ordinary user: make bench, make tta, make test. Prints a table:
-distribution, Python, what set-up did, seconds, disk, tests. A suite takes a quarter of an hour and 5 GB while it is tried.
-The figures stand in docs/results.md.
+Builds each suite of Debian as a chroot (debootstrap, from Debian's archive) with git, make, python3-venv and nothing
+else, clones this checkout's HEAD into it, and runs there as an ordinary user: make bench, make tta, make test. Prints a
+table: distribution, Python, what set-up did, seconds, disk, tests. A suite takes a quarter of an hour, and 5 GB while it
+is tried. The figures stand in docs/results.md.
 
 It needs root, since a chroot does; what it mounts goes away with it, and nothing outside its folder is written. The
 settings of pip and uv that this machine has, and its certificates, are those of the chroot too.
@@ -29,7 +29,8 @@ from benchmark.tables import Table, show
 from tests.trials import common
 
 ARCHIVE = "http://deb.debian.org/debian"
-PACKAGES = ("ca-certificates", "git", "make", "python3")
+PACKAGES = ("ca-certificates", "git", "make", "python3-venv")
+"""What the README asks for."""
 USER, PLACE = "someone", "home/someone/speech-tta"
 CARRIED = (
     "/etc/resolv.conf",
@@ -109,8 +110,8 @@ def tried(suite: str, options: argparse.Namespace) -> Iterator[str]:
         system.checkout(log)
         ends, seconds = {}, {}
         for name in MAKES:
-            if name == "test" and options.tests == "none":
-                continue
+            if (name == "test" and options.tests == "none") or any(ends.values()):
+                continue  # what follows would fail for the same reason
             chosen = f" ARGS='{options.tests}'" if name == "test" and options.tests else ""
             began_s = time.monotonic()
             ends[name] = system.run(f"make {name}{chosen}", log)
@@ -126,9 +127,11 @@ def cells(said: str, ends: dict[str, int], seconds: dict[str, float], used_gb: f
     yield next(iter(re.findall(r"Setting up \.venv with Python ([\d.]+)", said)), "NA")
     missing = ", ".join(re.findall(r"(Language-model decoding) is what is missing", said)).lower()
     complete = re.findall(r"\.venv is complete after (\d+) s", said)
-    yield f"complete after {complete[0]} s{f', without {missing}' if missing else ''}" if complete else "failed"
+    why = re.findall(r"^set-up: (.*)", said, re.MULTILINE)
+    done = f"complete after {complete[0]} s{f', without {missing}' if missing else ''}" if complete else ""
+    yield done or f"failed: {why[-1] if why else 'see the log'}"
     for name in MAKES[:2]:
-        yield f"{seconds[name]:.0f}" if ends[name] == 0 else f"status {ends[name]}"
+        yield "not run" if name not in ends else f"{seconds[name]:.0f}" if ends[name] == 0 else f"status {ends[name]}"
     yield f"{used_gb:.1f}"
     tests = re.findall(r"^=*\s*((?:\d+ \w+, )*\d+ (?:passed|failed)[^=\n]*)", said, re.MULTILINE)
     yield tests[-1].strip() if tests and "test" in ends else "not run"
