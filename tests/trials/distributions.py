@@ -3,9 +3,9 @@
     sudo python -m tests.trials.distributions --suites bookworm trixie [--tests "tests/platforms tests/features"]
 
 Builds each suite of Debian as a chroot (debootstrap, from Debian's archive) with git, make, python3-venv and nothing
-else, clones this checkout's HEAD into it, and runs there as an ordinary user: make bench, make tta, make test. Prints a
-table: distribution, Python, what set-up did, seconds, disk, tests. A suite takes a quarter of an hour, and 5 GB while it
-is tried. The figures stand in docs/results.md.
+else, clones this HEAD into it, and runs there as an ordinary user: make bench, make tta, make test. Prints a
+table: distribution, Python, what set-up did, seconds, disk, tests. A suite takes a quarter of an hour, and 5 GB while
+it is tried. The figures stand in docs/results.md.
 
 It needs root, since a chroot does; what it mounts goes away with it, and nothing outside its folder is written. The
 settings of pip and uv that this machine has, and its certificates, are those of the chroot too.
