@@ -24,6 +24,7 @@ WIDE_SPREAD = 0.076  # coefficient of variation; MLPerf's 90th percentile
 WIDE_MACHINE = 0.02  # of seconds an epoch, or of start-up as a share of the time; over MLPerf's 90th percentile of 1%
 MUCH_OF_VARIANCE = 0.25
 CHANCE_GAP = 0.10
+LARGE_STEP = 0.75  # of the interval's width; of 117 MLPerf speech result sets 2 are over it
 NOISE = (
     "from seed to seed, time to accuracy has a coefficient of variation of 3.9% at the median and 7.6% at the 90th "
     "percentile of 117 MLPerf speech result sets"
@@ -72,6 +73,7 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
     yield from _checks_of_targets(group, question)
     yield from _checks_of_epochs(group, question)
     yield from _checks_of_levels(group, question)
+    yield from _checks_of_steps(group)
     yield from _checks_of_spread(group)
     yield from _checks_of_rebounds(group, question)
     yield from _checks_of_speed(group)
@@ -170,6 +172,22 @@ def _checks_of_levels(group: Group, question: Question) -> Iterator[str]:
                 way_out = _best_words(group, metric, question)
             levels = f"{metric_name(metric)} {', '.join(percents)}"
             yield f"{levels} reached by {reached} of {_count(runs, 'run')}; {way_out}"
+
+
+def _checks_of_steps(group: Group) -> Iterator[str]:
+    """Find intervals of which the step between two evaluations is a large part, however many runs there are."""
+    found = []
+    for level in group.levels if len(group.runs) >= FEW_RUNS else ():
+        if bounds := level.interval_minutes:
+            width = bounds[1] / bounds[0] - 1
+            if level.step > LARGE_STEP * width:
+                found.append(f"{level.name} ({level.step:.0%}; {width:.0%})")
+    if found:
+        yield (
+            f"times come in steps of one evaluation, a large part of the interval's width at {', '.join(found)}: where "
+            f"between two evaluations a level lies decides; look at the crossing, or evaluate within epochs: "
+            f"--evaluate-every"
+        )
 
 
 def _checks_of_spread(group: Group) -> Iterator[str]:

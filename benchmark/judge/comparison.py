@@ -31,13 +31,14 @@ from benchmark.judge.factoring import COMPARABLE, NO_EPOCHS, pool_of
 from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.question import COMPARED, JudgeError, Question, level_name
-from benchmark.judge.stopping import SETTLED, Plan, e_value, plan, same
+from benchmark.judge.stopping import NO_STEPS, SETTLED, Plan, e_value, plan, same
 from benchmark.record import Run
 from benchmark.tables import Table, money, number
 
 ALPHA = 0.05
 RESOLVED = 1.05  # a ratio
 QUANTITIES = ("time", "machine", "epochs", "seconds_per_epoch", "startup", "throughput", "cost")
+STEPPED = ("time", "epochs", "cost")  # known to the step between two evaluations
 WORDS = {
     "time": "time to accuracy",
     "machine": "machine, at equal epochs",
@@ -278,24 +279,28 @@ def compare(
 def _pair(first: Group, second: Group, place: int, terms: Terms, asked: Asked, tests: int) -> Pair:
     levels = first.levels[place], second.levels[place]
     values = [_values(group, place, terms) for group in (first, second)]
-    ratios = {name: _ratio(values[0].get(name), values[1].get(name)) for name in QUANTITIES}
+    steps = (levels[0].step, levels[1].step)
+    ratios = {
+        name: _ratio(values[0].get(name), values[1].get(name), steps if name in STEPPED else NO_STEPS)
+        for name in QUANTITIES
+    }
     if len({cost.currency for g in (first, second) for cost in rig_costs([g], terms, level=place)}) > 1:
         ratios["cost"] = None
     why_no_machine = _why_no_machine(first, second, place)
     machine = None if why_no_machine else _at_equal_epochs(first, second, levels, asked.clock)
     ratios["machine"] = _ratio(*machine) if machine else None
-    ratios["time"] = ratios["time"] or censored.ratio(*(level.times for level in levels))
+    ratios["time"] = ratios["time"] or censored.ratio(*(level.times for level in levels), steps=steps)
     missed = [_missing(group.label, level) for group, level in zip((first, second), levels, strict=True)]
     log_rank_p = censored.log_rank(*(level.times for level in levels)) if any(missed) else None
     times = [level.all_minutes or () for level in levels]
-    needed = plan(*times, ratio=asked.margin, alpha=ALPHA / tests)
+    needed = plan(*times, ratio=asked.margin, alpha=ALPHA / tests, steps=steps)
     pair = Pair(
         first=first.label,
         second=second.label,
         metric=levels[0].metric,
         percent=levels[0].percent,
         ratios=ratios,
-        training=_answer(ratios["time"], times, asked, tests),
+        training=_answer(ratios["time"], times, asked, tests, steps),
         hardware=_answer(ratios["machine"], machine or ((), ()), asked, tests),
         n=(first.n, second.n),
         log_rank_p=log_rank_p,
@@ -308,14 +313,20 @@ def _pair(first: Group, second: Group, place: int, terms: Terms, asked: Asked, t
     return replace(pair, effort=_effort((first, second), pair.more_runs or 0, terms))
 
 
-def _answer(ratio: Ratio | None, values: Sequence[Sequence[float]], asked: Asked, tests: int) -> Answer | None:
+def _answer(
+    ratio: Ratio | None,
+    values: Sequence[Sequence[float]],
+    asked: Asked,
+    tests: int,
+    steps: Sequence[float] = NO_STEPS,
+) -> Answer | None:
     if ratio is None:
         return None
     return Answer(
         ratio=ratio,
         p=ratio.p,
-        same_p=same(*values, ratio=asked.margin) if all(values) else None,
-        e=e_value(*values) if all(values) else None,
+        same_p=same(*values, ratio=asked.margin, steps=steps) if all(values) else None,
+        e=e_value(*values, steps=steps) if all(values) else None,
         settled=SETTLED * tests,
         every_run=asked.every_run,
     )
@@ -402,8 +413,10 @@ def _values(group: Group, place: int, terms: Terms) -> dict[str, tuple[float, ..
     return {name: tuple(values) for name, values in found.items() if values and all(values)}
 
 
-def _ratio(first: Sequence[float] | None, second: Sequence[float] | None) -> Ratio | None:
-    return welch(first, second) if first and second else None
+def _ratio(
+    first: Sequence[float] | None, second: Sequence[float] | None, steps: Sequence[float] = NO_STEPS
+) -> Ratio | None:
+    return welch(first, second, steps=steps) if first and second else None
 
 
 def halves(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:

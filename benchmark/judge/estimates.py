@@ -95,12 +95,17 @@ class Difference:
     freedom: float
 
 
-def welch_error(first: Sequence[float], second: Sequence[float]) -> Difference | None:
-    """Return the difference of the means of logarithms; None unless both have two values, and one of them varies."""
+def welch_error(
+    first: Sequence[float], second: Sequence[float], *, steps: Sequence[float] = (0.0, 0.0)
+) -> Difference | None:
+    """Return the difference of the means of logarithms; None unless both have two values, and one of them varies.
+
+    `steps` are the shares of the values that lie between two evaluations: each variance is at least `spread`'s.
+    """
     logs = [[math.log(value) for value in values] for values in (first, second)]
     if min(map(len, logs)) < 2:
         return None
-    squares = [statistics.variance(values) / len(values) for values in logs]
+    squares = [spread(values, step) / len(values) for values, step in zip(logs, steps, strict=True)]
     if not sum(squares):
         return None
     freedom = sum(squares) ** 2 / sum(sq**2 / (len(values) - 1) for sq, values in zip(squares, logs, strict=True))
@@ -108,12 +113,12 @@ def welch_error(first: Sequence[float], second: Sequence[float]) -> Difference |
     return Difference(difference=difference, error=math.sqrt(sum(squares)), freedom=freedom)
 
 
-def welch(first: Sequence[float], second: Sequence[float]) -> Ratio:
+def welch(first: Sequence[float], second: Sequence[float], *, steps: Sequence[float] = (0.0, 0.0)) -> Ratio:
     """Compare first with second by Welch's t on logarithms; no interval and no p unless both have two runs.
 
-    Where neither group varies at all there is no spread to judge by, and no interval either.
+    Where neither group varies at all, nor is read in `steps`, there is no spread to judge by, and no interval either.
     """
-    found = welch_error(first, second)
+    found = welch_error(first, second, steps=steps)
     if found is None:
         means = [statistics.fmean(math.log(value) for value in values) for values in (first, second)]
         return Ratio(value=math.exp(means[0] - means[1]))

@@ -261,6 +261,18 @@ def steps(rng: np.random.Generator, times: int) -> Iterator[str]:
                 cells.append(f"{hit / times:.1%} at {epochs}")
             yield f"interval of {runs} runs that vary by {spread:.0%}, read at whole epochs: {', '.join(cells)} cover"
 
+    for spread in (0.02, 0.04, 0.08):
+        for runs in (3, 5, 10, 20):
+            cells = []
+            for epochs in (4, 6, 8, 12):
+                alarms = 0
+                for place in (np.arange(times) + rng.random(times)) / times:
+                    middle = math.log(epochs - 0.5 + place)
+                    sides = [np.ceil(np.exp(rng.normal(middle, spread, runs))) for _ in range(2)]
+                    alarms += welch(*sides, steps=[statistics.fmean(1 / side) for side in sides]).p < 0.05
+                cells.append(f"{alarms / times:.1%} at {epochs}")
+            yield f"equal rigs of {runs} runs that vary by {spread:.0%}, read at whole epochs: {', '.join(cells)} alarms"
+
 
 def stopping(rng: np.random.Generator, times: int) -> Iterator[str]:
     from scipy.special import stdtr

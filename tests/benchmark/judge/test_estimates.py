@@ -131,3 +131,12 @@ def test_of_1000_families_of_4_equal_rigs_at_most_5_percent_call_any_pair_differ
         pairs = [welch(rigs[a], rigs[b]).p for a in range(4) for b in range(a)]
         wrong += min(holm(pairs)) < 0.05
     assert wrong <= 50
+
+
+def test_a_comparison_of_times_that_are_read_in_steps_holds_what_a_step_leaves_open():
+    # each variance is at least .03 * .1^2 = .0003: error sqrt(2 * .0003 / 3) = .01414, 4 degrees, t(.975) = 2.7764
+    found = welch([2.0, 2.0, 2.0], [1.0, 1.0, 1.0], steps=(0.1, 0.1))
+    assert found.value == pytest.approx(2.0)
+    assert found.low == pytest.approx(2 * math.exp(-2.7764 * 0.014142), rel=1e-4)
+    varied = [1.0, 1.2, 1.5]
+    assert welch(varied, [v * 2 for v in varied], steps=(0.1, 0.1)) == welch(varied, [v * 2 for v in varied])

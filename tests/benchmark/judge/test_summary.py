@@ -617,6 +617,17 @@ def test_fewer_than_three_runs_are_doubted_with_the_spread_of_the_field():
     assert "gaps under" not in doubts(make_runs([30, 30, 30], [30, 30, 30], [30, 30, 30]))
 
 
+def test_a_step_that_is_a_large_part_of_the_interval_is_doubted_however_many_runs_there_are():
+    """Epochs end at 30 + 110 i s: eleven take 1240 s, of which the last is 110 / 1240 = 8.9%.
+
+    Runs that do not vary have a deviation of .1732 * .0887 = .01536: 20 of them an interval of exp(2 * 2.093 * .01536 /
+    sqrt(20)) - 1 = 1.4%.
+    """
+    text = doubts(make_runs(*[[90] * 9 + [30, 30]] * 20), levels=(30.0,), metrics=("wer",))
+    assert "a large part of the interval's width at WER 30 (9%; 1%): " in text
+    assert "a large part" not in doubts(make_runs([90] * 8 + [30, 30], [90] * 20 + [30, 30], [90] * 4 + [30, 30]))
+
+
 def test_runs_of_one_seed_are_doubted():
     runs = [make_run([30, 30, 30], run=f"r{n}", seed=7) for n in range(3)]
     assert "3 runs with 1 seed; give each run a seed of its own" in doubts(runs)
