@@ -6,7 +6,8 @@
 
 Rigs are ranked at the hardest level that all runs reached, else the hardest that most rigs' medians did. What stands
 between the soonest rig and another is `benchmark.judge.comparison`'s verdict, with Holm's adjustment over the others:
-where it does not tell two apart they are tied, whatever their times are. Emulated rigs are not ranked.
+where it does not tell two apart they are tied, whatever their times are. Rigs with a single run are told apart by the
+spread of others' runs, which is said. Emulated rigs are not ranked.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from benchmark.judge.circumstances import some
-from benchmark.judge.comparison import Answer, Asked, Pair, compare, hardest_common_level
+from benchmark.judge.comparison import ALPHA, Answer, Asked, Pair, compare, hardest_common_level
 from benchmark.judge.cost import RigCost, Terms, cost_interval, rig_costs
 from benchmark.judge.groups import Group, Level
+from benchmark.judge.prior import TIMES
 from benchmark.judge.question import COMPARED, Question, level_name
 from benchmark.tables import Table, interval, money, number
 
@@ -136,13 +138,37 @@ class Ranking:
         if not behind:
             return ""
         place, best = behind[0], self.ranked[0]
-        answer = place.pair.deciding if place.pair.deciding.differs else place.pair.training
+        answer = _answer(place.pair)
         how = " at equal epochs" if answer is place.pair.hardware else ""
+        if answer.others and _first_is_faster(answer):
+            return self._behind_by_others(behind)
         slower = f"{best.label} takes {answer.less}{how} than {place.label}" if _first_is_faster(answer) else (
             f"{place.label} would take {answer.less}{how} than {best.label}, whose runs were lucky in their epochs"
         )  # fmt: skip
         others = [p.label for p in behind[1:]]
         return f"{slower}." + (f" Further behind: {some(others)}." if others else "")
+
+    def _behind_by_others(self, behind: Sequence[Place]) -> str:
+        """Say how sure the soonest rig is to be it, where single runs rest on the spread of others'."""
+        place, best = behind[0], self.ranked[0]
+        answer = _answer(place.pair)
+        as_machine = answer is place.pair.hardware
+        alike = [p for p in behind if _first_is_faster(a := _answer(p.pair)) and (a is p.pair.hardware) == as_machine]
+        surely, share = _certainty(max(_answer(p.pair).p for p in alike))
+        if len(alike) == len(self.ranked) - 1:
+            claim = "the fastest machine" if as_machine else "the soonest"
+        else:
+            claim = f"{'a faster machine' if as_machine else 'sooner'} than {some([p.label for p in alike])}"
+        others = [p.label for p in behind if p not in alike or len(alike) == len(self.ranked) - 1 and p is not place]
+        single = [p.label for p in (best, *behind) if p.level.n < 2]
+        how = " at equal epochs" * as_machine
+        return (
+            f"{place.label} takes {_times(answer.ratio.value)} as long{how} as {best.label}; by the spread of "
+            f"others' runs (MLPerf's) single runs differ by up to {answer.chance}: {best.label} is {surely} "
+            f"{claim} (over {share}). "
+            + (f"Further behind: {some(others)}. " if others else "")
+            + f"A second run of {some(single)} would give an interval of its own."
+        )
 
     def _cheapest(self) -> str:
         priced = sorted((p for p in self.ranked if p.cost.cost is not None), key=lambda p: p.cost.cost)
@@ -153,9 +179,11 @@ class Ranking:
         cost = first.cost
         between = cost_interval(cost)
         about = f" ({between})" if between != "NA" else ""
-        overlap = cost.high is None or second.cost.low is None or cost.high >= second.cost.low
         certainty = f"; {second.label} follows with {money(second.cost.cost, cost.currency)}"
-        certainty += ", and the intervals overlap" if overlap else ""
+        if cost.high is None or second.cost.low is None:
+            certainty += _cost_by_others(first, second)
+        elif cost.high >= second.cost.low:
+            certainty += ", and the intervals overlap"
         energy = "" if any("energy is the" in note for note in cost.notes) else ", without energy"
         return f"Cheapest: {first.label} with {money(cost.cost, cost.currency)} a training{about}{energy}{certainty}."
 
@@ -177,8 +205,8 @@ class Ranking:
         return [f"Not ranked, as under half of their runs reached {self.level}: {some([p.label for p in missing])}."]
 
     def _way_out(self) -> str:
-        few = [place.label for place in self.ranked if place.level.n < 2]
-        if few and len(self.ranked) > 1:
+        few = [place.label for place in (*self.ranked[:1], *self.tied) if place.level.n < 2]
+        if few and self.tied:
             return f"What would tell: a second run at least of {some(few)}, each with a seed of its own."
         open_ = [place for place in self.tied if not place.pair.is_same and place.pair.needed]
         if not open_:
@@ -223,14 +251,39 @@ class Ranking:
             return "first" if len(self.ranked) > 1 else ""
         if place.is_tied:
             return "tied" if place.pair.is_same else "not told apart"
-        return "slower" if _first_is_faster(_answer(place.pair)) else "faster machine"
+        answer = _answer(place.pair)
+        words = "slower" if _first_is_faster(answer) else "faster machine"
+        return f"{words} (by others' spread)" if answer.others else words
 
 
 OPTIONAL = ("cost", "energy kWh", "95% interval", "against the first")
 
 
 def _answer(pair: Pair) -> Answer:
-    return pair.deciding if pair.deciding.differs else pair.training
+    """Return the answer that tells two rigs apart: the machine's before the training's, of single runs the surer."""
+    told = [answer for answer in (pair.deciding, pair.training) if answer is not None and answer.differs]
+    if told and all(answer.others for answer in told):
+        return min(told, key=lambda answer: answer.p or 0.0)
+    return told[0] if told else pair.training
+
+
+def _certainty(p: float) -> tuple[str, str]:
+    """Return how sure a difference is, in words and as a round share below 1 - p."""
+    shares = (("almost surely", 99.9), ("very likely", 99.0), ("likely", 95.0))
+    words, share = next((pair for pair in shares if 100 * (1 - p) >= pair[1]), shares[-1])
+    return words, f"{share:g}%"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2g} times" if ratio >= 2 else f"{ratio:.3g} times"
+
+
+def _cost_by_others(first: Place, second: Place) -> str:
+    """Say whether two costs are further apart than single runs are; "" unless both are of a single run."""
+    if first.level.n != 1 or second.level.n != 1:
+        return ""
+    found = TIMES.ratio([first.cost.cost], [second.cost.cost], steps=[p.level.step for p in (first, second)])
+    return f", {'further' if found.p < ALPHA else 'no further'} apart than single runs are by the spread of others"
 
 
 def _first_is_faster(answer: Answer) -> bool:
@@ -244,6 +297,8 @@ def _against(place: Place) -> str:
     if answer is None:
         return "1" if place.pair is None and place.level.minutes is not None else "NA"
     ratio = answer.ratio
+    if answer.others:
+        return f"{ratio.value:.3f}"  # the interval is of others
     return f"{ratio.value:.3f}" + (f" ({ratio.low:.3f} to {ratio.high:.3f})" if ratio.low is not None else "")
 
 
