@@ -32,6 +32,7 @@ from platforms import Platform, enters
 from platforms.machine import usable_cores
 
 LIST = ""  # --workload without a name
+OWN_CORPUS = "own-corpus"  # the mark of a workload that learns another corpus than the embedded one, which it names
 KNOBS = (platforms.Input, platforms.Training)
 CONFIGS = tuple(kind.config for kind in MODELS.values())
 
@@ -71,6 +72,8 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         synthetic=options.synthetic,
         deterministic=options.deterministic,
     )
+    if options.corpus and workload.corpus == "embedded":
+        workload = workload.marked(OWN_CORPUS)
     start = start_of(options.start, workload) if options.start else None
     workload = workload.marked(start.mark) if start else workload
     return Job(

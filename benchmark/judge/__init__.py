@@ -7,6 +7,7 @@
     factor(judgement).to_frame(), rig_costs(judgement).to_frame(), compare(judgement.groups).to_frame()
 
     question.py       what is asked, and at which levels
+    apart.py          runs that do not compare: kept apart, and said
     groups.py         which runs may be pooled; what each group took to every level
     repetitions.py    which runs are repetitions: n, the number of different error curves
     estimates.py      intervals and tests of a few values

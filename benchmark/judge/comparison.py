@@ -502,12 +502,14 @@ def _ratio_cell(ratio: Ratio | None) -> str:
 
 def check_alike(groups: Sequence[Group]) -> None:
     """Raise JudgeError unless groups learn the same."""
-    for name in COMPARED:
-        values = {getattr(group.runs[0].identity, name) for group in groups}
-        if len(values) > 1:
-            raise JudgeError(
-                f"{name} is {' and '.join(map(repr, sorted(map(str, values))))}; expected runs that learn the same"
-            )
+    for name in unlike(groups):
+        values = sorted({str(getattr(group.runs[0].identity, name)) for group in groups})
+        raise JudgeError(f"{name} is {' and '.join(map(repr, values))}; expected runs that learn the same")
+
+
+def unlike(groups: Sequence[Group]) -> list[str]:
+    """Return the fields in which groups learn something else; none if they may be compared."""
+    return [name for name in COMPARED if len({getattr(group.runs[0].identity, name) for group in groups}) > 1]
 
 
 def at_common_levels(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from benchmark.judge.circumstances import some
-from benchmark.judge.comparison import ALPHA, Answer, Asked, Pair, compare, hardest_common_level
+from benchmark.judge.comparison import ALPHA, Answer, Asked, Pair, compare, hardest_common_level, unlike
 from benchmark.judge.cost import RigCost, Terms, cost_interval, rig_costs
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.prior import TIMES
@@ -61,6 +61,7 @@ class Ranking:
     metric: str
     percent: float
     places: tuple[Place, ...]
+    aside: str = ""  # says which rigs are not ranked with these, as they learn something else
 
     @property
     def level(self) -> str:
@@ -90,6 +91,7 @@ class Ranking:
             self._cheapest(),
             *self._no_cost(),
             *self._unranked(),
+            self.aside,
             self._way_out(),
         ]
         return [sentence for sentence in found if sentence]
@@ -313,9 +315,25 @@ def answer(block: Sequence[Group], question: Question, *, terms: Terms | None = 
         return "No runs to be ranked."
     if measured[0].emulated:
         return "Emulated: CPUs stood in for GPUs. These times say nothing about the rig and are not ranked."
-    if differ := [name for name in COMPARED if _differ(measured, name)]:
+    differ = unlike(measured)
+    alike = largest_alike(measured) if differ else measured
+    if not alike:
         return f"Not ranked: these rigs do not learn the same, they differ in {', '.join(differ)}."
-    return rank(measured, question, terms=terms) or "Not ranked: no level is common to these rigs."
+    ranking = rank(alike, question, terms=terms)
+    if ranking is None:
+        return "Not ranked: no level is common to these rigs."
+    others = some([group.label for group in measured if not any(group is other for other in alike)])
+    aside = f"Not ranked with these, as they do not learn the same ({', '.join(differ)}): {others}."
+    return replace(ranking, aside=aside) if differ else ranking
+
+
+def largest_alike(groups: Sequence[Group]) -> list[Group]:
+    """Return the rigs that learn the same and are most, two at least; none if as many others learn something else."""
+    found: dict[tuple, list[Group]] = {}
+    for group in groups:
+        found.setdefault(tuple(getattr(group.runs[0].identity, name) for name in COMPARED), []).append(group)
+    first, *others = sorted(found.values(), key=len, reverse=True)
+    return first if len(first) > 1 and not (others and len(others[0]) == len(first)) else []
 
 
 def rank(
@@ -346,7 +364,3 @@ def rank(
             for group, cost in zip(groups, costs, strict=True)
         ),
     )
-
-
-def _differ(groups: Sequence[Group], name: str) -> bool:
-    return len({getattr(run.identity, name) for group in groups for run in group.runs}) > 1

@@ -110,9 +110,10 @@ SENTENCES = sentences("he <b>came</b>", "")
 def block_of(*records: RunRecord, **question) -> Block:
     """The block of runs of one workload, styled as the report has it."""
     runs = [Run(record) for record in records]
-    asked = report.kept_apart(runs, Question(**question))
-    groups = judge(runs, replace(asked, published=True))
-    return report.styled([report._block(0, groups, key, asked) for key in report.block_keys(groups)])[0]
+    groups = judge(runs, Question(**question, published=True))
+    return report.styled(
+        [report._block(0, groups, key, replace(groups.question, published=False)) for key in report.block_keys(groups)]
+    )[0]
 
 
 @pytest.fixture
@@ -382,7 +383,7 @@ def test_runs_that_must_not_be_pooled_are_kept_apart_by_as_little_as_it_takes(re
         save(results, make_run(WERS, run="a", batch=16, code="x"), facts=run_json()),
         save(results, make_run(WERS, run="b", batch=96, code="y"), facts=run_json()),
     ]
-    assert report.kept_apart(list(map(Run, runs)), Question()).by == ("batch",)
+    assert judge(runs).question.by == ("batch",)
     assert [group.label for group in block_of(*runs).groups] == ["sys1 batch=16", "sys1 batch=96"]
 
 
