@@ -7,9 +7,9 @@ Runs of one platform and workload form a group; those that differ in POOLED are 
 Runs of one error curve count once, with the geometric mean of their times: n is the number of different curves. Of
 several the geometric mean is shown, with the interval of its own (`Level.estimate`), if half of them got there. A run
 that did not reach the level is no blank: one that ended is a miss and counts as slower than its last evaluation, one
-that diverged as slower than all; one that is still going, or was interrupted, is censored where it stands, and is no miss.
-Emulated and real runs are never in one group. The journals are all that is needed; levels and how a run ended come from
-its folder if it is there. Without a folder a run that did not get there counts as slower than all.
+that diverged as slower than all; one that is still going, or was interrupted, is censored where it stands, and is no
+miss. Emulated and real runs are never in one group. The journals are all that is needed; levels and how a run ended
+come from its folder if it is there. Without a folder a run that did not get there counts as slower than all.
 """
 
 from __future__ import annotations

@@ -30,19 +30,15 @@ from benchmark.judge.estimates import Ratio, spread, student_t, upper_tail
 
 @dataclass(frozen=True)
 class Prior:
-    """The law of a variance of logarithms: `freedom` * `deviation`^2 / chi-square of so many degrees of freedom.
-
-    `t` is Student's with that freedom, below which 97.5% lies: written down, so that one run is judged without SciPy.
-    """
+    """The law of a variance of logarithms: `freedom` * `deviation`^2 / chi-square of so many degrees of freedom."""
 
     deviation: float
     freedom: float
-    t: float
 
     @property
     def gap(self) -> float:
         """Return the ratio within which two single runs of one rig are in 95% of cases."""
-        return math.exp(self.t * math.sqrt(2) * self.deviation)
+        return math.exp(student_t(self.freedom) * math.sqrt(2) * self.deviation)
 
     def ratio(self, first: Sequence[float], second: Sequence[float], *, steps: Sequence[float] = (0.0, 0.0)) -> Ratio:
         """Compare first with second, of which one is a single value; the interval and its p rest on others' spread.
@@ -79,6 +75,6 @@ class Prior:
         return max(found, moderated), self.freedom + own
 
 
-TIMES = Prior(0.0400, 5.4, 2.5144)  # of times to accuracy
-EPOCHS = Prior(0.0388, 5.7, 2.4785)  # of epochs to a level
-PACES = Prior(0.00114, 0.9, 16.580)  # of seconds an epoch
+TIMES = Prior(0.0400, 5.4)  # of times to accuracy
+EPOCHS = Prior(0.0388, 5.7)  # of epochs to a level
+PACES = Prior(0.00114, 0.9)  # of seconds an epoch

@@ -8,15 +8,11 @@ from scipy import stats
 
 from benchmark.judge.prior import EPOCHS, PACES, TIMES, Prior
 
-PRIORS = (TIMES, EPOCHS, PACES)
 
-
-@pytest.mark.parametrize("prior", PRIORS)
-def test_the_quantile_that_is_written_down_is_students(prior):
-    assert prior.t == pytest.approx(stats.t.ppf(0.975, prior.freedom), rel=1e-4)
-    # exp(t * sqrt(2) * deviation): of times exp(2.5144 * 1.4142 * .04) = 1.153
-    assert prior.gap == pytest.approx(math.exp(prior.t * math.sqrt(2) * prior.deviation))
+def test_the_gap_of_single_runs_is_students_t_of_their_spread():
+    # exp(t(.975, 5.4) 2.5144 * sqrt(2) * .04) = 1.153; exp(2.4785 * sqrt(2) * .0388); exp(16.580 * sqrt(2) * .00114)
     assert TIMES.gap == pytest.approx(1.153, abs=5e-4)
+    assert (EPOCHS.gap, PACES.gap) == pytest.approx((1.1457, 1.0271), abs=1e-4)
 
 
 def test_two_single_values_differ_by_students_t_of_the_prior():
@@ -28,7 +24,7 @@ def test_two_single_values_differ_by_students_t_of_the_prior():
 
 
 def test_differences_of_rigs_whose_variance_is_of_that_law_are_called_so_in_5_percent():
-    rng, law = np.random.default_rng(5), Prior(0.04, 5.4, 2.5144)
+    rng, law = np.random.default_rng(5), Prior(0.04, 5.4)
     deviations = law.deviation * np.sqrt(law.freedom / rng.chisquare(law.freedom, 4000))
     pairs = np.exp(rng.normal(0, 1, (2, 4000)) * deviations)
     alarms = sum(law.ratio([a], [b]).p < 0.05 for a, b in pairs.T)

@@ -680,7 +680,10 @@ def test_the_report_in_full():
         "\n"
         "Warnings:\n"
         "- sys1, mini: WER 20% reached by 1 of 3 runs; those that missed it count as slower than their last\n"
-        "  evaluation; train them longer"
+        "  evaluation; train them longer\n"
+        "- sys1, mini: times come in steps of one evaluation, a large part of the interval's width at WER 30\n"
+        "  (31%; 30%): where between two evaluations a level lies decides; look at the crossing, or evaluate\n"
+        "  within epochs: --evaluate-every"
     )
 
 
