@@ -32,7 +32,6 @@ from platforms import Platform, enters
 from platforms.machine import usable_cores
 
 LIST = ""  # --workload without a name
-OWN_CORPUS = "own-corpus"  # the mark of a workload that learns another corpus than the embedded one, which it names
 KNOBS = (platforms.Input, platforms.Training)
 CONFIGS = tuple(kind.config for kind in MODELS.values())
 
@@ -68,12 +67,11 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     workload = changed_workload(
         workloads.load(options.workload or _default_workload(platform, options)),
         _given(options, Workload, *CONFIGS) | ({"targets": {}} if options.no_targets else {}),
+        corpus=options.corpus,
         feeding=platform.input,
         synthetic=options.synthetic,
         deterministic=options.deterministic,
     )
-    if options.corpus and workload.corpus == "embedded":
-        workload = workload.marked(OWN_CORPUS)
     start = start_of(options.start, workload) if options.start else None
     workload = workload.marked(start.mark) if start else workload
     return Job(
