@@ -67,6 +67,7 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     workload = changed_workload(
         workloads.load(options.workload or _default_workload(platform, options)),
         _given(options, Workload, *CONFIGS) | ({"targets": {}} if options.no_targets else {}),
+        corpus=options.corpus,
         feeding=platform.input,
         synthetic=options.synthetic,
         deterministic=options.deterministic,

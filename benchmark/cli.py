@@ -62,7 +62,7 @@ def command(name: str, work: Callable[[], int | None]) -> int:
 
 
 def add_journals(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("journals", nargs="*", metavar="results/RUN.csv", help="journals of runs")
+    parser.add_argument("journals", nargs="*", metavar="results/RUN.csv", help="journals of runs, or folders of them")
 
 
 def read_runs(paths: Sequence[str]) -> list[Run]:
@@ -81,7 +81,11 @@ def maker() -> str:
 
 
 def checked(paths: Sequence[str]) -> Sequence[str]:
-    """Return the paths of journals. Raises JudgeError if there are none, or one is a pattern that matched no file."""
+    """Return the paths of journals, of a folder those in it.
+
+    Raises:
+        JudgeError: there are none, or one is a pattern that matched no file, or a folder without journals.
+    """
     if not paths:
         raise JudgeError(
             f"no journals given; expected the CSV files of runs, such as results/*.csv ({maker()} makes them)"
@@ -89,7 +93,22 @@ def checked(paths: Sequence[str]) -> Sequence[str]:
     for path in paths:
         if set("*?[") & set(path) and not Path(path).exists():
             raise JudgeError(f"no file matches {path}; expected the CSV files of runs ({maker()} makes them)")
-    return paths
+    return [file for path in paths for file in journals_in(path)]
+
+
+def journals_in(path: str) -> list[str]:
+    """Return the CSV files in a folder, in order; of a run's own folder its journal; else the path itself.
+
+    Raises:
+        JudgeError: a folder has no CSV file.
+    """
+    if not Path(path).is_dir():
+        return [path]
+    beside = Path(f"{os.path.normpath(path)}.csv")
+    found = [str(beside)] if beside.is_file() else sorted(map(str, Path(path).glob("*.csv")))
+    if not found:
+        raise JudgeError(f"{path}: a folder without CSV files; expected those of runs in it ({maker()} makes them)")
+    return found
 
 
 # --- options ---------------------------------------------------------------------------------------------------------

@@ -26,14 +26,17 @@ from __future__ import annotations
 
 import argparse
 import glob
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 from benchmark import cli
+from benchmark.judge.apart import said
 from benchmark.judge.checks import warnings
-from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves
+from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves, unlike
 from benchmark.judge.groups import Group, check_given_once
 from benchmark.judge.judgement import judge
 from benchmark.judge.merit import check_comparable, merit_parts, merits
@@ -56,12 +59,15 @@ def _compare(options: argparse.Namespace) -> int:
         raise JudgeError("expected two platforms or more, or one with --aa, or one with --by FIELD")
     terms = cli.terms_of(options)
     asked = Asked(margin=1 + options.margin / 100, clock=options.clock, every_run=options.every_run)
-    groups, everything = groups_of(options)
+    groups, everything, apart = groups_of(options)
     check_offers(terms, groups)
     if options.merit:
-        return _merit(options, groups)
-    pairs = compare(groups, terms=terms, asked=asked)
-    doubts = warnings([run for group in groups for run in group.runs], groups, _question(options, options.level))
+        return _merit(options, groups, apart)
+    couples = [pair for pair in combinations(groups, 2) if not unlike(pair)]
+    pairs = compare(groups, terms=terms, asked=asked, couples=couples)
+    doubts = apart + warnings(
+        [run for group in groups for run in group.runs], groups, _question(options, options.level)
+    )
     if options.format == "table":
         profiles = (
             profile_parts(everything, _question(options, options.level))
@@ -74,10 +80,10 @@ def _compare(options: argparse.Namespace) -> int:
     return int(options.aa and any(pair.differs for pair in pairs))
 
 
-def _merit(options: argparse.Namespace, groups: list[Group]) -> int:
+def _merit(options: argparse.Namespace, groups: list[Group], apart: list[str]) -> int:
     question = _question(options, options.level)
     found = merits(groups, question)
-    doubts = warnings([run for group in groups for run in group.runs], groups, question)
+    doubts = apart + warnings([run for group in groups for run in group.runs], groups, question)
     if options.format == "table":
         show([*merit_parts(found), *warnings_part(doubts)])
     else:
@@ -96,11 +102,14 @@ def _question(options: argparse.Namespace, levels: Sequence[float] = ()) -> Ques
     )
 
 
-def groups_of(options: argparse.Namespace) -> tuple[list[Group], list[Group]]:
-    """Return one group of runs per operand, or the two halves of one (--aa): at the level to compare, and at all.
+def groups_of(options: argparse.Namespace) -> tuple[list[Group], list[Group], list[str]]:
+    """Return a group of runs per operand, or the halves of one (--aa): at the level to compare, at all, and warnings.
+
+    An operand has several groups where its runs do not compare, or with --by. Those of which no other learns the same
+    are left out, with a warning.
 
     Raises:
-        JudgeError: an operand has no runs, its runs may not be pooled, or the groups differ in what is learnt.
+        JudgeError: an operand has no runs, its halves may not be pooled, or no two groups learn the same.
     """
     question = _question(options, options.level)
     named = list(_named_runs(options))
@@ -109,9 +118,12 @@ def groups_of(options: argparse.Namespace) -> tuple[list[Group], list[Group]]:
         if len(runs) < 4:
             raise JudgeError(f"{name}: {len(runs)} runs; expected at least 4 for two halves")
         named = [(f"{name}, half {n}", half) for n, half in enumerate(halves(runs), start=1)]
-    groups = []
+    groups, apart = [], []
     for name, runs in named:
         judged = judge(runs, question)
+        apart += [f"{name}: {text}" for text in said(judged.runs, judged.question, question)]
+        if options.aa and apart:
+            raise JudgeError(f"{apart[0]}; expected runs alike for two halves")
         if len({(group.emulated, group.platform, group.workload) for group in judged}) != 1:
             kinds = ", ".join(f"{group.label} {group.workload}" for group in judged) or "none with rows"
             raise JudgeError(f"{name}: runs of {len(judged)} kinds ({kinds}); expected one platform and workload")
@@ -119,18 +131,26 @@ def groups_of(options: argparse.Namespace) -> tuple[list[Group], list[Group]]:
     if len(groups) < 2:
         raise JudgeError(f"{groups[0].label}: all its runs are alike in {', '.join(question.by)}; expected two kinds")
     check_given_once([run for _, runs in named for run in runs if len(run.record)])
-    check = check_comparable if options.merit else check_alike
-    return at_common_levels(groups, question, check), groups
+    if options.merit:
+        return at_common_levels(groups, question, check_comparable), groups, apart
+    alone = [group for group in groups if all(unlike((group, other)) for other in groups if other is not group)]
+    if len(alone) == len(groups):
+        check_alike(groups)
+    groups = [group for group in groups if not any(group is other for other in alone)]
+    apart += [f"{group.label}: left out, as no other learns the same" for group in alone]
+    if differ := unlike(groups):
+        apart.append(f"they differ in {', '.join(differ)}: only those that learn the same are compared")
+    return at_common_levels(groups, question, lambda _: None), groups, apart
 
 
 def _named_runs(options: argparse.Namespace) -> Iterator[tuple[str, list[Run]]]:
     there = None
     for operand in options.operands:
         name, equals, pattern = operand.partition("=")
-        if not equals and operand.endswith(".csv"):
+        if not equals and (operand.endswith(".csv") or set(operand) & {"/", os.sep} and Path(operand).is_dir()):
             name, equals, pattern = operand, "=", operand
         if equals:
-            paths = sorted(glob.glob(pattern))
+            paths = cli.journals_in(pattern) if Path(pattern).is_dir() else sorted(glob.glob(pattern))
             if not paths:
                 raise JudgeError(f"no file matches {pattern}; expected the CSV files of runs")
             yield name, [read_run(path) for path in paths]

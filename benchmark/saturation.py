@@ -203,12 +203,13 @@ def _kind(options: argparse.Namespace, grid: Grid, data: Data, tested: Data) -> 
     words = grid.points[0].training(_shared(options), options.out)
     parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
     parser.add_argument("--workload")
+    parser.add_argument("--corpus", type=Path)
     enters.add_options(parser, *records)
     given = {name: value for name, value in vars(parser.parse_known_args(words)[0]).items() if value is not None}
-    workload = workloads.load(given.pop("workload"))
+    workload, corpus = workloads.load(given.pop("workload")), given.pop("corpus", None)
     knobs = {name: given.pop(name) for name in [*given] if name in enters.options(platforms.Input)}
     platform = platforms.load(options.platform).changed(**knobs)
-    workload = changed_workload(workload, given | {"targets": {}}, feeding=platform.input)
+    workload = changed_workload(workload, given | {"targets": {}}, corpus=corpus, feeding=platform.input)
     if options.start:
         workload = workload.marked(start_of(options.start, workload).mark)
     return Kind(

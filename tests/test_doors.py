@@ -46,7 +46,7 @@ MAY_LOAD = {
 """What a command loads of SLOW before it has read its arguments; the others load nothing of it."""
 
 FOR_ONE_RUN = {"numpy", "cython_runtime"}  # the second is made by the first
-"""The packages that judging a run takes; several seeds take scipy too, for Student's t."""
+"""The packages that judging a run takes; many rigs take scipy too, for F and chi-square."""
 
 LISTING = """
 import json, runpy, sys
@@ -84,5 +84,6 @@ def test_a_command_explains_itself_without_any_package(door):
 def test_a_small_table_is_judged_without_pandas_scipy_rich_and_asyncio(door, tmp_path):
     one = write(tmp_path / "one.csv", make_run([50.0, 40.0, 30.0, 20.0], source="one.csv"))
     other = write(tmp_path / "other.csv", make_run([50.0, 40.0, 30.0, 20.0], run="b", platform="sys2", train_s=90.0))
-    given = [f"a={one}", f"b={other}"] if door == "benchmark.compare" else [one]
+    again = write(tmp_path / "again.csv", make_run([60.0, 50.0, 40.0, 30.0, 20.0], run="c", seed=2, source="again.csv"))
+    given = [f"a={one}", f"b={other}"] if door == "benchmark.compare" else [one, again]
     assert loaded(door, *given, "--level", 30) <= FOR_ONE_RUN

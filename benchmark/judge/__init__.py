@@ -7,9 +7,11 @@
     factor(judgement).to_frame(), rig_costs(judgement).to_frame(), compare(judgement.groups).to_frame()
 
     question.py       what is asked, and at which levels
+    apart.py          runs that do not compare: kept apart, and said
     groups.py         which runs may be pooled; what each group took to every level
     repetitions.py    which runs are repetitions: n, the number of different error curves
     estimates.py      intervals and tests of a few values
+    prior.py          what is known of a single run beforehand: the spread of others' runs
     censored.py       the same where some runs did not get there: Kaplan-Meier, log-rank, intervals
     pooling.py        whether rigs' epochs may be pooled, and how many one rig takes by the pool
     factoring.py      epochs of all comparable rigs times seconds per epoch of one

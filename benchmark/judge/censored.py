@@ -189,12 +189,13 @@ def _pivot(pattern: tuple[int, ...]) -> np.ndarray:
 # --- two groups ------------------------------------------------------------------------------------------------------
 
 
-def ratio(first: Times, second: Times) -> Ratio | None:
+def ratio(first: Times, second: Times, *, steps: Sequence[float] = (0.0, 0.0)) -> Ratio | None:
     """Compare the geometric means of two groups, with the 95% interval and its p; None if under 2 were reached in one.
 
-    The interval is that of the difference of two generalised pivots, one a group.
+    The interval is that of the difference of two generalised pivots, one a group, whose deviations are at least what
+    steps of those shares leave open.
     """
-    fits = _fit(first), _fit(second)
+    fits = _fit(first, steps[0]), _fit(second, steps[1])
     if fits[0] is None or fits[1] is None:
         return None
     rng = np.random.default_rng(SEED)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from benchmark.judge import circumstances, stillness
 from benchmark.judge.estimates import coefficient_of_variation
 from benchmark.judge.groups import Group, Level
+from benchmark.judge.prior import TIMES
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, Question, metric_name, without_targets
 from benchmark.record import Run, RunRecord
 from benchmark.record.history import COMPILING_ROWS
@@ -23,7 +24,8 @@ LARGE_INPUT_SHARE = 0.02
 WIDE_SPREAD = 0.076  # coefficient of variation; MLPerf's 90th percentile
 WIDE_MACHINE = 0.02  # of seconds an epoch, or of start-up as a share of the time; over MLPerf's 90th percentile of 1%
 MUCH_OF_VARIANCE = 0.25
-CHANCE_GAP = 0.10
+FINE_STEP = 0.10
+LARGE_STEP = 0.75  # of the interval's width; of 117 MLPerf speech result sets 2 are over it
 NOISE = (
     "from seed to seed, time to accuracy has a coefficient of variation of 3.9% at the median and 7.6% at the 90th "
     "percentile of 117 MLPerf speech result sets"
@@ -72,6 +74,7 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
     yield from _checks_of_targets(group, question)
     yield from _checks_of_epochs(group, question)
     yield from _checks_of_levels(group, question)
+    yield from _checks_of_steps(group)
     yield from _checks_of_spread(group)
     yield from _checks_of_rebounds(group, question)
     yield from _checks_of_speed(group)
@@ -85,7 +88,7 @@ def _checks_of_repetitions(group: Group) -> Iterator[str]:
     if runs < FEW_RUNS:
         gap, why = _gap_of_chance(group)
         yield (
-            f"only {_count(runs, 'run')}: gaps under {gap:.0%} between single runs mean nothing ({why}); make at least "
+            f"only {_count(runs, 'run')}: {gap} between single runs mean nothing ({why}); make at least "
             f"{FEW_RUNS} runs, each with its own seed: {advice(group.runs)}"
         )
     if group.n < runs:
@@ -100,13 +103,14 @@ def _checks_of_repetitions(group: Group) -> Iterator[str]:
         yield f"{runs} runs with {_count(seeds, 'seed')}; give each run a seed of its own: {advice(group.runs)}"
 
 
-def _gap_of_chance(group: Group) -> tuple[float, str]:
-    """Return the gap between single runs that chance alone makes, and why: noise, or times in steps of whole epochs."""
+def _gap_of_chance(group: Group) -> tuple[str, str]:
+    """Return the gap between single runs that chance alone makes, and why: noise, and steps of whole epochs."""
     epochs = [level.epoch for level in group.levels if level.epoch]
     step = 1 / max(epochs) if epochs else 0.0
-    if step <= CHANCE_GAP:
-        return CHANCE_GAP, NOISE
-    return step, f"the hardest level reached took {max(epochs):g} epochs, and times come in steps of one; {NOISE}"
+    gap = f"gaps under {TIMES.gap / (1 - step) - 1:.0%}" if step < 1 else "gaps of any size"
+    if step <= FINE_STEP:
+        return gap, NOISE
+    return gap, f"the hardest level reached took {max(epochs):g} epochs, and times come in steps of one; {NOISE}"
 
 
 def _checks_of_going(group: Group) -> Iterator[str]:
@@ -170,6 +174,22 @@ def _checks_of_levels(group: Group, question: Question) -> Iterator[str]:
                 way_out = _best_words(group, metric, question)
             levels = f"{metric_name(metric)} {', '.join(percents)}"
             yield f"{levels} reached by {reached} of {_count(runs, 'run')}; {way_out}"
+
+
+def _checks_of_steps(group: Group) -> Iterator[str]:
+    """Find intervals of which the step between two evaluations is a large part, however many runs there are."""
+    found = []
+    for level in group.levels if len(group.runs) >= FEW_RUNS else ():
+        if bounds := level.interval_minutes:
+            width = bounds[1] / bounds[0] - 1
+            if level.step > LARGE_STEP * width:
+                found.append(f"{level.name} ({level.step:.0%}; {width:.0%})")
+    if found:
+        yield (
+            f"times come in steps of one evaluation, a large part of the interval's width at {', '.join(found)}: where "
+            f"between two evaluations a level lies decides; look at the crossing, or evaluate within epochs: "
+            f"--evaluate-every"
+        )
 
 
 def _checks_of_spread(group: Group) -> Iterator[str]:

@@ -14,6 +14,11 @@ not reach the level, the training is compared by the censored times (`benchmark.
 as well. n is the number of different error curves. What is not distinguishable is either the same within a margin, by
 two one-sided tests, or open; then a plan says how many runs would tell. With `every_run`, for
 checks after each run, the verdict is by e-values, which hold at any time (`benchmark.judge.stopping`).
+
+A rig with a single run has no spread of its own. Beside it the spread of others' runs is used (`benchmark.judge.prior`)
+and said to be: in the words, in the verdict and in `*_spread`. It calls nothing the same, and with `every_run` nothing
+another. Machines are then told apart by time at equal epochs and by seconds an epoch, both, as nobody knows how
+start-up varies.
 """
 
 from __future__ import annotations
@@ -31,8 +36,9 @@ from benchmark.judge.factoring import COMPARABLE, NO_EPOCHS, pool_of
 from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.prices import costs_apart
+from benchmark.judge.prior import EPOCHS, PACES, TIMES, Prior
 from benchmark.judge.question import COMPARED, JudgeError, Question, level_name
-from benchmark.judge.stopping import SETTLED, Plan, e_value, plan, same
+from benchmark.judge.stopping import NO_STEPS, SETTLED, Plan, e_value, plan, same
 from benchmark.judge.terms import Terms
 from benchmark.record import Run
 from benchmark.tables import Table, duration, money, number
@@ -40,6 +46,7 @@ from benchmark.tables import Table, duration, money, number
 ALPHA = 0.05
 RESOLVED = 1.05  # a ratio
 QUANTITIES = ("time", "machine", "epochs", "seconds_per_epoch", "startup", "throughput", "cost")
+STEPPED = ("time", "epochs", "cost")  # known to the step between two evaluations
 WORDS = {
     "time": "time to accuracy",
     "machine": "machine, at equal epochs",
@@ -73,6 +80,7 @@ class Answer:
     e: float | None = None
     settled: float = SETTLED
     every_run: bool = False
+    others: bool = False  # whether interval and p rest on the spread of others' runs, as one is a single run
 
     @property
     def differs(self) -> bool:
@@ -94,7 +102,14 @@ class Answer:
     def evidence(self) -> str:
         if self.every_run:
             return f"e = {self.e:.3g} of {self.settled:.3g}" if self.e is not None else "no e-value yet"
-        return f"Holm-adjusted p = {self.p:.2g}"
+        return f"{'by the spread of others, ' * self.others}Holm-adjusted p = {self.p:.2g}"
+
+    @property
+    def chance(self) -> str:
+        """Say by how much single runs differ by chance, and by the step between two evaluations."""
+        ratio = self.ratio
+        beyond = (ratio.value / ratio.low if ratio.low else math.inf) if ratio.value > 1 else ratio.high / ratio.value
+        return f"{beyond - 1:.0%}" if beyond < 2 else f"{beyond:.2g} times" if beyond < math.inf else "any amount"
 
     @property
     def less(self) -> str:
@@ -147,7 +162,8 @@ class Pair:
             found |= dict(zip((f"{name}_ratio", f"{name}_low", f"{name}_high"), bounds, strict=True))
         for name, answer in (("time", self.training), ("machine", self.hardware)):
             p, same_p, e = (answer.p, answer.same_p, answer.e) if answer else (None, None, None)
-            found |= {f"{name}_p": p, f"{name}_same_p": same_p, f"{name}_e_value": e}
+            spread = ("others" if answer.others else "own") if answer and answer.is_known else None
+            found |= {f"{name}_p": p, f"{name}_same_p": same_p, f"{name}_e_value": e, f"{name}_spread": spread}
         more = self.more_runs
         return {**found, "log_rank_p": self.log_rank_p, "more_runs": more, "verdict": self.verdict}
 
@@ -195,6 +211,11 @@ class Pair:
             sameness = f", the same within {self._margin}" if answer.is_same else ""
             return f"{fast} is a faster machine than {slow} to {self.level}: at equal epochs {answer.less}{sameness}."
         pair = f"{self.first} and {self.second}"
+        if answer.others:
+            return (
+                f"{pair} are no distinguishable machines at {self.level}: at equal epochs ratio "
+                f"{answer.ratio.value:.3f}, by the spread of others, as single runs have none of their own."
+            )
         if answer.is_same:
             return f"{pair} are the same machine within {self._margin} to {self.level}: at equal epochs {answer.gap}."
         return f"{pair} are no distinguishable machines at {self.level}: at equal epochs {answer.gap}."
@@ -214,6 +235,11 @@ class Pair:
             if self._about_machine():
                 return f"As they were run {fast} took {answer.less}."
             return f"{fast} is faster than {slow} to {self.level}: {answer.less}.{self._why_no_machine}"
+        if answer.others:
+            return (
+                f"{start}not distinguishable: ratio {answer.ratio.value:.3f}, and by the spread of others single runs "
+                f"differ by up to {answer.chance}; make a second run at least.{self._why_no_machine}"
+            )
         if answer.is_same:
             return f"{start}the same within {self._margin}: {answer.gap}."
         return f"{start}not distinguishable: {answer.gap}; {self._way_out}.{self._why_no_machine}"
@@ -286,26 +312,33 @@ def compare(
 def _pair(first: Group, second: Group, place: int, terms: Terms, asked: Asked, tests: int) -> Pair:
     levels = first.levels[place], second.levels[place]
     values = [_values(group, place, terms) for group in (first, second)]
-    ratios = {name: _ratio(values[0].get(name), values[1].get(name)) for name in QUANTITIES}
+    steps = (levels[0].step, levels[1].step)
+    ratios = {
+        name: _ratio(values[0].get(name), values[1].get(name), steps if name in STEPPED else NO_STEPS)
+        for name in QUANTITIES
+    }
     costs = [rig_costs([group], terms, level=place)[0] for group in (first, second)]
     if len({cost.currency for cost in costs}) > 1:
         ratios["cost"] = None
     why_no_machine = _why_no_machine(first, second, place)
     machine = None if why_no_machine else _at_equal_epochs(first, second, levels, asked.clock)
     ratios["machine"] = _ratio(*machine) if machine else None
-    ratios["time"] = ratios["time"] or censored.ratio(*(level.times for level in levels))
+    others = None
+    if machine and min(map(len, machine)) == 1:
+        others = _machine_by_others(machine, [_values(group, place, terms) for group in (first, second)])
+    ratios["time"] = ratios["time"] or censored.ratio(*(level.times for level in levels), steps=steps)
     missed = [_missing(group.label, level) for group, level in zip((first, second), levels, strict=True)]
     log_rank_p = censored.log_rank(*(level.times for level in levels)) if any(missed) else None
     times = [level.all_minutes or () for level in levels]
-    needed = plan(*times, ratio=asked.margin, alpha=ALPHA / tests)
+    needed = plan(*times, ratio=asked.margin, alpha=ALPHA / tests, steps=steps)
     pair = Pair(
         first=first.label,
         second=second.label,
         metric=levels[0].metric,
         percent=levels[0].percent,
         ratios=ratios,
-        training=_answer(ratios["time"], times, asked, tests),
-        hardware=_answer(ratios["machine"], machine or ((), ()), asked, tests),
+        training=_answer(ratios["time"], times, asked, tests, steps, others=_by_others(TIMES, times, steps)),
+        hardware=_answer(ratios["machine"], machine or ((), ()), asked, tests, others=others),
         n=(first.n, second.n),
         log_rank_p=log_rank_p,
         budget=_budget(levels) if any(missed) else None,
@@ -318,17 +351,43 @@ def _pair(first: Group, second: Group, place: int, terms: Terms, asked: Asked, t
     return replace(pair, effort=_effort((first, second), pair.more_runs or 0, terms))
 
 
-def _answer(ratio: Ratio | None, values: Sequence[Sequence[float]], asked: Asked, tests: int) -> Answer | None:
+def _answer(
+    ratio: Ratio | None,
+    values: Sequence[Sequence[float]],
+    asked: Asked,
+    tests: int,
+    steps: Sequence[float] = NO_STEPS,
+    others: Ratio | None = None,
+) -> Answer | None:
     if ratio is None:
         return None
+    if others is not None and not asked.every_run:
+        return Answer(ratio=others, p=others.p, settled=SETTLED * tests, others=True)
     return Answer(
         ratio=ratio,
         p=ratio.p,
-        same_p=same(*values, ratio=asked.margin) if all(values) else None,
-        e=e_value(*values) if all(values) else None,
+        same_p=same(*values, ratio=asked.margin, steps=steps) if all(values) else None,
+        e=e_value(*values, steps=steps) if all(values) else None,
         settled=SETTLED * tests,
         every_run=asked.every_run,
     )
+
+
+def _by_others(prior: Prior, values: Sequence[Sequence[float]], steps: Sequence[float] = NO_STEPS) -> Ratio | None:
+    """Compare by the spread of others' runs; None unless one is a single run, and both got there."""
+    return prior.ratio(*values, steps=steps) if min(map(len, values)) == 1 else None
+
+
+def _machine_by_others(
+    minutes: Sequence[Sequence[float]], values: Sequence[dict[str, tuple[float, ...]]]
+) -> Ratio | None:
+    """Compare machines by minutes at equal epochs, with the larger p of these and of their seconds an epoch."""
+    paces = [found.get("seconds_per_epoch") for found in values]
+    if None in paces:
+        return None
+    whole, pace = PACES.ratio(*minutes), PACES.ratio(*paces)
+    agree = (whole.value - 1) * (pace.value - 1) > 0
+    return replace(whole, p=max(whole.p, pace.p) if agree else 1.0)
 
 
 def _why_no_machine(first: Group, second: Group, place: int) -> str:
@@ -341,6 +400,13 @@ def _why_no_machine(first: Group, second: Group, place: int) -> str:
     pool = pool_of([group for group in (first, second) if None not in group.levels[place].epochs], place)
     if not pool.holds:
         return f"their epochs differ (F test, p = {pool.p:.2g})"
+    epochs = [group.levels[place].epoch_times for group in (first, second)]
+    if all(len(times) == 1 and times.all_reached for times in epochs):
+        found = EPOCHS.ratio(
+            *(times.seen for times in epochs), steps=[group.levels[place].step for group in (first, second)]
+        )
+        if found.p < ALPHA:
+            return f"their epochs differ by more than those of single runs (by the spread of others, p = {found.p:.2g})"
     return ""
 
 
@@ -409,8 +475,10 @@ def _values(group: Group, place: int, terms: Terms) -> dict[str, tuple[float, ..
     return {name: tuple(values) for name, values in found.items() if values and all(values)}
 
 
-def _ratio(first: Sequence[float] | None, second: Sequence[float] | None) -> Ratio | None:
-    return welch(first, second) if first and second else None
+def _ratio(
+    first: Sequence[float] | None, second: Sequence[float] | None, steps: Sequence[float] = NO_STEPS
+) -> Ratio | None:
+    return welch(first, second, steps=steps) if first and second else None
 
 
 def halves(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
@@ -443,12 +511,14 @@ def _ratio_cell(ratio: Ratio | None) -> str:
 
 def check_alike(groups: Sequence[Group]) -> None:
     """Raise JudgeError unless groups learn the same."""
-    for name in COMPARED:
-        values = {getattr(group.runs[0].identity, name) for group in groups}
-        if len(values) > 1:
-            raise JudgeError(
-                f"{name} is {' and '.join(map(repr, sorted(map(str, values))))}; expected runs that learn the same"
-            )
+    for name in unlike(groups):
+        values = sorted({str(getattr(group.runs[0].identity, name)) for group in groups})
+        raise JudgeError(f"{name} is {' and '.join(map(repr, values))}; expected runs that learn the same")
+
+
+def unlike(groups: Sequence[Group]) -> list[str]:
+    """Return the fields in which groups learn something else; none if they may be compared."""
+    return [name for name in COMPARED if len({getattr(group.runs[0].identity, name) for group in groups}) > 1]
 
 
 def at_common_levels(

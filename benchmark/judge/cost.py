@@ -38,7 +38,7 @@ else:
     from benchmark.record import arrays as np
 
 FAR_APART_DAYS = 366
-HIDDEN = ("notes", "running", "rents", "preparation_to_tell")  # no columns of a table
+HIDDEN = ("runs", "step", "notes", "running", "rents", "preparation_to_tell")  # no columns of a table
 TOLD = 0.01  # of the time to a level: a preparation from which on it is told
 
 
@@ -62,6 +62,8 @@ class RigCost:
 
     label: str
     minutes: float | None
+    runs: int = 0  # that the time is of
+    step: float = 0.0  # the share of the time that lies between two evaluations
     currency: str = ""
     priced: str = ""  # date and source, in words
     date: str = ""
@@ -180,7 +182,10 @@ def _on_front(cost: RigCost, others: Sequence[RigCost]) -> bool:
 
 
 def _rig_cost(group: Group, level: Level, terms: Terms) -> RigCost:
-    about = RigCost(label=group.label, minutes=level.minutes, emulated=group.emulated, tenure=terms.tenure)
+    about = RigCost(
+        label=group.label, minutes=level.minutes, runs=level.n, step=level.step, emulated=group.emulated,
+        tenure=terms.tenure,
+    )  # fmt: skip
     if group.emulated:
         return replace(about, reason="emulated: these times are not the rig's")
     try:

@@ -7,7 +7,7 @@
 Time to accuracy is a product (epochs times seconds per epoch) and never negative, so everything here is done on
 logarithms: the mean is the geometric one, an interval is a factor up and down, a comparison is a ratio. 95%
 throughout. Sources: Student's and Welch's t, Holm's step-down procedure (Scandinavian Journal of Statistics 6, 1979),
-the Olympic mean of the MLPerf training rules. SciPy's distributions are imported where they are needed.
+the Olympic mean of the MLPerf training rules.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 CONFIDENCE = 0.95
 STEP_VARIANCE = 0.03
@@ -95,12 +96,17 @@ class Difference:
     freedom: float
 
 
-def welch_error(first: Sequence[float], second: Sequence[float]) -> Difference | None:
-    """Return the difference of the means of logarithms; None unless both have two values, and one of them varies."""
+def welch_error(
+    first: Sequence[float], second: Sequence[float], *, steps: Sequence[float] = (0.0, 0.0)
+) -> Difference | None:
+    """Return the difference of the means of logarithms; None unless both have two values, and one of them varies.
+
+    `steps` are the shares of the values that lie between two evaluations: each variance is at least `spread`'s.
+    """
     logs = [[math.log(value) for value in values] for values in (first, second)]
     if min(map(len, logs)) < 2:
         return None
-    squares = [statistics.variance(values) / len(values) for values in logs]
+    squares = [spread(values, step) / len(values) for values, step in zip(logs, steps, strict=True)]
     if not sum(squares):
         return None
     freedom = sum(squares) ** 2 / sum(sq**2 / (len(values) - 1) for sq, values in zip(squares, logs, strict=True))
@@ -108,12 +114,12 @@ def welch_error(first: Sequence[float], second: Sequence[float]) -> Difference |
     return Difference(difference=difference, error=math.sqrt(sum(squares)), freedom=freedom)
 
 
-def welch(first: Sequence[float], second: Sequence[float]) -> Ratio:
+def welch(first: Sequence[float], second: Sequence[float], *, steps: Sequence[float] = (0.0, 0.0)) -> Ratio:
     """Compare first with second by Welch's t on logarithms; no interval and no p unless both have two runs.
 
-    Where neither group varies at all there is no spread to judge by, and no interval either.
+    Where neither group varies at all, nor is read in `steps`, there is no spread to judge by, and no interval either.
     """
-    found = welch_error(first, second)
+    found = welch_error(first, second, steps=steps)
     if found is None:
         means = [statistics.fmean(math.log(value) for value in values) for values in (first, second)]
         return Ratio(value=math.exp(means[0] - means[1]))
@@ -168,14 +174,55 @@ def product(parts: Sequence[Mean], *, plus: float = 0.0) -> Estimate:
     return Estimate(value=plus + math.exp(middle), low=low, high=high)
 
 
-def student_t(freedom: float, below: float = (1 + CONFIDENCE) / 2) -> float:
-    """Student's t below which that share lies."""
-    from scipy.special import stdtrit
+# --- Student's t, in the standard library: loading SciPy takes longer than a judgement -------------------------------
 
-    return float(stdtrit(freedom, below))
+
+@lru_cache(maxsize=1024)
+def student_t(freedom: float, below: float = (1 + CONFIDENCE) / 2) -> float:
+    """Return Student's t below which that share (0 to 1) lies, by Newton's method on logarithms."""
+    if below <= 0.5:
+        return -student_t(freedom, 1 - below) if below < 0.5 else 0.0
+    wanted, log_t = math.log1p(-below), 0.0
+    constant = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(freedom * math.pi) / 2
+    for _ in range(60):
+        t = math.exp(log_t)
+        log_tail = math.log(upper_tail(t, freedom))
+        density = math.exp(constant - (freedom + 1) / 2 * math.log1p(t * t / freedom))
+        move = (log_tail - wanted) / (t * density * math.exp(-log_tail))
+        log_t += max(-1.0, min(1.0, move))
+        if abs(move) < 1e-12:
+            break
+    return math.exp(log_t)
 
 
 def upper_tail(t: float, freedom: float) -> float:
-    from scipy.special import stdtr
+    """Return the share of Student's t above a value: half the incomplete beta function at freedom / (freedom + t^2)."""
+    if t < 0:
+        return 1 - upper_tail(-t, freedom)
+    if t * t == math.inf:
+        return 0.0
+    x, rest = freedom / (freedom + t * t), t * t / (freedom + t * t)
+    return _beta_share(freedom / 2, 0.5, x, rest) / 2
 
-    return float(stdtr(freedom, -t))
+
+def _beta_share(a: float, b: float, x: float, rest: float) -> float:
+    """Return the regularised incomplete beta function at x = 1 - rest, by its continued fraction (DLMF 8.17.22)."""
+    if x == 0 or rest == 0:
+        return float(rest == 0)
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _beta_share(b, a, rest, x)
+    tiny = 1e-300
+    c, d = 1.0, 1 / ((1 - (a + b) * x / (a + 1)) or tiny)
+    found = d
+    for m in range(1, 100_000):  # Lentz's evaluation, as modified by Thompson and Barnett
+        for numerator in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / ((1 + numerator * d) or tiny)
+            c = (1 + numerator / c) or tiny
+            found *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest)
+    return math.exp(front) * found / a

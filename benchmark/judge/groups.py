@@ -3,13 +3,13 @@
     groups = judged_groups([read_run(path) for path in paths], Question(window=3, clock="wall"))
     groups[0].levels[0].minutes
 
-Runs of one platform and workload form a group and are pooled if POOLED agrees. Runs of one error curve count once, with
-the geometric mean of their times: n is the number of different curves. Of several the geometric mean is shown, with the
-interval of its own (`Level.estimate`), if half of them got there. A run that did
-not reach the level is no blank: one that ended is a miss and counts as slower than its last evaluation, one that
-diverged as slower than all; one that is still going, or was interrupted, is censored where it stands, and is no miss.
-Emulated and real runs are never in one group. The journals are all that is needed; levels and how a run ended come from
-its folder if it is there. Without a folder a run that did not get there counts as slower than all.
+Runs of one platform and workload form a group; those that differ in POOLED are kept apart (`benchmark.judge.apart`).
+Runs of one error curve count once, with the geometric mean of their times: n is the number of different curves. Of
+several the geometric mean is shown, with the interval of its own (`Level.estimate`), if half of them got there. A run
+that did not reach the level is no blank: one that ended is a miss and counts as slower than its last evaluation, one
+that diverged as slower than all; one that is still going, or was interrupted, is censored where it stands, and is no
+miss. Emulated and real runs are never in one group. The journals are all that is needed; levels and how a run ended
+come from its folder if it is there. Without a folder a run that did not get there counts as slower than all.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ from benchmark.judge.estimates import Estimate, coefficient_of_variation, log_in
 from benchmark.judge.published import time_to_accuracy
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, JudgeError, Question, level_name, levels_of
 from benchmark.judge.repetitions import curves_of
-from benchmark.record import CLOCKS, POOLED, Row, Run, RunRecord
+from benchmark.record import CLOCKS, Row, Run, RunRecord
 from benchmark.record.columns import Identity, Table
-from benchmark.record.history import differing
 from benchmark.record.phases import EVALUATED, Phase
 
 if TYPE_CHECKING:
@@ -266,11 +265,10 @@ def middle(values: Sequence[float | None]) -> float | None:
 
 
 def judged_groups(runs: Iterable[Run], question: Question) -> list[Group]:
-    """Group, check and judge runs; groups come in the order in which they are shown.
+    """Group and judge runs that agree in POOLED but for `by`; groups come in the order in which they are shown.
 
     Raises:
-        JudgeError: runs that would be pooled differ in what must agree, one was given twice, or a run.json cannot be
-            used.
+        JudgeError: a run was given twice, or a run.json cannot be used.
     """
     runs = [run for run in runs if len(run.record)]
     check_given_once(runs)
@@ -299,7 +297,7 @@ def _order(group: Group, question: Question) -> tuple:
 def _group(key: tuple, runs: tuple[Run, ...], question: Question, levels: list[tuple[str, float]]) -> Group:
     emulated, platform, workload, split = key
     curves = curves_of([run.record for run in runs])
-    group = Group(
+    return Group(
         platform=platform,
         workload=workload,
         emulated=emulated,
@@ -311,8 +309,6 @@ def _group(key: tuple, runs: tuple[Run, ...], question: Question, levels: list[t
             for m in question.metrics
         },
     )
-    _check_pooled(group, question)
-    return group
 
 
 def _level(runs: tuple[Run, ...], curves: tuple[int, ...], metric: str, percent: float, question: Question) -> Level:
@@ -418,19 +414,6 @@ def _merged(values: Sequence[float | None], seen: Sequence[float], curves: Seque
         else:
             pairs.append((max(seen[n] for n in mine), False))
     return Times.of(pairs)
-
-
-def _check_pooled(group: Group, question: Question) -> None:
-    differ = differing(group.records, [name for name in POOLED if name not in question.by])
-    if differ:
-        name, values = differ[0]
-        sources = [next(r.source for r in group.runs if getattr(r.identity, name) == value) for value in values]
-        found = " and ".join(f"{value!r} in {source}" for value, source in zip(values, sources, strict=True))
-        way_out = " ".join(f"--by {name}" for name, _ in differ)
-        raise JudgeError(
-            f"{group.label}, {group.workload}: {name} is {found}; expected runs alike: leave some out, or keep them "
-            f"apart with {way_out}"
-        )
 
 
 def check_given_once(runs: Sequence[Run]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
+from benchmark.judge.apart import kept_apart, said
 from benchmark.judge.checks import warnings
 from benchmark.judge.groups import Group, Level, judged_groups
 from benchmark.judge.question import Question
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judgement(Sequence[Group]):
-    """The groups in the order in which they are shown, the question, and all runs, also those without a row."""
+    """The groups in the order in which they are shown, the question, and all runs, also those without a row.
+
+    The question has the fields in `by` that keep runs apart which do not compare; `asked` is without them.
+    """
 
     groups: tuple[Group, ...]
     question: Question
     runs: tuple[Run, ...]
+    asked: Question | None = None
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -45,7 +50,8 @@ class Judgement(Sequence[Group]):
     @cached_property
     def warnings(self) -> list[str]:
         """Return the warnings, each a sentence that says what to doubt and what to do."""
-        return warnings(self.runs, self.groups, self.question)
+        apart = said(self.runs, self.question, self.asked or self.question)
+        return apart + warnings(self.runs, self.groups, self.question)
 
     def blocks(self) -> Iterator[tuple[Group, ...]]:
         """Yield the groups that may stand in one table: of one workload, real or emulated, never both."""
@@ -65,15 +71,15 @@ class Judgement(Sequence[Group]):
 
 
 def judge(runs: Iterable[Run | RunRecord], question: Question | None = None) -> Judgement:
-    """Group, check and judge runs.
+    """Group and judge runs. Those of one platform that differ in what must agree are kept apart, with a warning.
 
     Raises:
-        JudgeError: runs that would be pooled differ in what must agree, one was given twice, or a run.json cannot be
-            used.
+        JudgeError: a run was given twice, or a run.json cannot be used.
     """
-    question = question or Question()
+    asked = question or Question()
     given = tuple(run if isinstance(run, Run) else Run(run) for run in runs)
-    return Judgement(tuple(judged_groups(given, question)), question, given)
+    question = kept_apart(given, asked)
+    return Judgement(tuple(judged_groups(given, question)), question, given, asked)
 
 
 def _long_row(group: Group, level: Level, question: Question) -> dict[str, object]:

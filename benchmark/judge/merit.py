@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmark.judge import censored
 from benchmark.judge.censored import Times
-from benchmark.judge.estimates import Ratio, student_t, upper_tail
+from benchmark.judge.estimates import Ratio, welch
 from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level, record_of
 from benchmark.judge.question import JudgeError, Question, level_name, metric_name
@@ -36,7 +36,6 @@ from benchmark.tables import Table, duration
 
 MUST_AGREE = ("workload", "emulated")
 MAY_DIFFER = ("variant", "recipe", "batch", "precision", "features", "decoder", "replicas", "machines", "code")
-STEP_VARIANCE = 0.03  # the least variance of what is read at evaluations only, in steps squared between two of them
 PARTS = ("amount", "pace", "rest")
 UNITS = {"steps": "step", "utterances": "utterance", "epochs": "epoch"}
 
@@ -234,10 +233,10 @@ def merit_of(first: Group, second: Group, place: int, question: Question) -> Mer
     else:
         parts["amount"] = _censored([[(t.amount, t.reached, t.step) for t in side] for side in samples], groups)
         seconds = "train_s" if timed else "total_s"
-        parts["pace"] = Part(ratio=_welch([[getattr(t, seconds) / t.amount for t in side] for side in samples]))
+        parts["pace"] = Part(ratio=welch(*([getattr(t, seconds) / t.amount for t in side] for side in samples)))
     if question.clock != "train":
         parts["rest"] = (
-            Part(ratio=_welch([[t.total_s / t.train_s for t in side] for side in samples]))
+            Part(ratio=welch(*([t.total_s / t.train_s for t in side] for side in samples)))
             if timed
             else Part(reason="a log does not say how long evaluation took; it is in the seconds of the others")
         )
@@ -297,44 +296,25 @@ def _merged(each: Sequence[_Training]) -> _Training:
 # --- ratios ----------------------------------------------------------------------------------------------------------
 
 
-def _welch(sides: Sequence[Sequence[float]], steps: Sequence[float] = (0.0, 0.0)) -> Ratio:
-    """Compare two sides by Welch's t on logarithms, whose variance is at least what steps leave open."""
-    logs = [[math.log(value) for value in values] for values in sides]
-    difference = statistics.fmean(logs[0]) - statistics.fmean(logs[1])
-    if min(map(len, logs)) < 2:
-        return Ratio(value=math.exp(difference))
-    squares = [
-        max(statistics.variance(values), STEP_VARIANCE * step**2) / len(values)
-        for values, step in zip(logs, steps, strict=True)
-    ]
-    error = math.sqrt(sum(squares))
-    if not error:
-        return Ratio(value=math.exp(difference))
-    freedom = sum(squares) ** 2 / sum(sq**2 / (len(v) - 1) for sq, v in zip(squares, logs, strict=True))
-    half = student_t(freedom) * error
-    low, high = math.exp(difference - half), math.exp(difference + half)
-    return Ratio(value=math.exp(difference), low=low, high=high, p=2 * upper_tail(abs(difference) / error, freedom))
-
-
 def _censored(sides: Sequence[Sequence[tuple[float, bool, float]]], groups: Sequence[Group]) -> Part:
     """Compare (value, whether it was reached, step) of two groups, in which misses only say that it is more."""
     values = [[value for value, *_ in side] for side in sides]
     steps = tuple(statistics.fmean(step for *_, step in side) for side in sides)
     missed = [sum(not reached for _, reached, _ in side) for side in sides]
     if not any(missed):
-        return Part(ratio=_welch(values, steps))
+        return Part(ratio=welch(*values, steps=steps))
     reason = "; ".join(
         f"{len(side) - lost} of {len(side)} of {group.label} got there"
         for side, lost, group in zip(sides, missed, groups, strict=True)
         if lost
     )
-    found = censored.ratio(*(Times.of([(value, reached) for value, reached, _ in side]) for side in sides))
+    found = censored.ratio(*(Times.of([(value, reached) for value, reached, _ in side]) for side in sides), steps=steps)
     if found is not None:
         return Part(ratio=found, reason=reason)
     if all(missed):
         return Part(reason=reason)
     # One group all got there, and of the other every value is more than was seen: the ratio has a bound.
-    bound = _welch(values, steps)
+    bound = welch(*values, steps=steps)
     low, high = (bound.low, math.inf) if missed[0] else (0.0, bound.high)
     return Part(bound=Ratio(value=bound.value, low=low, high=high), reason=reason)
 
@@ -392,7 +372,7 @@ def _at_equal_amounts(groups: Sequence[Group], unit: str, level: Level, question
     errors = [[_error_at(curve, amount) for curve in side] for side in curves]
     if min(map(min, errors)) <= 0:
         return []
-    ratio = _welch(errors)
+    ratio = welch(*errors)
     told = ratio.low is not None and not ratio.low <= 1 <= ratio.high
     said = (
         f"At {amount:,.0f} {unit}, the most that all have, {metric_name(metric)} is {_mean(errors[0]):.4g} of "

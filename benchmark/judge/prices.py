@@ -14,9 +14,11 @@ from benchmark.judge.cost import RigCost, cost_interval, far_apart, rig_costs
 from benchmark.judge.groups import Group
 from benchmark.judge.missed import missed_sentence
 from benchmark.judge.offered import DOUBTFUL, TAKEN_IN
+from benchmark.judge.prior import TIMES
 from benchmark.judge.terms import Terms
 from benchmark.tables import Table, cell, duration, money, number
 
+ALPHA = 0.05
 NO_PRICE = ("has no [price]", TAKEN_IN)
 WAY_OUT = "name one with --offer NAME=PRICE"
 
@@ -66,9 +68,12 @@ def costs_apart(costs: Sequence[RigCost]) -> list[str]:
 
 
 def _cheapest(first: RigCost, second: RigCost, to: str) -> str:
-    overlap = first.high is None or second.low is None or first.high >= second.low
+    overlap = first.high is not None and second.low is not None and first.high >= second.low
     behind = f"{second.label} follows with {money(second.cost, second.currency)} ({second.basis})"
-    said = ", and the intervals overlap" if overlap and first.high is not None and second.low is not None else ""
+    said = ", and the intervals overlap" if overlap else ""
+    if first.runs == second.runs == 1:
+        found = TIMES.ratio([first.cost], [second.cost], steps=[first.step, second.step])
+        said = f", {'further' if found.p < ALPHA else 'no further'} apart than single runs are by the spread of others"
     return f"Cheapest{to}: {first.label} with {_with_basis(first, a_training=True)}; {behind}{said}."
 
 

@@ -6,7 +6,8 @@
 
 Rigs are ranked at the hardest level that all runs reached, else the hardest that most rigs' medians did. What stands
 between the soonest rig and another is `benchmark.judge.comparison`'s verdict, with Holm's adjustment over the others:
-where it does not tell two apart they are tied, whatever their times are. Emulated rigs are not ranked.
+where it does not tell two apart they are tied, whatever their times are. Rigs with a single run are told apart by the
+spread of others' runs, which is said. Emulated rigs are not ranked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from benchmark.judge.circumstances import some
-from benchmark.judge.comparison import Answer, Asked, Pair, compare, hardest_common_level
+from benchmark.judge.comparison import Answer, Asked, Pair, compare, hardest_common_level, unlike
 from benchmark.judge.cost import RigCost, rig_costs
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.missed import missed_sentence
@@ -64,6 +65,7 @@ class Ranking:
     places: tuple[Place, ...]
     terms: Terms = field(default_factory=Terms)
     missed: str = ""  # which rigs missed a harder level, in a sentence
+    aside: str = ""  # says which rigs are not ranked with these, as they learn something else
 
     @property
     def level(self) -> str:
@@ -93,6 +95,7 @@ class Ranking:
             self._behind(),
             *cost_sentences([place.cost for place in self.ranked], self.terms),
             *self._unranked(),
+            self.aside,
             self._way_out(),
         ]
         return [sentence for sentence in found if sentence]
@@ -141,13 +144,37 @@ class Ranking:
         if not behind:
             return ""
         place, best = behind[0], self.ranked[0]
-        answer = place.pair.deciding if place.pair.deciding.differs else place.pair.training
+        answer = _answer(place.pair)
         how = " at equal epochs" if answer is place.pair.hardware else ""
+        if answer.others and _first_is_faster(answer):
+            return self._behind_by_others(behind)
         slower = f"{best.label} takes {answer.less_time}{how} than {place.label}" if _first_is_faster(answer) else (
             f"{place.label} would take {answer.less_time}{how} than {best.label}, whose runs were lucky in their epochs"
         )  # fmt: skip
         others = [p.label for p in behind[1:]]
         return f"{slower}." + (f" Further behind: {some(others)}." if others else "")
+
+    def _behind_by_others(self, behind: Sequence[Place]) -> str:
+        """Say how sure the soonest rig is to be it, where single runs rest on the spread of others'."""
+        place, best = behind[0], self.ranked[0]
+        answer = _answer(place.pair)
+        as_machine = answer is place.pair.hardware
+        alike = [p for p in behind if _first_is_faster(a := _answer(p.pair)) and (a is p.pair.hardware) == as_machine]
+        surely, share = _certainty(max(_answer(p.pair).p for p in alike))
+        if len(alike) == len(self.ranked) - 1:
+            claim = "the fastest machine" if as_machine else "the soonest"
+        else:
+            claim = f"{'a faster machine' if as_machine else 'sooner'} than {some([p.label for p in alike])}"
+        others = [p.label for p in behind if p not in alike or len(alike) == len(self.ranked) - 1 and p is not place]
+        single = [p.label for p in (best, *behind) if p.level.n < 2]
+        how = " at equal epochs" * as_machine
+        return (
+            f"{place.label} takes {_times(answer.ratio.value)} as long{how} as {best.label}; by the spread of "
+            f"others' runs (MLPerf's) single runs differ by up to {answer.chance}: {best.label} is {surely} "
+            f"{claim} (over {share}). "
+            + (f"Further behind: {some(others)}. " if others else "")
+            + f"A second run of {some(single)} would give an interval of its own."
+        )
 
     def _unranked(self) -> list[str]:
         missing = [p for p in self.places if p.level.minutes is None]
@@ -156,8 +183,8 @@ class Ranking:
         return [f"Not ranked, as under half of their runs reached {self.level}: {some([p.label for p in missing])}."]
 
     def _way_out(self) -> str:
-        few = [place.label for place in self.ranked if place.level.n < 2]
-        if few and len(self.ranked) > 1:
+        few = [place.label for place in (*self.ranked[:1], *self.tied) if place.level.n < 2]
+        if few and self.tied:
             return f"What would tell: a second run at least of {some(few)}, each with a seed of its own."
         open_ = [place for place in self.tied if not place.pair.is_same and place.pair.needed]
         if not open_:
@@ -203,14 +230,31 @@ class Ranking:
             return "first" if len(self.ranked) > 1 else ""
         if place.is_tied:
             return "tied" if place.pair.is_same else "not told apart"
-        return "slower" if _first_is_faster(_answer(place.pair)) else "faster machine"
+        answer = _answer(place.pair)
+        words = "slower" if _first_is_faster(answer) else "faster machine"
+        return f"{words} (by others' spread)" if answer.others else words
 
 
 OPTIONAL = ("cost", "energy kWh", "95% interval", "against the first", "p")
 
 
 def _answer(pair: Pair) -> Answer:
-    return pair.deciding if pair.deciding.differs else pair.training
+    """Return the answer that tells two rigs apart: the machine's before the training's, of single runs the surer."""
+    told = [answer for answer in (pair.deciding, pair.training) if answer is not None and answer.differs]
+    if told and all(answer.others for answer in told):
+        return min(told, key=lambda answer: answer.p or 0.0)
+    return told[0] if told else pair.training
+
+
+def _certainty(p: float) -> tuple[str, str]:
+    """Return how sure a difference is, in words and as a round share below 1 - p."""
+    shares = (("almost surely", 99.9), ("very likely", 99.0), ("likely", 95.0))
+    words, share = next((pair for pair in shares if 100 * (1 - p) >= pair[1]), shares[-1])
+    return words, f"{share:g}%"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2g} times" if ratio >= 2 else f"{ratio:.3g} times"
 
 
 def _first_is_faster(answer: Answer) -> bool:
@@ -224,6 +268,8 @@ def _against(place: Place) -> str:
     if answer is None:
         return "1" if place.pair is None and place.level.minutes is not None else "NA"
     ratio = answer.ratio
+    if answer.others:
+        return f"{ratio.value:.3f}"  # the interval is of others
     return f"{ratio.value:.3f}" + (f" ({ratio.low:.3f} to {ratio.high:.3f})" if ratio.low is not None else "")
 
 
@@ -244,9 +290,25 @@ def answer(block: Sequence[Group], question: Question, *, terms: Terms | None = 
         return "No runs to be ranked."
     if measured[0].emulated:
         return "Emulated: CPUs stood in for GPUs. These times say nothing about the rig and are not ranked."
-    if differ := [name for name in COMPARED if _differ(measured, name)]:
+    differ = unlike(measured)
+    alike = largest_alike(measured) if differ else measured
+    if not alike:
         return f"Not ranked: these rigs do not learn the same, they differ in {', '.join(differ)}."
-    return rank(measured, question, terms=terms) or "Not ranked: no level is common to these rigs."
+    ranking = rank(alike, question, terms=terms)
+    if ranking is None:
+        return "Not ranked: no level is common to these rigs."
+    others = some([group.label for group in measured if not any(group is other for other in alike)])
+    aside = f"Not ranked with these, as they do not learn the same ({', '.join(differ)}): {others}."
+    return replace(ranking, aside=aside) if differ else ranking
+
+
+def largest_alike(groups: Sequence[Group]) -> list[Group]:
+    """Return the rigs that learn the same and are most, two at least; none if as many others learn something else."""
+    found: dict[tuple, list[Group]] = {}
+    for group in groups:
+        found.setdefault(tuple(getattr(group.runs[0].identity, name) for name in COMPARED), []).append(group)
+    first, *others = sorted(found.values(), key=len, reverse=True)
+    return first if len(first) > 1 and not (others and len(others[0]) == len(first)) else []
 
 
 def rank(
@@ -279,7 +341,3 @@ def rank(
             for group, cost in zip(groups, costs, strict=True)
         ),
     )
-
-
-def _differ(groups: Sequence[Group], name: str) -> bool:
-    return len({getattr(run.identity, name) for group in groups for run in group.runs}) > 1

@@ -7,16 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from benchmark.judge.circumstances import data_table, value_of
+from benchmark.judge.circumstances import data_table
 from benchmark.judge.groups import Group
 from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.offered import check_offers
-from benchmark.judge.question import PAPER_WORKLOAD, SPLITS, JudgeError, Question, metric_name
+from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question, metric_name
 from benchmark.judge.ranking import answer
 from benchmark.judge.summary import CLOCK_WORDS, block_tables
 from benchmark.judge.terms import Terms
-from benchmark.record import POOLED, Run, RunRecord
-from benchmark.record.history import differing
+from benchmark.record import Run, RunRecord
 from benchmark.report import appendix, by_platform, page
 from benchmark.report.curves import errors, loss
 from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Shown, level_name, time_to_accuracy
@@ -58,8 +57,8 @@ def report(runs: Sequence[Run | RunRecord], question: Question | None = None, *,
     terms = terms or Terms()
     given = [run if isinstance(run, Run) else Run(run) for run in runs]
     asked = question or Question()
-    question = kept_apart(given, asked)
-    judgement = judge(given, replace(question, published=True))
+    judgement = judge(given, replace(asked, published=True))
+    question = replace(judgement.question, published=asked.published)
     check_offers(terms, judgement.groups)
     blocks = styled([_block(n, judgement, key, question, terms) for n, key in enumerate(block_keys(judgement))])
     shown = [run for block in blocks for run in block.runs]
@@ -72,7 +71,7 @@ def report(runs: Sequence[Run | RunRecord], question: Question | None = None, *,
             definition=_definition(question),
             links=[*((block.id, _title(block)) for block in blocks), *LINKS],
             switches=_switches(blocks),
-            warnings=_warnings(judgement, question, asked),
+            warnings=_warnings(judgement),
             blocks=[_section(block) for block in blocks],
             published_remark=remark,
             published=tables,
@@ -83,22 +82,6 @@ def report(runs: Sequence[Run | RunRecord], question: Question | None = None, *,
 
 
 LINKS = (("published", "Published tables"), ("sentences", "Sentences"), ("provenance", "Provenance"))
-
-
-def kept_apart(runs: Sequence[Run], question: Question) -> Question:
-    """The question with as many fields in `by` as it takes that every group's runs agree."""
-    by = list(question.by)
-    while True:
-        members: dict[tuple, list[RunRecord]] = {}
-        for run in runs:
-            if len(run.record):
-                about = run.identity
-                key = (about.emulated, about.platform, about.workload_label, *(value_of(run, name) for name in by))
-                members.setdefault(key, []).append(run.record)
-        differ = {name for alike in members.values() for name, _ in differing(alike, POOLED)} - set(by)
-        if not differ:
-            return replace(question, by=tuple(by))
-        by.append(next(name for name in SPLITS if name in differ))
 
 
 # --- from runs to blocks ---------------------------------------------------------------------------------------------
@@ -227,14 +210,12 @@ def _switches(blocks: Sequence[Block]) -> list[page.Switches]:
     return [page.Switches(title=title, runs=runs, folded=title in crowded) for title, runs in together.items()]
 
 
-def _warnings(judgement: Judgement, question: Question, asked: Question) -> list[str]:
+def _warnings(judgement: Judgement) -> list[str]:
     """Return all doubts; those about the paper's figures only if there are runs to compare with them."""
     comparable = any(group.runs and group.workload == PAPER_WORKLOAD and not group.emulated for group in judgement)
     shown = judgement.groups if comparable else tuple(group for group in judgement if group.runs)
-    found = Judgement(shown, replace(question, published=comparable), judgement.runs).warnings
-    if added := [name for name in question.by if name not in asked.by]:
-        found = [*found, f"runs of one platform differ in {', '.join(added)}: they are kept apart, and not pooled"]
-    return found
+    question = replace(judgement.question, published=comparable)
+    return Judgement(shown, question, judgement.runs, judgement.asked).warnings
 
 
 def _section(block: Block) -> page.BlockSection:

@@ -54,6 +54,13 @@ def test_where_the_learning_rate_falls_to_a_known_end_the_end_is_part_of_the_rec
     assert job("--max-epochs", "2").workload.variant == ""
 
 
+def test_the_embedded_corpus_s_workload_with_another_corpus_is_another_workload():
+    assert job("--workload", "mini", "--corpus", "own").workload.label == "mini+own-corpus"
+    assert job("--workload", "mini", "--corpus", "own").name.startswith("cpu-mini+own-corpus-seed1-")
+    assert job("--workload", "speech", "--corpus", "own").workload.label == "speech"  # it names none
+    assert job("--workload", "librispeech", "--corpus", "LibriSpeech").workload.label == "librispeech"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -31,7 +31,7 @@ from tests.trials import common
 ARCHIVE = "http://deb.debian.org/debian"
 PACKAGES = ("ca-certificates", "git", "make", "python3-venv")
 """What the README asks for."""
-USER, PLACE = "someone", "home/someone/speech-tta"
+USER, HOME, PLACE = "someone", "/srv/someone", "srv/someone/speech-tta"
 CARRIED = (
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -66,14 +66,14 @@ class Chroot:
             inside.unlink(missing_ok=True)  # a link into /run, where nothing is
             shutil.copyfile(path, inside)
         made = cls(folder)
-        made.run(f"useradd --create-home {USER}", log, user="root")
+        made.run(f"useradd --create-home --home-dir {HOME} {USER}", log, user="root")
         return made
 
     def run(self, command: str, log: Path, *, user: str = USER) -> int:
         """Run a shell's command in it; return its exit status. What it printed is in the log."""
         settings = [f"{name}={value}" for name, value in os.environ.items() if SETTINGS.fullmatch(name)]
         there = "/" if user == "root" else f"/{PLACE}"
-        home = "/root" if user == "root" else f"/home/{USER}"
+        home = "/" if user == "root" else HOME
         inside = ["env", "-i", f"HOME={home}", "LANG=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *settings]
         mounted = 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$@"'
         chrooted = [f"--userspec={user}", str(self.folder), *inside, "sh", "-c", f"cd {there} && {command}"]

@@ -6,9 +6,10 @@
 
 Puts the judge to MLPerf's speech runs (117 result sets of 10 on 6 rounds' machines) and to simulated ones: its
 arithmetic against NumPy's and SciPy's; what factored times are worth; how often the gate of a pool objects, to alike
-rigs and to mixed ones; how often it calls two halves of one system different; what tells machines apart; how often
-intervals cover the truth, with misses and with three runs too; what looking after every run costs. With journals it
-also asks what it costs to evaluate rarely. The runs take half a minute; the figures stand in docs/judging.md.
+rigs and to mixed ones; how often it calls two halves of one system different, or two single runs of it; what tells
+machines apart; how often intervals cover the truth, with misses and with three runs too; what looking after every run
+costs. With journals it also asks what it costs to evaluate rarely. The runs take a minute; the figures stand in
+docs/judging.md.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from benchmark.judge.censored import Times
 from benchmark.judge.estimates import coefficient_of_variation, log_interval, welch
 from benchmark.judge.factoring import POOLED_FROM
 from benchmark.judge.pooling import Pool
+from benchmark.judge.prior import EPOCHS, PACES, TIMES
 from benchmark.judge.stopping import SETTLED, e_value, same
 from benchmark.metrics import FIGURES
 from benchmark.record import Run, RunRecord
@@ -194,6 +196,77 @@ def halves_of_one(judgement: Judgement, rng: np.random.Generator, splits: int) -
     yield f"A/A, {splits} splits of {tested // splits} systems into two halves, called different: {shares}"
 
 
+def fitted(samples: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return the deviation and the degrees of freedom of the law of variances of logarithms, by Smyth's moments."""
+    from scipy.optimize import brentq
+    from scipy.special import digamma, polygamma
+
+    logs = [(statistics.variance(map(math.log, values)), (len(values) - 1) / 2) for values in samples]
+    shifted = [math.log(variance) - digamma(half) + math.log(half) for variance, half in logs if variance]
+    beyond = statistics.variance(shifted) - statistics.fmean(polygamma(1, half) for variance, half in logs if variance)
+    half = brentq(lambda x: polygamma(1, x) - beyond, 0.05, 1000.0)
+    return math.exp((statistics.fmean(shifted) + digamma(half) - math.log(half)) / 2), 2 * half
+
+
+def single_runs(judgement: Judgement, rng: np.random.Generator, pairs: int) -> Iterator[str]:
+    """Fit the spread of single runs, and ask how often it calls two runs of one system different, and rigs rightly."""
+    from scipy.special import stdtrit
+
+    sets = [group for group in judgement if group.n > 1]
+    quantities = {
+        "times": (TIMES, [group.levels[0].times.reached_times for group in sets]),
+        "epochs": (EPOCHS, [group.levels[0].epoch_times.reached_times for group in sets]),
+        "seconds an epoch": (PACES, [[record.seconds_per_epoch for record in group.records] for group in sets]),
+    }
+    for name, (prior, samples) in quantities.items():
+        deviation, freedom = fitted(samples)
+        margin = round(prior.deviation / deviation, 2)
+        alarms = []
+        for left_out, values in enumerate(samples):
+            apart, degrees = fitted([*samples[:left_out], *samples[left_out + 1 :]])
+            gap = margin * float(stdtrit(degrees, 0.975)) * math.sqrt(2) * apart
+            alarms.append(np.mean([abs(math.log(a / b)) > gap for a, b in itertools.combinations(values, 2)]))
+        yield (
+            f"single runs, {name} of {len(samples)} sets: deviation {deviation:.3%}, {freedom:.1f} degrees of freedom; "
+            f"in the judge {prior.deviation:.3%}, {prior.freedom:g}: gap {prior.gap - 1:.1%}; each set by the law of "
+            f"all others, {margin:g} times as wide: {np.mean(alarms):.1%} of pairs of its runs called different"
+        )
+    for several in (1, 2, 3, 5, 9):
+        cells = []
+        for name, (prior, samples) in quantities.items():
+            drawn = [rng.permutation(v)[: several + 1] for v in samples if len(v) > several for _ in range(pairs)]
+            cells.append(f"{name} {np.mean([prior.ratio(v[:1], v[1:]).p < 0.05 for v in drawn]):.1%}")
+        yield f"one run beside {several} of its set, called different: {', '.join(cells)}"
+    singles = {id(group): [judge([run], ASKED)[0] for run in group.runs] for group in sets}
+    told, tested = Counter(), 0
+    for group in sets:
+        mine = [single for single in singles[id(group)] if single.levels[0].reached]
+        for first, second in [rng.choice(len(mine), 2, replace=False) for _ in range(pairs)]:
+            (pair,) = compare([mine[first], mine[second]])
+            tested += 1
+            told["either"] += pair.differs
+            told["the training"] += bool(pair.training and pair.training.differs)
+            told["the machine"] += bool(pair.hardware and pair.hardware.differs)
+    shares = ", ".join(f"{n / tested:.1%} by {name}" for name, n in told.items())
+    yield f"A/A of single runs, {pairs} pairs of each of {len(sets)} systems, called different: {shares}"
+    alike = [g for g in sets if g.workload == "rnnt-1536+v2" and not g.levels[0].missed]
+    by_ratio: dict[str, Counter] = defaultdict(Counter)
+    for one, other in itertools.combinations(alike, 2):
+        (pair,) = compare([singles[id(group)][rng.integers(len(group.runs))] for group in (one, other)])
+        truth = one.levels[0].minutes / other.levels[0].minutes
+        apart = max(truth, 1 / truth)
+        kind = "under 1.2" if apart < 1.2 else "1.2 to 1.5" if apart < 1.5 else "over 1.5"
+        by_ratio[kind]["pairs"] += 1
+        by_ratio[kind]["told"] += pair.training.differs
+        by_ratio[kind]["wrongly"] += pair.training.differs and (pair.training.ratio.value > 1) != (truth > 1)
+    for kind, count in sorted(by_ratio.items(), reverse=True):
+        yield f"rigs of batch 1536 whose ten runs differ by {kind} times, told apart by one run each: {dict(count)}"
+    for spread in (0.02, 0.04, 0.08):
+        drawn = np.exp(rng.normal(0, spread, (2000, 2)))
+        alarms = np.mean([TIMES.ratio([a], [b]).p < 0.05 for a, b in drawn])
+        yield f"single runs of equal rigs that vary by {spread:.0%}, called different: {alarms:.1%}"
+
+
 def machines(judgement: Judgement) -> Iterator[str]:
     """Of pairs of rigs of one batch and about one speed: how many do time and seconds per epoch tell apart?"""
     alike = [g for g in judgement if g.workload == "rnnt-1536+v2" and not g.levels[0].missed]
@@ -260,6 +333,18 @@ def steps(rng: np.random.Generator, times: int) -> Iterator[str]:
                     hit += found.low <= math.exp(np.log(many).mean()) <= found.high
                 cells.append(f"{hit / times:.1%} at {epochs}")
             yield f"interval of {runs} runs that vary by {spread:.0%}, read at whole epochs: {', '.join(cells)} cover"
+
+    for spread in (0.02, 0.04, 0.08):
+        for runs in (3, 5, 10, 20):
+            cells = []
+            for epochs in (4, 6, 8, 12):
+                alarms = 0
+                for place in (np.arange(times) + rng.random(times)) / times:
+                    middle = math.log(epochs - 0.5 + place)
+                    sides = [np.ceil(np.exp(rng.normal(middle, spread, runs))) for _ in range(2)]
+                    alarms += welch(*sides, steps=[statistics.fmean(1 / side) for side in sides]).p < 0.05
+                cells.append(f"{alarms / times:.1%} at {epochs}")
+            yield f"equal rigs, {runs} runs that vary by {spread:.0%}, read at whole epochs: {', '.join(cells)} alarms"
 
 
 def stopping(rng: np.random.Generator, times: int) -> Iterator[str]:
@@ -356,6 +441,7 @@ def _trial(options: argparse.Namespace) -> None:
         worth_of_factoring(judgement),
         gate(judgement, rng, times),
         halves_of_one(judgement, rng, 3 if options.quick else 30),
+        single_runs(judgement, np.random.default_rng(60), 3 if options.quick else 20),
         machines(judgement),
         coverage(rng, times),
         steps(np.random.default_rng(59), times),

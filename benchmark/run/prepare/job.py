@@ -24,6 +24,7 @@ from platforms import Input, Platform
 
 Say = Callable[[str], None]
 
+OWN_CORPUS = "own-corpus"  # the mark
 DIVERGED, INTERRUPTED = 3, 130  # exit statuses
 
 
@@ -127,6 +128,7 @@ def changed_workload(
     workload: Workload,
     changes: dict[str, Any],
     *,
+    corpus: Path | None = None,
     feeding: Input | None = None,
     synthetic: bool = False,
     deterministic: bool = False,
@@ -134,12 +136,14 @@ def changed_workload(
     """Return the workload with other settings. A change of training marks its variant, so that runs do not pool.
 
     How the platform is fed (`feeding`) marks it in two cases. Accumulation: batch normalisation sees the pieces, so
-    that the training is another one. Streaming: the clock holds what other runs did beforehand.
+    that the training is another one. Streaming: the clock holds what other runs did beforehand. A `corpus` in place of
+    the embedded one, which a workload names, marks it too.
     """
     kind = MODELS[workload.model.name]
     workload = workload.changed(changes)
     model, mark = settled(workload.model)
     marks = [mark] * bool(mark)
+    marks += [OWN_CORPUS] * bool(corpus and workload.corpus == "embedded")
     if feeding:
         pieces = feeding.accumulation > 1 and kind.by_pieces
         marks += [f"accumulation-{feeding.accumulation}"] * pieces + ["stream"] * feeding.stream

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from journals import make_run, write
 
 from benchmark.compare import main
 from benchmark.judge.comparison import halves
-from benchmark.record import Run
+from benchmark.record import Run, RunRecord
 
 
 def save(folder, platform: str, *epochs: int, train_s=100.0, **identity) -> None:
@@ -63,22 +64,60 @@ def test_machines_whose_epochs_differ_are_compared_as_they_were_run(tmp_path, ca
     assert "Machines are not compared at equal epochs: they differ in batch" in shown
 
 
-def test_single_runs_tell_nothing_of_chance(tmp_path, capsys):
+def test_single_runs_are_told_apart_by_the_spread_of_others_and_it_is_said(tmp_path, capsys):
+    """Six epochs beside twelve: 30 + 110 i s, of which the last of twelve is 8% and may be one too many."""
     save(tmp_path, "a", 6)
     save(tmp_path, "b", 12)
     _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
+    assert "a is faster than b to WER 30: 48.9% less time (" in shown  # 690 / 1350 s = .511
+    assert "; by the spread of others, Holm-adjusted p = " in shown
+    assert "their epochs differ by more than those of single runs (by the spread of others, p = " in shown
+    _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path, "--every-run")
     assert "n = 1 and 1 error curves), tell nothing of chance" in shown and "faster" not in shown
+    main(["a", "b", "--results", str(tmp_path), "--level", "30", "--format", "csv"])
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["time_spread"], row["time_low"], row["machine_spread"]) == ("others", "NA", "NA")
+    assert float(row["time_p"]) < 0.05
+
+
+def test_single_runs_an_epoch_apart_are_not_told_apart(tmp_path, capsys):
+    save(tmp_path, "a", 11)
+    save(tmp_path, "b", 12)
+    _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
+    assert "no distinguishable machines at WER 30: at equal epochs ratio 1.000, by the spread of others" in shown
+    # 1.153 by chance, over 1 - 110 / 1350 by the step of the slower one: 1.255
+    assert "ratio 0.919, and by the spread of others single runs differ by up to 26%" in shown and "faster" not in shown
+
+
+def test_a_machine_is_faster_by_single_runs_only_with_start_up_and_without_it(tmp_path, capsys):
+    """One takes 9% less time an epoch, and 570 s longer to start: which is faster is a matter of start-up."""
+    save(tmp_path, "a", 10, train_s=100)
+    rows = make_run([90] * 8 + [30, 30], train_s=90.0, platform="b", run="b1").rows
+    late = [replace(row, started_s=row.started_s + 570) for row in rows[1:]]
+    write(tmp_path / "b-1.csv", RunRecord([replace(rows[0], seconds=600), *late]))
+    _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
+    assert "no distinguishable machines" in shown and "a faster machine" not in shown
+
+
+def test_one_run_beside_several_has_their_spread_and_at_least_others(tmp_path, capsys):
+    save(tmp_path, "a", 8, 9, 10)
+    save(tmp_path, "b", 24)
+    _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
+    assert "a is faster than b to WER 30" in shown and "by the spread of others" in shown
+    save(tmp_path, "c", 24, 23)
+    _, shown, _ = compared(capsys, "a", "c", "--results", tmp_path)
+    assert "a is faster than c to WER 30" in shown and "others" not in shown
 
 
 def test_runs_of_one_error_curve_are_one_run(tmp_path, capsys):
     """Five timings of one training beside five of another: n = 1 and 1, whatever the epochs."""
-    for name, epochs in {"a": 6, "b": 9}.items():
+    for name, epochs in {"a": 6, "b": 7}.items():
         for n in range(5):
             record = make_run([90] * (epochs - 2) + [30, 30], platform=name, run="once", seed=n, train_s=100 + n / 9)
             write(tmp_path / f"{name}-{n}.csv", record)
     _, shown, _ = compared(capsys, "a", "b", "--results", tmp_path)
-    assert "n = 1 and 1 error curves), tell nothing of chance" in shown and "a faster machine" not in shown
-    assert "5 runs, but n = 1" in shown
+    assert "not distinguishable: ratio" in shown and "by the spread of others single runs differ by" in shown
+    assert "faster" not in shown
 
 
 def test_misses_are_compared_by_the_times_that_they_lasted(tmp_path, capsys):

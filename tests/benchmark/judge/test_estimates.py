@@ -14,6 +14,8 @@ from benchmark.judge.estimates import (
     log_interval,
     olympic_mean,
     product,
+    student_t,
+    upper_tail,
     welch,
 )
 
@@ -131,3 +133,23 @@ def test_of_1000_families_of_4_equal_rigs_at_most_5_percent_call_any_pair_differ
         pairs = [welch(rigs[a], rigs[b]).p for a in range(4) for b in range(a)]
         wrong += min(holm(pairs)) < 0.05
     assert wrong <= 50
+
+
+def test_a_comparison_of_times_that_are_read_in_steps_holds_what_a_step_leaves_open():
+    # each variance is at least .03 * .1^2 = .0003: error sqrt(2 * .0003 / 3) = .01414, 4 degrees, t(.975) = 2.7764
+    found = welch([2.0, 2.0, 2.0], [1.0, 1.0, 1.0], steps=(0.1, 0.1))
+    assert found.value == pytest.approx(2.0)
+    assert found.low == pytest.approx(2 * math.exp(-2.7764 * 0.014142), rel=1e-4)
+    varied = [1.0, 1.2, 1.5]
+    assert welch(varied, [v * 2 for v in varied], steps=(0.1, 0.1)) == welch(varied, [v * 2 for v in varied])
+
+
+@pytest.mark.parametrize("freedom", [0.5, 0.9, 1, 1.7, 2, 5.4, 9, 38, 1000, 3e5])
+def test_students_t_is_scipys(freedom):
+    from scipy.stats import t as students
+
+    for value in (0.0, 1e-9, 0.1, 0.9, 1.0, 2.0, 7.3, 80.0, 1e5, -0.4, -12.0):
+        assert upper_tail(value, freedom) == pytest.approx(students.sf(value, freedom), rel=1e-8, abs=1e-250)
+    for below in (0.5, 0.501, 0.8, 0.975, 0.9999, 1 - 1e-9, 0.025):
+        assert student_t(freedom, below) == pytest.approx(students.ppf(below, freedom), rel=1e-7, abs=1e-12)
+    assert upper_tail(math.inf, freedom) == 0.0 and upper_tail(-math.inf, freedom) == 1.0

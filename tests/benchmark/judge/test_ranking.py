@@ -51,10 +51,43 @@ def test_a_rig_whose_runs_were_lucky_is_not_called_the_faster_machine():
     assert "fast would take" in text and "than lucky, whose runs were lucky in their epochs" in text
 
 
-def test_single_runs_are_ranked_by_nothing_and_the_way_out_is_a_second_run():
-    text = said(runs("a", 8), runs("b", 12))
-    assert "No rig is certain to be the soonest" in text and "Not told from it by these runs: b." in text
+def test_single_runs_that_are_far_apart_are_ranked_by_the_spread_of_others_and_it_is_said():
+    text = said(runs("a", 10), runs("b", 10, train_s=900), runs("c", 11, train_s=300))
+    # 30 + 11 * 310.05 s over 30 + 10 * 110.05 s = 3.04: chance makes 1.153 / (1 - 310.05 / 3440.55) = 1.267 of it
+    assert "Soonest: a takes 18.8 minutes to WER 30; n = 1." in text and "95%" not in text.replace("over 95%", "")
+    assert (
+        "c takes 3 times as long as a; by the spread of others' runs (MLPerf's) single runs differ by up to 27%: a is "
+        "almost surely the soonest (over 99.9%). Further behind: b. A second run of a, c, b would give an interval"
+    ) in text
+    assert "What would tell" not in text
+
+
+def test_single_runs_that_others_would_not_tell_apart_are_tied_and_the_way_out_is_a_second_run():
+    text = said(runs("a", 10), runs("b", 11), runs("c", 10, train_s=900))
+    assert "Not told from it by these runs: b." in text and "a is almost surely sooner than c (over 99.9%)" in text
     assert "What would tell: a second run at least of a, b, each with a seed of its own." in text
+    text = said(runs("a", 10), runs("b", 11))
+    assert "No rig is certain to be the soonest" in text and "others" not in text
+
+
+def test_what_rests_on_others_spread_is_marked_in_the_table_and_has_no_interval():
+    groups = judge([*runs("a", 10), *runs("b", 10, train_s=300), *runs("c", 8, 9, 10, train_s=300)], AT_30).groups
+    table = answer(groups, AT_30).table()
+    place = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+    assert place["b"]["verdict"] == "slower (by others' spread)" and "to" not in place["b"]["against the first"]
+    own = judge([*runs("a", 8, 9, 10), *runs("c", 8, 9, 10, train_s=300)], AT_30).groups
+    assert "others" not in " ".join(answer(own, AT_30).sentences) + str(answer(own, AT_30).table())
+
+
+def test_costs_of_single_runs_have_no_intervals_that_could_overlap():
+    groups = judge([*runs("a", 10), *runs("b", 11)], AT_30).groups
+    terms = Terms(offers=(offer("a=2/h"), offer("b=2/h")))
+    text = " ".join(answer(groups, AT_30, terms=terms).sentences)
+    assert "overlap" not in text and "no further apart than single runs are by the spread of others" in text
+    dear = " ".join(answer(groups, AT_30, terms=Terms(offers=(offer("a=2/h"), offer("b=9/h")))).sentences)
+    assert ", further apart than single runs are by the spread of others" in dear
+    mixed = judge([*runs("a", 10), *runs("b", 10, 11)], AT_30).groups
+    assert "apart" not in " ".join(answer(mixed, AT_30, terms=terms).sentences).split("Cheapest")[1].split(".")[1]
 
 
 def test_rigs_that_did_not_reach_the_level_are_named_and_not_ranked():

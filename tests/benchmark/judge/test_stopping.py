@@ -80,3 +80,17 @@ def test_looking_after_every_run_raises_under_5_percent_of_false_alarms_and_find
         found += any(e_value(*apart[:, :n]) >= SETTLED for n in looks)
         naive += any(stats.ttest_ind(*np.log(equal[:, :n])).pvalue < 0.05 for n in range(3, 21)) if _ < 100 else 0
     assert alarms / 400 < 0.05 and found / 400 > 0.9 and naive > 10
+
+
+def test_runs_that_all_took_the_same_epochs_are_neither_certainly_the_same_nor_certainly_others():
+    """Three runs of eleven epochs beside three of eleven, in steps of 9%: another seed might have taken one more."""
+    alike, steps = [11.0, 11.0, 11.0], (1 / 11, 1 / 11)
+    # the variance is .03 / 121 = .000248: error sqrt(2 * .000248 / 3) = .01286; t = log(1.02) / .01286 = 1.540
+    assert same(alike, alike, ratio=1.02, steps=steps) == pytest.approx(stats.t.sf(1.540, 4), rel=1e-3)
+    # n = 3: (2.7764 + .9410) sqrt(2 * .000248 / 3) = .0478 <= log 1.05 = .0488; n = 2: (4.3027 + 1.0607) .01575 = .0845
+    assert plan(alike, alike, ratio=1.05, steps=steps).runs == 3
+    assert same(alike, alike, ratio=1.02) is None and plan(alike, alike, ratio=1.05) is None
+    # five of each, t square without end: (1 + 2.5)^(9 / 2) / 3.5^(1 / 2) = 3.5^4 = 150; with the step 63
+    five, more = [11.0] * 5, [12.0] * 4 + [12.00001]
+    assert e_value(five, more) == pytest.approx(150, rel=0.01)
+    assert e_value(five, more, steps=(1 / 11, 1 / 12)) == pytest.approx(63, rel=0.05)

@@ -184,6 +184,10 @@ def test_the_study_says_what_it_is_when_it_begins_and_a_second_command_is_refuse
     assert (kind["max_epochs"], kind["batch"], kind["decoder"], kind["workload"]) == (1, 16, "greedy", "speech")
     assert kind["tested"] == kind["features"] and "dev" in kind["test"] and kind["model"]["name"] == "deepspeech"
     capsys.readouterr()
+    assert main([*usual, "-o", str(tmp_path / "m"), "--workload", "mini", "--protocol", "epochs"]) == 0
+    other = json.loads((tmp_path / "m" / "study.json").read_text())["studies"]["epochs"]
+    assert (other["workload"], other["variant"]) == ("mini", "own-corpus")  # as the runs of its points say
+    capsys.readouterr()
     assert main([*usual, "--protocol", "epochs", "--max-epochs", "2", "--batch", "4"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert (
