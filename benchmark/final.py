@@ -2,8 +2,9 @@
 
 Evaluates two checkpoints, that of the epoch with the lowest word error rate and the last one, on every dev and test
 subset of the run's features, at beam width 512. Prints word error rates next to the published ones, substitutions,
-deletions, insertions, sentence error rates and the commonest word errors, and writes final.csv, final-utterances.csv
-and final-sentences.txt into results/RUN. RUN is the run's folder, its journal, or one of its checkpoints.
+deletions, insertions, sentence error rates and the commonest word errors, and writes each evaluation into files of its
+own in results/RUN/final. RUN is the run's folder, its journal, or one of its checkpoints. What was decoded before, from
+the same checkpoint on the same features by the same decoder, is read and not decoded again.
 
 One call can compare several decoders and beam widths; each forward pass is done once for all of them:
 
@@ -56,19 +57,23 @@ def _final(options: argparse.Namespace) -> None:
     try:
         run, wanted = load_trained(options.run), _wanted(options)
         with data_of(run, wanted) as data:
-            results, examples = evaluate(run, wanted, data)
+            results = evaluate(run, wanted, data)
     except BrokenProcessPool:
         raise ValueError(decoding.KILLED_WORKER) from None
     except ArithmeticError as error:  # weights that diverged after they were saved
         raise ValueError(str(error)) from None
     try:
-        places = write(run, results, examples)
+        places = write(run, results, features=wanted.features)
     finally:  # even if the disk is full: the results may have taken an hour
         show(tables(run, results))
     for subset in (subset for subset in data.manifest.subsets if role(subset) != "train"):
         for warning in account.warnings(data.manifest, subset):
             print(f"WARNING: {one_line(warning)}")
-    cli.say(f"written: {', '.join(map(str, places))}")
+    if found := [result.found for result in results if result.found]:
+        shown = found[0] if len(found) == 1 else f"{found[0]} and {len(found) - 1} more"
+        cli.say(f"decoded before, and read: {shown}; --again decodes anew and replaces them")
+    if places:
+        cli.say(f"written: {', '.join(map(str, places))}, each with .utterances.csv and .sentences.txt beside it")
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:
@@ -89,6 +94,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         train_sample=options.train_sample,
         train_seed=options.train_seed,
         train_select=options.train_select,
+        again=options.again,
     )
 
 
@@ -191,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--train-sample", type=int, default=0, metavar="N", help="evaluate N training utterances too; default: none")
     add("--train-seed", type=int, default=0, metavar="N", help="which ones: as --subset-seed; default: 0")
     add("--train-select", choices=SELECTIONS, default="utterances", help="take single utterances (default) or speakers")
+    add("--again", action="store_true", help="decode anew what was decoded before, and replace its files")
     return parser
 
 

@@ -16,6 +16,7 @@ usage.py       utilisation.csv: how busy the machine was
 energy.py      the energy of GPUs by its samples, and of what share of the run
 stillness.py   time in which the run stood still
 sentences.py   sentences.jsonl: references and hypotheses
+finals.py      the final evaluations, each in files of its own
 confusions.py  the commonest word errors of an evaluation
 folder.py      the run's folder: lock, heartbeat, end.json
 run.py         all of these files in one object
