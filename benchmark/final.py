@@ -10,6 +10,14 @@ One call can compare several decoders and beam widths; each forward pass is done
 
     python -m benchmark.final results/RUN --checkpoints best --subsets dev --decoder greedy dictionary \\
         --beam-width 1 2 16 64 256 512
+
+Two runs that were evaluated are compared utterance by utterance; nothing is decoded for it:
+
+    python -m benchmark.final results/RUN --against results/OTHER
+
+That prints the difference of their error rates with 95% intervals, by redrawn utterances and redrawn speakers, NIST's
+matched-pairs test, wins and losses, and the utterances and words that changed most: of the best checkpoints (of the
+last ones with --checkpoints last), by the run's own decoder or the one asked for.
 """
 
 from __future__ import annotations
@@ -23,9 +31,12 @@ from typing import TYPE_CHECKING, Any
 from benchmark import cli
 from benchmark.judge.published import final_error_rates
 from benchmark.metrics import FIGURES, METRICS, Metric
+from benchmark.record import read_run
 from benchmark.record.confusions import HEADER
+from benchmark.record.finals import read_finals
+from benchmark.record.folder import journal_of
 from benchmark.run.prepare.language_models import PUBLISHED_MODELS
-from benchmark.run.prepare.trained import BEAM_WIDTH, WHICH, Trained, load_trained
+from benchmark.run.prepare.trained import BEAM_WIDTH, WHICH, Trained, load_trained, run_at
 from benchmark.tables import Table, cell, show
 from features.corpus.roles import role
 from features.jobs.streams import one_line
@@ -35,6 +46,7 @@ from models.ctc.decoders import Decoder
 from platforms.machine import usable_cores
 
 if TYPE_CHECKING:
+    from benchmark.judge.against import Side
     from benchmark.run.evaluate.final import Result, Wanted
 
 COMMONEST = 5  # word errors of each kind that are printed
@@ -44,7 +56,36 @@ WHAT = ("checkpoint", "subset", "decoder")  # what a line of a table is about
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 done, 2 bad input, 130 interrupted."""
     options = cli.parse(_parser(), argv)
-    return cli.command("benchmark.final", lambda: _final(options))
+    return cli.command("benchmark.final", lambda: _against(options) if options.against else _final(options))
+
+
+def _against(options: argparse.Namespace) -> None:
+    from benchmark.judge.against import Wish, contrast, paired_finals
+    from benchmark.judge.against_summary import against_parts
+
+    which = "last" if options.checkpoints == ["last"] else "best"
+    wish = Wish(
+        subsets=tuple(options.subsets),
+        decoders=tuple(options.decoder),
+        beam_widths=tuple(options.beam_width or ()),
+        features=options.features.name if options.features else "",
+    )
+    pairs = paired_finals(_side(options.run, which), _side(options.against, which), wish)
+    show(against_parts([contrast(pair) for pair in pairs]))
+
+
+def _side(path: Path, which: str) -> Side:
+    """Find a run to compare from its folder, its journal or one of its checkpoints. Raises FinalError, JournalError."""
+    from benchmark.judge.against import Side
+
+    folder, asked = run_at(path)
+    run = read_run(journal_of(folder))
+    return Side(
+        name=str(folder),
+        run=run.identity,
+        finals=read_finals(folder),
+        which=which if asked is None else f"batch {asked}",
+    )
 
 
 def _final(options: argparse.Namespace) -> None:
@@ -83,7 +124,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         checkpoints=tuple(options.checkpoints),
         subsets=tuple(options.subsets),
         decoders=tuple(options.decoder),
-        beam_widths=tuple(options.beam_width),
+        beam_widths=tuple(options.beam_width or [BEAM_WIDTH]),
         language_model=options.language_model,
         data=options.data,
         lm_weight=options.lm_weight,
@@ -173,7 +214,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoints", nargs="+", choices=WHICH, default=list(WHICH), help="default: best last")
     add("--subsets", nargs="+", default=[], metavar="NAME", help="subsets or roles (dev, test); default: all of both")
     add("--decoder", nargs="+", choices=decoders.NAMES, default=[], help="default: the run's decoder")
-    add("--beam-width", nargs="+", type=int, default=[BEAM_WIDTH], metavar="N", help="default: 512")
+    add("--beam-width", nargs="+", type=int, metavar="N", help="default: 512")
+    add("--against", type=Path, metavar="OTHER", help="compare with another run; both were evaluated before")
     published = ", ".join(PUBLISHED_MODELS)
     add("--language-model", metavar="FILE", help=f"ARPA or KenLM binary file, or a LibriSpeech model: {published}")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="where downloads are; default: %(default)s")

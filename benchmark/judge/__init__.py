@@ -24,6 +24,9 @@
     scaling.py        how speed grows with the number of machines
     profiles.py       rigs over many levels at once
     cost.py           prices
+    paired.py         statistics of two systems on the same utterances
+    against.py        two runs' final evaluations, utterance by utterance
+    against_summary.py  what is said of them
     published.py      the paper's tables
     summary.py        tables for people
     frames.py         results as pandas frames

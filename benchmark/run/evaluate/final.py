@@ -96,8 +96,8 @@ class Result:
 
     `features` is the digest of what was evaluated, as a journal has that of what was trained on; `sample` says which
     training utterances these are, and `batch` how many were in one forward pass. `edits` has the id and the edits of
-    each utterance, `texts` its reference and hypothesis, and `examples` some of them for people. `found` is the file
-    that has the result already; None if it is new.
+    each utterance, `texts` its reference and hypothesis as they are compared, and `examples` some of them for people.
+    `found` is the file that has the result already; None if it is new.
     """
 
     checkpoint: str
@@ -234,7 +234,7 @@ def _decoded(asked: Result, logits: Logits, decoder: Decoder, jobs: int) -> Resu
         decoding_s=decoding_s,
         errors=evaluated.errors,
         edits=tuple(zip((s.id for s in evaluated.sentences), evaluated.edits, strict=True)),
-        texts=tuple((s.reference, s.hypothesis) for s in evaluated.sentences),
+        texts=tuple((accuracy.tidy(s.reference), accuracy.tidy(s.hypothesis)) for s in evaluated.sentences),
         examples=f"{heading} WER {evaluated.errors.wer:.2f}%\n{describe(evaluated.examples())}",
     )
 
