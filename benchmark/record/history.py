@@ -285,7 +285,7 @@ class RunRecord:
         rates = self.table.columns["utterances"][self._steady] / self.table.columns["seconds"][self._steady]
         return rates[~np.isnan(rates)].tolist()
 
-    @property
+    @cached_property
     def utterances_per_s(self) -> float | None:
         """The median of `throughputs`; None if there are none."""
         return statistics.median(self.throughputs) if self.throughputs else None
