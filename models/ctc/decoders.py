@@ -12,7 +12,6 @@ that utterances of 830 frames do not underflow.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,6 +80,8 @@ class Decoder:
         if self.name != "language-model":
             return None
         with Path(self.language_model).open("rb") as file:
+            import hashlib
+
             digest = hashlib.sha256()
             while block := file.read(1 << 20):
                 digest.update(block)
