@@ -355,19 +355,26 @@ class Table:
         return len(self.columns["phase"])
 
     def row(self, number: int) -> Row:
+        return self.rows([number])[0]
+
+    def rows(self, numbers: Sequence[int] | np.ndarray | None = None) -> tuple[Row, ...]:
+        """Return the rows of these numbers, or all."""
+        chosen = slice(None) if numbers is None else np.asarray(numbers, dtype=np.int64)
+        columns = [_values(KINDS[name], values[chosen].tolist()) for name, values in self.columns.items()]
+        common = {**vars(self.identity), "schema": SCHEMA} if columns[0] else {}
+        return tuple(self._row(common, fields) for fields in zip(*columns, strict=True))
+
+    def _row(self, common: dict[str, Any], fields: Sequence[Any]) -> Row:
         row = object.__new__(Row)  # __post_init__ is skipped: its checks are made for all rows at once
-        row.__dict__.update(vars(self.identity), schema=SCHEMA)
-        row.__dict__.update((name, _value(KINDS[name], values[number])) for name, values in self.columns.items())
+        row.__dict__.update(common)
+        row.__dict__.update(zip(self.columns, fields, strict=True))
         return row
 
-    def rows(self) -> tuple[Row, ...]:
-        return tuple(map(self.row, range(len(self))))
 
-
-def _value(kind: Kind, value: Any) -> Any:
+def _values(kind: Kind, values: list[Any]) -> list[Any]:
     if kind.type is Phase:
-        return PHASES[str(value)]
-    return None if value != value else kind.type(value)  # NaN differs from itself
+        return [PHASES[value] for value in values]
+    return [None if value != value else kind.type(value) for value in values]  # NaN differs from itself
 
 
 def read_table(source: str, text: str) -> Table:

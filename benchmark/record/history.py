@@ -135,7 +135,7 @@ class RunRecord:
     @cached_property
     def standing(self) -> tuple[Row, ...]:
         """The rows that still hold."""
-        return tuple(map(self.table.row, np.flatnonzero(self._stands).tolist()))
+        return self.table.rows(np.flatnonzero(self._stands))
 
     @cached_property
     def _evaluated(self) -> np.ndarray:
@@ -149,7 +149,7 @@ class RunRecord:
     @cached_property
     def evaluations(self) -> tuple[Row, ...]:
         """The evaluate rows that still hold, one per epoch, in order of epochs."""
-        return tuple(map(self.table.row, self._evaluated))
+        return self.table.rows(self._evaluated)
 
     @cached_property
     def finely(self) -> RunRecord:
