@@ -111,8 +111,8 @@ def paired_finals(first: Side, second: Side, wish: Wish) -> list[Pair]:
     if not common:
         found = "; ".join(f"{s.name} by {', '.join(each)}" for s, each in zip(sides, labels, strict=True))
         raise JudgeError(
-            f"no decoder in common: {found}; expected one that evaluated both: python -m benchmark.final "
-            f"{second.name} --decoder {next(iter(labels[0])).partition('-')[0]}"
+            f"no decoder in common: {found}; expected one that evaluated both: "
+            f"{_command(second, next(iter(labels[0])))}"
         )
     taken = max(common, key=lambda label: _preference(label, first.run.decoder))
     candidates = [[each for each in found if each.decoder == taken] for found in there]
@@ -136,8 +136,18 @@ def _lacking(side: Side) -> str:
     found = dict.fromkeys(f"{each.checkpoint} by {each.decoder} on {each.subset}" for each in side.finals)
     return (
         f"final evaluations of it are {', '.join(found) or 'none'}; expected one of {side.which} as asked for; make it "
-        f"with: python -m benchmark.final {side.name}"
+        f"with: {_command(side)}"
     )
+
+
+def _command(side: Side, label: str = "") -> str:
+    """Return the command that evaluates a run's checkpoint, by the decoder of a label such as "dictionary-512"."""
+    step = side.which.removeprefix("batch ")
+    run = f"{side.name}/checkpoints/ckpt-{step}" if step != side.which else side.name
+    name = next((name for name in ("greedy", "dictionary", "language-model") if _is_of(label, name)), "")
+    width = label.removeprefix(f"{name}-").partition("-")[0] if name and label != name else ""
+    options = f" --decoder {name}" * bool(name) + f" --beam-width {width}" * bool(width)
+    return f"python -m benchmark.final {run}{options}"
 
 
 def _preference(label: str, own: str) -> tuple[bool, bool, int]:
@@ -235,7 +245,7 @@ def utterances_of(pair: Pair) -> Both:
         strange = next(each for each in ids if speakers_of([each]) is None)
         notes.append(f"speakers are not known: {strange} is no id like SPEAKER-CHAPTER-NUMBER")
     elif (number := len(set(speakers))) < FEWEST_SPEAKERS:
-        notes.append(f"{number} speakers: too few for an interval over speakers ({FEWEST_SPEAKERS} at least)")
+        notes.append(f"speakers: {number}, too few for an interval over speakers ({FEWEST_SPEAKERS} at least)")
     if not texts:
         notes.append("a file of an older version has no sentences: no words, no segments; decode it anew for them")
     return Both(ids=ids, rows=rows, speakers=speakers, texts=texts, notes=tuple(notes))

@@ -70,7 +70,7 @@ def _figures(found: Sequence[Contrast]) -> Iterator[Table]:
                 f"{100 * figure.better:.1f}%", *_nist(each, figure),
             ))  # fmt: skip
     yield Table(
-        f"RUN is {first}, OTHER is {second}: percent, and RUN - OTHER in points with 95% intervals of {DRAWS:,} draws",
+        f"RUN is {first}, OTHER is {second}:\npercent, and RUN - OTHER in points with 95% intervals of {DRAWS:,} draws",
         ("figure", "RUN", "OTHER", "RUN - OTHER", "over utterances", "over speakers"),
         tuple(rates),
     )
