@@ -24,7 +24,7 @@ from pathlib import Path
 from benchmark.judge.question import SPLITS, JudgeError
 from benchmark.judge.terms import TENURES, Terms
 from benchmark.metrics import METRICS, USUAL
-from benchmark.record import CLOCKS, Run, read_run
+from benchmark.record import CLOCKS, Run, bulk, read_run
 from benchmark.record.command import by_make
 from features.jobs import streams
 from features.jobs.parent import obey_parent
@@ -72,7 +72,9 @@ def read_runs(paths: Sequence[str]) -> list[Run]:
         JudgeError: no paths are given, or a pattern matches no file.
         JournalError: a journal cannot be read.
     """
-    return [read_run(path) for path in checked(paths)]
+    found = checked(paths)
+    bulk.expect(found)
+    return [read_run(path) for path in found]
 
 
 def maker() -> str:

@@ -2,13 +2,22 @@
 
 Evaluates two checkpoints, that of the epoch with the lowest word error rate and the last one, on every dev and test
 subset of the run's features, at beam width 512. Prints word error rates next to the published ones, substitutions,
-deletions, insertions, sentence error rates and the commonest word errors, and writes final.csv, final-utterances.csv
-and final-sentences.txt into results/RUN. RUN is the run's folder, its journal, or one of its checkpoints.
+deletions, insertions, sentence error rates and the commonest word errors, and writes each evaluation into files of its
+own in results/RUN/final. RUN is the run's folder, its journal, or one of its checkpoints. What was decoded before, from
+the same checkpoint on the same features by the same decoder, is read and not decoded again.
 
 One call can compare several decoders and beam widths; each forward pass is done once for all of them:
 
     python -m benchmark.final results/RUN --checkpoints best --subsets dev --decoder greedy dictionary \\
         --beam-width 1 2 16 64 256 512
+
+Two runs that were evaluated are compared utterance by utterance; nothing is decoded for it:
+
+    python -m benchmark.final results/RUN --against results/OTHER
+
+That prints the difference of their error rates with 95% intervals, by redrawn utterances and redrawn speakers, NIST's
+matched-pairs test, wins and losses, and the utterances and words that changed most: of the best checkpoints (of the
+last ones with --checkpoints last), by the run's own decoder or the one asked for.
 """
 
 from __future__ import annotations
@@ -22,9 +31,12 @@ from typing import TYPE_CHECKING, Any
 from benchmark import cli
 from benchmark.judge.published import final_error_rates
 from benchmark.metrics import FIGURES, METRICS, Metric
+from benchmark.record import read_run
 from benchmark.record.confusions import HEADER
+from benchmark.record.finals import read_finals
+from benchmark.record.folder import journal_of
 from benchmark.run.prepare.language_models import PUBLISHED_MODELS
-from benchmark.run.prepare.trained import BEAM_WIDTH, WHICH, Trained, load_trained
+from benchmark.run.prepare.trained import BEAM_WIDTH, WHICH, Trained, load_trained, run_at
 from benchmark.tables import Table, cell, show
 from features.corpus.roles import role
 from features.jobs.streams import one_line
@@ -34,6 +46,7 @@ from models.ctc.decoders import Decoder
 from platforms.machine import usable_cores
 
 if TYPE_CHECKING:
+    from benchmark.judge.against import Side
     from benchmark.run.evaluate.final import Result, Wanted
 
 COMMONEST = 5  # word errors of each kind that are printed
@@ -43,7 +56,36 @@ WHAT = ("checkpoint", "subset", "decoder")  # what a line of a table is about
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 done, 2 bad input, 130 interrupted."""
     options = cli.parse(_parser(), argv)
-    return cli.command("benchmark.final", lambda: _final(options))
+    return cli.command("benchmark.final", lambda: _against(options) if options.against else _final(options))
+
+
+def _against(options: argparse.Namespace) -> None:
+    from benchmark.judge.against import Wish, contrast, paired_finals
+    from benchmark.judge.against_summary import against_parts
+
+    which = "last" if options.checkpoints == ["last"] else "best"
+    wish = Wish(
+        subsets=tuple(options.subsets),
+        decoders=tuple(options.decoder),
+        beam_widths=tuple(options.beam_width or ()),
+        features=options.features.name if options.features else "",
+    )
+    pairs = paired_finals(_side(options.run, which), _side(options.against, which), wish)
+    show(against_parts([contrast(pair) for pair in pairs]))
+
+
+def _side(path: Path, which: str) -> Side:
+    """Find a run to compare from its folder, its journal or one of its checkpoints. Raises FinalError, JournalError."""
+    from benchmark.judge.against import Side
+
+    folder, asked = run_at(path)
+    run = read_run(journal_of(folder))
+    return Side(
+        name=str(folder),
+        run=run.identity,
+        finals=read_finals(folder),
+        which=which if asked is None else f"batch {asked}",
+    )
 
 
 def _final(options: argparse.Namespace) -> None:
@@ -56,19 +98,23 @@ def _final(options: argparse.Namespace) -> None:
     try:
         run, wanted = load_trained(options.run), _wanted(options)
         with data_of(run, wanted) as data:
-            results, examples = evaluate(run, wanted, data)
+            results = evaluate(run, wanted, data)
     except BrokenProcessPool:
         raise ValueError(decoding.KILLED_WORKER) from None
     except ArithmeticError as error:  # weights that diverged after they were saved
         raise ValueError(str(error)) from None
     try:
-        places = write(run, results, examples)
+        places = write(run, results, features=wanted.features)
     finally:  # even if the disk is full: the results may have taken an hour
         show(tables(run, results))
     for subset in (subset for subset in data.manifest.subsets if role(subset) != "train"):
         for warning in account.warnings(data.manifest, subset):
             print(f"WARNING: {one_line(warning)}")
-    cli.say(f"written: {', '.join(map(str, places))}")
+    if found := [result.found for result in results if result.found]:
+        shown = found[0] if len(found) == 1 else f"{found[0]} and {len(found) - 1} more"
+        cli.say(f"decoded before, and read: {shown}; --again decodes anew and replaces them")
+    if places:
+        cli.say(f"written: {', '.join(map(str, places))}, each with .utterances.csv and .sentences.txt beside it")
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:
@@ -78,7 +124,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         checkpoints=tuple(options.checkpoints),
         subsets=tuple(options.subsets),
         decoders=tuple(options.decoder),
-        beam_widths=tuple(options.beam_width),
+        beam_widths=tuple(options.beam_width or [BEAM_WIDTH]),
         language_model=options.language_model,
         data=options.data,
         lm_weight=options.lm_weight,
@@ -89,6 +135,7 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         train_sample=options.train_sample,
         train_seed=options.train_seed,
         train_select=options.train_select,
+        again=options.again,
     )
 
 
@@ -167,7 +214,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoints", nargs="+", choices=WHICH, default=list(WHICH), help="default: best last")
     add("--subsets", nargs="+", default=[], metavar="NAME", help="subsets or roles (dev, test); default: all of both")
     add("--decoder", nargs="+", choices=decoders.NAMES, default=[], help="default: the run's decoder")
-    add("--beam-width", nargs="+", type=int, default=[BEAM_WIDTH], metavar="N", help="default: 512")
+    add("--beam-width", nargs="+", type=int, metavar="N", help="default: 512")
+    add("--against", type=Path, metavar="OTHER", help="compare with another run; both were evaluated before")
     published = ", ".join(PUBLISHED_MODELS)
     add("--language-model", metavar="FILE", help=f"ARPA or KenLM binary file, or a LibriSpeech model: {published}")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="where downloads are; default: %(default)s")
@@ -191,6 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--train-sample", type=int, default=0, metavar="N", help="evaluate N training utterances too; default: none")
     add("--train-seed", type=int, default=0, metavar="N", help="which ones: as --subset-seed; default: 0")
     add("--train-select", choices=SELECTIONS, default="utterances", help="take single utterances (default) or speakers")
+    add("--again", action="store_true", help="decode anew what was decoded before, and replace its files")
     return parser
 
 

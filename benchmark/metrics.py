@@ -5,8 +5,8 @@
     METRICS["wer"].label                        # "WER": the figures in percent, by which runs are judged
     FIGURES["substitutions"].of(utterances)     # 2: every figure, counts too
 
-A further figure is one field of `Errors`. Evaluation then computes it; the journal, final.csv, final-utterances.csv and
-the exports have it at their ends; `--metric` takes it if it is in percent, and a workload if it may be a target.
+A further figure is one field of `Errors`. Evaluation then computes it; the journal, the files of `benchmark.final` and
+the exports have it too; `--metric` takes it if it is in percent, and a workload if it may be a target.
 
 A reference is what was said, a hypothesis what a model wrote. Edits are substitutions, deletions and insertions: the
 fewest that turn a reference into its hypothesis.

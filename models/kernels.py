@@ -7,7 +7,6 @@ except tf.errors.OpError as error: return Choice("xla", reason(error), fallen_ba
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 Found = TypeVar("Found")
@@ -25,6 +24,8 @@ class Choice(NamedTuple):
 
 def apart(function: Callable[..., Found], *arguments: Any) -> Found:
     """Call a function outside of the caller's graph and tape; tf.init_scope leaves them, but records no gradients."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(function, *arguments).result()
 

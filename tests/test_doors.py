@@ -14,6 +14,8 @@ import pytest
 from commands import ROOT
 from journals import make_run, write
 
+from benchmark.workloads import load
+
 DOORS = (
     "benchmark",
     "benchmark.tta",
@@ -48,6 +50,12 @@ MAY_LOAD = {
 FOR_ONE_RUN = {"numpy", "cython_runtime"}  # the second is made by the first
 """The packages that judging a run takes; many rigs take scipy too, for F and chi-square."""
 
+NEEDLESS = {
+    "benchmark.judge.merit", "benchmark.judge.profiles", "benchmark.judge.paired",
+    "benchmark.report", "benchmark.run", "concurrent", "hashlib", "numpy.ma", "pandas", "scipy", "tempfile",
+}  # fmt: skip
+"""What takes time and a table of one run needs none of."""
+
 LISTING = """
 import json, runpy, sys
 before = set(sys.modules)
@@ -55,12 +63,12 @@ door, sys.argv = sys.argv[1], sys.argv[1:]
 try:
     runpy.run_module(door, run_name="__main__", alter_sys=True)
 finally:
-    print("\\n" + json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
+    print("\\n" + json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
-def loaded(door: str, *arguments: object, options: tuple[str, ...] = ()) -> set[str]:
-    """Return the packages and the slow parts of the standard library that a command has loaded when it ends."""
+def modules(door: str, *arguments: object, options: tuple[str, ...] = ()) -> set[str]:
+    """Return the modules that a command has loaded when it ends."""
     done = subprocess.run(
         [sys.executable, *options, "-c", LISTING, door, *map(str, arguments)],
         capture_output=True,
@@ -70,7 +78,12 @@ def loaded(door: str, *arguments: object, options: tuple[str, ...] = ()) -> set[
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    names = set(json.loads(done.stdout.splitlines()[-1]))
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def loaded(door: str, *arguments: object, options: tuple[str, ...] = ()) -> set[str]:
+    """Return the packages and the slow parts of the standard library that a command has loaded when it ends."""
+    names = {name.partition(".")[0] for name in modules(door, *arguments, options=options)}
     return {name for name in names if not name.startswith("_")} - HOUSE - (set(sys.stdlib_module_names) - SLOW)
 
 
@@ -87,3 +100,13 @@ def test_a_small_table_is_judged_without_pandas_scipy_rich_and_asyncio(door, tmp
     again = write(tmp_path / "again.csv", make_run([60.0, 50.0, 40.0, 30.0, 20.0], run="c", seed=2, source="again.csv"))
     given = [f"a={one}", f"b={other}"] if door == "benchmark.compare" else [one, again]
     assert loaded(door, *given, "--level", 30) <= FOR_ONE_RUN
+
+
+def test_a_table_of_one_run_with_its_folder_loads_nothing_that_it_does_not_need(tmp_path):
+    one = write(tmp_path / "one.csv", make_run([50.0, 40.0, 30.0, 20.0], source="one.csv"))
+    facts = {"schema": 3, "plan": {"targets": {"wer": [30]}}, "workload": load("mini").to_dict()}
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "run.json").write_text(json.dumps(facts))
+    samples = [f"{n},{90 + n % 7}.0" for n in range(50)]
+    (tmp_path / "one" / "utilisation.csv").write_text("\n".join(["seconds,process_cpu_percent", *samples]) + "\n")
+    assert modules("benchmark.tta", one) & NEEDLESS == set()

@@ -10,6 +10,7 @@ from transitions import AFTER
 from benchmark.__main__ import main
 from benchmark.metrics import METRICS
 from benchmark.record import journal
+from benchmark.record.finals import of_checkpoint, read_finals
 from benchmark.record.phases import Phase
 from benchmark.record.sentences import last_evaluation
 
@@ -124,24 +125,29 @@ def test_the_final_table_is_made_of_the_run_and_of_one_checkpoint(run, folder):
     done = command(folder, "benchmark.final", "results/first.csv", "--decode-jobs", 2)
     assert done.returncode == 0, done.stderr
     assert "dev-tones" in done.stdout and "dictionary-512" in done.stdout and "Sys1$" in done.stdout
-    with (folder / "results" / "first" / "final.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    finals = folder / "results" / "first" / "final"
+    rows = [each.row for each in read_finals(finals.parent)]
     evaluations = {row.epoch: row for row in journal.read(folder / "results" / "first.csv").evaluations}
     assert {int(row["utterances"]) for row in rows} == {7} and {row["subset"] for row in rows} == {"dev-tones"}
-    with (folder / "results" / "first" / "final-utterances.csv").open() as file:
-        edits = [row for row in csv.DictReader(file) if row["checkpoint"] == rows[0]["checkpoint"]]
+    edits = read_finals(finals.parent)[0].utterances()
     share = sum(int(row["word_edits"]) for row in edits) / sum(int(row["words"]) for row in edits)
     assert len(edits) == 7 and 100 * share == pytest.approx(float(rows[0]["wer"]), abs=1e-5)
+    before = {path.name: path.read_bytes() for path in finals.iterdir()}
     checkpoint = folder / "results" / "first" / "checkpoints" / f"ckpt-{evaluations[1].step}"
     again = command(folder, "benchmark.final", checkpoint, "--beam-width", 256, "--decoder", "dictionary", "greedy")
     assert again.returncode == 0, again.stderr
-    with (folder / "results" / "first" / "final.csv").open() as file:
-        found = {row["decoder"]: row for row in csv.DictReader(file)}
+    found = {
+        each.decoder: each.row for each in of_checkpoint(read_finals(finals.parent), f"batch {evaluations[1].step}")
+    }
     # The same weights, decoder and width as in the run: the same four figures, on one replica instead of two.
     for name in METRICS:
         assert float(found["dictionary-256"][name]) == getattr(evaluations[1], name)
     assert set(found) == {"dictionary-256", "greedy"}
-    assert "worst" in (folder / "results" / "first" / "final-sentences.txt").read_text()
+    after = {path.name: path.read_bytes() for path in finals.iterdir()}
+    assert before.items() < after.items() and "worst" in next(finals.glob("*.greedy.sentences.txt")).read_text()
+    same = command(folder, "benchmark.final", checkpoint, "--beam-width", 256, "--decoder", "dictionary", "greedy")
+    assert same.returncode == 0 and "decoded before, and read: " in same.stderr and "written" not in same.stderr
+    assert same.stdout == again.stdout and {path.name: path.read_bytes() for path in finals.iterdir()} == after
 
 
 @pytest.mark.slow

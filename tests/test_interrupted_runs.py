@@ -23,7 +23,7 @@ def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_n
 
     process = begin(tmp_path, *arguments, "--name", "cut")
     wait_for(process, path, ",train,")
-    second = begin(tmp_path, *arguments, "--name", "cut")
+    second = begin(tmp_path, *arguments, "--name", "cut", fresh=True)  # seconds pass before it looks for the first
     process.send_signal(signal.SIGTERM)
     sent_s = time.monotonic()
     said = process.communicate(timeout=60)[1]

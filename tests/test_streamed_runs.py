@@ -1,6 +1,5 @@
 """Runs that make features while they train, beside one that reads records; and a recording that breaks on the way."""
 
-import csv
 import shutil
 
 import pytest
@@ -8,6 +7,7 @@ from commands import command
 
 from benchmark.metrics import METRICS
 from benchmark.record import journal
+from benchmark.record.finals import read_finals
 
 USUAL = ("--max-epochs", 2, "--seed", 3, "--decoder", "greedy", "--batch", 8)
 
@@ -26,8 +26,7 @@ def test_a_streamed_run_has_the_losses_and_error_rates_of_one_that_reads_records
         ]
     done = command(tmp_path, "benchmark.final", "results/stream", "--train-sample", 5)
     assert done.returncode == 0, done.stderr
-    with (tmp_path / "results" / "stream" / "final.csv").open() as file:
-        counts = {(row["subset"], row["utterances"]) for row in csv.DictReader(file)}
+    counts = {(each.subset, each.row["utterances"]) for each in read_finals(tmp_path / "results" / "stream")}
     assert counts == {("dev-tones", "7"), ("train", "5")}
 
 

@@ -31,6 +31,9 @@
     cost.py           what a training costs
     breakeven.py      from when on buying is cheaper than renting
     prices.py         costs for people
+    paired.py         statistics of two systems on the same utterances
+    against.py        two runs' final evaluations, utterance by utterance
+    against_summary.py  what is said of them
     published.py      the paper's tables
     summary.py        tables for people
     frames.py         results as pandas frames
@@ -38,21 +41,26 @@
 It reads records, and neither trains nor needs TensorFlow.
 """
 
+from __future__ import annotations
+
 import glob
+import importlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from benchmark.judge.comparison import at_common_levels, compare
-from benchmark.judge.cost import rig_costs
-from benchmark.judge.factoring import factor, leave_one_out
-from benchmark.judge.groups import Group, Level
-from benchmark.judge.judgement import Judgement, judge
-from benchmark.judge.merit import merits
-from benchmark.judge.profiles import profile_of
-from benchmark.judge.question import JudgeError, Question
-from benchmark.judge.ranking import answer
-from benchmark.judge.terms import PriceError, Terms
-from benchmark.record import Run, read_run
+if TYPE_CHECKING:
+    from benchmark.judge.comparison import at_common_levels, compare
+    from benchmark.judge.cost import rig_costs
+    from benchmark.judge.factoring import factor, leave_one_out
+    from benchmark.judge.groups import Group, Level
+    from benchmark.judge.judgement import Judgement, judge
+    from benchmark.judge.merit import merits
+    from benchmark.judge.profiles import profile_of
+    from benchmark.judge.question import JudgeError, Question
+    from benchmark.judge.ranking import answer
+    from benchmark.judge.terms import PriceError, Terms
+    from benchmark.record import Run
 
 __all__ = (
     "Group",
@@ -75,7 +83,32 @@ __all__ = (
 )
 
 
+FROM = {
+    "comparison": ("at_common_levels", "compare"),
+    "cost": ("rig_costs",),
+    "factoring": ("factor", "leave_one_out"),
+    "groups": ("Group", "Level"),
+    "judgement": ("Judgement", "judge"),
+    "merit": ("merits",),
+    "profiles": ("profile_of",),
+    "question": ("JudgeError", "Question"),
+    "ranking": ("answer",),
+    "terms": ("PriceError", "Terms"),
+}
+"""Where the names are from. A module is loaded when it is asked for: a command waits for those alone that it needs."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in FROM.items():
+        if name in names:
+            globals()[name] = found = getattr(importlib.import_module(f"benchmark.judge.{module}"), name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def read_runs(paths: str | Iterable[str | Path]) -> list[Run]:
     """Read runs from their journals, by a pattern such as "results/*.csv" or one by one. Raises JournalError."""
+    from benchmark.record import read_run
+
     found = sorted(glob.glob(paths)) if isinstance(paths, str) else paths
     return [read_run(path) for path in found]

@@ -7,6 +7,7 @@ phases.py      the phases of a run, and the plan of when each is due
 clocks.py      the one clock of a run
 arrays.py      NumPy, imported when the first array is made
 columns.py     the format of the journal: columns, parsing, version
+bulk.py        reads the numbers of long journals by a C parser
 journal.py     writes, resumes and reads the journal
 history.py     figures computed from the journal: clocks, evaluations, time to accuracy, throughput
 holes.py       refuses a journal from which rows are missing
@@ -16,6 +17,7 @@ usage.py       utilisation.csv: how busy the machine was
 energy.py      the energy of GPUs by its samples, and of what share of the run
 stillness.py   time in which the run stood still
 sentences.py   sentences.jsonl: references and hypotheses
+finals.py      the final evaluations, each in files of its own
 confusions.py  the commonest word errors of an evaluation
 folder.py      the run's folder: lock, heartbeat, end.json
 run.py         all of these files in one object

@@ -24,6 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmark.metrics import FIGURES, Errors
+from benchmark.record import bulk
 from benchmark.record.phases import EVALUATED, Phase
 
 if TYPE_CHECKING:
@@ -354,19 +355,26 @@ class Table:
         return len(self.columns["phase"])
 
     def row(self, number: int) -> Row:
+        return self.rows([number])[0]
+
+    def rows(self, numbers: Sequence[int] | np.ndarray | None = None) -> tuple[Row, ...]:
+        """Return the rows of these numbers, or all."""
+        chosen = slice(None) if numbers is None else np.asarray(numbers, dtype=np.int64)
+        columns = [_values(KINDS[name], values[chosen].tolist()) for name, values in self.columns.items()]
+        common = {**vars(self.identity), "schema": SCHEMA} if columns[0] else {}
+        return tuple(self._row(common, fields) for fields in zip(*columns, strict=True))
+
+    def _row(self, common: dict[str, Any], fields: Sequence[Any]) -> Row:
         row = object.__new__(Row)  # __post_init__ is skipped: its checks are made for all rows at once
-        row.__dict__.update(vars(self.identity), schema=SCHEMA)
-        row.__dict__.update((name, _value(KINDS[name], values[number])) for name, values in self.columns.items())
+        row.__dict__.update(common)
+        row.__dict__.update(zip(self.columns, fields, strict=True))
         return row
 
-    def rows(self) -> tuple[Row, ...]:
-        return tuple(map(self.row, range(len(self))))
 
-
-def _value(kind: Kind, value: Any) -> Any:
+def _values(kind: Kind, values: list[Any]) -> list[Any]:
     if kind.type is Phase:
-        return PHASES[str(value)]
-    return None if value != value else kind.type(value)  # NaN differs from itself
+        return [PHASES[value] for value in values]
+    return [None if value != value else kind.type(value) for value in values]  # NaN differs from itself
 
 
 def read_table(source: str, text: str) -> Table:
@@ -375,10 +383,14 @@ def read_table(source: str, text: str) -> Table:
     Raises:
         JournalError: the text is no journal; the message names the file, the line, what was found and expected.
     """
-    header, *lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    text = text.replace("\r\n", "\n") if "\r" in text else text  # to look is quicker, where there is none
+    header, _, body = text.removesuffix("\n").partition("\n")
+    layout = read_header(source, header)
+    if bulk.worth_it(len(body)) and (table := _read_bulk(body, layout)):
+        return table
+    lines = body.split("\n")
     while lines and not lines[-1].strip(", \t"):  # blank lines at the end, as spreadsheets and editors leave them
         lines.pop()
-    layout = read_header(source, header)
     commons, rests, problem = _read_commons(lines, layout)
     columns: dict[str, np.ndarray] = {"attempt": np.array([common["attempt"] for common in commons], dtype=np.int64)}
     problems = [problem]
@@ -391,8 +403,32 @@ def read_table(source: str, text: str) -> Table:
     if found := [problem for problem in problems if problem]:
         number, sentence = min(found)
         raise JournalError(f"{source}:{number + 2}: {sentence}")  # line 1 is the header
-    identity = Identity(**{name: commons[0][name] for name in IDENTITY}) if commons else None
-    return Table(identity, columns)
+    return Table(_identity(commons[0]) if commons else None, columns)
+
+
+def _identity(common: dict[str, Any]) -> Identity:
+    return Identity(**{name: common[name] for name in IDENTITY})
+
+
+def _read_bulk(body: str, layout: Layout) -> Table | None:
+    """Read many lines at once; None if anything in them is unusual, which the plain way reads or refuses."""
+    first = body.partition("\n")[0]
+    prefix = first.rsplit(",", len(layout.varying))[0] + ","
+    try:
+        commons = [_read_common(prefix, first, layout)]
+        rests = bulk.without_prefix(body, prefix)
+        if rests is None:  # of several attempts
+            commons, rests, _ = _read_commons(body.split("\n"), layout)
+    except ValueError:
+        return None
+    found = bulk.read_columns(rests, {name: KINDS[name] for name in layout.varying}) if commons else None
+    if found is None:
+        return None
+    rows = len(found["phase"])
+    attempts = [common["attempt"] for common in commons]
+    columns = {"attempt": np.array(attempts if len(attempts) > 1 else attempts * rows, dtype=np.int64)}
+    columns |= {name: found[name] if name in found else np.full(rows, math.nan) for name in VARYING}
+    return None if any(check(columns) for check in CHECKS) else Table(_identity(commons[0]), columns)
 
 
 Problem = tuple[int, str] | None
@@ -482,7 +518,10 @@ def _read_commons(lines: Sequence[str], layout: Layout) -> tuple[list[dict[str, 
 
 
 def _number_of_fields(line: str, layout: Layout) -> str:
-    fields, expected = next(csv.reader([line]), []), len(layout.columns)
+    try:
+        fields, expected = next(csv.reader([line]), []), len(layout.columns)
+    except csv.Error as error:  # a carriage return within it
+        return f"not CSV ({error})"
     if comma := next((text for text in fields if DECIMAL_COMMA.fullmatch(text)), ""):
         return f"found the decimal comma of {comma[:40]!r}, as a spreadsheet program saved it; {ORIGINAL}"
     why = "a line cut short?" if len(fields) != expected else f"quotation marks around a number? {ORIGINAL}"

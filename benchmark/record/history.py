@@ -135,7 +135,7 @@ class RunRecord:
     @cached_property
     def standing(self) -> tuple[Row, ...]:
         """The rows that still hold."""
-        return tuple(map(self.table.row, np.flatnonzero(self._stands).tolist()))
+        return self.table.rows(np.flatnonzero(self._stands))
 
     @cached_property
     def _evaluated(self) -> np.ndarray:
@@ -149,7 +149,7 @@ class RunRecord:
     @cached_property
     def evaluations(self) -> tuple[Row, ...]:
         """The evaluate rows that still hold, one per epoch, in order of epochs."""
-        return tuple(map(self.table.row, self._evaluated))
+        return self.table.rows(self._evaluated)
 
     @cached_property
     def finely(self) -> RunRecord:
@@ -285,7 +285,7 @@ class RunRecord:
         rates = self.table.columns["utterances"][self._steady] / self.table.columns["seconds"][self._steady]
         return rates[~np.isnan(rates)].tolist()
 
-    @property
+    @cached_property
     def utterances_per_s(self) -> float | None:
         """The median of `throughputs`; None if there are none."""
         return statistics.median(self.throughputs) if self.throughputs else None

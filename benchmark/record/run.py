@@ -28,9 +28,9 @@ from benchmark.record.stillness import Stretch
 from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 else:
-    from benchmark.record import arrays as np
+    pass
 
 SHARE_UNKNOWN = "of what share of the run is not known: an older version wrote it down, which did not look"
 
@@ -81,7 +81,7 @@ class Run:
 
         An attempt that ended before its first row is not among them.
         """
-        numbers = np.unique(self.record.table.columns["attempt"]).tolist() if self.folder else []
+        numbers = sorted(set(self.record.table.columns["attempt"].tolist())) if self.folder else []
         found = {number: read_facts(self.folder, attempt=number) for number in numbers}
         return {number: facts for number, facts in found.items() if facts}
 

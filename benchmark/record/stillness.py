@@ -85,7 +85,8 @@ def stretches_of(samples: Samples, record: RunRecord) -> tuple[Stretch, ...]:
         return ()
     no_gpu = gpu[1:] == 0 if on_gpus else np.ones(len(ends_s) - 1, bool)
     steps_s = np.diff(ends_s)
-    usual_s, usual_cpu = float(np.median(steps_s)), float(np.nanmedian(cpu)) if np.isfinite(cpu).any() else 0.0
+    usual_s, known = float(np.median(steps_s)), cpu[~np.isnan(cpu)]
+    usual_cpu = float(np.median(known)) if np.isfinite(known).any() else 0.0
     gap = steps_s > max(LEAST_S, LONG_STEPS * usual_s)
     idle = np.where(gap, cpu[1:] <= WORKED * usual_cpu, (cpu[1:] <= IDLE_PERCENT) & no_gpu) & (steps_s > 0)
     return tuple(_told(_runs(idle, ends_s), record))

@@ -2,13 +2,12 @@
 
     tables, understood, made = published(runs, groups), [understood_by(run) for run in runs], [made_how(run) ...]
 
-All of it comes from the runs' folders (final.csv, sentences.jsonl, run.json), and a folder may lack any of them: what
+All of it comes from the runs' folders (final, sentences.jsonl, run.json), and a folder may lack any of them: what
 is not there is said, and is no error.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from benchmark.judge.published import final_error_rates, time_to_accuracy
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, level_name
 from benchmark.metrics import FIGURES, USUAL
 from benchmark.record import POOLED, FactsError
-from benchmark.record.columns import decoder_read
 from benchmark.record.confusions import HEADER
+from benchmark.record.finals import FinalsError, of_checkpoint, read_finals
 from benchmark.record.sentences import NAME_FOR_PEOPLE, Heard
 from benchmark.record.sentences import Example as HeardExample
 from benchmark.report.figures import Shown
@@ -71,16 +70,21 @@ def _final_table(runs: Sequence[Shown]) -> Table:
 
 
 def _final_rows(run: Shown) -> dict[str, dict[str, str]]:
-    """Checkpoint and decoder -> subset -> word error rate; empty where there is no final.csv to be read."""
+    """Checkpoint and decoder -> subset -> word error rate; {} where there is no final evaluation to be read.
+
+    What was evaluated on other features or in another batch than the run's own is said to be, in a row of its own.
+    """
     found: dict[str, dict[str, str]] = {}
     if run.folder is None:
         return found
     try:
-        with (run.folder / "final.csv").open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                cells = found.setdefault(f"{row['checkpoint']}, {decoder_read(row['decoder'])}", {})
-                cells[row["subset"]] = f"{float(row['wer_mean']):.2f}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error):
+        finals = read_finals(run.folder)
+        called = dict.fromkeys(name for each in finals for name in each.checkpoint.split(" and "))
+        for each in {f.path.name + str(f.kind): f for which in called for f in of_checkpoint(finals, which)}.values():
+            what = ", ".join((each.checkpoint, each.decoder, *each.not_own(run.run.identity)))
+            subset = " ".join(filter(None, (each.subset, each.sample)))
+            found.setdefault(what, {})[subset] = f"{float(each.row['wer_mean']):.2f}"
+    except (FinalsError, ValueError, KeyError, TypeError):
         return {}
     return found
 

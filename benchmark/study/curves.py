@@ -146,7 +146,7 @@ def left_out(points: Sequence[Point]) -> dict[str, set[float]]:
     faultless = faultless_sizes(points)
     reasons = {
         "no run made an error: nothing can be gained there, and nothing is claimed of it": faultless,
-        "a run made no error, and how much half an edit is is not known (no final-utterances.csv)": {
+        "a run made no error, and how much half an edit is is not known (no file of utterances)": {
             point.size for point in points if point.whole and not point.fitted
         }
         - faultless,

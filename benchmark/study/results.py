@@ -25,14 +25,15 @@ from benchmark.study.finals import (
     COUNTS,
     NAME,
     RATES,
-    UTTERANCES,
     asked_for,
+    counts_of,
     edits_of,
-    final_rows,
+    finals_of,
     lacking,
     of_role,
+    rows_of,
     which_checkpoint,
-)  # fmt: skip
+)
 from benchmark.study.kind import Kind, declared, kind_of, way_out, worded
 from features.corpus.roles import role
 
@@ -176,21 +177,21 @@ def observations(folder: str | Path, *, say: Callable[[str], None] | None = None
 def observation_of(run: Run, *, say: Callable[[str], None] | None = None) -> Observation | None:
     """Return what a run came to; None if it is not over or has not been evaluated as a study asks for."""
     match = NAME.fullmatch(Path(run.source).stem)
-    finals = final_rows(run)
-    if match is None or run.end is None or not run.has_finished or not finals or not run.record.evaluations:
+    there = finals_of(run)
+    if match is None or run.end is None or not run.has_finished or not there or not run.record.evaluations:
         return None
     which = which_checkpoint(match[1])
-    if missing := lacking(run, finals, which, match[4] or ""):
+    if missing := lacking(run, there, which, match[4] or ""):
         if say:
             say(missing)
         return None
-    finals = asked_for(finals, which)
+    asked = asked_for(run, there, which, match[4] or "")
+    finals, counts = rows_of(asked), counts_of(run, asked)
     record, samples = run.record, int(match[2])
     trained = [row for row in record.standing if row.phase.value == "train"]
     steps, seen = record.rows[-1].step, sum(row.utterances or 0 for row in trained)
     cost, currency = _cost(run)
     usage = _usage(run)
-    counts = asked_for(final_rows(run, UTTERANCES, [name for names in COUNTS.values() for name in names]), which)
     kind = kind_of(run, protocol=match[1], samples=samples, finals=finals)
     seconds = record.clock_s(record.ended_s, "train")
     return Observation(

@@ -13,7 +13,6 @@ platform does.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import os
 import tomllib
@@ -374,4 +373,6 @@ def _digest(workload: Workload) -> str:
     """Return a short word for the settings that change what is learnt, or when it ends."""
     told = declared(Workload)
     values = {name: value for name, value in workload.to_dict().items() if not isinstance(told[name], Harmless)}
+    import hashlib
+
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:6]

@@ -8,7 +8,6 @@ with locked(folder / ".lock", waiting=lambda: say("waiting")): ...
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +42,8 @@ def write_whole(path: Path, text: str) -> None:
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, read in pieces."""
+    import hashlib
+
     found = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(PIECE_BYTES):

@@ -12,7 +12,6 @@ that utterances of 830 frames do not underflow.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -107,6 +106,8 @@ class Decoder:
         if not self.spoken:
             return None
         with Path(self.language_model).open("rb") as file:
+            import hashlib
+
             digest = hashlib.sha256()
             while block := file.read(1 << 20):
                 digest.update(block)

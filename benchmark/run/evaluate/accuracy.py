@@ -25,7 +25,7 @@ from features.corpus import text
 
 def edits(reference: str, hypothesis: str) -> Edits:
     """Count the edits between one reference and its hypothesis."""
-    reference, hypothesis = _tidy(reference), _tidy(hypothesis)
+    reference, hypothesis = tidy(reference), tidy(hypothesis)
     return Edits(
         word_pairs=tuple(_word_pairs(jiwer.process_words(reference, hypothesis))),
         words=len(reference.split()),
@@ -46,7 +46,8 @@ def errors_of(references: Sequence[str], hypotheses: Sequence[str]) -> Errors:
     return Errors.of([edits(*pair) for pair in zip(references, hypotheses, strict=True)])
 
 
-def _tidy(sentence: str) -> str:
+def tidy(sentence: str) -> str:
+    """Return a sentence as it is compared."""
     return " ".join(sentence.replace(text.SEPARATOR, "").lower().split())
 
 

@@ -3,11 +3,12 @@
     run = load_trained(Path("results/RUN"))     # benchmark.run.prepare.trained
     wanted = Wanted(subsets=("dev",), decoders=("greedy",))
     with data_of(run, wanted) as data:
-        results, examples = evaluate(run, wanted, data)
-    write(run, results, examples)               # final.csv, final-utterances.csv, final-sentences.txt beside the run
+        results = evaluate(run, wanted, data)
+    write(run, results)                         # files in results/RUN/final: benchmark.record.finals
 
 Evaluates two checkpoints: that of the epoch with the lowest word error rate, and the last one. Several decoders and
-beam widths are compared in one call: each forward pass is done once for all of them.
+beam widths are compared in one call: each forward pass is done once for all of them. What was decoded before is read
+from its files, and not decoded again; nothing is overwritten but what is asked for `again`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,9 +27,11 @@ import numpy as np
 
 import platforms
 from benchmark.metrics import COUNTS, Edits, Errors
+from benchmark.record import finals
 from benchmark.record.confusions import Confusions
+from benchmark.record.finals import Final, FinalsError, read_finals
 from benchmark.record.sentences import describe
-from benchmark.run.evaluate import decoding
+from benchmark.run.evaluate import accuracy, decoding
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.prepare.language_models import language_model
 from benchmark.run.prepare.trained import BEAM_WIDTH, WHICH, FinalError, Trained, check_start, chosen_checkpoints
@@ -44,8 +48,6 @@ if TYPE_CHECKING:
     from models.learner import Learner
 from models.table import MODELS
 
-NAME, NAME_OF_UTTERANCES, NAME_OF_SENTENCES = "final.csv", "final-utterances.csv", "final-sentences.txt"
-
 Utterance = tuple[str, str]  # id and reference
 Logits = list[tuple[Utterance, np.ndarray]]  # each utterance with its outputs: logits [T', C] or tokens [L]
 
@@ -58,7 +60,7 @@ class Wanted:
     `decoders`, `features` and `batch` mean the run's own. `language_model`, which some decoders need,
     is a file, or the name of a LibriSpeech model in `data`. With `train_sample` so many training utterances are
     evaluated too, the first in the order of `train_seed`, by utterances or whole speakers (`train_select`): they lie in
-    every part of the training set that is as large.
+    every part of the training set that is as large. What was decoded before is decoded `again` only where it is wanted.
     """
 
     checkpoints: tuple[str, ...] = WHICH
@@ -75,17 +77,27 @@ class Wanted:
     train_sample: int = 0
     train_seed: int = 0
     train_select: str = "utterances"
+    again: bool = False
 
     def __post_init__(self) -> None:
         if self.decode_jobs < 1:
             raise FinalError(f"decode-jobs is {self.decode_jobs}; expected at least 1")
+
+    @property
+    def sample(self) -> str:
+        """Which training utterances are evaluated: "500-seed3"; "" if none are."""
+        kind = "-speakers" * (self.train_select == "speakers")
+        return f"{self.train_sample}-seed{self.train_seed}{kind}" if self.train_sample else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """The result for one checkpoint, subset and decoder. `decoding_s` is wall time, without the forward pass.
 
-    `features` is the digest of what was evaluated, as a journal has that of what was trained on.
+    `features` is the digest of what was evaluated, as a journal has that of what was trained on; `sample` says which
+    training utterances these are, and `batch` how many were in one forward pass. `edits` has the id and the edits of
+    each utterance, `texts` its reference and hypothesis as they are compared, and `examples` some of them for people.
+    `found` is the file that has the result already; None if it is new.
     """
 
     checkpoint: str
@@ -99,12 +111,19 @@ class Result:
     decoding_s: float
     errors: Errors
     features: str = ""
-    edits: tuple[tuple[str, Edits], ...] = field(default=(), repr=False)  # of each utterance, by id
+    sample: str = ""
+    batch: int | None = None
+    edits: tuple[tuple[str, Edits], ...] = field(default=(), repr=False)
+    texts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    examples: str = field(default="", repr=False)
+    found: Path | None = field(default=None, repr=False)
 
     def fields(self) -> dict[str, object]:
-        """Return a row of final.csv, by column."""
-        own = [f.name for f in fields(self) if f.name not in ("errors", "features", "edits")]
-        row = {name: getattr(self, name) for name in own} | asdict(self.errors) | {"features": self.features}
+        """Return the row of its file, by column."""
+        last = ("features", "sample", "batch")
+        own = [f.name for f in fields(self) if f.name not in (*last, "errors", "edits", "texts", "examples", "found")]
+        row = {name: getattr(self, name) for name in own} | asdict(self.errors)
+        row |= {name: getattr(self, name) for name in last}
         return {name: round(v, 6) if isinstance(v, float) else v for name, v in row.items()}
 
     def confusions(self) -> Confusions:
@@ -144,11 +163,11 @@ def data_of(run: Trained, wanted: Wanted) -> Iterator[Data]:
         yield found
 
 
-def evaluate(run: Trained, wanted: Wanted, data: Data) -> tuple[list[Result], str]:
-    """Evaluate on what `data_of` gave; return the results, and the worst, median and best utterances as text.
+def evaluate(run: Trained, wanted: Wanted, data: Data) -> list[Result]:
+    """Evaluate on what `data_of` gave, but read what was decoded before; one result a checkpoint, subset and decoder.
 
     Raises:
-        FinalError, ValueError: what is wanted is not there, or does not fit the run.
+        FinalError, FinalsError, ValueError: what is wanted is not there, does not fit the run, or cannot be read.
         concurrent.futures.process.BrokenProcessPool: a decoding worker was killed.
     """
     from benchmark.run.evaluate.evaluation import Transcriber
@@ -167,35 +186,93 @@ def evaluate(run: Trained, wanted: Wanted, data: Data) -> tuple[list[Result], st
     )
     check_start(run, task.learner.about)
     decoders = list(_decoders(run, wanted, data.manifest.words, task.learner))
-    transcriber = Transcriber(task.new_model(), task)
-    results, examples = [], []
+    there = [] if wanted.again else [each for each in read_finals(run.folder) if not each.old]
+    transcriber: Transcriber | None = None
+    logits: Logits = []
+    results = []
     for name, step in steps.items():
-        checkpoints.restore(step, transcriber.model)
-        epoch = max((row.epoch for row in run.record.standing if row.step <= step), default=0)
+        restored = False
         for subset in [*subsets, *["train"] * bool(wanted.train_sample)]:
-            started = time.monotonic()
-            logits = forward(transcriber, subset)
-            forward_s = time.monotonic() - started
-            for decoder in decoders:
-                evaluated, decoding_s = _decode(logits, decoder, wanted.decode_jobs, f"{name}, {subset}")
-                result = Result(
-                    checkpoint=name,
-                    step=step,
-                    epoch=epoch,
-                    subset=subset,
-                    decoder=decoder.label,
-                    utterances=len(evaluated.sentences),
-                    audio_s=round(_seconds(task, subset), 2),
-                    forward_s=forward_s,
-                    decoding_s=decoding_s,
-                    errors=evaluated.errors,
-                    features=data.manifest.digest[:12],
-                    edits=tuple(zip((s.id for s in evaluated.sentences), evaluated.edits, strict=True)),
-                )
-                results.append(result)
-                heading = f"{name} epoch {epoch} batch {step} {subset} {decoder.label}"
-                examples.append(f"{heading} WER {result.errors.wer:.2f}%\n{describe(evaluated.examples())}")
-    return results, "".join(examples)
+            asked = Result(
+                checkpoint=name,
+                step=step,
+                epoch=max((row.epoch for row in run.record.standing if row.step <= step), default=0),
+                subset=subset,
+                decoder="",
+                utterances=0,
+                audio_s=round(_seconds(task, subset), 2),
+                forward_s=0.0,
+                decoding_s=0.0,
+                errors=Errors(),
+                features=data.manifest.digest[:12],
+                sample=wanted.sample if subset == "train" else "",
+                batch=wanted.batch or run.batch,
+            )
+            each_asked = [replace(asked, decoder=decoder.label) for decoder in decoders]
+            known = [_found(there, each) for each in each_asked]
+            if not all(known):
+                transcriber = transcriber or Transcriber(task.new_model(), task)
+                if not restored:
+                    checkpoints.restore(step, transcriber.model)
+                    restored = True
+                started = time.monotonic()
+                logits = forward(transcriber, subset)
+                asked = replace(asked, forward_s=time.monotonic() - started)
+            for decoder, result in zip(decoders, known, strict=True):
+                results.append(result or _decoded(asked, logits, decoder, wanted.decode_jobs))
+    return results
+
+
+def _decoded(asked: Result, logits: Logits, decoder: Decoder, jobs: int) -> Result:
+    """Decode what is asked for, and return it with its figures and sentences."""
+    evaluated, decoding_s = _decode(logits, decoder, jobs, f"{asked.checkpoint}, {asked.subset}")
+    heading = f"{asked.checkpoint} epoch {asked.epoch} batch {asked.step} {asked.subset} {decoder.label}"
+    return replace(
+        asked,
+        decoder=decoder.label,
+        utterances=len(evaluated.sentences),
+        decoding_s=decoding_s,
+        errors=evaluated.errors,
+        edits=tuple(zip((s.id for s in evaluated.sentences), evaluated.edits, strict=True)),
+        texts=tuple((accuracy.tidy(s.reference), accuracy.tidy(s.hypothesis)) for s in evaluated.sentences),
+        examples=f"{heading} WER {evaluated.errors.wer:.2f}%\n{describe(evaluated.examples())}",
+    )
+
+
+def _found(there: Sequence[Final], asked: Result) -> Result | None:
+    """Return what is asked for from the files of an earlier call; None if none has it. Raises FinalsError.
+
+    What they call another checkpoint, as the last one that is now the best one too, is a result without a file.
+    """
+    as_row = Final(path=Path(), row={name: str(value) for name, value in asked.fields().items()})
+    same = sorted((each for each in there if each.key == as_row.key), key=lambda f: f.checkpoint != asked.checkpoint)
+    return _read_back(same[0], asked) if same else None
+
+
+def _read_back(final: Final, asked: Result) -> Result:
+    rows = final.utterances()
+    try:
+        texts = tuple((row["reference"], row["hypothesis"]) for row in rows)
+        counted = tuple(accuracy.edits(*pair) for pair in texts)
+        if len(rows) != int(final.row["utterances"]) or not rows:
+            raise ValueError
+        sentences = final.path.with_name(final.path.name.removesuffix(".csv") + finals.SENTENCES)
+        return replace(
+            asked,
+            utterances=len(rows),
+            forward_s=float(final.row["forward_s"]),
+            decoding_s=float(final.row["decoding_s"]),
+            errors=Errors.of(counted),
+            edits=tuple(zip((row["utterance"] for row in rows), counted, strict=True)),
+            texts=texts,
+            examples=sentences.read_text(encoding="utf-8") if sentences.exists() else "",
+            found=final.path if final.checkpoint == asked.checkpoint else None,
+        )
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise FinalsError(
+            f"{final.path}: not all utterances and their sentences are beside it; expected {final.row['utterances']}: "
+            f"move it away, or decode it anew with --again"
+        ) from None
 
 
 def _seconds(task: Task, subset: str) -> float:
@@ -254,27 +331,45 @@ def _decode(logits: Logits, decoder: Decoder, jobs: int, label: str) -> tuple[Ev
     return Evaluated.of(sentences), seconds
 
 
-def write(run: Trained, results: Sequence[Result], examples: str) -> tuple[Path, ...]:
-    """Write results, what each utterance took, and sentences into the run's folder; return paths. Raises OSError."""
-    texts = {NAME: to_csv(results), NAME_OF_UTTERANCES: utterances_to_csv(results), NAME_OF_SENTENCES: examples}
-    for name, text in texts.items():
-        write_whole(run.folder / name, text)
-    return tuple(run.folder / name for name in texts)
+def write(run: Trained, results: Sequence[Result], *, features: Path | None = None) -> tuple[Path, ...]:
+    """Write the results that are new into files of their own in the run's folder; return those with the figures.
+
+    `features` is the folder that was evaluated, which gives files their names if it is not the run's own. Each file of
+    figures is written last: where it is, the others are whole. Raises OSError.
+    """
+    folder, own = run.folder / finals.FOLDER, run.record.identity
+    places = []
+    for each in results:
+        if each.found:
+            continue
+        folder.mkdir(exist_ok=True)
+        name = finals.name_of(
+            each.fields(),
+            own_features=own is None or each.features in ("", own.features),
+            own_batch=each.batch in (None, run.batch),
+            features_name=(features or run.features or Path()).name,
+        )
+        write_whole(folder / f"{name}{finals.UTTERANCES}", utterances_to_csv([each]))
+        write_whole(folder / f"{name}{finals.SENTENCES}", each.examples)
+        write_whole(folder / f"{name}.csv", to_csv([each]))
+        places.append(folder / f"{name}.csv")
+    return tuple(places)
 
 
 def utterances_to_csv(results: Sequence[Result]) -> str:
-    """Return the text of final-utterances.csv: edits and units of every utterance, for statistics over them."""
+    """Return the text of a file of utterances: edits and units of each, for statistics over them, and its sentences."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("checkpoint", "subset", "decoder", "utterance", *COUNTS))
+    writer.writerow(("checkpoint", "subset", "decoder", "utterance", *COUNTS, "reference", "hypothesis"))
     for each in results:
-        for name, counted in each.edits:
-            writer.writerow((each.checkpoint, each.subset, each.decoder, name, *(getattr(counted, c) for c in COUNTS)))
+        for (name, counted), texts in zip_longest(each.edits, each.texts, fillvalue=("", "")):
+            counts = (getattr(counted, count) for count in COUNTS)
+            writer.writerow((each.checkpoint, each.subset, each.decoder, name, *counts, *texts))
     return text.getvalue()
 
 
 def to_csv(results: Sequence[Result]) -> str:
-    """Return the text of final.csv; `results` has at least one."""
+    """Return the text of a file of figures; `results` has at least one."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(results[0].fields()), lineterminator="\n")
     writer.writeheader()

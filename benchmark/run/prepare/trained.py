@@ -48,12 +48,7 @@ def load_trained(path: Path) -> Trained:
         FinalError: there is no run at this path.
         FactsError, JournalError: its run.json or its journal cannot be used.
     """
-    asked, folder = None, folder_of(path) if path.suffix == ".csv" else path
-    if path.name.startswith("ckpt-"):
-        number = path.name.removeprefix("ckpt-").split(".")[0]
-        if not number.isdigit():
-            raise FinalError(f"{path}: expected a checkpoint's name such as ckpt-1000")
-        asked, folder = int(number), path.parent.parent
+    folder, asked = run_at(path)
     facts = read_facts(folder)
     if facts is None:
         raise FinalError(
@@ -71,6 +66,20 @@ def load_trained(path: Path) -> Trained:
         first_weights=facts.first_weights,
         asked=asked,
     )
+
+
+def run_at(path: Path) -> tuple[Path, int | None]:
+    """Return the folder of a run from that, its journal or a checkpoint, and the checkpoint's batches; else None.
+
+    Raises:
+        FinalError: it is called like a checkpoint, and has no number.
+    """
+    if not path.name.startswith("ckpt-"):
+        return folder_of(path) if path.suffix == ".csv" else path, None
+    number = path.name.removeprefix("ckpt-").split(".")[0]
+    if not number.isdigit():
+        raise FinalError(f"{path}: expected a checkpoint's name such as ckpt-1000")
+    return path.parent.parent, int(number)
 
 
 def check_start(run: Trained, about: Mapping[str, str]) -> None:

@@ -306,12 +306,11 @@ def test_a_folder_of_event_files_and_tables_is_taken_in_by_its_map(tmp_path, cap
     assert run.record.evaluations[0].wer == 50.0 and run.identity.platform == "box"
 
 
-def test_tensorflows_own_event_files_are_read(tmp_path):
-    tensorflow = pytest.importorskip("tensorflow")
-    writer = tensorflow.summary.create_file_writer(str(tmp_path))
+def test_tensorflows_own_event_files_are_read(tf, tmp_path):
+    writer = tf.summary.create_file_writer(str(tmp_path))
     with writer.as_default():
         for step, share in ((300, 0.5), (70_000, 0.25)):
-            tensorflow.summary.write("eval/wer", tensorflow.constant(share), step=step)
+            tf.summary.write("eval/wer", tf.constant(share), step=step)
     writer.close()
     curve = mapped(sorted(tmp_path.glob("*tfevents*")), TB)
     assert [(point.step, point.errors["wer"]) for point in curve.points] == [(300, 50.0), (70_000, 25.0)]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from benchmark.metrics import FIGURES, METRICS
@@ -384,6 +384,7 @@ mutations = st.lists(
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([(0.96875, 1, b"\r")])
 @given(mutations)
 def test_any_damage_gives_a_record_or_a_journal_error(tmp_path, valid, mutations):
     data = valid

@@ -27,9 +27,9 @@ from benchmark.record.sentences import Example, Heard
 from benchmark.report import __main__ as command
 from benchmark.report import document as report
 from benchmark.report import page
-from benchmark.report.appendix import marked
+from benchmark.report.appendix import _final_rows, marked
 from benchmark.report.curves import errors, smoothed
-from benchmark.report.figures import Block, neutral, thinned, time_to_accuracy
+from benchmark.report.figures import Block, Shown, neutral, thinned, time_to_accuracy
 from benchmark.report.panels import joined, lanes, throughput
 from benchmark.report.tradeoffs import batch_sizes, cost
 from benchmark.report.usage import utilisation
@@ -586,6 +586,34 @@ def test_ours_stand_beside_the_published_tables(results):
     assert "Sys1$ (published)" in section and "<td>1908</td>" in section
     assert "<td>18.25</td>" in section and "<td>17.90</td>" in section
     assert "nothing here compares" not in section
+
+
+def test_the_final_table_keeps_decoders_features_and_batches_apart_and_takes_the_newest_checkpoint(results):
+    """Six files on one subset: only the "best" of 10 batches is out of date, as the run went on."""
+    record = save(results, make_run([30, 25], run="mine", platform="rig", features="ab", batch=16, replicas=2))
+    header = ["checkpoint", "step", "subset", "decoder", "wer_mean", "features", "sample", "batch"]
+    rows = [
+        ("best", 10, "greedy", 31, "ab", 8),
+        ("best", 20, "greedy", 32, "ab", 8),
+        ("best", 20, "beam-2", 33, "ab", 8),
+        ("best", 20, "greedy", 34, "cd", 8),
+        ("best", 20, "greedy", 35, "ab", 2),
+        ("last", 20, "greedy", 36, "ab", 8),
+    ]
+    folder = Path(record.source).with_suffix("") / "final"
+    folder.mkdir(parents=True)
+    for n, (checkpoint, step, decoder, wer, features, batch) in enumerate(rows):
+        with (folder / f"{n}.csv").open("w", newline="") as file:
+            row = [checkpoint, step, "dev-clean", decoder, wer, features, "", batch]
+            csv.writer(file).writerows([header, row])
+    run = Shown(key="k", name="mine", label="rig", run=Run(record))
+    assert {what: cells["dev-clean"] for what, cells in _final_rows(run).items()} == {
+        "best, greedy": "32.00",
+        "best, beam-2": "33.00",
+        "best, greedy, on other features (cd)": "34.00",
+        "best, greedy, batch 2": "35.00",
+        "last, greedy": "36.00",
+    }
 
 
 def test_without_runs_of_its_workload_the_paper_compares_with_nothing(records):

@@ -104,6 +104,40 @@ def test_of_a_final_evaluation_with_several_decoders_the_greedy_one_is_read(tmp_
     assert observations(tmp_path)[0].test["wer"] == 40.0, "the best checkpoint may be the last one"
 
 
+def put(folder, name, **row):
+    """One more final evaluation, in a file of its own."""
+    row = {"checkpoint": "best", "decoder": "greedy", "utterances": 100, "cer": 1, "wer_mean": 1, **row}
+    (folder / "final").mkdir(exist_ok=True)
+    (folder / "final" / f"{name}.csv").write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
+
+
+def test_a_point_is_read_from_files_of_its_own_on_the_features_of_its_run_or_of_the_study(tmp_path):
+    """Its journal has features ab; an arm that learns another corpus is tested on others than its own."""
+    for name, arm, wer in (("target-500-seed3", "", 40), ("target-500-seed3+on-x", "on-x", 20)):
+        make_point(tmp_path, 500, 3, 99.0, arm=arm, features="ab")
+        (tmp_path / name / "final.csv").unlink()
+        for subset in ("dev-x", "test-x", "train"):
+            put(
+                tmp_path / name,
+                f"{subset}-own",
+                subset=subset,
+                wer=40,
+                features="ab",
+                sample="500-seed3" * (subset == "train"),
+            )
+            put(
+                tmp_path / name,
+                f"{subset}-other",
+                subset=subset,
+                wer=20,
+                features="cd",
+                sample="500-seed3" * (subset == "train"),
+            )
+        put(tmp_path / name, "train-7", subset="train", wer=77, features="ab", sample="7-seed3", step=1)
+        (found,) = [each for each in observations(tmp_path) if each.arm == arm]
+        assert (found.test["wer"], found.train["wer"]) == (wer, wer)
+
+
 def test_points_have_the_counts_of_their_test_utterances_where_all_runs_have_the_same(tmp_path):
     rows = ["best,test-x,greedy,u2,1,4,2,20", "best,test-x,greedy,u1,0,5,1,25", "best,dev-x,greedy,u0,9,9,9,9"]
     for size in (100, 200):

@@ -14,9 +14,11 @@ from benchmark import final
 from benchmark.final import tables
 from benchmark.metrics import METRICS, Errors
 from benchmark.record.facts import SCHEMA, FactsError
+from benchmark.record.finals import FinalsError, read_finals
 from benchmark.record.history import RunRecord
 from benchmark.run.evaluate.accuracy import edits
-from benchmark.run.evaluate.final import Result, chosen_subsets, to_csv, utterances_to_csv
+from benchmark.run.evaluate.final import Result, _found, chosen_subsets, to_csv, utterances_to_csv
+from benchmark.run.evaluate.final import write as write_finals
 from benchmark.run.prepare.trained import FinalError, Trained, load_trained
 from benchmark.tables import plain
 from benchmark.workloads import load
@@ -132,9 +134,7 @@ def test_figures_that_cannot_be_written_are_shown_all_the_same(tmp_path, monkeyp
     run = replace(RUN, folder=tmp_path / "gone")
     monkeypatch.setattr(final, "load_trained", lambda path: run)
     monkeypatch.setattr("benchmark.run.evaluate.final.data_of", lambda run, wanted: nullcontext())
-    monkeypatch.setattr(
-        "benchmark.run.evaluate.final.evaluate", lambda run, wanted, data: ([result("dev-clean", 20.0)], "")
-    )
+    monkeypatch.setattr("benchmark.run.evaluate.final.evaluate", lambda run, wanted, data: [result("dev-clean", 20.0)])
     assert final.main(["gone"]) == 2
     out, err = capsys.readouterr()
     assert "20.00" in out and err.startswith("benchmark.final: ") and "No such file" in err and err.count("\n") == 1
@@ -167,7 +167,7 @@ OLD_UTTERANCES = "checkpoint,subset,decoder,utterance,word_edits,words,character
 
 def test_the_columns_of_before_keep_their_places_and_further_ones_follow():
     assert to_csv([result("dev-a", 12.5)]).splitlines()[0].startswith(f"{OLD_FINAL},ser,")
-    assert to_csv([result("dev-a", 12.5, features="0a1b")]).splitlines()[1].endswith(",0a1b")
+    assert to_csv([result("dev-a", 12.5, features="0a1b")]).splitlines()[1].endswith(",0a1b,,")
     assert utterances_to_csv([result("dev-a", 12.5)]).splitlines()[0].startswith(f"{OLD_UTTERANCES},")
 
 
@@ -221,3 +221,56 @@ def test_the_commonest_word_errors_are_those_of_the_first_checkpoint_and_decoder
     assert "Commonest word errors: best, test-a, dictionary-512" in shown and "heaven" in shown
     assert "sex" not in shown and "ate" not in shown
     assert "Commonest" not in plain(tables(RUN, [evaluated("dev-a", ("right", "right"))]))
+
+
+def decoded(subset: str, *pairs: tuple[str, str], **changes) -> Result:
+    """A result as it comes from decoding, with its sentences."""
+    made = evaluated(subset, *pairs, **{"utterances": len(pairs), "features": "ab" * 6, "batch": 4, **changes})
+    return replace(made, texts=pairs, examples=f"some of {subset}\n")
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(folder.iterdir())}
+
+
+PAIRS = (("one two", "one ten"), ('say "three", four', "say three"))
+
+
+def test_nothing_is_overwritten_by_another_decoder_subset_checkpoint_batch_or_feature_folder(tmp_path):
+    run = replace(RUN, folder=tmp_path, record=make_run([30], features="ab" * 6))
+    first = decoded("dev-a", *PAIRS)
+    assert write_finals(run, [first]) == (tmp_path / "final" / "best-10.dev-a.dictionary-512.csv",)
+    before = contents(tmp_path / "final")
+    assert len(before) == 3 and before["best-10.dev-a.dictionary-512.sentences.txt"] == "some of dev-a\n"
+    others = [{"decoder": "greedy"}, {"subset": "test-a"}, {"checkpoint": "last", "step": 20}, {"batch": 8},
+              {"subset": "train", "sample": "5-seed1"}, {"step": 20}]  # fmt: skip
+    for n, other in enumerate(others, start=2):
+        write_finals(run, [replace(first, **other)])
+        assert len(contents(tmp_path / "final")) == 3 * n
+    write_finals(run, [replace(first, features="cd" * 6)], features=Path("data/features/other"))
+    found = contents(tmp_path / "final")
+    assert "best-10.dev-a.dictionary-512.on-other-cdcdcd.csv" in found and before.items() <= found.items()
+
+
+def test_the_same_decode_is_found_with_its_figures_and_words(tmp_path):
+    run = replace(RUN, folder=tmp_path)
+    first = decoded("dev-a", *PAIRS)
+    (path,) = write_finals(run, [first])
+    asked = replace(first, utterances=0, errors=Errors(), edits=(), texts=(), forward_s=0.0, decoding_s=0.0)
+    there = read_finals(tmp_path)
+    again = _found(there, asked)
+    assert again == replace(first, found=path) and write_finals(run, [again]) == ()
+    for other in ({"decoder": "greedy"}, {"step": 11}, {"features": "c"}, {"batch": 5}, {"sample": "x"}):
+        assert _found(there, replace(asked, **other)) is None
+    renamed = _found(there, replace(asked, checkpoint="best and last"))  # the run ended: the best one is the last
+    assert renamed.errors == first.errors and renamed.found is None
+    assert [path.name for path in write_finals(run, [renamed])] == ["best-and-last-10.dev-a.dictionary-512.csv"]
+
+
+def test_a_decode_whose_sentences_are_not_whole_is_named_with_a_way_out(tmp_path):
+    first = decoded("dev-a", *PAIRS)
+    (path,) = write_finals(replace(RUN, folder=tmp_path), [first])
+    utterances = path.with_name(path.name.removesuffix(".csv") + ".utterances.csv")
+    utterances.write_text("\n".join(utterances.read_text().splitlines()[:2]) + "\n")
+    with pytest.raises(FinalsError, match=r"dictionary-512\.csv: not all utterances .* expected 2: move it .*--again"):
+        _found(read_finals(tmp_path), first)

@@ -1,6 +1,5 @@
 """Whisper through the trainer, the phases and the command line, with a tiny model on tones."""
 
-import csv
 import json
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from benchmark.__main__ import main
 from benchmark.metrics import METRICS
 from benchmark.record import journal
 from benchmark.record.clocks import Clock
+from benchmark.record.finals import read_finals
 from benchmark.record.journal import Journal
 from benchmark.record.phases import EVALUATED, Phase, Plan
 from benchmark.run.evaluate.decoding import DecodingPool
@@ -164,8 +164,7 @@ def test_the_command_fine_tunes_goes_on_and_evaluates(tmp_path, tone_corpus, wei
     assert losses(journal.read(tmp_path / "results" / "s.csv")) == losses(record)
     done = command(tmp_path, "benchmark.final", "results/w", "--checkpoints", "last", "--train-sample", 4)
     assert done.returncode == 0, done.stderr
-    with (tmp_path / "results" / "w" / "final.csv").open() as file:
-        (dev, _) = csv.DictReader(file)
+    (dev, _) = (each.row for each in read_finals(tmp_path / "results" / "w"))
     assert float(dev["wer"]) == record.evaluations[-1].wer and float(dev["cer"]) == record.evaluations[-1].cer
 
 
