@@ -9,19 +9,30 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from forked import Forked
+
 ROOT = Path(__file__).resolve().parents[1]
+FORKED = ("benchmark", "benchmark.final")
+"""What needs TensorFlow: a process of these is forked from one that has it loaded (forked.py)."""
 
 
-def command(folder: Path, module: str, *arguments: object) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def command(folder: Path, module: str, *arguments: object, fresh: bool = False) -> subprocess.CompletedProcess:
+    """Run a command to its end. `fresh`: in a process that loads TensorFlow itself, as a user's does."""
+    if module not in FORKED or fresh:
+        return subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    process = Forked(module, [*map(str, arguments)], cwd=folder, env=_environment())
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def in_process(folder: Path, main: Callable[[list[str]], int], *arguments: object) -> subprocess.CompletedProcess:
@@ -35,13 +46,19 @@ def in_process(folder: Path, main: Callable[[list[str]], int], *arguments: objec
     return subprocess.CompletedProcess(list(arguments), status, out.getvalue(), err.getvalue())
 
 
-def begin(folder: Path, *arguments: object) -> subprocess.Popen:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "benchmark", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+def begin(folder: Path, *arguments: object, fresh: bool = False) -> Forked | subprocess.Popen:
+    """Begin a training; `fresh` as in `command`."""
+    if fresh:
+        words = [sys.executable, "-m", "benchmark", *map(str, arguments)]
+        return subprocess.Popen(words, cwd=folder, env=_environment(), stderr=subprocess.PIPE, text=True)
+    return Forked("benchmark", [*map(str, arguments)], cwd=folder, env=_environment())
 
 
-def wait_for(process: subprocess.Popen, path: Path, text: str, *, more_than: int = 0) -> None:
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+
+
+def wait_for(process: subprocess.Popen | Forked, path: Path, text: str, *, more_than: int = 0) -> None:
     until = time.monotonic() + 120
     while not path.is_file() or path.read_text().count(text) <= more_than:
         assert process.poll() is None and time.monotonic() < until, process.stderr.read()

@@ -17,7 +17,7 @@ def test_one_seed_gives_one_journal_beside_any_load_with_any_number_of_workers(t
         busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(number % 2)]
         try:
             options = ["--max-epochs", 1, "--seed", 3, "--decode-jobs", 4, "--monitor-hz", 0, "--name", f"r{number}"]
-            done = command(tmp_path, "benchmark", "--corpus", tone_corpus, *options)
+            done = command(tmp_path, "benchmark", "--corpus", tone_corpus, *options, fresh=True)
         finally:
             for process in busy:
                 process.kill()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import ROOT, command, wait_for
+from commands import ROOT, begin, command, wait_for
+from forked import Forked
 from whispers import folder_of
 
 from benchmark.metrics import METRICS
@@ -21,6 +22,8 @@ from benchmark.record.usage import read_usage
 from benchmark.run.machines.channel import LOST, Caller
 from benchmark.run.prepare.hosts import Hosts
 from benchmark.run.state.progress import Progress
+
+Process = Forked | subprocess.Popen
 
 USUAL = ("--max-epochs", 2, "--seed", 3, "--decoder", "greedy", "--batch", 8, "--monitor-hz", 0)
 PLATFORM = """
@@ -73,20 +76,23 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def start(folder: Path, hosts: str, rank: int, *arguments: object, inside: tuple[str, ...] = ()) -> subprocess.Popen:
+def start(folder: Path, hosts: str, rank: int, *arguments: object, inside: tuple[str, ...] = ()) -> Process:
+    words = [*map(str, arguments), "--hosts", hosts, "--rank", str(rank)]
+    if not inside:
+        return begin(folder, *words)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    words = [*inside, sys.executable, "-m", "benchmark", *arguments, "--hosts", hosts, "--rank", rank]
+    whole = [*inside, sys.executable, "-m", "benchmark", *words]
     return subprocess.Popen(
-        list(map(str, words)), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        whole, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
-def start_all(folder: Path, *arguments: object, machines: int = 2) -> list[subprocess.Popen]:
+def start_all(folder: Path, *arguments: object, machines: int = 2) -> list[Process]:
     hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(machines))
     return [start(folder, hosts, rank, *arguments) for rank in range(machines)]
 
 
-def ended(processes: list[subprocess.Popen], limit_s: float = 240) -> list[str]:
+def ended(processes: list[Process], limit_s: float = 240) -> list[str]:
     """Wait for processes; return what each said on standard error."""
     until = time.monotonic() + limit_s
     try:
