@@ -197,3 +197,10 @@ def test_nothing_of_one_machine_is_in_the_tree():
             text = (ROOT / name).read_text()
             for part in ("home", "root", "work"):
                 assert f"/{part}/" not in text, f"{name} holds a path of one machine"
+
+
+def test_files_that_take_long_begin_first_by_names_that_are_there():
+    from conftest import LONGEST_FIRST
+
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert all(names.count(name) == 1 for name in LONGEST_FIRST)
