@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from models.kernels import Choice
-from models.optimisers import AdaDelta, AdamW
+from models.optimisers import Optimiser
 
 if TYPE_CHECKING:
     import keras
@@ -38,12 +38,18 @@ class Rules(Protocol):
     """What a recipe says to those who do not know the model.
 
     `normalisation` is what the recipe does to features (features.reading.batches); None leaves it to the workload.
+    `settings` are those of the model that it brings, unless others are asked for. `by_pieces`: whether a batch that is
+    taken in pieces trains it otherwise, as batch normalisation does.
     """
 
     @property
-    def optimiser(self) -> AdaDelta | AdamW: ...
+    def optimiser(self) -> Optimiser: ...
     @property
     def normalisation(self) -> str | None: ...
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+    @property
+    def by_pieces(self) -> bool: ...
 
 
 class Config(Protocol):
@@ -79,7 +85,7 @@ class Config(Protocol):
 class Learner(Protocol):
     """A model with its sizes fixed. Shapes: B utterances, T frames, T' outputs."""
 
-    optimiser: AdaDelta | AdamW
+    optimiser: Optimiser
     shuffle_files_only: bool
     encode: Callable[[str], list[int]] | None  # sentences to labels; None takes those of the records
     decode: Decode | None  # outputs to sentences, greedily; None leaves that to a decoder

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models.deepspeech import config as deepspeech
@@ -26,17 +26,15 @@ class Kind:
     """What is known of a model before it is made.
 
     `config` is the class of its settings. Its `module` has a function `learner`, which makes it from them. It is
-    trained by one of `recipes` and decoded by one of `decoders`. `by_pieces`: whether a batch that is taken in pieces
-    trains it otherwise, as batch normalisation does. `windowed`: it takes segments of one length, whose features are
-    used as they are. `weights` is the module that finds the weights that it begins with (`settled`); "" if they are
-    always drawn.
+    trained by one of `recipes` and decoded by one of `decoders`. `windowed`: it takes segments of one length, whose
+    features are used as they are. `weights` is the module that finds the weights that it begins with (`settled`); "" if
+    they are always drawn.
     """
 
     config: type
     module: str
     recipes: Mapping[str, Recipe]
     decoders: tuple[str, ...]
-    by_pieces: bool
     windowed: bool = False
     weights: str = ""
 
@@ -47,14 +45,12 @@ MODELS = {
         module="models.deepspeech.learner",
         recipes=deepspeech.RECIPES,
         decoders=("greedy", "dictionary", "language-model", "pyctcdecode"),
-        by_pieces=True,
     ),
     "whisper": Kind(
         config=whisper.Config,
         module="models.whisper.learner",
         recipes=whisper.RECIPES,
         decoders=("greedy",),
-        by_pieces=False,
         windowed=True,
         weights="models.whisper.weights",
     ),
@@ -67,7 +63,7 @@ RECIPES: dict[str, Recipe] = {name: recipe for kind in MODELS.values() for name,
 
 
 def config_of(settings: Mapping[str, Any]) -> Config:
-    """Make a model's settings of plain values: its `name`, and those that are not usual.
+    """Make a model's settings of plain values: its `name`, and those that are not usual, or not what its recipe brings.
 
     Raises:
         ValueError: there is no such model, or a setting is out of range.
@@ -76,7 +72,25 @@ def config_of(settings: Mapping[str, Any]) -> Config:
     name = settings.get("name", USUAL)
     if not isinstance(name, str) or name not in MODELS:
         raise ValueError(f"no model {name!r:.80}; there are {', '.join(MODELS)}")
-    return MODELS[name].config(**{key: value for key, value in settings.items() if key != "name"})
+    kind, given = MODELS[name], {key: value for key, value in settings.items() if key != "name"}
+    recipe = kind.recipes.get(given.get("recipe", ""))
+    return kind.config(**{**(recipe.settings if recipe else {}), **given})
+
+
+def with_recipe(config: Config, recipe: str) -> Config:
+    """Return the settings with another recipe, and what that brings in place of what this one brought.
+
+    A setting that is not as this recipe brought it was asked for, and stays. Raises ValueError: no such recipe.
+    """
+    kind = MODELS[config.name]
+    if recipe not in kind.recipes or recipe == config.recipe:
+        return replace(config, recipe=recipe)  # which refuses an unknown one
+    usual = kind.config()
+    brought, brings = config.rules.settings, kind.recipes[recipe].settings
+    asked = {name for name in brings if name not in brought and getattr(config, name) != getattr(usual, name)}
+    back = {name: getattr(usual, name) for name, value in brought.items() if getattr(config, name) == value}
+    new = {name: value for name, value in brings.items() if name not in asked}
+    return replace(config, **{**back, **new, "recipe": recipe})
 
 
 def learner_of(config: Config, *, frames: int) -> Learner:

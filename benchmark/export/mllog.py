@@ -10,7 +10,7 @@ from benchmark.export.runs import NOTICES, Ask, ExportError, created_ms, hardest
 from benchmark.metrics import METRICS
 from benchmark.record import Row, Run, RunRecord
 from benchmark.record.phases import Phase
-from models.optimisers import AdaDelta, AdamW
+from models.optimisers import AdaDelta, AdamW, AveragedAdamW
 from models.table import RECIPES
 
 
@@ -147,10 +147,10 @@ OWN_KEYS = ("cache_clear", "quality_target", "seed", "global_batch_size", "notic
 def _optimiser(recipe: str) -> dict[str, object]:
     """Return the recipe's hyperparameters under MLPerf's names."""
     optimiser = RECIPES[recipe].optimiser if recipe in RECIPES else AdaDelta()
-    if isinstance(optimiser, AdamW):
+    if isinstance(optimiser, AdamW | AveragedAdamW):
         return {
             "opt_name": "adamw",
-            "opt_base_learning_rate": optimiser.peak,
+            "opt_base_learning_rate": optimiser.peak if isinstance(optimiser, AdamW) else optimiser.learning_rate,
             "opt_adamw_beta_1": optimiser.beta_1,
             "opt_adamw_beta_2": optimiser.beta_2,
             "opt_adamw_epsilon": optimiser.epsilon,

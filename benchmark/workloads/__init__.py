@@ -24,7 +24,7 @@ from typing import Any
 from benchmark.metrics import TARGETS
 from models.ctc.decoders import NAMES as DECODERS
 from models.learner import Config, Learner
-from models.table import MODELS, USUAL, config_of, learner_of
+from models.table import MODELS, USUAL, config_of, learner_of, with_recipe
 from platforms.enters import Circumstance, Column, End, Harmless, Mark, Option, declared, options, setting
 
 FOLDER = Path(__file__).parent
@@ -232,9 +232,10 @@ class Workload:
             flags = {name: option.flag for kind in MODELS.values() for name, option in options(kind.config).items()}
             found = ", ".join(flags.get(name, name) for name in sorted(unknown))
             raise ValueError(f"{found}, but model {self.model.name} has no such setting; leave it out")
-        changed = replace(self, model=replace(self.model, **of_model), **own)
+        usual = with_recipe(self.model, of_model.pop("recipe", self.recipe))
+        changed = replace(self, model=replace(usual, **of_model), **own)
         marks = _marks(self, changed, knows_the_end=changed.model.rules.optimiser.knows_the_end)
-        return changed.marked(*marks, *_marks(self.model, changed.model))
+        return changed.marked(*marks, *_marks(usual, changed.model))
 
     def to_dict(self, *, paths: bool = True) -> dict[str, object]:
         """Return the fields as plain values, for JSON; the model's as a table with its name.

@@ -47,10 +47,10 @@ class DeepSpeechLearner:
         return tf.maximum(1, frames // (8 * self.config.stride))
 
     def moving(self, model: network.DeepSpeech) -> list[tf.Variable]:
-        return [variable.value for norm in model.norms for variable in (norm.moving_mean, norm.moving_variance)]
+        return [variable.value for norm in model.batch_norms for variable in (norm.moving_mean, norm.moving_variance)]
 
     def moved(self, model: network.DeepSpeech) -> list[tf.Tensor]:
-        return [value for norm in model.norms for value in norm.moved.values]
+        return [value for norm in model.batch_norms for value in norm.moved.values]
 
     def units(self, part: Part) -> tf.Tensor:
         return units(part)
@@ -66,7 +66,8 @@ class DeepSpeechLearner:
         return self.config.output_frames(frames)
 
     def choose_kernels(self, *, dtype: str, batch: int, frames: int) -> dict[str, Choice]:
-        recurrent = lstm.kernel_for(self.config.units, peepholes=self.config.rules.peepholes, dtype=dtype)
+        units = self.config.units // self.config.directions
+        recurrent = lstm.kernel_for(units, peepholes=self.config.rules.peepholes, dtype=dtype)
         outputs = max(1, network.output_frames(frames, self.config))
         labels = max(1, min(outputs // 3, ctc.CUDNN_LABELS))  # of fast speech
         chosen = ctc.kernel_for(ctc.Shape(batch=batch, frames=outputs, labels=labels))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 class Recipe:
     """One way to train the model. `normalisation` is what the recipe does to features (features.reading.batches)."""
 
+    settings: ClassVar[dict[str, object]] = {}
+    by_pieces: ClassVar[bool] = False
+
     optimiser: AdamW = AdamW()
     normalisation: str | None = "none"
 

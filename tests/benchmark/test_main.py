@@ -34,6 +34,9 @@ def test_what_trains_differently_is_a_variant_of_the_workload():
     assert job("--augment", "specaugment").name.startswith("cpu-mini+specaugment-seed1-")
     assert job("--padding", "bucket").workload.label == "mini"  # as it is anyway
     assert job("--recipe", "authors").workload.normalisation == "frame-l2"
+    assert job("--recipe", "modern").workload.label == "mini"  # the recipe has a column of its own
+    assert job("--recipe", "modern", "--accumulation", "2").workload.variant == ""  # no batch statistics
+    assert job("--accumulation", "2").workload.variant == "accumulation-2"
     part = job("--samples", "500", "--max-steps", "90", "--patience", "4", "--label-noise", "0.1", "--no-targets")
     assert part.workload.variant == "500-samples+90-steps+patience-4+noise-0.1" and part.workload.targets == {}
 

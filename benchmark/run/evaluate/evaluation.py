@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,10 +139,15 @@ class Transcription:
 
 
 class Transcriber:
-    """A model that transcribes utterances on all replicas of a task."""
+    """A model that transcribes utterances on all replicas of a task.
 
-    def __init__(self, model: tf.keras.Model, task: Task) -> None:
-        self.model, self.task = model, task
+    `within` is the context in which it has the weights to transcribe with, if training leaves others in it.
+    """
+
+    def __init__(
+        self, model: tf.keras.Model, task: Task, *, within: Callable[[], AbstractContextManager] = nullcontext
+    ) -> None:
+        self.model, self.task, self.within = model, task, within
         self._datasets: dict[str, tf.data.Dataset] = {}
         self._forward = tf.function(self._forward_per_replica, reduce_retracing=True)
 
@@ -153,9 +159,10 @@ class Transcriber:
         """Transcribe batches. On a CPU, where it would slow the forward pass, decoding starts after the last batch."""
         transcription = Transcription()
         forwarded = self.logits(batches)
-        for utterances, logits, frames in list(forwarded) if self.task.devices.on_cpu else forwarded:
-            for n, utterance in enumerate(utterances):  # one by one, which spreads the work best over the workers
-                transcription.add([utterance], pool.submit(logits[n : n + 1, : frames[n]], frames[n : n + 1]))
+        with self.within():
+            for utterances, logits, frames in list(forwarded) if self.task.devices.on_cpu else forwarded:
+                for n, utterance in enumerate(utterances):  # one by one, which spreads the work best over the workers
+                    transcription.add([utterance], pool.submit(logits[n : n + 1, : frames[n]], frames[n : n + 1]))
         return transcription
 
     def logits(

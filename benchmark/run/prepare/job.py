@@ -145,7 +145,7 @@ def changed_workload(
     marks = [mark] * bool(mark)
     marks += [OWN_CORPUS] * bool(corpus and workload.corpus == "embedded")
     if feeding:
-        pieces = feeding.accumulation > 1 and kind.by_pieces
+        pieces = feeding.accumulation > 1 and model.rules.by_pieces
         marks += [f"accumulation-{feeding.accumulation}"] * pieces + ["stream"] * feeding.stream
     marks += ["synthetic"] * synthetic + ["deterministic"] * deterministic
     workload = replace(workload, model=model).marked(*marks)

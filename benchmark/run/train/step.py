@@ -12,6 +12,8 @@ With `accumulation` k a replica takes its part of a batch in k pieces, one after
 their sum: k times less memory for activations, the same step. As batch normalisation sees pieces, R replicas that
 accumulate k pieces train as k R replicas do, to rounding: losses, weights and moving averages.
 
+An optimiser may keep an average of the weights, which is what is evaluated and saved: `averaged` and `exchange`.
+
 A step sends two messages between replicas: the gradients, and one vector with its sums and all moving averages. On a
 GPU it copies nothing back to the host that the next step would wait for: what is reckoned for the host is reckoned on
 the host, and whole numbers that a device needs have 64 bits, as TensorFlow keeps those of 32 in the host's memory.
@@ -20,6 +22,7 @@ the host, and whole numbers that a device needs have 64 bits, as TensorFlow keep
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from benchmark.run.prepare import devices
@@ -54,7 +57,8 @@ class Totals(NamedTuple):
 class TrainStep:
     """A model and its optimiser, made under the devices' strategy, with the functions that train them.
 
-    `batches` is how many a whole training has, for optimisers whose learning rate falls.
+    `batch` is the global one, in utterances, and `batches` how many a whole training has, for optimisers whose
+    learning rate rises or falls.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class TrainStep:
         precision: str,
         seed: int,
         accumulation: int = 1,
+        batch: int = 1,
         batches: int | None = None,
     ) -> None:
         self.learner, self.devices, self.precision, self.seed = learner, devices, precision, seed
@@ -73,7 +78,7 @@ class TrainStep:
             self._stopping = tf.Variable(False, trainable=False)
         with devices.strategy.scope():
             self.model = learner.build()
-            self.optimizer = optimisers.build(learner.optimiser, precision=precision, batches=batches)
+            self.optimizer = optimisers.build(learner.optimiser, precision=precision, batch=batch, batches=batches)
             self.optimizer.build(self.model.trainable_variables)
             moving = sum(variable.shape.num_elements() for variable in learner.moving(self.model))
             summed = [[SUMS - 1 + moving], *(variable.shape for variable in self.model.trainable_variables)]
@@ -87,6 +92,25 @@ class TrainStep:
     def stop(self) -> None:
         """End the segment under way in another thread after its current batch; later segments do nothing."""
         self._stopping.assign(True)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within, the model has the weights that are evaluated and saved: their averages, where there are any."""
+        self.exchange()
+        try:
+            yield
+        finally:
+            self.exchange()
+
+    def exchange(self) -> None:
+        """Put the averages of all weights into the model and the weights in their place, or back; no digit changes."""
+        of_replicas = self.devices.strategy.experimental_local_results
+        for weights, average in optimisers.averages(self.optimizer):
+            for mine, kept in zip(of_replicas(weights.value), of_replicas(average.value), strict=True):
+                with tf.device(mine.device):
+                    trained = tf.identity(mine.read_value())
+                    mine.assign(kept.read_value())
+                    kept.assign(trained)
 
     def _segment(self, batches: Iterator, step: tf.Tensor, count: tf.Tensor) -> Totals:
         """Train on `count` batches; `step` is the number of batches trained before."""

@@ -7,6 +7,9 @@
 
 The paper evaluates by swapping. The outgoing model frees the memory of its variables and of its optimiser; its compiled
 functions stay. The incoming model is loaded from the checkpoint that was just saved.
+
+Where the optimiser keeps an average of the weights, that is what is evaluated, and what a checkpoint has as the model:
+the weights under training are then the optimiser's, and take their places again when it is restored.
 """
 
 from __future__ import annotations
@@ -32,9 +35,10 @@ class Models:
             precision=task.platform.training.precision,
             seed=task.seed,
             accumulation=task.platform.input.accumulation,
+            batch=task.layout.batch,
             batches=task.batches,
         )
-        self._training = self.transcriber = Transcriber(self.step.model, task)
+        self._training = self.transcriber = Transcriber(self.step.model, task, within=self.step.averaged)
         self._evaluation: Transcriber | None = None
 
     @property
@@ -46,9 +50,15 @@ class Models:
     def optimizer(self) -> tf.keras.optimizers.Optimizer:
         return self.step.optimizer
 
+    def save(self, checkpoints: Checkpoints, step: int) -> None:
+        """Write a checkpoint of the training model and its optimiser. Raises OSError if it cannot."""
+        with self.step.averaged():
+            checkpoints.save(step, self.model, self.optimizer)
+
     def restore(self, checkpoints: Checkpoints, step: int) -> None:
         """Load a checkpoint into the training model and its optimiser. Raises CheckpointError if it cannot be used."""
         checkpoints.restore(step, self.model, self.optimizer)
+        self.step.exchange()
 
     def swap(self, checkpoints: Checkpoints, step: int) -> None:
         """Replace the training model by the evaluation model, or the other way round. Raises CheckpointError."""

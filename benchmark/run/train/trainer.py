@@ -148,7 +148,7 @@ class Trainer:
 
     def checkpoint(self, progress: Progress, plan: Plan) -> Outcome:
         """Save weights and optimiser under the number of batches trained; delete checkpoints no longer wanted."""
-        self.checkpoints.save(progress.step, self.models.model, self.models.optimizer)
+        self.models.save(self.checkpoints, progress.step)
         self.checkpoints.prune(kept(self.checkpoints.steps(), progress, plan.batches_per_epoch))
         return Outcome(step=progress.step, epoch=progress.epoch)
 

@@ -22,6 +22,7 @@ from benchmark.run.watch.view import PlainView
 from benchmark.workloads import EVALUATIONS
 from features.shards import manifest
 from models.ctc.decoders import Decoder
+from models.table import with_recipe
 
 TINY = replace(
     workloads.load("mini").with_model(filters=8, units=16, layers=1, dropout=0.1), buckets=1
@@ -492,6 +493,65 @@ def test_a_checkpoint_brings_back_weights_moving_averages_and_optimiser(make, tf
         np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
 
 
+@pytest.fixture(scope="module")
+def modern():
+    return replace(TINY, model=with_recipe(TINY.model, "modern")).with_model(layers=1)
+
+
+def values(trainer):
+    return [v.numpy() for v in trainer.models.model.variables + trainer.models.optimizer.variables]
+
+
+def test_what_modern_evaluates_and_saves_are_averages_and_training_goes_on_from_the_weights(make, modern, tmp_path):
+    """A checkpoint's model alone gives the evaluated sentences; with its optimiser it brings back what was trained."""
+    from benchmark.run.evaluate.evaluation import Transcriber
+
+    trainer = make(workload=modern)
+    record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+    ended, sentences = values(trainer), trainer.listener.all_heard[-1].examples
+    plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={})
+    trainer.evaluate(Progress.of(record.rows), plan)
+    for before, after in zip(ended, values(trainer), strict=True):
+        np.testing.assert_array_equal(before, after)  # evaluating changes no digit
+
+    alone = Transcriber(trainer.task.new_model(), trainer.task)
+    trainer.checkpoints.restore(trainer.batches_per_epoch, alone.model)
+    evaluated = alone.transcribe("dev", trainer.host.pool).result()
+    assert evaluated.heard("evaluate", 1, 1).examples == sentences
+    training = [v.numpy() for v in trainer.models.model.trainable_variables]
+    saved = [v.numpy() for v in alone.model.trainable_variables]
+    assert any((one != other).any() for one, other in zip(training, saved, strict=True)), "nothing was averaged"
+
+    again = make(workload=modern)
+    again.perform(Phase.CREATE, Progress.of(record.rows, attempt=2), plan)
+    for before, after in zip(ended, values(again), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize(("replicas", "accumulation"), [(2, 1), (1, 2)])
+def test_modern_trains_alike_on_replicas_and_in_pieces(
+    make, modern, tmp_path, tone_features, tf, replicas, accumulation
+):
+    """Gradients are clipped by the norm of their sum. Without dropout, which is drawn for each replica and piece."""
+    workload = modern.with_model(dropout=0.0)
+    one = make(workload=workload)
+    other = new_trainer(
+        tf, tone_features, tmp_path / "other", replicas=replicas, accumulation=accumulation, workload=workload
+    )
+    for number, trainer in enumerate((one, other)):
+        run(trainer, tmp_path / f"{number}.csv", max_epochs=1)
+    for mine, theirs in zip(values(one), values(other), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=2e-5)
+
+
+def test_modern_swapped_gives_the_same_losses_and_error_rates(modern, tone_features, tmp_path, tf):
+    swapped, resident = (
+        run(new_trainer(tf, tone_features, tmp_path / mode, workload=modern), tmp_path / f"{mode}.csv", evaluation=mode)
+        for mode in ("swap", "resident")
+    )
+    assert figures(swapped) == figures(resident) and losses(swapped) == losses(resident)
+
+
 def test_a_run_can_begin_with_the_weights_of_another_and_a_new_optimiser(make, tmp_path):
     first = make()
     run(first, tmp_path / "r.csv", max_epochs=1)
@@ -515,8 +575,8 @@ def test_a_part_of_the_training_set_is_all_that_is_trained_on(make, tone_feature
         assert sum(row.utterances for row in rows) == 9
 
 
-@pytest.mark.parametrize("recipe", ["paper", "authors"])
-def test_both_recipes_and_both_paddings_train(make, tmp_path, recipe):
+@pytest.mark.parametrize("recipe", ["paper", "authors", "modern"])
+def test_all_recipes_and_both_paddings_train(make, tmp_path, recipe):
     workload = replace(TINY.with_model(recipe=recipe), padding="fixed", max_frames=200, augment="specaugment")
     record = run(make(workload=workload), tmp_path / "r.csv", max_epochs=1)
     assert np.isfinite(losses(record)).all() and record.evaluated_epoch == 1
