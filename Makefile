@@ -6,6 +6,7 @@
 PLATFORM = cpu
 WORKLOAD =
 CORPUS =
+RECIPE =
 SEED =
 BATCH =
 NAME =
@@ -38,7 +39,7 @@ ASK = exec env SPEECH_TTA_MAKE=1 .venv/bin/python -m
 READY = .venv/.complete
 
 # Given to commands as variables of the shell: they may then hold spaces and quotes.
-export PLATFORM WORKLOAD CORPUS SEED BATCH NAME OUT RUNS HOSTS RANK
+export PLATFORM WORKLOAD CORPUS RECIPE SEED BATCH NAME OUT RUNS HOSTS RANK
 
 # The runs asked for as "$$@": one path or pattern, with spaces in it or not, or else several.
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
@@ -49,7 +50,7 @@ LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 10
-	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= SEED= BATCH= NAME= OUT= RUNS= SIZES= HOSTS= RANK= ARGS= PYTHON='
+	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= RECIPE= SEED= BATCH= NAME= OUT= RUNS= SIZES= HOSTS= RANK= ARGS= PYTHON='
 
 setup: ## make .venv, once and after changes; three minutes or so and 3 GB, without root, nothing outside this folder
 	@$(SETUP)
@@ -57,10 +58,10 @@ setup: ## make .venv, once and after changes; three minutes or so and 3 GB, with
 $(READY): setup.cfg constraints.txt .ci/install.py
 	@$(SETUP)
 
-bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] [SEED=n] [BATCH=n] [NAME=run] [HOSTS=a,b RANK=n] [ARGS=...]
+bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] [RECIPE=modern] [SEED=n] [BATCH=n] [NAME=run] [HOSTS=a,b RANK=n] [ARGS=...]
 	@$(ASK) benchmark --platform "$$PLATFORM" $(if $(WORKLOAD),--workload "$$WORKLOAD") \
-		$(if $(CORPUS),--corpus "$$CORPUS") $(if $(SEED),--seed "$$SEED") $(if $(BATCH),--batch "$$BATCH") \
-		$(if $(NAME),--name "$$NAME") $(if $(HOSTS),--hosts "$$HOSTS") $(if $(RANK),--rank "$$RANK") $(ARGS)
+		$(if $(CORPUS),--corpus "$$CORPUS") $(if $(RECIPE),--recipe "$$RECIPE") $(if $(SEED),--seed "$$SEED") \
+		$(if $(BATCH),--batch "$$BATCH") $(if $(NAME),--name "$$NAME") $(if $(HOSTS),--hosts "$$HOSTS") $(if $(RANK),--rank "$$RANK") $(ARGS)
 
 test: $(READY) ## run the fast tests, on all cores: [ARGS="tests/features -k mel"]
 	@$(RUN) pytest -q -m "not slow" $(WORKERS) $(ARGS)

@@ -9,6 +9,7 @@ same command again.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shlex
 import sys
@@ -20,6 +21,7 @@ import platforms
 from benchmark import cli, workloads
 from benchmark.judge.judgement import judge
 from benchmark.judge.summary import report_parts
+from benchmark.metrics import TARGETS
 from benchmark.record import Run, UsageError, read_run
 from benchmark.record.command import CommandLine, by_make
 from benchmark.run.prepare.hosts import LIMIT_S, Hosts, resolve
@@ -66,12 +68,13 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     platform = platforms.load(options.platform).changed(**_given(options, *KNOBS))
     workload = changed_workload(
         workloads.load(options.workload or _default_workload(platform, options)),
-        _given(options, Workload, *CONFIGS) | ({"targets": {}} if options.no_targets else {}),
+        _given(options, Workload, *CONFIGS),
         corpus=options.corpus,
         feeding=platform.input,
         synthetic=options.synthetic,
         deterministic=options.deterministic,
     )
+    workload = workload.aiming_at(options.target, alone=options.no_targets)
     start = start_of(options.start, workload) if options.start else None
     workload = workload.marked(start.mark) if start else workload
     return Job(
@@ -95,6 +98,18 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         wait_for_hosts_s=options.wait_for_hosts,
         command=CommandLine.given(given).changed(drop=("fresh",)),
     )
+
+
+def _target(text: str) -> tuple[str, float]:
+    """Return metric and level of a target: "wer=40"."""
+    metric, _, level = text.partition("=")
+    try:
+        found = metric.strip().lower(), float(level)
+    except ValueError:
+        found = metric, math.nan
+    if found[0] not in TARGETS or not 0 < found[1] < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r:.80}; expected {' or '.join(TARGETS)}, =, and percent, as wer=40")
+    return found
 
 
 def _given(options: argparse.Namespace, *records: type) -> dict[str, Any]:
@@ -246,6 +261,14 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="RUN",
         help="begin with the weights of another run: its best checkpoint, or results/RUN/checkpoints/ckpt-N",
+    )
+    group.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        type=_target,
+        metavar="METRIC=LEVEL",
+        help=f"also reach this error rate in percent before ending, as wer=40 ({', '.join(TARGETS)}); may be repeated",
     )
     group.add_argument("--no-targets", action="store_true", help="do not end at the workload's error rates")
     add(

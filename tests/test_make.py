@@ -165,7 +165,10 @@ def said_by_make(*arguments: str, **environment: str) -> tuple[int, str]:
         (["bench", "SEEDS=3"], "SEEDS= is no variable of make bench; did you mean SEED=?"),
         (["bench", "seed=3"], "did you mean SEED=?"),
         (["bench", "RUN=results/x"], "RUN= is no variable of make bench"),  # one of the Makefile's own
-        (["bench", "EPOCHS=3"], "EPOCHS= is no variable of make bench. It takes PLATFORM, WORKLOAD, CORPUS, SEED"),
+        (
+            ["bench", "EPOCHS=3"],
+            "EPOCHS= is no variable of make bench. It takes PLATFORM, WORKLOAD, CORPUS, RECIPE, SEED",
+        ),
         (["bench", "GPU=1"], "other options of its command go into ARGS="),
         (["tta", "SEED=3"], "SEED= is no variable of make tta. It takes RUNS, ARGS"),
         (["lint", "ARGS=tests"], "ARGS= is no variable of make lint. It takes none"),

@@ -216,6 +216,13 @@ class Workload:
         """Return a copy with more marks in its variant."""
         return replace(self, variant="+".join(filter(None, (self.variant, *marks))))
 
+    def aiming_at(self, more: Collection[tuple[str, float]], *, alone: bool = False) -> Workload:
+        """Return a copy that ends at more levels, or at these alone; each is a metric and percent."""
+        levels = {} if alone else {metric: set(percents) for metric, percents in self.targets.items()}
+        for metric, percent in more:
+            levels.setdefault(metric, set()).add(percent)
+        return replace(self, targets={name: tuple(sorted(found, reverse=True)) for name, found in levels.items()})
+
     def with_model(self, **settings: Any) -> Workload:
         """Return a copy whose model has other settings: `with_model(units=8, layers=2)`."""
         return replace(self, model=replace(self.model, **settings))

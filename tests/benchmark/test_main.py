@@ -41,6 +41,23 @@ def test_what_trains_differently_is_a_variant_of_the_workload():
     assert part.workload.variant == "500-samples+90-steps+patience-4+noise-0.1" and part.workload.targets == {}
 
 
+def test_targets_are_added_to_the_workload_s_or_take_their_place():
+    assert job("--target", "cer=20", "--target", "WER=40").workload.targets == {
+        "cer": (45.0, 35.0, 30.0, 20.0),
+        "wer": (75.0, 65.0, 55.0, 40.0),
+    }
+    alone = job("--no-targets", "--target", "wer=12.5").workload
+    assert alone.targets == {"wer": (12.5,)} and alone.variant == ""  # it trains as the others do
+    assert job("--target", "cer=30").workload.targets == job().workload.targets
+
+
+@pytest.mark.parametrize("wrong", ["40", "wer", "wer=", "wer=-1", "loss=3", "wer=nan", "wer=inf"])
+def test_a_target_that_is_none_is_refused(wrong, capsys):
+    with pytest.raises(SystemExit):
+        job("--target", wrong)
+    assert f"{wrong!r}; expected wer or cer" in capsys.readouterr().err
+
+
 def test_parts_of_speakers_and_parts_of_utterances_are_no_runs_of_one_kind():
     assert job("--samples", "50").workload.variant == "50-samples"
     assert job("--samples", "50", "--select", "speakers").workload.variant == "50-samples+by-speakers"
