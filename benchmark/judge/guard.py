@@ -105,9 +105,9 @@ class Law:
         Between two batches the deviations of both from their means are drawn from.
         """
         pool = [log - statistics.fmean(side.logs) for side in self.sides for log in side.logs]
-        seen = statistics.fmean(map(math.log, utterances)) - self.mean + 1e-12
-        rng, runs = random.Random(58), len(utterances)
-        return sum(statistics.fmean(rng.choices(pool, k=runs)) <= seen for _ in range(DRAWS)) / DRAWS
+        runs, seen = len(utterances), sum(map(math.log, utterances)) - len(utterances) * self.mean + 1e-9
+        drawn = random.Random(58).choices(pool, k=runs * DRAWS)
+        return sum(sum(drawn[n : n + runs]) <= seen for n in range(0, len(drawn), runs)) / DRAWS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +213,7 @@ def held(group: Group, question: Question) -> list[Against] | str:
         other = [run for run in there if any(len(each.unlike(run)) == len(nearest) for each in mine)]
         more = " and so on" if len(other) > 1 and len({run.identity[:-3] for run in there}) > 1 else ""
         return f"the reference is of another training: it differs in {', '.join(nearest)}{more * (len(nearest) > 1)}"
-    sides = _sides(mine[0].batch, alike)
+    sides = sides_of(mine[0].batch, alike)
     if isinstance(sides, str):
         return sides
     found = [_against(group, level, mine, sides, question.window) for level in group.levels if level.metric in USUAL]
@@ -230,10 +230,11 @@ def _workload(group: Group) -> str:
     return group.runs[0].identity.workload
 
 
-Sides = list[tuple[int, float, list[Convergence]]]
+Sides = Sequence[tuple[int, float, Sequence[Convergence]]]
+"""Batches of the reference, their weights, and their runs."""
 
 
-def _sides(batch: int, alike: Sequence[Convergence]) -> Sides | str:
+def sides_of(batch: int, alike: Sequence[Convergence]) -> Sides | str:
     """Return (batch, weight, runs) of the reference at a batch, or at the two that it is between."""
     by_batch: dict[int, list[Convergence]] = {}
     for run in alike:
@@ -260,26 +261,39 @@ def _against(group: Group, level: Level, mine: Sequence[Convergence], sides: Sid
         batches=tuple(batch for batch, _, _ in sides),
         reference_runs=sum(len(runs) for _, _, runs in sides),
     )
-    found: list[Side] = []
-    for batch, weight, runs in sides:
-        crossings = [run.crossing(level.metric, level.percent, window=window) for run in runs]
-        reached = [crossing for crossing in crossings if crossing is not None]
-        if missed := len(runs) - len(reached):
-            return replace(about, reason=f"{missed} of {len(runs)} runs of the reference missed it (batch {batch})")
-        if any(crossing.at_first for crossing in reached):
-            return replace(about, reason=f"a run of the reference had it at the first median (batch {batch})")
-        values = [crossing.utterances for crossing in reached]
-        found.append(Side.of(values, step=runs[0].samples / statistics.fmean(values), weight=weight))
-    law = Law(tuple(found))
+    law = law_of(sides, level.metric, level.percent, window=window)
+    if isinstance(law, str):
+        return replace(about, reason=law)
     utterances, all_reached = _of_curves(group, level, mine, window)
     return replace(
         about,
         law=law,
         utterances=utterances,
         all_reached=all_reached,
-        p_few=law.few(utterances) if all_reached else 1.0,
+        p_few=_p_few(law, utterances) if all_reached else 1.0,
         p_many=1 - law.few(utterances),
     )
+
+
+def law_of(sides: Sides, metric: str, percent: float, *, window: int) -> Law | str:
+    """Return what the reference says of a level, by its (batch, weight, runs); or why it says nothing."""
+    found: list[Side] = []
+    for batch, weight, runs in sides:
+        crossings = [run.crossing(metric, percent, window=window) for run in runs]
+        reached = [crossing for crossing in crossings if crossing is not None]
+        if missed := len(runs) - len(reached):
+            return f"{missed} of {len(runs)} runs of the reference missed it (batch {batch})"
+        if any(crossing.at_first for crossing in reached):
+            return f"a run of the reference had it at the first median (batch {batch})"
+        values = [crossing.utterances for crossing in reached]
+        found.append(Side.of(values, step=runs[0].samples / statistics.fmean(values), weight=weight))
+    return Law(tuple(found))
+
+
+def _p_few(law: Law, utterances: Sequence[float]) -> float:
+    """Return the larger p of Student's t and of the bootstrap, which is asked where it matters."""
+    p = law.few(utterances)
+    return max(p, law.luck(utterances)) if p < ALPHA else p
 
 
 def _of_curves(group: Group, level: Level, mine: Sequence[Convergence], window: int) -> tuple[tuple[float, ...], bool]:

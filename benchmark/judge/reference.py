@@ -128,25 +128,14 @@ class Convergence:
         """Return utterances as epochs."""
         return utterances / self.samples
 
-    def medians(self, metric: str, *, window: int) -> list[float | None]:
-        """Return the median error over the `window` evaluations up to each; None where it is not known."""
-        errors = getattr(self, metric)
-        found: list[float | None] = [None] * len(errors)
-        for place in range(window - 1, len(errors)):
-            last = errors[place - window + 1 : place + 1]
-            found[place] = None if None in last else statistics.median(last)
-        return found
-
     def crossing(self, metric: str, level: float, *, window: int) -> Crossing | None:
         """Return where the median error crossed a level, by a straight line through its logarithms; None if nowhere.
 
         The line joins the evaluation at which time to accuracy is read to the one before, as `RunRecord.crossing_s`.
         """
-        medians = self.medians(metric, window=window)
-        place = next((n for n, median in enumerate(medians) if median is not None and median <= level), None)
+        place, before, after = self._at(metric, level, window)
         if place is None:
             return None
-        after, before = medians[place], medians[place - 1] if place else None
         if before is None or not after or level <= 0:
             return Crossing(float(self.utterances[place]), at_first=before is None)
         begun, ended = self.utterances[place - 1], self.utterances[place]
@@ -154,8 +143,22 @@ class Convergence:
 
     def reached(self, metric: str, level: float, *, window: int) -> int | None:
         """Return the utterances at the evaluation where time to accuracy is read; None if the level was not reached."""
-        pairs = zip(self.utterances, self.medians(metric, window=window), strict=True)
-        return next((seen for seen, median in pairs if median is not None and median <= level), None)
+        place, _, _ = self._at(metric, level, window)
+        return None if place is None else self.utterances[place]
+
+    def _at(self, metric: str, level: float, window: int) -> tuple[int | None, float | None, float | None]:
+        """Return the first evaluation whose median over the window up to it is at the level, the median before, and it.
+
+        A median is None where an error is not known.
+        """
+        errors, before = getattr(self, metric), None
+        for place in range(window - 1, len(errors)):
+            last = errors[place - window + 1 : place + 1]
+            median = None if None in last else statistics.median(last)
+            if median is not None and median <= level:
+                return place, before, median
+            before = median
+        return None, None, None
 
 
 def convergence_of(run: Run) -> Convergence:
@@ -220,6 +223,7 @@ def settings_digest(workload: Any) -> str:
 
 COLUMNS = tuple(field.name for field in fields(Convergence))
 LISTS = ("utterances", *USUAL)
+UNKNOWN = "-"  # an error in a list
 NUMBERS = ("batch", "replicas", "samples", "evaluated", "seed")
 
 
@@ -229,15 +233,15 @@ def rows_of(runs: Iterable[Convergence]) -> list[dict[str, str]]:
     def order(run: Convergence) -> tuple:
         return run.workload, run.features, run.variant, run.recipe, run.batch, run.seed, run.run
 
-    return [{name: _field(getattr(run, name)) for name in COLUMNS} for run in sorted(runs, key=order)]
+    def field_of(run: Convergence, name: str) -> str:
+        value = getattr(run, name)
+        return " ".join(UNKNOWN if each is None else _field(each) for each in value) if name in LISTS else _field(value)
+
+    return [{name: field_of(run, name) for name in COLUMNS} for run in sorted(runs, key=order)]
 
 
 def _field(value: object) -> str:
-    if isinstance(value, tuple):
-        return " ".join(
-            "-" if each is None else f"{each:.6g}" if isinstance(each, float) else str(each) for each in value
-        )
-    return "" if value is None else str(value)
+    return "" if value is None else f"{value:.8g}" if isinstance(value, float) else str(value)
 
 
 @lru_cache(maxsize=8)
@@ -280,7 +284,7 @@ def _run(path: Path, number: int, row: Mapping[str, str]) -> Convergence:
         values |= {name: int(row[name]) for name in NUMBERS}
         values["evaluated_words"] = int(row["evaluated_words"]) if row["evaluated_words"] else None
         values["utterances"] = tuple(map(int, row["utterances"].split()))
-        values |= {m: tuple(None if e == "-" else float(e) for e in row[m].split()) for m in USUAL}
+        values |= {m: tuple(None if e == UNKNOWN else float(e) for e in row[m].split()) for m in USUAL}
         return Convergence(**values)
     except (TypeError, ValueError) as error:
         raise JudgeError(
