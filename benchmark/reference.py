@@ -53,7 +53,7 @@ def _reference(options: argparse.Namespace) -> int:
         return cli.DONE
     shared, plan, runs = _shared(options), _plan(options), options.out / RUNS
     todo = missing(plan, runs)
-    cli.say(f"{len(plan)} runs of the reference in {runs}, {len(todo)} of them to train")
+    cli.say(f"{len(plan)} run{'s' * (len(plan) != 1)} of the reference in {runs}, {len(todo)} of them to train")
     if options.dry_run:
         for point in todo:
             cli.say("  python -m benchmark " + " ".join(point.training(shared, runs)))

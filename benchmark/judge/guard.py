@@ -210,9 +210,7 @@ def held(group: Group, question: Question) -> list[Against] | str:
     alike = [run for run in there if not any(each.unlike(run) for each in mine)]
     if not alike:
         nearest = min((each.unlike(run) for each in mine for run in there), key=len)
-        other = [run for run in there if any(len(each.unlike(run)) == len(nearest) for each in mine)]
-        more = " and so on" if len(other) > 1 and len({run.identity[:-3] for run in there}) > 1 else ""
-        return f"the reference is of another training: it differs in {', '.join(nearest)}{more * (len(nearest) > 1)}"
+        return f"the reference has no such training: the nearest differs in {', '.join(nearest)}"
     sides = sides_of(mine[0].batch, alike)
     if isinstance(sides, str):
         return sides

@@ -173,13 +173,14 @@ def test_a_dev_set_inside_the_training_set_is_found_by_its_epochs_or_by_its_size
     assert found.verdict == TOO_FEW
     more = [replace(row, utterances=109 if row.utterances == 100 else row.utterances) for row in run_to(6.0, 1).rows]
     assert against([RunRecord(more, "m.csv")], ten) == (
-        "the reference is of another training: it differs in utterances of an epoch (1090, and 1000 in the reference)"
+        "the reference has no such training: the nearest differs in utterances of an epoch (1090, and 1000 in the "
+        "reference)"
     )
 
 
 def test_a_smaller_dev_set_is_another_training_and_said(ten):
     fewer = [replace(row, utterances=5 if row.utterances == 9 else row.utterances) for row in run_to(6.0, 1).rows]
-    said = "the reference is of another training: it differs in evaluated utterances (5, and 9 in the reference)"
+    said = "the reference has no such training: the nearest differs in evaluated utterances (5, and 9 in the reference)"
     assert against([RunRecord(fewer, "f.csv")], ten) == said
     judgement = judge([RunRecord(fewer, "f.csv")], asked(ten))
     assert parts(list(judgement), judgement.question) == [
@@ -199,7 +200,9 @@ def test_a_smaller_dev_set_is_another_training_and_said(ten):
     ],
 )
 def test_another_normalisation_features_recipe_precision_or_decoder_is_no_reference(ten, changes, words):
-    assert against([run_to(6.0, 1, **changes)], ten) == (f"the reference is of another training: it differs in {words}")
+    assert against([run_to(6.0, 1, **changes)], ten) == (
+        f"the reference has no such training: the nearest differs in {words}"
+    )
 
 
 def test_other_settings_of_a_run_with_its_folder_are_found_by_their_digest(ten, tmp_path):
@@ -214,7 +217,7 @@ def test_other_settings_of_a_run_with_its_folder_are_found_by_their_digest(ten, 
     journal = write(tmp_path / "r1.csv", run_to(6.0, 1, source=str(tmp_path / "r1.csv")))
     (group,) = judge([read_run(journal)], asked(path))
     said = f"digest of settings ({settings_digest(workload)}, and 11111111 in the reference)"
-    assert held(group, asked(path)) == f"the reference is of another training: it differs in {said}"
+    assert held(group, asked(path)) == f"the reference has no such training: the nearest differs in {said}"
 
 
 def test_other_replicas_are_held_against_the_global_batch_and_said(ten):

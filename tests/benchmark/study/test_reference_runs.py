@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from commands import ROOT, in_process
+from commands import ROOT, command, in_process
 from journals import write
 from references import honest, reference_file, run_to
 
@@ -123,6 +123,18 @@ def test_an_interrupted_plan_writes_what_has_finished(tmp_path, monkeypatch):
     words = ("-o", tmp_path, "--seeds", 2, "--recipes", "paper", "--batches", 16)
     assert in_process(tmp_path, reference.main, *words).returncode == 130
     assert [run.run for run in read_reference(str(tmp_path / "reference.csv"))] == [point.name]
+
+
+@pytest.mark.slow
+def test_the_same_command_trains_what_is_missing_and_then_nothing(tmp_path, tone_corpus):
+    words = ("-o", "ref", "--corpus", tone_corpus, "--batches", 8, "--recipes", "paper", "--max-epochs", 2)
+    first = command(tmp_path, "benchmark.reference", *words, "--seeds", 1)
+    assert first.returncode == 0 and "[1/1]" in first.stderr, first.stderr
+    again = command(tmp_path, "benchmark.reference", *words, "--seeds", 1)
+    assert "1 run of the reference in ref/runs, 0 of them to train" in again.stderr
+    (run,) = read_reference(str(tmp_path / "ref" / "reference.csv"))
+    assert (run.batch, run.samples, len(run.utterances), run.seed) == (8, 21, 2, 1)
+    assert command(tmp_path, "benchmark.tta", "ref/runs", "--reference", "ref/reference.csv").returncode == 0
 
 
 # --- the commands that judge by it -----------------------------------------------------------------------------------
