@@ -244,28 +244,33 @@ def _field(value: object) -> str:
     return "" if value is None else f"{value:.8g}" if isinstance(value, float) else str(value)
 
 
-@lru_cache(maxsize=8)
 def read_reference(path: str | Path | None = None) -> tuple[Convergence, ...]:
-    """Read a file of reference runs; None is the suite's own.
+    """Read a file of reference runs; None is the suite's own. It is read again only if it has changed.
 
     Raises:
         JudgeError: it cannot be read, has other columns, a value that is none, or one training twice.
     """
     path = Path(path or PACKAGED)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                found = ",".join(reader.fieldnames or ())[:80] or "nothing"
-                raise JudgeError(
-                    f"{path}: columns {found}; expected those of reference runs ({', '.join(COLUMNS)}), as python -m "
-                    f"benchmark.reference writes them"
-                )
-            runs = [_run(path, number, row) for number, row in enumerate(reader, start=2)]
+        found = path.stat()
+        return _read(path, found.st_mtime_ns, found.st_size)
     except OSError as error:
         raise JudgeError(f"{path}: cannot be read ({error.strerror}); expected a file of reference runs") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise JudgeError(f"{path}: no CSV file ({error}); expected a file of reference runs") from None
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _changed_ns: int, _bytes: int) -> tuple[Convergence, ...]:
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            found = ",".join(reader.fieldnames or ())[:80] or "nothing"
+            raise JudgeError(
+                f"{path}: columns {found}; expected those of reference runs ({', '.join(COLUMNS)}), as python -m "
+                f"benchmark.reference writes them"
+            )
+        runs = [_run(path, number, row) for number, row in enumerate(reader, start=2)]
     there: dict[tuple, str] = {}
     for run in runs:
         if run.identity in there:

@@ -123,7 +123,6 @@ def collect(runs: Sequence[Run], path: Path, *, say: Say) -> int:
     writer.writerows(rows_of(found))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text.getvalue())
-    read_reference.cache_clear()
     return len(found)
 
 
