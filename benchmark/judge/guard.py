@@ -406,7 +406,7 @@ def parts(groups: Sequence[Group], question: Question) -> list[str | Table]:
                     each.verdict or "not there",
                 )
             )
-    header = ("platform", "level", "epochs", "reference", "allowed", "its runs", "p so few", "verdict")
+    header = ("platform", "level", "epochs", "reference", "allowed alone", "its runs", "p so few", "verdict")
     title = f"{groups[0].workload}: epochs to the interpolated crossing, beside the reference of convergence"
     shown: list[str | Table] = [Table(title, header, tuple(rows))] if rows else []
     if reasons:

@@ -21,7 +21,7 @@ import math
 import statistics
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from benchmark.judge.circumstances import part_of
 from benchmark.judge.question import JudgeError
 from benchmark.metrics import USUAL
 from benchmark.record import Run
-from platforms.enters import Column, End, Mark, declared
+from platforms.enters import KEY, Column, End, Mark
 
 if TYPE_CHECKING:
     from benchmark.record.facts import Features
@@ -201,21 +201,23 @@ def settings_digest(workload: Any) -> str:
     """Return 8 hexadecimal digits for the settings of a workload and its model that change what is learnt.
 
     How it is decoded and evaluated, and the data, have columns of their own. A limit counts where the learning rate
-    knows the end.
+    knows the end. A setting at its default is left out, so that a later version's new setting makes no other digest.
     """
     knows_the_end = workload.model.rules.optimiser.knows_the_end
-    told = {**declared(type(workload)), **declared(type(workload.model))}
 
-    def counts(name: str) -> bool:
-        enters = told[name]
-        if name == "name" or isinstance(enters, End):
-            return isinstance(enters, End) and knows_the_end
+    def counts(each: Field) -> bool:
+        enters = each.metadata[KEY]
+        if isinstance(enters, End):
+            return knows_the_end
         if isinstance(enters, Column):
-            return enters.name == "workload" and name != "model"
+            return enters.name == "workload" and each.name not in ("name", "model")
         return isinstance(enters, Mark) and enters.words != ""
 
-    settings = {**workload.to_dict(), **workload.to_dict()["model"]}
-    values = {"model": workload.model.name, **{name: settings[name] for name in told if counts(name)}}
+    values = {"model": workload.model.name}
+    for part in (workload, workload.model):
+        for each in fields(part):
+            if counts(each) and (value := getattr(part, each.name)) != each.default:
+                values[each.name] = value
     return f"{zlib.crc32(json.dumps(values, sort_keys=True).encode()):08x}"
 
 

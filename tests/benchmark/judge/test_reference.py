@@ -1,6 +1,7 @@
 """The reference of convergence: what a row holds, where an error curve crosses a level, and what is refused."""
 
 import math
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -112,6 +113,12 @@ def test_settings_that_change_what_is_learnt_change_the_digest(changes):
 )
 def test_settings_that_do_not_or_have_a_column_leave_the_digest(changes):
     assert settings_digest(load("mini").changed(changes)) == settings_digest(load("mini"))
+
+
+def test_a_setting_at_its_default_is_left_out_so_that_a_later_one_changes_nothing():
+    """JSON of the model's name and of what mini's file sets of it, in order: as if other settings did not exist."""
+    text = '{"filters": 192, "model": "deepspeech", "norm_momentum": 0.98, "units": 192}'
+    assert settings_digest(load("mini")) == f"{zlib.crc32(text.encode()):08x}"
 
 
 def test_a_limit_counts_where_the_learning_rate_knows_the_end():
