@@ -45,7 +45,7 @@ export PLATFORM WORKLOAD CORPUS RECIPE SEED BATCH NAME OUT RUNS HOSTS RANK
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 	[ -e "$$1" ] || set -- $(or $(RUNS),results/*.csv)
 
-.PHONY: help setup bench test test-all lock coverage fuzz trial speed saturation features tta report final lint dead clean
+.PHONY: help setup bench test test-all lock coverage fuzz trial speed saturation reference features tta report final lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -87,6 +87,9 @@ speed: $(READY) ## how fast each part is, against what one would pick instead: [
 saturation: $(READY) ## how much data is enough: [WORKLOAD=mini] [CORPUS=dir] [SIZES="100 200 400"] [OUT=studies/mini] [ARGS=...]
 	@$(ASK) benchmark.saturation $(if $(WORKLOAD),--workload "$$WORKLOAD") $(if $(CORPUS),--corpus "$$CORPUS") \
 		$(if $(SIZES),--sizes $(SIZES)) $(if $(OUT),-o "$$OUT") $(ARGS)
+
+reference: $(READY) ## train the runs that epochs to a level are held against: [CORPUS=dir] [OUT=studies/reference] [ARGS=...]
+	@$(ASK) benchmark.reference $(if $(CORPUS),--corpus "$$CORPUS") $(if $(OUT),-o "$$OUT") $(ARGS)
 
 features: $(READY) ## extract features from a corpus: CORPUS=dir OUT=dir [ARGS=...]
 	@$(RUN) features $(if $(CORPUS),"$$CORPUS") $(if $(OUT),"$$OUT") $(ARGS)

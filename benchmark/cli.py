@@ -141,6 +141,11 @@ def add_every_evaluation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every-evaluation", action="store_true", help=words)
 
 
+def add_reference(parser: argparse.ArgumentParser) -> None:
+    words = "reference runs that epochs are held against (python -m benchmark.reference); default: the suite's own"
+    parser.add_argument("--reference", metavar="FILE", help=words)
+
+
 def add_clock(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall", help="how time is counted; default: wall")
 

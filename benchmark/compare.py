@@ -38,6 +38,7 @@ from benchmark.judge.apart import said
 from benchmark.judge.checks import warnings
 from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves, unlike
 from benchmark.judge.groups import Group, check_given_once
+from benchmark.judge.guard import parts as guard_parts
 from benchmark.judge.judgement import judge
 from benchmark.judge.merit import check_comparable, merit_parts, merits
 from benchmark.judge.offered import check_offers
@@ -74,7 +75,8 @@ def _compare(options: argparse.Namespace) -> int:
             if options.profile or len(options.level) > 1
             else []
         )
-        show([*comparison_parts(pairs), *profiles, *warnings_part(doubts)])
+        beside = guard_parts(groups, _question(options, options.level))
+        show([*comparison_parts(pairs), *profiles, *beside, *warnings_part(doubts)])
     else:
         cli.print_rows("benchmark.compare", [pair.fields() for pair in pairs], options.format, doubts)
     return int(options.aa and any(pair.differs for pair in pairs))
@@ -98,6 +100,7 @@ def _question(options: argparse.Namespace, levels: Sequence[float] = ()) -> Ques
         window=options.epochs,
         clock=options.clock,
         every_evaluation=options.every_evaluation,
+        reference=options.reference,
         by=tuple(dict.fromkeys(options.by)),
     )
 
@@ -179,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_levels(parser, default="the hardest level that all runs reached")
     cli.add_epochs(parser)
     cli.add_every_evaluation(parser)
+    cli.add_reference(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
     words = "differences under this percentage do not matter; default: %(default)g"

@@ -46,6 +46,7 @@ def _price(options: argparse.Namespace) -> None:
         window=options.epochs,
         clock=options.clock,
         every_evaluation=options.every_evaluation,
+        reference=options.reference,
         by=tuple(dict.fromkeys(options.by)),
         published=options.published,
     )
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_levels(parser)
     cli.add_epochs(parser)
     cli.add_every_evaluation(parser)
+    cli.add_reference(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
     parser.add_argument("--published", action="store_true", help="add the paper's rigs and times")

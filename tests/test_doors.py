@@ -26,6 +26,7 @@ DOORS = (
     "benchmark.ingest",
     "benchmark.final",
     "benchmark.saturation",
+    "benchmark.reference",
     "benchmark.speed",
     "benchmark.console",
     "features",

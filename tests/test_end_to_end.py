@@ -2,14 +2,16 @@
 
 import csv
 import json
+import re
 
 import pytest
 from commands import command, in_process
 from transitions import AFTER
 
 from benchmark.__main__ import main
+from benchmark.judge.reference import convergence_of
 from benchmark.metrics import METRICS
-from benchmark.record import journal
+from benchmark.record import journal, read_run
 from benchmark.record.finals import of_checkpoint, read_finals
 from benchmark.record.phases import Phase
 from benchmark.record.sentences import last_evaluation
@@ -92,6 +94,15 @@ def test_run_json_tells_what_it_was_made_with(run, folder):
     assert facts["devices"] == {**used, **alone, "sensors": [], "partitioned": False}
     assert facts["versions"]["tensorflow"].startswith("2.") and len(facts["features"]["manifest_sha256"]) == 64
     assert "gpu" in facts["unavailable"] or facts["unavailable"] == {}
+
+
+def test_a_run_says_how_it_converged(run, folder):
+    found = convergence_of(read_run(folder / "results" / "first.csv"))
+    assert (found.samples, found.utterances, found.batch, found.replicas) == (21, (21, 42), 8, 2)
+    facts = json.loads((folder / "results" / "first" / "run.json").read_text())
+    words = sum(subset["words"] for name, subset in facts["features"]["subsets"].items() if name.startswith("dev"))
+    assert (found.evaluated, found.evaluated_words) == (7, words) and words >= 7
+    assert re.fullmatch("[0-9a-f]{8}", found.settings) and found.date == facts["created"][:10]
 
 
 def test_utilisation_was_sampled_and_sentences_were_kept(run, folder):

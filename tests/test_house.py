@@ -36,6 +36,7 @@ WITHOUT_TENSORFLOW = (
     "benchmark.compare",
     "benchmark.price",
     "benchmark.saturation",
+    "benchmark.reference",
     "benchmark.study",
     "benchmark.final",
     "benchmark.__main__",
@@ -106,6 +107,7 @@ def table() -> dict[str, set[str]]:
 def is_door(name: str) -> bool:
     return name in ("benchmark.cli", "benchmark.console") or name.endswith("__main__") or name in (
         "benchmark.tta", "benchmark.compare", "benchmark.price", "benchmark.final", "benchmark.saturation",
+        "benchmark.reference",
         "features.download",
     )  # fmt: skip
 

@@ -12,6 +12,8 @@ from benchmark import cli
 from benchmark.export.mllog import Goal, goal, mllog
 from benchmark.export.runs import NOTICES, Ask, ExportError, load, source_name
 from benchmark.export.tables import as_json, dawnbench
+from benchmark.judge import Question, judge
+from benchmark.judge.guard import doubts
 from benchmark.record import CLOCKS, POOLED, Run
 from benchmark.record.history import differing
 from features.jobs.files import write_whole
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run")
     add("--level", type=cli.percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
     add("--epochs", type=cli.whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
+    cli.add_reference(parser)
     add("--clock", choices=tuple(CLOCKS), help="clock of the hours column (default wall; dawnbench)")
     return parser
 
@@ -75,6 +78,7 @@ def _ask(arguments: argparse.Namespace) -> Ask:
             takes = " and ".join(f"--{name}" for name in known)
             raise ExportError(f"--{option} means nothing to {arguments.to}, which takes {takes}; leave it out")
     given = {"level": arguments.level, "window": arguments.epochs, "clock": arguments.clock}
+    given["reference"] = arguments.reference
     return Ask(**{name: value for name, value in given.items() if value is not None})
 
 
@@ -126,10 +130,20 @@ def _remarks(form: str, runs: Sequence[Run], ask: Ask) -> Iterator[str]:
     emulated = [source_name(run) for run in runs if run.identity.emulated]
     if emulated:
         yield f"warning: {', '.join(emulated)}: emulated on CPUs: the times say nothing about the rig"
+    yield from _remarks_on_convergence(runs, ask)
     if form == "dawnbench":
         yield "accuracy is 100 - WER; DAWNBench's time is that of the first epoch at a level: benchmark.tta --epochs 1"
     if form == "mllog":
         yield from _remarks_on_logs(runs, [goal(run, ask) for run in runs])
+
+
+def _remarks_on_convergence(runs: Sequence[Run], ask: Ask) -> Iterator[str]:
+    """Name the groups of runs whose epochs are fewer than the reference of convergence allows, or many more."""
+    levels = () if ask.level is None else (ask.level,)
+    judgement = judge(runs, Question(levels=levels, window=ask.window, reference=ask.reference))
+    for group in judgement:
+        for sentence in doubts(group, judgement.question):
+            yield f"warning: {group.label}, {group.workload}: {sentence}"
 
 
 def _remarks_on_logs(runs: Sequence[Run], aims: Sequence[Goal]) -> Iterator[str]:

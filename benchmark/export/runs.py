@@ -25,6 +25,7 @@ class Ask:
     level: float | None = None
     window: int = 3  # epochs
     clock: str = "wall"  # of dawnbench's hours
+    reference: str | None = None  # a file of reference runs; None is the suite's own
 
 
 def load(path: str | Path) -> Run:

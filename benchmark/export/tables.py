@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from benchmark.export.runs import NOTICES, Ask, ExportError, source_name
 from benchmark.judge import Question, judge
+from benchmark.judge.guard import by_level
 from benchmark.metrics import FIGURES, METRICS
 from benchmark.record import CLOCKS, Row, Run, RunRecord
 
@@ -31,7 +33,7 @@ def dawnbench(run: Run, ask: Ask) -> str:
 
 def document(run: Run, ask: Ask) -> dict[str, object]:
     """Everything of the judged run, ready for JSON: times in seconds, errors in percent, null for not reached."""
-    record, question = run.record, Question(metrics=tuple(METRICS), window=ask.window)
+    record, question = run.record, Question(metrics=tuple(METRICS), window=ask.window, reference=ask.reference)
     judgement = judge([run], question)
     [group] = judgement
     columns = [(level.metric, level.percent) for level in group.levels]
@@ -45,7 +47,11 @@ def document(run: Run, ask: Ask) -> dict[str, object]:
         "attempts": record.attempts,
         "window_epochs": ask.window,
         "clocks": {f"{clock}_s": round(record.clock_s(record.ended_s, clock), 6) for clock in CLOCKS},
-        "levels": [_level(record, metric, percent, ask.window) for metric, percent in columns],
+        "levels": [
+            _level(record, metric, percent, ask.window)
+            | _convergence(run, replace(question, metrics=(metric,)), percent)
+            for metric, percent in columns
+        ],
         "best_percent": group.best,
         "utterances_per_s": group.utterances_per_s,
         "tflop_per_s": group.tflop_per_s,
@@ -66,6 +72,13 @@ def _level(record: RunRecord, metric: str, percent: float, window: int) -> dict[
     row = record.reached(metric, percent, window=window)
     times = dict.fromkeys(f"{clock}_s" for clock in CLOCKS) if row is None else _clocks_s(record, row)
     return {"metric": metric, "level_percent": percent, "reached": row is not None, "epoch": row and row.epoch, **times}
+
+
+def _convergence(run: Run, question: Question, percent: float) -> dict[str, object]:
+    """Return what the reference of convergence says of a level, under a name of its own; {} without one."""
+    [group] = judge([run], replace(question, levels=(percent,)))
+    found = by_level(group, question)
+    return {"convergence": beside} if (beside := found.get((question.metrics[0], percent))) else {}
 
 
 def _evaluation(record: RunRecord, row: Row) -> dict[str, object]:

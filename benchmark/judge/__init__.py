@@ -15,6 +15,9 @@
     censored.py       the same where some runs did not get there: Kaplan-Meier, log-rank, intervals
     pooling.py        whether rigs' epochs may be pooled, and how many one rig takes by the pool
     factoring.py      epochs of all comparable rigs times seconds per epoch of one
+    reference.py      how honest runs converged: reference.csv
+    reference_table.py  the epochs to each target of the reference, for people
+    guard.py          whether epochs to a level are fewer than the reference allows
     stopping.py       how many runs are enough: a plan, equivalence, a rule for checks after each run
     checks.py         what to doubt about a judgement
     circumstances.py  how runs were made: machine, software, data, other load; what differs

@@ -9,7 +9,7 @@ import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmark.judge import circumstances, stillness
+from benchmark.judge import circumstances, guard, stillness
 from benchmark.judge.estimates import coefficient_of_variation
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.prior import TIMES
@@ -59,6 +59,7 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
     runs = len(group.runs)
     if group.emulated:
         yield "emulated on CPUs: the times say nothing about the rig; run it on the rig itself"
+    yield from guard.doubts(group, question)
     yield from _checks_of_repetitions(group)
     yield from _checks_of_going(group)
     if not all(run.knows("epochs") for run in group.runs):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
+from benchmark.judge import guard
 from benchmark.judge.apart import kept_apart, said
 from benchmark.judge.checks import warnings
 from benchmark.judge.groups import Group, Level, judged_groups
@@ -21,6 +22,9 @@ from benchmark.record import CLOCKS, POOLED, Run, RunRecord
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+
+NO_REFERENCE: dict[str, object] = dict.fromkeys(guard.FIELDS)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,12 @@ class Judgement(Sequence[Group]):
 
     def long_rows(self) -> list[dict[str, object]]:
         """Return a row for each group, metric and level in full precision; None is not reached or not known."""
-        return [_long_row(group, level, self.question) for group in self.groups for level in group.levels]
+        return [
+            _long_row(group, level, self.question) | beside.get((level.metric, level.percent), NO_REFERENCE)
+            for group in self.groups
+            for beside in [guard.by_level(group, self.question)]
+            for level in group.levels
+        ]
 
     def to_frame(self) -> DataFrame:
         """Return `long_rows` as a pandas DataFrame."""

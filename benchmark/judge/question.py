@@ -48,7 +48,10 @@ class JudgeError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question to the judge. Without `levels` the targets of the runs are judged, which their run.json files say."""
+    """A question to the judge. Without `levels` the targets of the runs are judged, which their run.json files say.
+
+    `reference` is a file of reference runs in place of the suite's own (`benchmark.judge.reference`).
+    """
 
     metrics: tuple[str, ...] = USUAL
     levels: tuple[float, ...] = ()  # percent, of every metric asked for
@@ -57,6 +60,7 @@ class Question:
     by: tuple[str, ...] = ()
     published: bool = False
     every_evaluation: bool = False  # whether evaluations within epochs count
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         if self.window < 1 or self.clock not in CLOCKS or not {*self.metrics} <= {*METRICS} or {*self.by} - {*SPLITS}:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from benchmark.judge import guard
 from benchmark.judge.circumstances import data_table
 from benchmark.judge.factoring import COMPARABLE, LeftOut, Prediction, factor, leave_one_out
 from benchmark.judge.groups import Group, Level
@@ -47,6 +48,7 @@ def report_parts(
                 f"Emulated, workload {block[0].workload}: CPUs stood in for GPUs; times say nothing about the rig"
             )
         parts += block_tables(block, judgement.question, brief=brief)
+        parts += [] if brief else guard.parts(block, judgement.question)
         runs = [run for group in block for run in group.runs]
         if not brief and (data := data_table(block[0].workload, runs)):
             parts.append(data)

@@ -165,6 +165,18 @@ class RunRecord:
         """The last epoch that has an evaluation; 0 if there is none."""
         return self.evaluations[-1].epoch if self.evaluations else 0
 
+    @cached_property
+    def utterances_seen(self) -> tuple[int, ...] | None:
+        """The utterances trained on until each evaluation; None if the journal does not count them all."""
+        trained = self._stands & self._are(Phase.TRAIN)
+        steps, utterances = (self.table.columns[name][trained] for name in ("step", "utterances"))
+        if not len(steps) or np.isnan(utterances).any():
+            return None
+        order = np.argsort(steps, kind="stable")
+        sums = np.concatenate([[0.0], np.cumsum(utterances[order])])
+        places = np.searchsorted(steps[order], self.table.columns["step"][self._evaluated], side="right")
+        return tuple(round(seen) for seen in sums[places].tolist())
+
     # --- time to accuracy ----------------------------------------------------------------------------------------
 
     def medians(self, metric: str, *, window: int = 3) -> np.ndarray:

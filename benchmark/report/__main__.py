@@ -31,6 +31,7 @@ def _question(options: argparse.Namespace) -> Question:
         window=options.epochs,
         clock=options.clock,
         every_evaluation=options.every_evaluation,
+        reference=options.reference,
         by=tuple(dict.fromkeys(options.by)),
     )
 
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_levels(parser)
     cli.add_epochs(parser)
     cli.add_every_evaluation(parser)
+    cli.add_reference(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
     cli.add_terms(parser)

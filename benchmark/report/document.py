@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from benchmark.judge import guard
 from benchmark.judge.circumstances import data_table
 from benchmark.judge.groups import Group
 from benchmark.judge.judgement import Judgement, judge
@@ -24,7 +25,7 @@ from benchmark.report.panels import throughput, timeline
 from benchmark.report.profiles import profile
 from benchmark.report.tradeoffs import batch_sizes, cost, machines
 from benchmark.report.usage import utilisation
-from benchmark.tables import duration
+from benchmark.tables import Table, duration
 from benchmark.tables import number as digits
 from features.jobs.files import write_whole
 
@@ -231,8 +232,17 @@ def _section(block: Block) -> page.BlockSection:
         tiles=list(_bests(block)),
         figures=list(_figures(block)),
         singles=list(_singles(block)),
-        tables=[*block_tables(block.groups, block.question), *([data] if data else [])],
+        tables=[*block_tables(block.groups, block.question), *_beside(block), *([data] if data else [])],
     )
+
+
+def _beside(block: Block) -> Iterator[Table]:
+    """Yield the table of epochs beside the reference of convergence, and as one of a column why there is none."""
+    for part in guard.parts(block.groups, block.question):
+        if isinstance(part, str):
+            title, *lines = part.split("\n")
+            part = Table(title, ("why",), tuple((line.removeprefix("- "),) for line in lines))
+        yield part
 
 
 def ranked(block: Block, number: int) -> list[Group]:

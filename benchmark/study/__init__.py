@@ -13,6 +13,7 @@
     proxy.py       the smallest part of the data that puts rigs in the order that all of it does
     page.py        the same as a page for a browser
     figures.py     the same as pictures for papers
+    reference_runs.py  another study: the runs of the reference of convergence, and reference.csv made of them
 
-A point is an ordinary run; everything here but making.py reads records.
+A point is an ordinary run; everything here but making.py and reference_runs.py reads records.
 """

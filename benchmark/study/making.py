@@ -1,4 +1,4 @@
-"""Makes the points of a study that are missing: one run after the other, each in a process of its own.
+"""Makes the runs of a study that are missing: one after the other, each in a process of its own.
 
     failed = make(points, shared=["--workload", "mini"], out=Path("studies/mini"), say=print)
 
@@ -29,6 +29,7 @@ LOOK_EVERY_S = 2.0
 SAVES_WITHIN_S = 10.0  # after a signal; benchmark.run.watch.interrupts gives up after 8
 INTERRUPTED = 130
 Say = Callable[[str], None]
+Share = Callable[[float], None]  # which part of the run that is on is done, 0 to 1
 Advance = Callable[[str, int, float], None]  # name, points done, share of the one that is on
 
 
@@ -39,22 +40,32 @@ def missing(points: Sequence[StudyPoint], out: Path) -> list[StudyPoint]:
 
 
 def make(points: Sequence[StudyPoint], *, shared: Sequence[str], out: Path, say: Say) -> int:
-    """Make points one after the other; return how many failed.
+    """Make points one after the other; return how many failed. Raises KeyboardInterrupt as `in_turn` does."""
+
+    def one(number: int, share: Share) -> bool:
+        return _make(points[number], shared, out, say, share, expected_steps(points[number], observations(out)))
+
+    names = [point.name for point in points]
+    return in_turn(names, one, say=say, left=lambda done: time_left(points[done:], observations(out)))
+
+
+def in_turn(names: Sequence[str], one: Callable[[int, Share], bool], *, say: Say, left: Callable[[int], str]) -> int:
+    """Do work by its number, one after the other, with a bar or a line each; return how many failed.
+
+    `one` does it and returns whether it went well; `left` says how long the rest takes, after so many.
 
     Raises:
         KeyboardInterrupt: a signal came, or a run was ended by one; the run that was on was told to save and end.
     """
     failed = 0
-    with _signals(), _bar(len(points)) as advance:
-        for done, point in enumerate(points):
+    with _signals(), _bar(len(names)) as advance:
+        for done, name in enumerate(names):
             started_s = time.monotonic()
-            expected = expected_steps(point, observations(out))
-            ok = _make(point, shared, out, say, partial(advance, point.name, done), expected)
+            ok = one(done, partial(advance, name, done))
             failed += not ok
-            advance(point.name, done, 1.0)
+            advance(name, done, 1.0)
             took = number((time.monotonic() - started_s) / 60)
-            left = time_left(points[done + 1 :], observations(out))
-            say(f"[{done + 1}/{len(points)}] {point.name}: {'done' if ok else 'FAILED'} in {took} min{left}")
+            say(f"[{done + 1}/{len(names)}] {name}: {'done' if ok else 'FAILED'} in {took} min{left(done + 1)}")
     return failed
 
 
@@ -80,22 +91,27 @@ def time_left(points: Sequence[StudyPoint], found: Sequence[Observation]) -> str
 # --- one point -------------------------------------------------------------------------------------------------------
 
 
-def _make(
-    point: StudyPoint, shared: Sequence[str], out: Path, say: Say, share: Callable[[float], None], expected: float
-) -> bool:
+def _make(point: StudyPoint, shared: Sequence[str], out: Path, say: Say, share: Share, expected: float) -> bool:
     log = out / f"{point.name}.log"
-    journal = out / f"{point.name}.csv"
     with log.open("ab") as file:
-        if not _is_over(out / point.name):
-            command = [sys.executable, "-m", "benchmark", *point.training(shared, out)]
-            status = _wait(command, file, lambda: share(min(0.99, _steps(journal) / expected)))
-        else:
-            status = 0
+        status = train(point.name, point.training(shared, out), out=out, log=file, share=share, expected=expected)
         if status == 0:
             status = _wait([sys.executable, "-m", "benchmark.final", *point.final(out)], file, lambda: None)
     if status:
         say(f"benchmark.saturation: {point.name}: status {status}; what it said is in {log}")
     return status == 0
+
+
+def train(name: str, words: Sequence[str], *, out: Path, log: IO[bytes], share: Share, expected: float) -> int:
+    """Train a run with these arguments of python -m benchmark, or go on with it; return its exit status.
+
+    One that is over is left alone. `share` is told which part of the `expected` batches is done, now and then.
+    """
+    if is_over(out / name):
+        return 0
+    journal = out / f"{name}.csv"
+    command = [sys.executable, "-m", "benchmark", *words]
+    return _wait(command, log, lambda: share(min(0.99, _steps(journal) / expected)))
 
 
 def _wait(command: Sequence[str], log: IO[bytes] | None, look: Callable[[], None]) -> int:
@@ -126,7 +142,8 @@ def _steps(journal: Path) -> int:
         return 0
 
 
-def _is_over(folder: Path) -> bool:
+def is_over(folder: Path) -> bool:
+    """Tell whether a run has finished or diverged, by its folder."""
     end = read_end(folder)
     return end is not None and end.is_over
 
