@@ -90,8 +90,8 @@ def trained(options: argparse.Namespace, change: str, seed: int) -> list[dict[st
     asked = replace(usual, model=with_recipe(usual.model, "paper" if change == "paper" else "modern"))
     workload, recipe = CHANGES[change](asked)
     words = manifest.load(options.features).words
-    pool = DecodingPool(Decoder(name=workload.decoder, words=words), jobs=usable_cores())
-    with _in_place_of_modern(recipe), tempfile.TemporaryDirectory() as folder:
+    decoding = DecodingPool(Decoder(name=workload.decoder, words=words), jobs=usable_cores())
+    with _in_place_of_modern(recipe), decoding as pool, tempfile.TemporaryDirectory() as folder:
         with common.loop_of(
             Path(folder), features=options.features, workload=workload, platform=common.cpu(batch=options.batch),
             pool=pool, seed=seed, shown=common.Silent(), max_epochs=options.epochs,
@@ -99,7 +99,7 @@ def trained(options: argparse.Namespace, change: str, seed: int) -> list[dict[st
             loop.run_phases()
         record = common.record_of(Path(folder))
     seconds = [
-        sum(row.duration_s for row in record.rows if row.phase is Phase.TRAIN and row.epoch <= each.epoch)
+        sum(row.ended_s - row.started_s for row in record.rows if row.phase is Phase.TRAIN and row.epoch <= each.epoch)
         for each in record.evaluations
     ]
     return [
