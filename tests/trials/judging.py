@@ -7,9 +7,9 @@
 Puts the judge to MLPerf's speech runs (117 result sets of 10 on 6 rounds' machines) and to simulated ones: its
 arithmetic against NumPy's and SciPy's; what factored times are worth; how often the gate of a pool objects, to alike
 rigs and to mixed ones; how often it calls two halves of one system different, or two single runs of it; what tells
-machines apart; how often intervals cover the truth, with misses and with three runs too; what looking after every run
-costs. With journals it also asks what it costs to evaluate rarely. The runs take a minute; the figures stand in
-docs/judging.md.
+machines apart; how often intervals cover the truth, with misses and with three runs too, and those of a merit's parts;
+what looking after every run costs. With journals it also asks what it costs to evaluate rarely. The runs take a minute;
+the figures stand in docs/judging.md.
 """
 
 from __future__ import annotations
@@ -347,6 +347,53 @@ def steps(rng: np.random.Generator, times: int) -> Iterator[str]:
             yield f"equal rigs, {runs} runs that vary by {spread:.0%}, read at whole epochs: {', '.join(cells)} alarms"
 
 
+def merit(rng: np.random.Generator, times: int) -> Iterator[str]:
+    """Simulate two recipes of 7 and 20 epochs, read at whole ones, and count the parts' intervals that hold the truth.
+
+    Seconds an epoch vary by 0.2 and 0.5%, the rest by 1%. The truth is of many runs read as the few are: of those that
+    miss a budget, the parts that are seen without them.
+    """
+    middles, paces, rests = (6.5, 19.5), ((20.0, 0.002), (30.0, 0.005)), (1.08, 1.03)
+
+    def drawn(runs: int, spread: float, shift: float) -> list[dict[str, np.ndarray]]:
+        found = []
+        for middle, (pace, varies), rest in zip(middles, paces, rests, strict=True):
+            amount = np.ceil(np.exp(rng.normal(math.log(middle + shift), spread, runs)))
+            each = pace * np.exp(rng.normal(0, varies, runs)), rest * np.exp(rng.normal(0, 0.01, runs))
+            found.append({"time": amount * each[0] * each[1], "amount": amount, "pace": each[0], "rest": each[1]})
+        return found
+
+    for spread, runs in itertools.product((0.04, 0.08), (2, 3, 5, 10)):
+        hits: Counter[str] = Counter()
+        for place in (np.arange(times) + rng.random(times)) / times:
+            sides, many = drawn(runs, spread, place), drawn(1000, spread, place)
+            steps = tuple(statistics.fmean(1 / side["amount"]) for side in sides)
+            for part in sides[0]:
+                read = {"steps": steps} if part in ("time", "amount") else {}
+                found = welch(*(side[part] for side in sides), **read)
+                truth = math.exp(np.log(many[0][part]).mean() - np.log(many[1][part]).mean())
+                hits[part] += found.low <= truth <= found.high
+        told = ", ".join(f"{part} {hits[part] / times:.1%}" for part in ("time", "amount", "pace", "rest"))
+        yield f"parts of a merit, {runs} runs each that vary by {spread:.0%}: {told} cover"
+    for runs in (3, 5, 10):
+        hit = seen = 0
+        for place in (np.arange(times) + rng.random(times)) / times:
+            (first, second), many = drawn(runs, 0.08, place), drawn(1000, 0.08, place)
+            budget = 21.0  # epochs; a third of the second's runs miss it
+            missed = second["amount"] > budget
+            if not missed.any():
+                continue
+            sides = (
+                Times.of([(float(v), True) for v in first["amount"]]),
+                Times.of([(float(min(v, budget)), bool(v <= budget)) for v in second["amount"]]),
+            )
+            steps = tuple(statistics.fmean(1 / side["amount"]) for side in (first, second))
+            if found := survival.ratio(*sides, steps=steps):
+                truth = math.exp(np.log(many[0]["amount"]).mean() - np.log(many[1]["amount"]).mean())
+                seen, hit = seen + 1, hit + (found.low <= truth <= found.high)
+        yield f"amounts of a merit with misses, {runs} runs each that vary by 8%: {hit / seen:.1%} of {seen} cover"
+
+
 def stopping(rng: np.random.Generator, times: int) -> Iterator[str]:
     from scipy.special import stdtr
 
@@ -446,6 +493,7 @@ def _trial(options: argparse.Namespace) -> None:
         coverage(rng, times),
         steps(np.random.default_rng(59), times),
         stopping(rng, times // 2),
+        merit(np.random.default_rng(61), times // 2),
     )
     for sentence in itertools.chain(*parts):
         print(f"- {sentence}", flush=True)
