@@ -9,7 +9,6 @@ same command again.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import shlex
 import sys
@@ -21,7 +20,6 @@ import platforms
 from benchmark import cli, workloads
 from benchmark.judge.judgement import judge
 from benchmark.judge.summary import report_parts
-from benchmark.metrics import TARGETS
 from benchmark.record import Run, UsageError, read_run
 from benchmark.record.command import CommandLine, by_make
 from benchmark.run.prepare.hosts import LIMIT_S, Hosts, resolve
@@ -98,18 +96,6 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         wait_for_hosts_s=options.wait_for_hosts,
         command=CommandLine.given(given).changed(drop=("fresh",)),
     )
-
-
-def _target(text: str) -> tuple[str, float]:
-    """Return metric and level of a target: "wer=40"."""
-    metric, _, level = text.partition("=")
-    try:
-        found = metric.strip().lower(), float(level)
-    except ValueError:
-        found = metric, math.nan
-    if found[0] not in TARGETS or not 0 < found[1] < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r:.80}; expected {' or '.join(TARGETS)}, =, and percent, as wer=40")
-    return found
 
 
 def _given(options: argparse.Namespace, *records: type) -> dict[str, Any]:
@@ -262,14 +248,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RUN",
         help="begin with the weights of another run: its best checkpoint, or results/RUN/checkpoints/ckpt-N",
     )
-    group.add_argument(
-        "--target",
-        action="append",
-        default=[],
-        type=_target,
-        metavar="METRIC=LEVEL",
-        help=f"also reach this error rate in percent before ending, as wer=40 ({', '.join(TARGETS)}); may be repeated",
-    )
+    cli.add_targets(group)
     group.add_argument("--no-targets", action="store_true", help="do not end at the workload's error rates")
     add(
         "--synthetic",

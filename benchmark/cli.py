@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmark.judge.question import SPLITS, JudgeError
 from benchmark.judge.terms import TENURES, Terms
-from benchmark.metrics import METRICS, USUAL
+from benchmark.metrics import METRICS, TARGETS, USUAL
 from benchmark.record import CLOCKS, Run, bulk, read_run
 from benchmark.record.command import by_make
 from features.jobs import streams
@@ -122,6 +122,30 @@ def add_metric(parser: argparse.ArgumentParser, *, every: bool = False, default:
     choices = (*METRICS, *["all"] * every)
     words = f"{explained}; default: {default or ' and '.join(USUAL)}"
     parser.add_argument("--metric", choices=choices, default=default, help=words)
+
+
+def add_targets(group: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add --target METRIC=LEVEL to an argparse group; it may be repeated, and gives pairs."""
+    group.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        type=_target,
+        metavar="METRIC=LEVEL",
+        help=f"also reach this error rate in percent before ending, as wer=40 ({', '.join(TARGETS)}); may be repeated",
+    )
+
+
+def _target(text: str) -> tuple[str, float]:
+    """Return metric and level of a target: "wer=40"."""
+    metric, _, level = text.partition("=")
+    try:
+        found = metric.strip().lower(), float(level)
+    except ValueError:
+        found = metric, math.nan
+    if found[0] not in TARGETS or not 0 < found[1] < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r:.80}; expected {' or '.join(TARGETS)}, =, and percent, as wer=40")
+    return found
 
 
 def add_levels(parser: argparse.ArgumentParser, *, default: str = "the runs' targets") -> None:

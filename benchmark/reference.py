@@ -106,7 +106,8 @@ def _shared(options: argparse.Namespace) -> list[str]:
         "--max-minutes": f"{options.max_minutes:g}",
     }
     words = [word for name, value in given.items() if value for word in (name, str(value))]
-    return words + ["--no-targets"] * options.no_targets
+    targets = [word for metric, level in options.target for word in ("--target", f"{metric}={level:g}")]
+    return words + ["--no-targets"] * options.no_targets + targets
 
 
 def _count(text: str) -> int:
@@ -146,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", type=_count, metavar="N", help="runs of each, with seeds 1 to N; default: 10, or 5 with --corpus")
     add("--max-epochs", type=_count, metavar="N", help="most epochs of a run; default: the workload's")
     add("--no-targets", action="store_true", help="go on after the workload's targets, up to --max-epochs")
+    cli.add_targets(parser)
     add("--max-minutes", type=float, default=7 * 24 * 60, metavar="M", help="time limit of each run; default: a week")
     cli.add_levels(parser, default="the workload's targets (--show)")
     cli.add_epochs(parser)
