@@ -149,7 +149,11 @@ def test_two_machines_train_to_the_digit_as_two_replicas_of_one_do(folder, two):
 
 @pytest.mark.slow
 def test_a_run_that_loses_machines_and_is_told_to_stop_ends_as_one_that_nobody_touched(folder, two):
-    """Evaluations swap, so that all hosts load checkpoints that the chief has just written."""
+    """Evaluations swap, so that all hosts load checkpoints that the chief has just written.
+
+    By the recipe whose weights and averages change places whenever it saves, evaluates and goes on.
+    """
+    two = (*two, "--recipe", "modern")
     arguments = (*two, "--max-epochs", 5, "--evaluation", "swap", "--name", "cut")
     path = folder / "results" / "cut.csv"
     processes = start_all(folder, *arguments)
