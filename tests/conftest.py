@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # a core each: threads that spin would only wait for one another
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # cores of its own: threads that spin would wait for others'
+    cores, workers = sorted(os.sched_getaffinity(0)), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.sched_setaffinity(0, cores[int(worker.removeprefix("gw")) % len(cores) :: workers])
 
 import pytest
 from hypothesis import settings
