@@ -48,8 +48,8 @@ MAY_LOAD = {
 """What a command loads of SLOW before it has read its arguments; the others load nothing of it."""
 
 NEEDLESS = {
-    "benchmark.judge.merit", "benchmark.judge.profiles", "benchmark.judge.paired",
-    "benchmark.report", "benchmark.run", "concurrent", "hashlib", "numpy", "pandas", "scipy", "tempfile",
+    "benchmark.judge.comparison", "benchmark.judge.factoring", "benchmark.judge.merit", "benchmark.judge.profiles",
+    "benchmark.judge.paired", "benchmark.record.sentences", "benchmark.report", "benchmark.run", "concurrent", "hashlib", "numpy", "pandas", "scipy", "tempfile", "tomllib",
 }  # fmt: skip
 """What takes time and a table of one run needs none of."""
 
