@@ -49,7 +49,8 @@ MAY_LOAD = {
 
 NEEDLESS = {
     "benchmark.judge.comparison", "benchmark.judge.factoring", "benchmark.judge.merit", "benchmark.judge.profiles",
-    "benchmark.judge.paired", "benchmark.record.sentences", "benchmark.report", "benchmark.run", "concurrent", "hashlib", "numpy", "pandas", "scipy", "tempfile", "tomllib",
+    "benchmark.judge.paired", "benchmark.record.sentences", "benchmark.report", "benchmark.run", "benchmark.workloads",
+    "concurrent", "hashlib", "numpy", "pandas", "scipy", "tempfile", "tomllib",
 }  # fmt: skip
 """What takes time and a table of one run needs none of."""
 
