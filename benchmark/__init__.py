@@ -13,7 +13,8 @@ Doors parse a command line, ask a room and show its answer: __main__.py (python 
 price.py, final.py, and the __main__.py of report, export and speed. They share cli.py. console.py is the script
 `speech-tta`, which calls them by name.
 
-metrics.py defines error figures; workloads/ defines what is learnt; tables.py prints tables.
+metrics.py defines error figures, evaluations.py the modes of evaluation; workloads/ defines what is learnt; tables.py
+prints tables.
 """
 
 import sys

@@ -36,7 +36,8 @@ from pathlib import Path
 from benchmark import cli
 from benchmark.judge.apart import said
 from benchmark.judge.checks import warnings
-from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves, unlike
+from benchmark.judge.common import unlike
+from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves
 from benchmark.judge.groups import Group, check_given_once
 from benchmark.judge.guard import parts as guard_parts
 from benchmark.judge.judgement import judge

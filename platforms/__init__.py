@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -292,6 +290,8 @@ def _path_of(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # here, not above: run.json has the platforms of runs that are judged
+
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_BYTES + 1)
@@ -334,5 +334,7 @@ def _shown(value: Any) -> str:
 
 
 def _choices(word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
     close = get_close_matches(word.lower(), known, n=1)
     return (f"did you mean {close[0]!r}? " if close else "") + f"known are {', '.join(known)}"

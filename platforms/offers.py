@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import re
 import statistics
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -236,6 +235,8 @@ def read_offers(path: str | os.PathLike[str]) -> Offers:
 
 
 def _of_toml(text: str, source: str) -> Offers:
+    import tomllib  # here, not above: few give a file of offers
+
     try:
         content = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -48,12 +48,10 @@ MAY_LOAD = {
 }
 """What a command loads of SLOW before it has read its arguments; the others load nothing of it."""
 
-FOR_ONE_RUN = {"numpy", "cython_runtime"}  # the second is made by the first
-"""The packages that judging a run takes; many rigs take scipy too, for F and chi-square."""
-
 NEEDLESS = {
-    "benchmark.judge.merit", "benchmark.judge.profiles", "benchmark.judge.paired",
-    "benchmark.report", "benchmark.run", "concurrent", "hashlib", "numpy.ma", "pandas", "scipy", "tempfile",
+    "benchmark.judge.comparison", "benchmark.judge.factoring", "benchmark.judge.merit", "benchmark.judge.profiles",
+    "benchmark.judge.paired", "benchmark.record.sentences", "benchmark.report", "benchmark.run", "benchmark.workloads",
+    "concurrent", "hashlib", "numpy", "pandas", "scipy", "tempfile", "tomllib",
 }  # fmt: skip
 """What takes time and a table of one run needs none of."""
 
@@ -95,12 +93,12 @@ def test_a_command_explains_itself_without_any_package(door):
 
 
 @pytest.mark.parametrize("door", ["benchmark.tta", "benchmark.compare", "benchmark.price"])
-def test_a_small_table_is_judged_without_pandas_scipy_rich_and_asyncio(door, tmp_path):
+def test_a_small_table_is_judged_without_any_package_and_without_asyncio(door, tmp_path):
     one = write(tmp_path / "one.csv", make_run([50.0, 40.0, 30.0, 20.0], source="one.csv"))
     other = write(tmp_path / "other.csv", make_run([50.0, 40.0, 30.0, 20.0], run="b", platform="sys2", train_s=90.0))
     again = write(tmp_path / "again.csv", make_run([60.0, 50.0, 40.0, 30.0, 20.0], run="c", seed=2, source="again.csv"))
     given = [f"a={one}", f"b={other}"] if door == "benchmark.compare" else [one, again]
-    assert loaded(door, *given, "--level", 30) <= FOR_ONE_RUN
+    assert loaded(door, *given, "--level", 30) == set()  # many rigs take NumPy and SciPy, for F and chi-square
 
 
 def test_a_table_of_one_run_with_its_folder_loads_nothing_that_it_does_not_need(tmp_path):

@@ -23,6 +23,7 @@
     circumstances.py  how runs were made: machine, software, data, other load; what differs
     stillness.py      what runs that stood still would have taken without it
     judgement.py      the judge, and its result as a table for machines
+    common.py         what compared rigs have in common: what they learn, and a level
     comparison.py     pairs of rigs: the machine, and the training as it was run
     merit.py          a ratio of times as steps, seconds a step, and the rest
     ranking.py        the answer first: soonest, cheapest, tied, and what would tell

@@ -141,11 +141,12 @@ def knobs_of(run: Run) -> dict[str, str]:
 
 
 def _knobs(facts: Facts) -> dict[str, str]:
-    platform, workload = _said(facts, lambda of: of.platform), _said(facts, lambda of: of.workload)
+    platform, of_workload = _said(facts, lambda of: of.platform), facts.content.get("workload")
     parts = [platform.input, platform.training, platform.hardware, platform.price] if platform else []
     found = {name: getattr(part, name) for part in parts if part for name in circumstances(type(part))}
-    if workload and workload.samples:
-        found |= {name: getattr(workload, name) for name in circumstances(type(workload))}
+    if isinstance(of_workload, Mapping) and of_workload.get("samples"):  # else nothing of it counts: it is not made
+        workload = _said(facts, lambda of: of.workload)
+        found |= {name: getattr(workload, name) for name in circumstances(type(workload))} if workload else {}
     return {name: str(value) for name, value in found.items() if value is not None}
 
 

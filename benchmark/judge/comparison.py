@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from benchmark.judge import censored
+from benchmark.judge.common import hardest_common_level, unlike
 from benchmark.judge.cost import RigCost, cost_of_hours, rig_costs
 from benchmark.judge.estimates import Ratio, holm, welch
 from benchmark.judge.factoring import COMPARABLE, NO_EPOCHS, pool_of
@@ -37,7 +38,7 @@ from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.prices import costs_apart
 from benchmark.judge.prior import EPOCHS, PACES, TIMES, Prior
-from benchmark.judge.question import COMPARED, JudgeError, Question, level_name
+from benchmark.judge.question import JudgeError, Question, level_name
 from benchmark.judge.stopping import NO_STEPS, SETTLED, Plan, e_value, plan, same
 from benchmark.judge.terms import Terms
 from benchmark.record import Run
@@ -516,11 +517,6 @@ def check_alike(groups: Sequence[Group]) -> None:
         raise JudgeError(f"{name} is {' and '.join(map(repr, values))}; expected runs that learn the same")
 
 
-def unlike(groups: Sequence[Group]) -> list[str]:
-    """Return the fields in which groups learn something else; none if they may be compared."""
-    return [name for name in COMPARED if len({getattr(group.runs[0].identity, name) for group in groups}) > 1]
-
-
 def at_common_levels(
     groups: list[Group], question: Question, check: Callable[[Sequence[Group]], None] = check_alike
 ) -> list[Group]:
@@ -538,23 +534,3 @@ def at_common_levels(
     if chosen is None:
         raise JudgeError("the runs have no level in common; name one with --level")
     return [replace(g, levels=tuple(level for level in g.levels if level.percent == chosen)) for g in groups]
-
-
-def hardest_common_level(groups: Sequence[Group], metric: str | None = None) -> float | None:
-    """Return the hardest level that all runs reached, else that the medians of most groups did, else the easiest."""
-
-    def found(group: Group) -> dict[float, Level]:
-        return {level.percent: level for level in group.levels if metric in (None, level.metric)}
-
-    by_group = [found(group) for group in groups]
-    common = set.intersection(*map(set, by_group)) if by_group else set()
-    if not common:
-        return None
-
-    def rank(percent: float) -> tuple:
-        levels = [levels[percent] for levels in by_group]
-        whole = all(level.reached == len(level.seconds) for level in levels)
-        return whole, sum(level.minutes is not None for level in levels), -percent
-
-    best = max(common, key=rank)
-    return best if rank(best)[1] else max(common)

@@ -35,7 +35,7 @@ from platforms.offers import Offer
 if TYPE_CHECKING:
     import numpy as np
 else:
-    from benchmark.record import arrays as np
+    from benchmark.record.short import np
 
 FAR_APART_DAYS = 366
 HIDDEN = ("runs", "step", "notes", "running", "rents", "preparation_to_tell")  # no columns of a table
@@ -337,7 +337,8 @@ def _to_tell(minutes: float | None, level: Level, terms: Terms) -> float | None:
 
 def _down_s(record: RunRecord) -> float:
     """Return the seconds in which a run stood still between attempts."""
-    return float(np.nansum(record.table.columns["down_s"])) if len(record) else 0.0
+    down_s = record.table.columns["down_s"]
+    return float(np.where(np.isnan(down_s), 0.0, down_s).sum())
 
 
 def far_apart(costs: Sequence[RigCost]) -> str:

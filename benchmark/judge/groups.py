@@ -19,7 +19,6 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from benchmark.judge import censored
 from benchmark.judge.censored import Times
@@ -31,11 +30,6 @@ from benchmark.judge.repetitions import curves_of
 from benchmark.record import CLOCKS, Row, Run, RunRecord
 from benchmark.record.columns import Identity, Table
 from benchmark.record.phases import EVALUATED, Phase
-
-if TYPE_CHECKING:
-    import numpy as np
-else:
-    from benchmark.record import arrays as np
 
 SAVED_ROUNDING_S = 0.06
 """Times of one row that differ by less are one time: a spreadsheet program may have saved a single decimal."""
@@ -437,11 +431,10 @@ def check_given_once(runs: Sequence[Run]) -> None:
 def _same_times(one: Table, other: Table) -> bool:
     """Tell whether the rows that two journals have in common (attempt, phase, epoch, step) took place together."""
     first, second = ({key: n for n, key in enumerate(_keys(table))} for table in (one, other))
-    common = first.keys() & second.keys()
-    places = np.array([(first[key], second[key]) for key in common], np.int64).reshape(-1, 2)
-    return bool(len(common)) and all(
-        np.abs(one.columns[name][places[:, 0]] - other.columns[name][places[:, 1]]).max() <= SAVED_ROUNDING_S
-        for name in ("started_s", "seconds")
+    places = [(first[key], second[key]) for key in first.keys() & second.keys()]
+    times_s = [[table.columns[name].tolist() for table in (one, other)] for name in ("started_s", "seconds")]
+    return bool(places) and all(
+        abs(mine[place] - theirs[same]) <= SAVED_ROUNDING_S for mine, theirs in times_s for place, same in places
     )
 
 

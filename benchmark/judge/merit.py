@@ -385,7 +385,7 @@ def _at_equal_amounts(groups: Sequence[Group], unit: str, level: Level, question
 def _curve(run: Run, unit: str, metric: str, question: Question) -> list[tuple[float, float]]:
     """Return (amount, median error in percent) of a run's evaluations that have one, in order."""
     record = record_of(run, question)
-    medians = record.medians(metric, window=question.window).tolist()
+    medians = record.medians(metric, window=question.window)
     pairs = [(_amount(record, e, unit, run), m) for e, m in zip(record.evaluations, medians, strict=True)]
     return [(amount, error) for amount, error in pairs if amount > 0 and error == error]
 

@@ -114,7 +114,7 @@ def _grid(groups: Sequence[Group], metric: str, window: int) -> tuple[float, ...
     """Return levels evenly spaced in the logarithm of the error, between what all runs began and ended with."""
     firsts, bests = [], []
     for record in (record for group in groups for record in group.records):
-        medians = [m for m in record.medians(metric, window=window).tolist() if m == m]
+        medians = [m for m in record.medians(metric, window=window) if m == m]
         if medians:
             firsts.append(min(100.0, medians[0]))
             bests.append(min(medians))

@@ -13,16 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from benchmark.judge.circumstances import KNOBS
 from benchmark.metrics import METRICS, USUAL
 from benchmark.record import CLOCKS, POOLED, FactsError, Run
-
-if TYPE_CHECKING:
-    import numpy as np
-else:
-    from benchmark.record import arrays as np
 
 PAPER_WORKLOAD = "librispeech"
 PAPER_LEVELS = {name: metric.published for name, metric in METRICS.items() if metric.published}
@@ -100,7 +94,7 @@ def _columns(workload: str, runs: Sequence[Run], question: Question) -> list[tup
 def _measured(runs: Sequence[Run], question: Question) -> tuple[str, ...]:
     """Return the metrics that are asked for and were measured in some run; all of them before the first evaluation."""
     evaluated = [run.record for run in runs if run.record.evaluations]
-    measured = tuple(m for m in question.metrics if any(not np.isnan(r.medians(m, window=1)).all() for r in evaluated))
+    measured = tuple(m for m in question.metrics if any(r.best_median(m, window=1) is not None for r in evaluated))
     return measured or question.metrics
 
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from benchmark.judge.circumstances import some
-from benchmark.judge.comparison import Answer, Asked, Pair, compare, hardest_common_level, unlike
+from benchmark.judge.common import hardest_common_level, unlike
 from benchmark.judge.cost import RigCost, rig_costs
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.missed import missed_sentence
@@ -25,6 +26,9 @@ from benchmark.judge.prices import cost_sentences
 from benchmark.judge.question import COMPARED, Question, level_name
 from benchmark.judge.terms import Terms
 from benchmark.tables import Table, duration, durations, interval, money, number
+
+if TYPE_CHECKING:
+    from benchmark.judge.comparison import Answer, Asked, Pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,10 +330,7 @@ def rank(
     groups = [replace(group, levels=(level,)) for group, level in zip(measured, levels, strict=True)]
     groups.sort(key=lambda group: (group.levels[0].minutes is None, group.levels[0].minutes or 0.0))
     costs = rig_costs(groups, terms)
-    best, asked = groups[0], asked or Asked(clock=question.clock)
-    rivals = [group for group in groups[1:] if group.levels[0].minutes is not None]
-    pairs = compare(groups, terms=terms, asked=asked, couples=[(group, best) for group in rivals]) if rivals else ()
-    by_group = {id(group): pair for group, pair in zip(rivals, pairs, strict=True)}
+    by_group = _against_the_first(groups, question, terms, asked)
     return Ranking(
         workload=measured[0].workload,
         metric=metric,
@@ -341,3 +342,17 @@ def rank(
             for group, cost in zip(groups, costs, strict=True)
         ),
     )
+
+
+def _against_the_first(
+    groups: Sequence[Group], question: Question, terms: Terms | None, asked: Asked | None
+) -> dict[int, Pair]:
+    """Compare each rig that reached the level with the first; return the pairs by the identity of their groups."""
+    rivals = [group for group in groups[1:] if group.levels[0].minutes is not None]
+    if not rivals:
+        return {}
+    from benchmark.judge import comparison  # here, not above: a rig alone is compared with none
+
+    asked = asked or comparison.Asked(clock=question.clock)
+    pairs = comparison.compare(groups, terms=terms, asked=asked, couples=[(group, groups[0]) for group in rivals])
+    return {id(group): pair for group, pair in zip(rivals, pairs, strict=True)}

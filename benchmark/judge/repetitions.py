@@ -21,7 +21,7 @@ from benchmark.record.phases import Phase
 if TYPE_CHECKING:
     import numpy as np
 else:
-    from benchmark.record import arrays as np
+    from benchmark.record.short import np
 
 LEAST_EPOCHS = 2  # errors in fewer epochs can agree by chance; losses do not
 
@@ -87,5 +87,5 @@ def _losses(record: RunRecord) -> dict[tuple[int, float], float]:
     columns = record.table.columns
     trained = (columns["phase"] == Phase.TRAIN.value) & ~np.isnan(columns["loss"])
     steps, losses = (columns[name][trained].tolist() for name in ("step", "loss"))
-    utterances = np.nan_to_num(columns["utterances"][trained]).tolist()
+    utterances = np.where(np.isnan(columns["utterances"]), 0.0, columns["utterances"])[trained].tolist()
     return dict(zip(zip(steps, utterances, strict=True), losses, strict=True))

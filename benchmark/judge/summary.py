@@ -7,10 +7,10 @@ print(report(runs))                         # plain text, without colours or box
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from benchmark.judge import guard
 from benchmark.judge.circumstances import data_table
-from benchmark.judge.factoring import COMPARABLE, LeftOut, Prediction, factor, leave_one_out
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.question import Question, metric_name
@@ -20,6 +20,9 @@ from benchmark.judge.stillness import still_table
 from benchmark.judge.terms import Terms
 from benchmark.record import Run, RunRecord
 from benchmark.tables import Table, cell, interval, number, plain
+
+if TYPE_CHECKING:
+    from benchmark.judge.factoring import LeftOut, Prediction
 
 SETTINGS = ("batch", "precision", "machines", "replicas")
 """The settings of a rig that get a column where rigs side by side differ in them."""
@@ -186,6 +189,10 @@ def _spread_cells(group: Group, level: Level) -> tuple[str, ...]:
 
 def _factored(groups: Sequence[Group], workload: str, left_out: bool) -> list[str | Table]:
     """Return the table of predictions: epochs to target of all comparable runs, times a rig's seconds per epoch."""
+    if len(groups) < 2:
+        return []
+    from benchmark.judge.factoring import factor, leave_one_out  # here, not above: a rig alone has no pool
+
     every = [p for p in factor(groups) if p.level.reached or p.estimate]
     predictions = [p for p in every if p.pool_rigs > 1 or (p.reason and len(groups) > 1 and p.pool_runs)]
     rows = tuple(
@@ -246,6 +253,8 @@ def _misleads(found: Sequence[LeftOut]) -> str:
 
 def _why_not_factored(groups: Sequence[Group], workload: str) -> list[str | Table]:
     """Say why there is no pool of epochs, where several rigs stand side by side."""
+    from benchmark.judge.factoring import COMPARABLE
+
     measured = [group for group in groups if group.runs and not group.emulated]
     differ = [
         f"{name} ({', '.join(values)})"

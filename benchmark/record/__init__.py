@@ -6,6 +6,7 @@ run.record.time_to_accuracy_s("wer", 22.0), run.facts.platform.price, run.usage(
 phases.py      the phases of a run, and the plan of when each is due
 clocks.py      the one clock of a run
 arrays.py      NumPy, imported when the first array is made
+short.py       columns of short journals, without NumPy
 columns.py     the format of the journal: columns, parsing, version
 bulk.py        reads the numbers of long journals by a C parser
 journal.py     writes, resumes and reads the journal

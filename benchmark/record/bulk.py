@@ -36,6 +36,8 @@ OF_NUMBERS = re.compile("[eE]")  # of these, what names of phases have too
 FEW = "category"  # the type of columns that have few distinct texts
 OF_IMPORT = 9_000_000
 """Characters, 50,000 rows, that the plain way reads while pandas is imported: they are read before it is."""
+OF_NUMPY = 1_500_000
+"""Characters, 10,000 rows, that are read and judged without NumPy while it is imported: it is, for more than these."""
 WORTH_A_CALL = 20_000  # characters
 
 _read = {"characters": 0}
@@ -51,6 +53,8 @@ def expect(paths: Iterable[str | Path]) -> None:
 def worth_it(characters: int) -> bool:
     """Return whether so many more characters should be read in bulk; those read before in this process count."""
     _read["characters"] += characters
+    if _read["characters"] > OF_NUMPY:
+        import numpy as np  # noqa: F401 - columns are then of its arrays
     return "pandas" in sys.modules and characters > WORTH_A_CALL or _read["characters"] > OF_IMPORT
 
 

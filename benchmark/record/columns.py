@@ -30,7 +30,7 @@ from benchmark.record.phases import EVALUATED, Phase
 if TYPE_CHECKING:
     import numpy as np
 else:
-    from benchmark.record import arrays as np
+    from benchmark.record.short import np
 
 SCHEMA = 4
 """The version of the format.
@@ -209,15 +209,13 @@ class Kind(NamedTuple):
         if empty == len(texts):
             return np.full(len(texts), math.nan) if self.optional else np.zeros(0, np.int64)
         if empty:
-            filled = [place for place, text in enumerate(texts) if text]  # few, where a column is of evaluations
-            values = np.full(len(texts), math.nan)
-            values[filled] = [self.type(texts[place]) for place in filled]
+            values = np.array([float(self.type(text)) if text else math.nan for text in texts])
         else:
             values = np.array(list(map(self.type, texts)))
         missing = np.isnan(values)
-        if missing.sum() != empty or not np.all(self.within(values) | missing):
+        if missing.sum() != empty or not (self.within(values) | missing).all():
             raise ValueError("a value that is not finite, or out of range")
-        return values.astype(np.float64 if self.type is float or self.optional else np.int64, copy=False)
+        return values.astype(np.float64 if self.type is float or self.optional else np.int64)
 
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -334,8 +332,9 @@ def to_text(value: object) -> str:
 class Table:
     """All rows of a journal as columns; `identity` is None if there are no rows.
 
-    `columns` has "attempt" and every name of VARYING, each an array [rows]. "phase" holds the names of phases;
-    "attempt", "epoch" and "step" are int64; all others are float64, with NaN for an empty field.
+    `columns` has "attempt" and every name of VARYING, each an array [rows], or of few rows a
+    `benchmark.record.short.Column`. "phase" holds the names of phases; "attempt", "epoch" and "step" are int64; all
+    others are float64, with NaN for an empty field.
     """
 
     identity: Identity | None
@@ -346,7 +345,7 @@ class Table:
         rows = tuple(rows)
         columns: dict[str, np.ndarray] = {"phase": np.array([row.phase.value for row in rows], dtype="U10")}
         for name in ("attempt", *VARYING[1:]):
-            values = [getattr(row, name) for row in rows]
+            values = [math.nan if (value := getattr(row, name)) is None else value for row in rows]
             whole = KINDS[name].type is int and not KINDS[name].optional
             columns[name] = np.array(values, dtype=np.int64 if whole else np.float64)
         return cls(rows[0].identity if rows else None, columns)
@@ -359,7 +358,7 @@ class Table:
 
     def rows(self, numbers: Sequence[int] | np.ndarray | None = None) -> tuple[Row, ...]:
         """Return the rows of these numbers, or all."""
-        chosen = slice(None) if numbers is None else np.asarray(numbers, dtype=np.int64)
+        chosen = slice(None) if numbers is None else np.array(numbers, dtype=np.int64)
         columns = [_values(KINDS[name], values[chosen].tolist()) for name, values in self.columns.items()]
         common = {**vars(self.identity), "schema": SCHEMA} if columns[0] else {}
         return tuple(self._row(common, fields) for fields in zip(*columns, strict=True))

@@ -19,13 +19,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmark.record.columns import decoder_read
 from benchmark.record.command import CommandLine
 from benchmark.record.phases import Plan
-from benchmark.workloads import Workload
 from platforms import LARGEST, Platform
+
+if TYPE_CHECKING:
+    from benchmark.workloads import Workload
 
 NAME = "run.json"
 SCHEMA = 4
@@ -404,7 +406,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Platform | Workload):
+    if hasattr(value, "to_dict"):  # a platform, a workload
         return value.to_dict()
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
@@ -421,6 +423,8 @@ def _known(kind: type[Part], value: Mapping[str, Any]) -> Part:
 
 def _workload(value: Mapping[str, Any], label: str) -> Workload:
     """Make the workload of a run whose decoder has a label: of an old one its decoder's name is another today."""
+    from benchmark.workloads import Workload  # here, not above: it takes the settings of all models
+
     if "variant" not in value:
         name, _, variant = value["name"].partition("+")
         value = {**value, "name": name, "variant": variant}

@@ -5,15 +5,16 @@
     record.seconds_per_epoch, record.shares["evaluate"], record.rows[0].devices
     record.to_frame()                           # pandas, one row per phase
 
-A RunRecord does not change: it holds the rows that were read, of a run that has ended or is under way. NumPy computes
-its figures from whole columns. `benchmark.run.state.progress`, in contrast, follows a run row by row to decide what
-comes next.
+A RunRecord does not change: it holds the rows that were read, of a run that has ended or is under way. Its figures are
+computed from whole columns, by NumPy if there are many rows. `benchmark.run.state.progress`, in contrast, follows a run
+row by row to decide what comes next.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
+from bisect import bisect_right
 from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from pandas import DataFrame
 else:
-    from benchmark.record import arrays as np
+    from benchmark.record.short import np
 
 CLOCKS = {
     "wall": frozenset[Phase](),
@@ -48,7 +49,7 @@ class RunRecord:
     def __init__(self, rows: Iterable[Row] = (), source: str = "", *, table: Table | None = None) -> None:
         self.table = Table.of(rows) if table is None else table
         self.source = source
-        self._medians: dict[tuple[str, int], np.ndarray] = {}
+        self._medians: dict[tuple[str, int], list[float]] = {}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -88,7 +89,7 @@ class RunRecord:
     @cached_property
     def ended_s(self) -> float:
         """The latest end of a phase, in seconds on the run's clock; 0 if there are no rows."""
-        return float(np.max(self._ends_s, initial=0.0))
+        return float(self._ends_s.max(initial=0.0))
 
     @property
     def created_s(self) -> float:
@@ -138,13 +139,15 @@ class RunRecord:
         return self.table.rows(np.flatnonzero(self._stands))
 
     @cached_property
-    def _evaluated(self) -> np.ndarray:
-        """The numbers of the evaluate rows that still hold, one per epoch, in order of epochs; int64 [epochs]."""
-        numbers = np.flatnonzero(self._stands & self._are(Phase.EVALUATE))
-        latest = {
-            int(self.table.columns["epoch"][n]): n for n in numbers
-        }  # a later attempt's replaces an earlier one's
-        return np.array([latest[epoch] for epoch in sorted(latest)], dtype=np.int64)
+    def _evaluated(self) -> list[int]:
+        """The numbers of the evaluate rows that still hold, one per epoch, in order of epochs."""
+        return self._latest("epoch", Phase.EVALUATE)
+
+    def _latest(self, column: str, *phases: Phase) -> list[int]:
+        """Return the numbers of rows that still hold, in order of a column; of equals the last, of a later attempt."""
+        numbers = np.flatnonzero(self._stands & self._are(*phases))
+        latest = dict(zip(self.table.columns[column][numbers].tolist(), numbers.tolist(), strict=True))
+        return [latest[value] for value in sorted(latest)]
 
     @cached_property
     def evaluations(self) -> tuple[Row, ...]:
@@ -179,8 +182,8 @@ class RunRecord:
 
     # --- time to accuracy ----------------------------------------------------------------------------------------
 
-    def medians(self, metric: str, *, window: int = 3) -> np.ndarray:
-        """Return the median error in percent over the `window` epochs up to each evaluation, float64 [evaluations].
+    def medians(self, metric: str, *, window: int = 3) -> list[float]:
+        """Return the median error in percent over the `window` epochs up to each evaluation.
 
         A median is NaN unless those epochs are consecutive and all their errors are known.
         """
@@ -188,14 +191,16 @@ class RunRecord:
             self._medians[metric, window] = self._medians_of(metric, window)
         return self._medians[metric, window]
 
-    def _medians_of(self, metric: str, window: int) -> np.ndarray:
-        errors, epochs = (self.table.columns[name][self._evaluated] for name in (metric, "epoch"))
-        medians = np.full(len(errors), math.nan)
-        if len(errors) >= window:
-            middle = np.median(np.lib.stride_tricks.sliding_window_view(errors, window), axis=1)
-            in_a_row = epochs[window - 1 :] - epochs[: len(epochs) - window + 1] == window - 1
-            medians[window - 1 :] = np.where(in_a_row, middle, math.nan)
-        return medians
+    def _medians_of(self, metric: str, window: int) -> list[float]:
+        errors, epochs = self._of_evaluations(metric, "epoch")
+        return [math.nan] * min(window - 1, len(epochs)) + [
+            _median(errors[first : first + window]) if last - epochs[first] == window - 1 else math.nan
+            for first, last in enumerate(epochs[window - 1 :])
+        ]
+
+    def _of_evaluations(self, *names: str) -> list[list]:
+        """Return columns of the evaluations that still hold, in their order."""
+        return [self.table.columns[name][self._evaluated].tolist() for name in names]
 
     def reached(self, metric: str, level: float, *, window: int = 3) -> Row | None:
         """Return the evaluation at which time to accuracy is read; None if the level was not reached.
@@ -203,13 +208,17 @@ class RunRecord:
         It is the evaluation of the first epoch i >= window whose median error over epochs i-window+1..i is <= level
         (the paper's TTA(a, e), where a is the level and e the window).
         """
-        there = np.flatnonzero(self.medians(metric, window=window) <= level)
-        return self.evaluations[there[0]] if len(there) else None
+        place = self._there(metric, level, window)
+        return None if place is None else self.evaluations[place]
+
+    def _there(self, metric: str, level: float, window: int) -> int | None:
+        """Return the place of the first evaluation at a level among all; None if the level was not reached."""
+        medians = self.medians(metric, window=window)
+        return next((place for place, median in enumerate(medians) if median <= level), None)
 
     def best_median(self, metric: str, *, window: int = 3) -> float | None:
         """Return the lowest median error in percent over `window` epochs in a row; None if there is no median."""
-        medians = self.medians(metric, window=window)
-        return float(np.nanmin(medians)) if not np.isnan(medians).all() else None
+        return min((m for m in self.medians(metric, window=window) if not math.isnan(m)), default=None)
 
     def time_to_accuracy_s(self, metric: str, level: float, *, window: int = 3, clock: str = "wall") -> float | None:
         """Return the seconds by one of CLOCKS until the level was reached; None if it was not reached."""
@@ -222,13 +231,11 @@ class RunRecord:
         The line joins the evaluation at which time to accuracy is read to the one before. Without a median there, as at
         the first epoch that has one, it is the time to accuracy itself; None if the level was not reached.
         """
-        medians = self.medians(metric, window=window)
-        there = np.flatnonzero(medians <= level)
-        if not len(there):
+        place, medians = self._there(metric, level, window), self.medians(metric, window=window)
+        if place is None:
             return None
-        place = int(there[0])
         after_s = self.read_s(self.evaluations[place], clock)
-        before, after = (float(medians[place - 1]) if place else math.nan), float(medians[place])
+        before, after = medians[place - 1] if place else math.nan, medians[place]
         if math.isnan(before) or after <= 0 or level <= 0:
             return after_s
         before_s = self.read_s(self.evaluations[place - 1], clock)
@@ -261,15 +268,15 @@ class RunRecord:
     @cached_property
     def _overlaps(self) -> bool:
         """Whether some row began before the one above it ended."""
-        return bool(np.any(self.table.columns["started_s"][1:] < self._ends_s[:-1] - TOUCHING_S))
+        return bool((self.table.columns["started_s"][1:] < self._ends_s[:-1] - TOUCHING_S).any())
 
     def _covered_s(self, which: np.ndarray, until_s: float) -> float:
         """Return the seconds before `until_s` in which at least one of the rows in `which` was under way."""
         starts_s, ends_s = self.table.columns["started_s"][which], np.minimum(self._ends_s[which], until_s)
-        order = np.argsort(starts_s, kind="stable")
+        order = np.lexsort((starts_s,))
         starts_s, ends_s = starts_s[order], ends_s[order]
         covered_to_s = np.concatenate([[-math.inf], np.maximum.accumulate(ends_s)[:-1]]) if len(ends_s) else ends_s
-        return float(np.sum(np.maximum(0.0, ends_s - np.maximum(starts_s, covered_to_s))))
+        return float(np.maximum(ends_s - np.maximum(starts_s, covered_to_s), 0.0).sum())
 
     @cached_property
     def shares(self) -> dict[Phase, float]:
@@ -362,10 +369,8 @@ class FineRecord(RunRecord):
         return self
 
     @cached_property
-    def _evaluated(self) -> np.ndarray:  # type: ignore[override]
-        numbers = np.flatnonzero(self._stands & self._are(*EVALUATED))
-        latest = {int(self.table.columns["step"][n]): n for n in numbers}
-        return np.array([latest[step] for step in sorted(latest)], dtype=np.int64)
+    def _evaluated(self) -> list[int]:  # type: ignore[override]
+        return self._latest("step", *EVALUATED)
 
     @cached_property
     def _batches_per_epoch(self) -> float:
@@ -377,14 +382,18 @@ class FineRecord(RunRecord):
     def epochs_at(self, evaluation: Row) -> float:
         return evaluation.step / self._batches_per_epoch
 
-    def _medians_of(self, metric: str, window: int) -> np.ndarray:
-        errors, steps = (self.table.columns[name][self._evaluated] for name in (metric, "step"))
-        medians = np.full(len(errors), math.nan)
+    def _medians_of(self, metric: str, window: int) -> list[float]:
+        errors, steps = self._of_evaluations(metric, "step")
         reach = window * self._batches_per_epoch
-        for place, step in enumerate(steps):
-            if step >= reach:
-                medians[place] = np.median(errors[(steps > step - reach) & (steps <= step)])
-        return medians
+        return [
+            _median(errors[bisect_right(steps, step - reach) : after]) if step >= reach else math.nan
+            for after, step in enumerate(steps, start=1)
+        ]
+
+
+def _median(values: list[float]) -> float:
+    """Return the median of at least one value; NaN if one of them is."""
+    return math.nan if any(map(math.isnan, values)) else statistics.median(values)
 
 
 _NOBODY = Identity(

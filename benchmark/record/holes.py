@@ -24,7 +24,7 @@ from benchmark.record.phases import EVALUATED, Phase, Plan
 if TYPE_CHECKING:
     import numpy as np
 else:
-    from benchmark.record import arrays as np
+    from benchmark.record.short import np
 
 JUMP_S = 0.25
 """The longest time between two rows of a journal without a plan; a view and a write take some milliseconds.
@@ -171,7 +171,7 @@ class _Attempt:
     @property
     def reached(self) -> int:
         """The batch after which the attempt stands."""
-        return int(np.max(self.steps[~self.evaluated], initial=self.stand.step))
+        return int(self.steps[~self.evaluated].max(initial=self.stand.step))
 
     @cached_property
     def found_at(self) -> np.ndarray:
@@ -248,10 +248,10 @@ class _Attempts:
         due, written, at = _due(each, plan), int(each.evaluated.sum()), each.reached
         if written < len(due):
             return f"evaluation after batch {due[written]}"
-        generated = np.max(each.steps[each._are(Phase.GENERATE)], initial=each.stand.generated)
+        generated = each.steps[each._are(Phase.GENERATE)].max(initial=each.stand.generated)
         if at > generated and at % plan.generate_every == 0:
             return f"{Phase.GENERATE.value} after batch {at}"
-        saved = np.max(each.steps[each._are(Phase.CHECKPOINT)], initial=each.stand.saved)
+        saved = each.steps[each._are(Phase.CHECKPOINT)].max(initial=each.stand.saved)
         is_due = at % plan.batches_per_epoch == 0 or at % plan.checkpoint_every == 0
         return f"{Phase.CHECKPOINT.value} after batch {at}" if at > saved and is_due else ""
 
@@ -283,8 +283,8 @@ class _Attempts:
         begins = (
             phases[number] == Phase.TRAIN.value and self.columns["epoch"][number] > self.columns["epoch"][number - 1]
         )
-        probed = phases[number] in (Phase.TRAIN.value, Phase.CHECKPOINT.value) and np.any(phases == Phase.PROBE.value)
-        known = np.any(evaluations & (attempts == attempts[number]) & (steps >= at))
+        probed = phases[number] in (Phase.TRAIN.value, Phase.CHECKPOINT.value) and (phases == Phase.PROBE.value).any()
+        known = (evaluations & (attempts == attempts[number]) & (steps >= at)).any()
         return bool(at > 0 and (begins or probed) and not known)
 
 
@@ -311,12 +311,13 @@ def _by_plan(each: _Attempt, plan: Plan, *, ended: bool) -> Problem:
     generates = (at > generated) & (at % plan.generate_every == 0)
     saves = (at > saved) & (at % save_every == 0)
     if plan.evaluation == "overlap":
-        expected = np.select([generates, saves], [Phase.GENERATE.value, Phase.CHECKPOINT.value], Phase.TRAIN.value)
-        wrong = main & (expected != each.phases)
+        expected = np.where(saves, Phase.CHECKPOINT.value, Phase.TRAIN.value)
     else:
         expected = np.where(saves, Phase.CHECKPOINT.value, _evaluates(each, plan, at, saved))
-        expected = np.where(generates, Phase.GENERATE.value, expected)
-        wrong = expected != each.phases
+    expected = np.where(generates, Phase.GENERATE.value, expected)
+    wrong = expected != each.phases
+    if plan.evaluation == "overlap":
+        wrong &= main
     later = np.cumsum(main[::-1])[::-1] - main  # rows below that move the run on
     saved_last = each._are(Phase.CHECKPOINT) & (at > saved) & (later == 0)  # before an interruption, or at the end
     wrong &= ~(saved_last & (np.isin(expected, (Phase.TRAIN.value, Phase.SWAP.value)) | (not ended)))
@@ -391,7 +392,9 @@ def _trained(each: _Attempt, plan: Plan) -> Problem:
     numbers = np.flatnonzero(each._are(Phase.TRAIN))
     at = each.found_at[numbers]
     events = (plan.generate_every, plan.checkpoint_every, plan.batches_per_epoch, plan.evaluate_every)
-    most = np.min([np.full(len(at), plan.segment), *(every - at % every for every in events if every)], axis=0)
+    most = np.full(len(at), plan.segment)
+    for every in filter(None, events):
+        most = np.minimum(every - at % every, most)
     if plan.max_steps:
         most = np.where(plan.max_steps > at, np.minimum(most, plan.max_steps - at), most)
     steps = each.steps[numbers]

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from benchmark.workloads import EVALUATIONS
+from benchmark.evaluations import EVALUATIONS
 
 
 class Phase(StrEnum):

@@ -23,14 +23,11 @@ from benchmark.record.folder import FINISHED, End, folder_of, read_end
 from benchmark.record.history import RunRecord
 from benchmark.record.holes import check_made, check_whole
 from benchmark.record.journal import read
-from benchmark.record.sentences import Heard, last_evaluation
 from benchmark.record.stillness import Stretch
 from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
 
 if TYPE_CHECKING:
-    pass
-else:
-    pass
+    from benchmark.record.sentences import Heard
 
 SHARE_UNKNOWN = "of what share of the run is not known: an older version wrote it down, which did not look"
 
@@ -185,6 +182,8 @@ class Run:
 
     def heard(self) -> Heard | None:
         """Read the sentences of the last evaluation; None if there are none."""
+        from benchmark.record.sentences import last_evaluation  # here, not above: a table has no sentences
+
         return last_evaluation(self.folder) if self.folder else None
 
 

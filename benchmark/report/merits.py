@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from benchmark.judge.comparison import hardest_common_level
+from benchmark.judge.common import hardest_common_level
 from benchmark.judge.merit import PARTS, Merit, Part, merit_of, merit_table
 from benchmark.report.figures import COLOURS, Block, Figure, Key, axis, neutral, rounded, trace
 

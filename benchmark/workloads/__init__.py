@@ -21,6 +21,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.evaluations import EVALUATIONS
 from benchmark.metrics import TARGETS
 from models.ctc.decoders import NAMES as DECODERS
 from models.learner import Config, Learner
@@ -35,7 +36,6 @@ PADDINGS = ("fixed", "bucket")
 AUGMENTATIONS = ("none", "specaugment")
 SELECTIONS = ("utterances", "speakers")
 MIN_SEGMENT_S = 0.2
-EVALUATIONS = ("resident", "swap", "overlap")  # explained in benchmark.record.phases
 
 
 @dataclass(frozen=True, kw_only=True)
