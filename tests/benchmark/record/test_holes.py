@@ -81,6 +81,8 @@ def test_a_row_that_is_taken_out_is_refused(with_folder, run, data):
     rows = [row for number, row in enumerate(record.rows) if number != gone]
     if may_be_killed_before(record, gone, end) or not rows:
         return
+    if plan.evaluation == "overlap" and (_a_signal_skips(record, gone, end) or _ends_its_attempt(record, gone)):
+        return
     if plan.evaluation == "overlap" and not with_folder and (_is_covered(record, gone) or _may_be_lost(record, gone)):
         return
     assert is_refused(rows, plan if with_folder else None, end)
@@ -89,6 +91,24 @@ def test_a_row_that_is_taken_out_is_refused(with_folder, run, data):
 def _may_be_lost(record: RunRecord, gone: int) -> bool:
     """Whether an attempt was cut short: an evaluation beside its training may be lost, and leaves such a gap."""
     return record.rows[gone].attempt < record.attempts
+
+
+def _a_signal_skips(record: RunRecord, gone: int, end: End | None) -> bool:
+    """Whether a signal may have come before a row: a checkpoint is then written at once, without sentences before it.
+
+    The time of the row may be that of an evaluation that was lost.
+    """
+    rows, row = record.rows, record.rows[gone]
+    after = [each.phase for each in rows[gone + 1 :] if each.attempt == row.attempt and each.phase not in EVALUATED]
+    cut = row.attempt < record.attempts or end is None or end.status != "finished"
+    return row.phase is Phase.GENERATE and after == [Phase.CHECKPOINT] and cut
+
+
+def _ends_its_attempt(record: RunRecord, gone: int) -> bool:
+    """Whether a row was the last work of its attempt, and an evaluation was under way all its time."""
+    row = record.rows[gone]
+    after = [each for each in record.rows[gone + 1 :] if each.attempt == row.attempt and each.phase not in EVALUATED]
+    return not after and _is_covered(record, gone)
 
 
 def _is_covered(record: RunRecord, gone: int) -> bool:
