@@ -14,8 +14,9 @@ parts, with what they take on two cores:
   judge       the judge on a journal of 10,000 rows                                         10 s
   overhead    what monitor and journal cost a run                                           2 min
   padding     padded frames, buckets against fixed; only with --features DIR                1 s
+  tta         time to accuracy of mini, end to end, against plain PyTorch; only by name     6 min a seed
   scaling     batch, length, emulated replicas, corpus of 1, 10, 100 hours; only by name    30 min, 8 GB
-Without a part's name: all but ctc, padding (unless --features is given) and scaling.
+Without a part's name: all but ctc, tta, padding (unless --features is given) and scaling.
 
   --breakdown  where a step's time goes, on any platform, in place of parts                 2 min
 
@@ -48,11 +49,12 @@ PARTS = {
     "judge": "judge",
     "overhead": "overhead",
     "padding": "padding",
+    "tta": "tta",
     "scaling": "scaling",
 }
 """Maps a part to a module of this package; each has `measure(setting)`, an iterable of Results."""
 
-BY_NAME_ONLY = ("ctc", "scaling")
+BY_NAME_ONLY = ("ctc", "tta", "scaling")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -133,6 +135,12 @@ def _setting(options: argparse.Namespace) -> Setting:
         folder=options.folder and options.folder.resolve(),
         platform=options.platform,
         workload=options.workload,
+        seeds=tuple(dict.fromkeys(options.seeds or usual.seeds)),
+        recipe=options.recipe,
+        level=options.level or usual.level,
+        epochs=options.epochs,
+        corpus=options.corpus and options.corpus.resolve(),
+        data=options.data.resolve(),
     )
 
 
@@ -158,6 +166,17 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--workload", metavar="NAME", help="workload whose model is measured without --size; default: mini"
     )
+    group = parser.add_argument_group("tta")
+    group.add_argument("--seeds", nargs="+", type=_count, metavar="N", help="a training each; default: 1")
+    group.add_argument(
+        "--recipe", metavar="NAME", help="train ours by this recipe too, as modern; PyTorch's stays as it is"
+    )
+    group.add_argument("--level", type=_percent, metavar="CER", help="character error rate to reach; default: 30")
+    group.add_argument("--epochs", type=_count, metavar="N", help="end at the latest after so many; default: mini's")
+    group.add_argument("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout; default: mini's")
+    group.add_argument(
+        "--data", type=Path, default=Path("data"), metavar="DIR", help="where features are kept; default: %(default)s"
+    )
     group = parser.add_argument_group("padding, scaling")
     group.add_argument("--features", type=Path, metavar="DIR", help="features folder whose padding is counted")
     group.add_argument(
@@ -173,6 +192,16 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) >= 1):
         raise argparse.ArgumentTypeError(f"{text!r}; expected a whole number, at least 1")
     return int(text)
+
+
+def _percent(text: str) -> float:
+    try:
+        level = float(text)
+    except ValueError:
+        level = 0.0
+    if not 0 < level <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected percent, above 0, at most 100")
+    return level
 
 
 def _hours(text: str) -> float:

@@ -32,7 +32,7 @@ from features.jobs.progress import progress
 ROOT = Path(__file__).resolve().parents[2]
 END_LIMIT_S = 5.0
 ERROR_LINES = 3  # of a crashed contender's standard error, the last ones
-WAYS_OUT = {"torch": "pip install torch==2.13.0, or the extra `peers`"}
+WAYS_OUT = {"torch": "pip install torch==2.13.0, or pip install -e '.[peers]'"}
 
 Answer = dict[str, Any]
 """An answer of a contender: "seconds", and whatever shows that it did the work (a loss, a count)."""

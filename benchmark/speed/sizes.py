@@ -93,6 +93,12 @@ class Setting:
     folder: Path | None = None
     platform: str = "cpu"
     workload: str | None = None
+    seeds: tuple[int, ...] = (1,)
+    recipe: str | None = None
+    level: float = 30.0
+    epochs: int | None = None
+    corpus: Path | None = None
+    data: Path = Path("data")
 
     @property
     def small(self) -> Size:

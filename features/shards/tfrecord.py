@@ -1,7 +1,10 @@
-"""TFRecord files of tf.train.Examples, written without TensorFlow, which takes 600 MiB of every process.
+"""TFRecord files of tf.train.Examples, written and read without TensorFlow, which takes 600 MiB of every process.
 
     with Writer(path) as writer:
         writer.write(example({"id": b"1-2-3", "labels": b"..."}))
+
+    for record in read(path):
+        fields(record)["id"]                    # b"1-2-3"
 
 Bytes are those of tf.io.TFRecordWriter and of Example.SerializeToString(deterministic=True). Formats:
 tensorflow.org/tutorials/load_data/tfrecord, protobuf.dev/programming-guides/encoding and example.proto.
@@ -53,6 +56,67 @@ class Writer:
             yield
         except OSError as error:
             raise OSError(f"{self.path}: cannot be written ({error.strerror})") from None
+
+
+def read(path: Path, *, gzipped: bool = False) -> Iterator[bytes]:
+    """Yield the records of a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it ends within a record, or a checksum is another; the message names file and record.
+    """
+    with gzip.open(path) if gzipped else path.open("rb") as stream:
+        number = 0
+        while head := stream.read(12):
+            number += 1
+            (length,) = struct.unpack("<Q", head[:8]) if len(head) == 12 and _checksum(head[:8]) == head[8:] else (-1,)
+            record = stream.read(length) if length >= 0 else b""
+            if len(record) != length or stream.read(4) != _checksum(record):
+                raise ValueError(f"{path}: record {number} is damaged or cut off; extract the features again")
+            yield record
+
+
+def fields(serialized: bytes) -> dict[str, bytes]:
+    """Return the features of a tf.train.Example as `example` writes it, by name: BytesLists of one value.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    found = {}
+    (features,) = _payloads(serialized, 1)
+    for number, entry in _split(features):
+        if number == 1:
+            (name,), (feature,) = _payloads(entry, 1), _payloads(entry, 2)
+            (values,) = _payloads(feature, 1)
+            (found[name.decode()],) = _payloads(values, 1)
+    return found
+
+
+def _payloads(message: bytes, number: int) -> list[bytes]:
+    return [payload for found, payload in _split(message) if found == number]
+
+
+def _split(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield number and payload of each field; all are of wire type 2. Raises ValueError for others."""
+    place = 0
+    while place < len(message):
+        key, place = _number(message, place)
+        length, place = _number(message, place)
+        if key & 7 != 2 or place + length > len(message):
+            raise ValueError("no tf.train.Example of BytesLists of one value")
+        yield key >> 3, message[place : place + length]
+        place += length
+
+
+def _number(message: bytes, place: int) -> tuple[int, int]:
+    """Decode what `_varint` encodes at a place; return it and the place behind it. Raises ValueError if it is cut."""
+    number = shift = 0
+    while place < len(message):
+        byte = message[place]
+        number, shift, place = number | (byte & 0x7F) << shift, shift + 7, place + 1
+        if byte < 0x80:
+            return number, place
+    raise ValueError("a number is cut off")
 
 
 def example(fields: Mapping[str, bytes]) -> bytes:

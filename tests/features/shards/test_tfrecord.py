@@ -6,6 +6,8 @@ import pytest
 
 from features.shards import tfrecord
 
+SIZES = (0, 1, 127, 128, 16_384)
+
 
 def by_tensorflow(tf, fields):
     features = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for name, v in fields.items()}
@@ -71,3 +73,35 @@ def test_extraction_does_not_import_tensorflow():
     code = "import sys, features.__main__, features.shards.records; print('tensorflow' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_what_tensorflow_wrote_is_read_back(tf, tmp_path, gzipped):
+    written = [{"id": f"1-2-{n}".encode(), "features": np.random.default_rng(n).bytes(n), "empty": b""} for n in SIZES]
+    with tf.io.TFRecordWriter(str(tmp_path / "theirs"), options="GZIP" if gzipped else "") as theirs:
+        for fields in written:
+            theirs.write(by_tensorflow(tf, fields))
+    assert [tfrecord.fields(each) for each in tfrecord.read(tmp_path / "theirs", gzipped=gzipped)] == written
+
+
+@pytest.mark.parametrize("changed", ["cut in the head", "cut in the record", "another byte", "another length"])
+def test_a_damaged_file_is_named_with_the_record(tmp_path, changed):
+    path = tmp_path / "shard"
+    with tfrecord.Writer(path) as writer:
+        writer.write(b"first")
+        writer.write(b"second")
+    whole = path.read_bytes()
+    second = 12 + len(b"first") + 4  # the first's length, its checksum, data and checksum
+    byte = {"another byte": second + 13, "another length": second}.get(changed)
+    cut = {"cut in the head": second + 5, "cut in the record": second + 14}.get(changed, len(whole))
+    path.write_bytes(bytes(b ^ (n == byte) for n, b in enumerate(whole[:cut])))
+    with pytest.raises(ValueError, match=r"shard: record 2 is damaged or cut off"):
+        list(tfrecord.read(path))
+
+
+def test_what_is_no_example_of_bytes_is_refused(tf):
+    numbers = tf.train.Feature(int64_list=tf.train.Int64List(value=[1]))
+    other = tf.train.Example(features=tf.train.Features(feature={"n": numbers})).SerializeToString()
+    for message in (other, b"\x0a\x05ab", b"\x0a\xff"):
+        with pytest.raises(ValueError):
+            tfrecord.fields(message)
