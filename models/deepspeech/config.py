@@ -27,10 +27,9 @@ class Recipe:
 
     Model: `peepholes` lets the LSTM's gates see the cell state. `forget_bias` is where the bias of the forget gate
     starts. `relu` puts a ReLU before every batch normalisation, that is after the convolution and after every LSTM;
-    `relu_logits` puts one on the output. `output_l2` is the weight of an L2 penalty on the output layer's kernel. With
-    `bidirectional`, half the units of a layer hear an utterance from its end. `layer_norm` normalises every frame by
-    itself, in place of batch normalisation, and puts a ReLU after the convolution's. `settings` are the sizes that the
-    recipe brings, unless others are asked for.
+    `relu_logits` puts one on the output. `output_l2` is the weight of an L2 penalty on the output layer's kernel.
+    `layer_norm` normalises every frame by itself, in place of batch normalisation, and puts a ReLU after the
+    convolution's. `settings` are the sizes that the recipe brings, unless others are asked for.
 
     Evaluation: with `batch_statistics_at_evaluation` batch normalisation uses the evaluated batch's own mean and
     variance, not the moving averages, so that error rates depend on the evaluation batch.
@@ -45,7 +44,6 @@ class Recipe:
     relu: bool = False
     relu_logits: bool = False
     output_l2: float = 0.0
-    bidirectional: bool = False
     layer_norm: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     batch_statistics_at_evaluation: bool = False
@@ -78,7 +76,6 @@ RECIPES: dict[str, Recipe] = {
         normalisation="frame-l2",  # theirs in most runs
     ),
     "modern": Recipe(
-        bidirectional=True,
         layer_norm=True,
         settings={"stride": 3, "layers": 3},
         optimiser=AveragedAdamW(),
@@ -91,8 +88,7 @@ class Config:
     """Sizes and recipe of the model. The defaults are the paper's.
 
     The convolution takes `kernel` frames every `stride`; its output, and that of each LSTM, is normalised with moving
-    averages of `norm_momentum`, and `dropout` is the share that is dropped. `units` are those of a layer, of both its
-    directions if it has two.
+    averages of `norm_momentum`, and `dropout` is the share that is dropped.
     """
 
     name: ClassVar[str] = "deepspeech"
@@ -118,8 +114,6 @@ class Config:
         for name in ("filters", "kernel", "stride", "units", "layers"):
             if not getattr(self, name) >= 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected 1 or more")
-        if self.units % self.directions:
-            raise ValueError(f"units is {self.units}; expected an even number, as recipe {self.recipe} halves them")
         for name in ("dropout", "norm_momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected 0 to below 1")
@@ -128,11 +122,6 @@ class Config:
     def rules(self) -> Recipe:
         """What the recipe says."""
         return RECIPES[self.recipe]
-
-    @property
-    def directions(self) -> int:
-        """In how many directions a layer goes through an utterance."""
-        return 1 + self.rules.bidirectional
 
     @property
     def least_frames(self) -> int:
@@ -144,12 +133,9 @@ class Config:
 
     @property
     def parameters(self) -> int:
-        """kFC of the convolution, 4H (I + H / D) of each LSTM, H A of the output layer, without biases and norms.
-
-        H units of a layer are those of its D directions, each of which sees its own alone.
-        """
+        """kFC of the convolution, 4H (I + H) of each LSTM, H A of the output layer, without biases and norms."""
         inputs = [self.filters] + [self.units] * (self.layers - 1)
-        recurrent = sum(4 * self.units * (size + self.units // self.directions) for size in inputs)
+        recurrent = sum(4 * self.units * (size + self.units) for size in inputs)
         return self.kernel * self.features * self.filters + recurrent + self.units * self.alphabet
 
     def output_frames(self, frames: np.ndarray) -> np.ndarray:

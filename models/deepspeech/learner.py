@@ -66,8 +66,7 @@ class DeepSpeechLearner:
         return self.config.output_frames(frames)
 
     def choose_kernels(self, *, dtype: str, batch: int, frames: int) -> dict[str, Choice]:
-        units = self.config.units // self.config.directions
-        recurrent = lstm.kernel_for(units, peepholes=self.config.rules.peepholes, dtype=dtype)
+        recurrent = lstm.kernel_for(self.config.units, peepholes=self.config.rules.peepholes, dtype=dtype)
         outputs = max(1, network.output_frames(frames, self.config))
         labels = max(1, min(outputs // 3, ctc.CUDNN_LABELS))  # of fast speech
         chosen = ctc.kernel_for(ctc.Shape(batch=batch, frames=outputs, labels=labels))

@@ -6,7 +6,7 @@
     output_frames(1670, config) == 830
 
 models/deepspeech/config.py says how the recipes differ. Trainable parameters at the paper's size: 25,623,030 by the
-recipe `paper`, 25,635,030 by `authors`, whose LSTMs have 5 x 3 x 800 peephole weights more, and 11,533,430 by `modern`.
+recipe `paper`, 25,635,030 by `authors`, whose LSTMs have 5 x 3 x 800 peephole weights more, and 15,373,430 by `modern`.
 
 Shapes: B utterances, T input frames, T' output frames.
 """
@@ -33,14 +33,14 @@ def output_frames(input_frames, config: Config):
 def flops(config: Config, *, training: bool = True) -> float:
     """Return the model's floating-point operations per output frame, without the CTC loss and element-wise work.
 
-    Forward, a multiplication and an addition each: 2 (k F C + sum over LSTM layers of 4H (I + H / D) + H A), with
-    kernel k, features F, filters C, inputs I, units H and directions D of a layer, alphabet A. Training takes three
+    Forward, a multiplication and an addition each: 2 (k F C + sum over LSTM layers of 4H (I + H) + H A), with kernel
+    k, features F, filters C, inputs I and units H of a layer, alphabet A. Training takes three
     times as many, for the gradients of inputs and of weights are a product each; the convolution's inputs need none.
     By the paper's recipe and size 51,195,600 forward and 152,359,200 in training.
     """
     convolution = 2.0 * config.kernel * config.features * config.filters
     inputs = [config.filters] + [config.units] * (config.layers - 1)
-    rest = 2.0 * sum(4 * config.units * (size + config.units // config.directions) for size in inputs)
+    rest = 2.0 * sum(4 * config.units * (size + config.units) for size in inputs)
     rest += 2.0 * config.units * config.alphabet
     return 2 * convolution + 3 * rest if training else convolution + rest
 
@@ -65,7 +65,10 @@ class DeepSpeech(keras.Model):
         self.convolution = keras.layers.Conv1D(
             config.filters, config.kernel, strides=config.stride, use_bias=False, name="convolution"
         )
-        self.lstms = [self._recurrent(f"lstm{n}") for n in range(config.layers)]
+        self.lstms = [
+            LSTM(config.units, peepholes=recipe.peepholes, forget_bias=recipe.forget_bias, name=f"lstm{n}")
+            for n in range(config.layers)
+        ]
         self.norms = [self._norm(f"norm{n}") for n in range(config.layers + 1)]
         self.batch_norms = [] if recipe.layer_norm else self.norms
         self.output_layer = Dense(
@@ -75,11 +78,6 @@ class DeepSpeech(keras.Model):
             kernel_regularizer=keras.regularizers.L2(recipe.output_l2) if recipe.output_l2 else None,
             name="output",
         )
-
-    def _recurrent(self, name: str) -> LSTM | BothWays:
-        config, recipe = self.config, self.config.rules
-        options = {"peepholes": recipe.peepholes, "forget_bias": recipe.forget_bias, "name": name}
-        return BothWays(config.units, **options) if recipe.bidirectional else LSTM(config.units, **options)
 
     def _norm(self, name: str) -> BatchNorm | keras.layers.LayerNormalization:
         if self.config.rules.layer_norm:
@@ -105,10 +103,9 @@ class DeepSpeech(keras.Model):
         x = tf.transpose(self.convolution(features), [1, 0, 2])  # time first until the logits
         outputs = output_frames(tf.cast(frames, tf.int64), self.config)
         valid_TB = tf.transpose(within(outputs, tf.shape(x)[0]))
-        ends = {"lengths": outputs} if self.config.rules.bidirectional else {}
         for number, norm in enumerate(self.norms):
             if number:
-                x = self.lstms[number - 1](x, training=training, **ends)
+                x = self.lstms[number - 1](x, training=training)
             if self.config.rules.layer_norm:
                 x = norm(x) if number else tf.nn.relu(norm(x))
             else:
@@ -117,31 +114,6 @@ class DeepSpeech(keras.Model):
             if training and self.config.dropout:
                 x = _dropout(x, self.config.dropout, seed + [0, number])
         return tf.transpose(self.output_layer(x), [1, 0, 2])
-
-
-class BothWays(keras.layers.Layer):
-    """Two LSTMs of half the units each, of which one hears every utterance from its end: [T, B, I] -> [T, B, H].
-
-    Frames past an utterance's end come last in both directions, and have no influence on the others.
-    """
-
-    def __init__(self, units: int, *, peepholes: bool = False, forget_bias: float = 0.0, **options) -> None:
-        super().__init__(**options)
-        self.ahead, self.back = (
-            LSTM(units // 2, peepholes=peepholes, forget_bias=forget_bias, name=name) for name in ("ahead", "back")
-        )
-
-    def build(self, input_shape: tuple[int | None, ...], *_) -> None:
-        self.ahead.build(input_shape)
-        self.back.build(input_shape)
-        self.built = True
-
-    def call(self, inputs: tf.Tensor, lengths: tf.Tensor, training: bool = True) -> tf.Tensor:
-        def turned(x: tf.Tensor) -> tf.Tensor:
-            return tf.reverse_sequence(x, lengths, seq_axis=0, batch_axis=1)
-
-        ahead = self.ahead(inputs, training=training)
-        return tf.concat([ahead, turned(self.back(turned(inputs), training=training))], 2)
 
 
 class Moved:
