@@ -17,6 +17,7 @@ import statistics
 from bisect import bisect_right
 from collections.abc import Collection, Iterable
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from benchmark.record.columns import COLUMNS, POOLED, Identity, Row, Table
@@ -172,13 +173,13 @@ class RunRecord:
     def utterances_seen(self) -> tuple[int, ...] | None:
         """The utterances trained on until each evaluation; None if the journal does not count them all."""
         trained = self._stands & self._are(Phase.TRAIN)
-        steps, utterances = (self.table.columns[name][trained] for name in ("step", "utterances"))
-        if not len(steps) or np.isnan(utterances).any():
+        steps, utterances = (self.table.columns[name][trained].tolist() for name in ("step", "utterances"))
+        if not steps or any(map(math.isnan, utterances)):
             return None
-        order = np.argsort(steps, kind="stable")
-        sums = np.concatenate([[0.0], np.cumsum(utterances[order])])
-        places = np.searchsorted(steps[order], self.table.columns["step"][self._evaluated], side="right")
-        return tuple(round(seen) for seen in sums[places].tolist())
+        in_order = sorted(zip(steps, utterances, strict=True), key=lambda row: row[0])
+        ends, sums = [step for step, _ in in_order], [0.0, *accumulate(seen for _, seen in in_order)]
+        asked = self.table.columns["step"][self._evaluated].tolist()
+        return tuple(round(sums[bisect_right(ends, step)]) for step in asked)
 
     # --- time to accuracy ----------------------------------------------------------------------------------------
 

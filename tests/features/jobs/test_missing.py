@@ -45,7 +45,6 @@ def test_a_run_is_judged_with_numpy_alone(tmp_path):
 @pytest.mark.parametrize(
     ("module", "arguments", "allowed", "missing"),
     [
-        ("benchmark.tta", ("a.csv", "--level", "50"), (), "numpy"),
         ("benchmark", ("--sentences", "9", "--data", "data", "--results", "results"), ("numpy",), "librosa"),
         ("benchmark.report", ("a.csv", "-o", "page.html"), ("numpy",), "scipy"),
         ("features", ("corpus", "out"), ("numpy",), "librosa"),
