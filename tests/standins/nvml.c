@@ -42,7 +42,7 @@ int nvmlDeviceGetMigMode(gpu g, unsigned *current, unsigned *pending) {
 int nvmlDeviceGetUtilizationRates(gpu g, utilisation *u) { ALIVE(g); u->gpu = 90 - index_of(g); u->memory = 40; return OK; }
 int nvmlDeviceGetMemoryInfo(gpu g, memory *m) {
   ALIVE(g);
-  m->total = 8ull << 30, m->used = (2ull + index_of(g)) << 30, m->free = m->total - m->used;
+  m->total = (unsigned long long)g->gib << 30, m->used = (2ull + index_of(g)) << 30, m->free = m->total - m->used;
   return OK;
 }
 int nvmlDeviceGetPowerUsage(gpu g, unsigned *mw) { ALIVE(g); *mw = g->milliwatts; return *mw ? OK : NOT_SUPPORTED; }
@@ -52,6 +52,48 @@ int nvmlDeviceGetTotalEnergyConsumption(gpu g, unsigned long long *mj) {
   return g->has_counter ? OK : NOT_SUPPORTED;
 }
 int nvmlDeviceGetTemperature(gpu g, int sensor, unsigned *celsius) { ALIVE(g); *celsius = 60 + index_of(g); return OK; }
-int nvmlDeviceGetClockInfo(gpu g, int clock, unsigned *mhz) { ALIVE(g); *mhz = clock == 1 ? 1620 : 7001; return OK; }
-int nvmlDeviceGetCurrPcieLinkGeneration(gpu g, unsigned *gen) { ALIVE(g); *gen = g->pcie_gen; return OK; }
+int nvmlDeviceGetClockInfo(gpu g, int clock, unsigned *mhz) { ALIVE(g); *mhz = clock != 1 ? 7001 : set("STANDIN_IDLE") ? 300 : 1620; return OK; }
+int nvmlDeviceGetCurrPcieLinkGeneration(gpu g, unsigned *gen) { ALIVE(g); *gen = set("STANDIN_IDLE") ? 1 : g->pcie_gen; return OK; }
 int nvmlDeviceGetCurrPcieLinkWidth(gpu g, unsigned *width) { ALIVE(g); *width = g->pcie_width; return OK; }
+
+/* What detect and doctor ask besides. An H200's driver knows all of it, an old board's little. */
+int nvmlSystemGetDriverVersion(char *version, unsigned size) { snprintf(version, size, "580.95.05"); return OK; }
+int nvmlDeviceGetUUID(gpu g, char *uuid, unsigned size) { ALIVE(g); snprintf(uuid, size, "%s", g->uuid); return OK; }
+int nvmlDeviceGetCudaComputeCapability(gpu g, int *major, int *minor) {
+  ALIVE(g);
+  *major = g->capability / 10, *minor = g->capability % 10;
+  return OK;
+}
+int nvmlDeviceGetMaxPcieLinkGeneration(gpu g, unsigned *gen) { ALIVE(g); *gen = g->max_pcie_gen; return OK; }
+int nvmlDeviceGetMaxPcieLinkWidth(gpu g, unsigned *width) { ALIVE(g); *width = g->max_pcie_width; return OK; }
+int nvmlDeviceGetPcieReplayCounter(gpu g, unsigned *count) { ALIVE(g); *count = 3 * index_of(g); return OK; }
+int nvmlDeviceGetNvLinkState(gpu g, unsigned link, unsigned *state) {
+  ALIVE(g);
+  *state = 1;
+  return !g->nvlinks ? NOT_SUPPORTED : link < g->nvlinks ? OK : INVALID;
+}
+int nvmlDeviceGetNumaNodeId(gpu g, unsigned *node) { ALIVE(g); *node = index_of(g) / 2; return g->has_counter ? OK : NOT_SUPPORTED; }
+int nvmlDeviceGetMaxClockInfo(gpu g, int clock, unsigned *mhz) { ALIVE(g); *mhz = clock == 1 ? 1980 : 7001; return OK; }
+int nvmlDeviceGetEnforcedPowerLimit(gpu g, unsigned *mw) { ALIVE(g); *mw = g->milliwatts + 25000; return g->milliwatts ? OK : NOT_SUPPORTED; }
+int nvmlDeviceGetCurrentClocksEventReasons(gpu g, unsigned long long *bits) {
+  ALIVE(g);
+  *bits = set("STANDIN_REASONS") ? strtoull(getenv("STANDIN_REASONS"), NULL, 0) : set("STANDIN_IDLE") ? 1 : 0;
+  return OK;
+}
+int nvmlDeviceGetEccMode(gpu g, unsigned *current, unsigned *pending) { ALIVE(g); *current = *pending = 1; return g->has_counter ? OK : NOT_SUPPORTED; }
+int nvmlDeviceGetTotalEccErrors(gpu g, int kind, int counter, unsigned long long *errors) {
+  ALIVE(g);
+  *errors = set("STANDIN_ERRORS") ? strtoull(getenv("STANDIN_ERRORS"), NULL, 0) : 0;
+  return g->has_counter ? OK : NOT_SUPPORTED;
+}
+typedef struct { unsigned pid; unsigned long long memory; unsigned instance, compute; } process;
+int nvmlDeviceGetComputeRunningProcesses_v3(gpu g, unsigned *count, process *found) {
+  ALIVE(g);
+  unsigned room = *count;
+  *count = set("STANDIN_OTHER") && index_of(g) == 0;
+  if (*count > room) return 7; /* too small */
+  if (*count) found[0] = (process){atoi(getenv("STANDIN_OTHER")), 1ull << 30, ~0u, ~0u};
+  return OK;
+}
+int nvmlDeviceGetComputeMode(gpu g, int *mode) { ALIVE(g); *mode = 0; return OK; }
+int nvmlDeviceGetPersistenceMode(gpu g, int *mode) { ALIVE(g); *mode = g->has_counter; return OK; }
