@@ -23,6 +23,7 @@ COMMANDS = {
     "reference": ("benchmark.reference", "how honest runs converge, which epochs to a level are held against"),
     "speed": ("benchmark.speed.__main__", "how fast each part of the suite is"),
     "features": ("features.__main__", "extract features from a corpus"),
+    "prepare": ("features.prepare.__main__", "make a corpus of speech as people have it"),
     "download": ("features.download", "LibriSpeech and its language models"),
     "synthesis": ("features.synthesis.__main__", "the embedded corpus"),
 }

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (
     "features",
     "features.download",
+    "features.prepare",
     "features.synthesis",
     "benchmark",
     "benchmark.tta",
@@ -45,6 +46,7 @@ GARBAGE = {
 }
 FILES = {  # command -> the arguments with which it reads a file; OUT does not exist yet
     "features": [["FILE", "OUT"]],
+    "features.prepare": [["FILE", "OUT"], ["FILE", "OUT", "--form", "table"], ["FILE", "OUT", "--form", "manifest"]],
     "features.synthesis": [["OUT", "--text", "FILE"]],
     "benchmark": [["--platform", "FILE.toml"], ["--corpus", "FILE", "--data", "OUT", "--results", "OUT"]],
     "benchmark.tta": [["FILE"], ["FILE", "--format", "json"]],
@@ -58,6 +60,13 @@ FILES = {  # command -> the arguments with which it reads a file; OUT does not e
 ARGUMENTS = {
     "features": [[], ["nowhere"], ["nowhere", "OUT"], ["nowhere", "OUT", "--jobs", "x"], ["--no-such-option"]],
     "features.download": [[], ["OUT", "--subsets", "dev-dirty"], ["OUT", "--language-models", "5-gram"], ["text.csv"]],
+    "features.prepare": [
+        [],
+        ["nowhere", "OUT"],
+        ["text.csv", "OUT", "--form", "tape"],
+        *(["text.csv", "OUT", "--dev", share] for share in ("-1", "1", "nan", "x")),
+        ["text.csv", "OUT", "--audio", "nowhere"],
+    ],
     "features.synthesis": [[], ["OUT", "--hours", "x"], ["OUT", "--hours", "-1"], ["OUT", "--hours", "nan"]],
     "benchmark": [
         ["--platform", "sys3"],

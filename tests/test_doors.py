@@ -31,6 +31,7 @@ DOORS = (
     "benchmark.console",
     "features",
     "features.download",
+    "features.prepare",
     "features.synthesis",
 )
 HOUSE = {"benchmark", "features", "models", "platforms"}

@@ -47,6 +47,7 @@ WITHOUT_TENSORFLOW = (
     "benchmark.run.evaluate.decoding",
     "benchmark.run.evaluate.final",
     "benchmark.run.watch.sampler",
+    "features.prepare.__main__",
     "features.shards.extraction",
     "models.ctc.decoders",
     "models.optimisers",

@@ -92,7 +92,8 @@ class Features:
     """The features of a run: their folder, their manifest's digest and settings, and what was left out.
 
     `subsets` says so for each subset; `validation` is the subset that is evaluated, or "dev" for all dev subsets.
-    `trained` has the utterances and hours of the part that is trained on; None is all of them.
+    `trained` has the utterances and hours of the part that is trained on; None is all of them. `normaliser` made the
+    transcripts, where features.prepare did.
     """
 
     folder: str | None = None
@@ -103,6 +104,7 @@ class Features:
     subsets: Mapping[str, SubsetUse] = field(default_factory=dict)
     validation: str | None = None
     trained: Mapping[str, float] | None = None
+    normaliser: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.folder, str | None):

@@ -6,5 +6,6 @@ audio.py     recordings, read as 16 kHz mono
 listing.py   the utterances of a corpus of any size
 text.py      the alphabet of 30: sentence <-> labels
 download.py  LibriSpeech by HTTP
+prepared.py  what made a corpus, where features.prepare did
 noise.py     deliberately wrong transcripts and noisy audio
 """

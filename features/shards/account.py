@@ -20,6 +20,8 @@ def describe(manifest: Manifest) -> Iterator[str]:
     """Yield a line for each subset, then what was converted, and what was left out, by examples."""
     for subset in manifest.subsets:
         yield _of_subset(manifest, subset)
+    if manifest.normaliser:
+        yield f"transcripts by normaliser {manifest.normaliser}"
     for note, count in sorted(manifest.notes.items()):
         yield f"{count:,} utterances {note}"
     strays = [each for each in manifest.left_out if each.kind == NO_SUBSET]

@@ -28,6 +28,7 @@ import numpy as np
 from features.corpus.audio import promised_frames
 from features.corpus.layout import CorpusError, Problem, Utterance, read_corpus, role, unused
 from features.corpus.listing import Listing
+from features.corpus.prepared import normaliser_of
 from features.jobs.cluster import ClusterError, clustered
 from features.jobs.files import check_name, locked, try_lock
 from features.jobs.parts import Part
@@ -419,6 +420,7 @@ class Gathered:
             },
             notes=dict(self._notes),
             shared=self._seen.shared(),
+            normaliser=normaliser_of(root),
         )
 
 

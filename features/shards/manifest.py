@@ -198,7 +198,7 @@ class Manifest:
     how many of its words, repetitions included, are not among them, and how many words there are: no decoder
     restricted to the dictionary reaches a word error rate below that share. `left_out` says what was left out,
     `notes` what was converted (note -> count). `shared` says what evaluated subsets have in common with training; it
-    lacks them where an older version wrote the shards.
+    lacks them where an older version wrote the shards. `normaliser` made the transcripts, if features.prepare did.
     """
 
     settings: Settings
@@ -208,9 +208,12 @@ class Manifest:
     left_out: tuple[LeftOut, ...] = ()
     notes: dict[str, int] = field(default_factory=dict)
     shared: dict[str, Shared] = field(default_factory=dict)
+    normaliser: str = ""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.normaliser, str) and self.normaliser.isprintable()):
+            raise ValueError(f"normaliser is {self.normaliser!r:.80}; expected its label")
         if not all(isinstance(word, str) for word in self.words):
             raise ValueError("found words that are no text; expected a list of words")
         counted = isinstance(self.unknown, dict) and all(
@@ -262,6 +265,8 @@ class Manifest:
         left_out = [vars(each) for each in self.left_out]
         parts = {"settings": self.settings.to_dict(), "shards": shards, "left_out": left_out, "schema": SCHEMA}
         parts["shared"] = {subset: each.to_dict() for subset, each in self.shared.items()}
+        if not self.normaliser:
+            del plain["normaliser"]  # which a reader of before would not know
         return json.dumps({**plain, **parts}, indent=1, sort_keys=True)
 
     @property

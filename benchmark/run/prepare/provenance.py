@@ -78,6 +78,7 @@ def collect(
             trained=None if task.data.chosen is None else _trained(task),
             validation=task.validation,
             notes=manifest.notes,
+            normaliser=manifest.normaliser or None,
         ),
         decoder=DecoderFacts(
             label=decoder.label,

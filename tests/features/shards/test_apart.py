@@ -75,9 +75,9 @@ def test_several_million_take_seconds():
     for shard in range(200):
         drawn = rng.integers(0, 1 << 63, 20_000, np.uint64)
         seen.add("train-a" if shard else "dev-a", base64.b64encode(drawn.tobytes()).decode(), marks([str(shard)]))
-    began = time.monotonic()
+    began = time.process_time()
     assert seen.shared() == {"dev-a": Shared()}
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.parametrize("text", ["?", "AAAA", 5])
