@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": ("benchmark.compare", "which rig is faster, by how much, and is that more than chance"),
     "price": ("benchmark.price", "what a training costs"),
     "final": ("benchmark.final", "evaluate a run's checkpoints on every dev and test subset"),
+    "transcribe": ("benchmark.transcribe", "what a run hears in any recording"),
     "report": ("benchmark.report.__main__", "one HTML page about runs"),
     "export": ("benchmark.export.__main__", "runs in the formats of others"),
     "ingest": ("benchmark.ingest.__main__", "logs of others as runs"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from forked import Forked
 
 ROOT = Path(__file__).resolve().parents[1]
-FORKED = ("benchmark", "benchmark.final")
+FORKED = ("benchmark", "benchmark.final", "benchmark.transcribe")
 """What needs TensorFlow: a process of these is forked from one that has it loaded (forked.py)."""
 
 

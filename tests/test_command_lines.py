@@ -30,6 +30,7 @@ COMMANDS = (
     "benchmark.saturation",
     "benchmark.final",
     "benchmark.speed",
+    "benchmark.transcribe",
     "install",
 )
 GARBAGE = {
@@ -55,6 +56,7 @@ FILES = {  # command -> the arguments with which it reads a file; OUT does not e
     "benchmark.report": [["FILE", "-o", "OUT.html"]],
     "benchmark.export": [["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json")],
     "benchmark.ingest": [["FILE", "-o", "OUT"]],
+    "benchmark.transcribe": [["FILE", "FILE"]],
     "benchmark.final": [["FILE"], ["FILE/checkpoints/ckpt-1"], ["FILE/ckpt-x"]],
 }
 ARGUMENTS = {

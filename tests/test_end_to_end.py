@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from pathlib import Path
 
 import pytest
 from commands import command, in_process
@@ -159,6 +160,29 @@ def test_the_final_table_is_made_of_the_run_and_of_one_checkpoint(run, folder):
     same = command(folder, "benchmark.final", checkpoint, "--beam-width", 256, "--decoder", "dictionary", "greedy")
     assert same.returncode == 0 and "decoded before, and read: " in same.stderr and "written" not in same.stderr
     assert same.stdout == again.stdout and {path.name: path.read_bytes() for path in finals.iterdir()} == after
+
+
+@pytest.mark.slow
+def test_recordings_are_heard_as_they_are_evaluated_and_without_their_corpus(run, folder, tone_corpus):
+    """The same weights and decoder on the same recordings as the final table, by another way through the code."""
+    done = command(folder, "benchmark.final", "results/first.csv", "--checkpoints", "last", "--decoder", "greedy")
+    assert done.returncode == 0, done.stderr
+    (last,) = [each for each in read_finals(folder / "results/first") if each.row["decoder"] == "greedy"
+               and each.row["checkpoint"] in ("last", "best and last")]  # fmt: skip
+    before = {path: path.stat().st_mtime_ns for path in (folder / "results" / "first").rglob("*")}
+    features = json.loads((folder / "results/first/run.json").read_text())["features"]["folder"]
+    Path(features).rename(f"{features}-gone")
+    try:
+        asked = ("results/first", tone_corpus / "dev-tones", "--checkpoint", "last", "--format", "json")
+        greedy = command(folder, "benchmark.transcribe", *asked, "--decoder", "greedy")
+        own = command(folder, "benchmark.transcribe", *asked)
+    finally:
+        Path(f"{features}-gone").rename(features)
+    assert greedy.returncode == own.returncode == 0, greedy.stderr + own.stderr
+    heard = {Path(each["name"]).stem: each["text"] for each in json.loads(greedy.stdout)["recordings"]}
+    assert heard == {row["utterance"]: row["hypothesis"] for row in last.utterances()} and len(heard) == 7
+    assert json.loads(own.stdout)["decoder"] == "dictionary-256"
+    assert {path: path.stat().st_mtime_ns for path in (folder / "results" / "first").rglob("*")} == before
 
 
 @pytest.mark.slow

@@ -27,6 +27,8 @@ from pathlib import Path
 from features.jobs.files import try_lock, write_whole
 
 END, ALIVE = "end.json", "alive"
+WORDS = "words.txt"
+"""The words of the run's decoder, one a line: what was trained on may be gone when somebody asks the model."""
 FINISHED = "finished"
 OVER = (FINISHED, "diverged")  # runs that cannot be resumed
 LARGEST = 2**53  # as in a journal

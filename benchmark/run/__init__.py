@@ -14,5 +14,6 @@ state/       where a run stands and what comes next; checkpoints; which run a co
 train/       the TensorFlow side of every phase: batches, the training step, optimisers, the swap of models
 evaluate/    transcribes a set of utterances and counts errors; decoders in worker processes
 watch/       what goes on during training: sampler, signals, other load, the view
+transcribe/  what a trained run hears in any recording
 machines/    what several machines say to one another
 """

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmark.record.clocks import Clock, slept_s
 from benchmark.record.facts import write_facts
-from benchmark.record.folder import END, End, Heartbeat, heartbeat, write_end
+from benchmark.record.folder import END, WORDS, End, Heartbeat, heartbeat, write_end
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Plan
 from benchmark.record.run import Run
@@ -35,6 +35,7 @@ from benchmark.run.watch.interrupts import Interrupts
 from benchmark.run.watch.monitor import Monitor
 from benchmark.run.watch.standing import Standing
 from benchmark.run.watch.view import PlainView, view
+from features.jobs.files import write_whole
 from platforms.machine import logical_cores
 
 LARGE_OTHER_LOAD = 0.10
@@ -103,6 +104,8 @@ def _watch(
         gathered_s=round(company.gathered_s, 3) if company else None,
     )
     write_facts(job.folder, facts, attempt=journal.attempt)
+    if prepared.decoder.words:
+        write_whole(job.folder / WORDS, "".join(f"{word}\n" for word in prepared.decoder.words))
     (job.folder / END).unlink(missing_ok=True)
     stack.enter_context(heartbeat(job.folder, clock.elapsed))
 

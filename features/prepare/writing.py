@@ -10,25 +10,21 @@ telephone's, and half of the bands that a model hears are empty.
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from features.corpus.anyformat import decoded, too_short
 from features.corpus.audio import SAMPLE_RATE_HZ, read_audio
 from features.prepare.arrow import audio_bytes
-from features.prepare.spoken import SourceError, Spoken
+from features.prepare.spoken import Spoken
 
 AS_IT_IS = (".flac", ".wav")
-SHORTER_S, SHORTER_SHARE = 0.1, 0.02
-"""What a decoded recording may lack of its promised length: encoders pad and players trim."""
 WINDOW = 1024
 BAND_DB = 65.0
 """How far below the loudest band the last one may be that still is speech; 16 bits reach 98 dB."""
@@ -61,12 +57,12 @@ def write(copy: Copy) -> Written:
     spoken = copy.spoken
     try:
         suffix, clipped = _written(spoken, copy.path)
-    except (SourceError, ValueError, soundfile.SoundFileError, RuntimeError) as error:
+    except (ValueError, soundfile.SoundFileError, RuntimeError) as error:
         return Written(id=spoken.id, problem=f"{spoken.where}: {_one_line(error)}")
     path = Path(f"{copy.path}{suffix}")
     try:
         audio = read_audio(path)
-        if problem := _too_short(audio.seconds, spoken.seconds):
+        if problem := too_short(audio.seconds, spoken.seconds):
             raise ValueError(problem)
     except ValueError as error:
         path.unlink(missing_ok=True)
@@ -82,7 +78,8 @@ def _written(spoken: Spoken, path: Path) -> tuple[str, bool]:
     if spoken.row is None and not spoken.is_part and suffix in AS_IT_IS:
         _moved(lambda beside: shutil.copyfile(spoken.audio, beside), Path(f"{path}{suffix}"))
         return suffix, False
-    samples, rate_hz = _decoded(spoken)
+    source = spoken.audio if spoken.row is None else audio_bytes(spoken.audio, spoken.row)
+    samples, rate_hz = decoded(source, name=str(spoken.audio), start_s=spoken.start_s, end_s=spoken.end_s)
     loudest = float(np.abs(samples).max(initial=0.0))
     whole = (np.clip(samples, -1, FULL) * 32768).round().astype(np.int16)
 
@@ -102,60 +99,6 @@ def _moved(make: Callable[[Path], object], path: Path) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _decoded(spoken: Spoken) -> tuple[np.ndarray, int]:
-    """Return the samples of a recording or of a part of it, float32 [S, C], and their rate."""
-    source: Path | io.BytesIO = (
-        spoken.audio if spoken.row is None else io.BytesIO(audio_bytes(spoken.audio, spoken.row))
-    )
-    try:
-        file = soundfile.SoundFile(source if isinstance(source, io.BytesIO) else os.fsencode(source))
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        file = soundfile.SoundFile(_by_ffmpeg(source, spoken, str(error)))
-    with file:
-        rate_hz, promised = file.samplerate, file.frames
-        first = round(spoken.start_s * rate_hz)
-        last = promised if spoken.end_s is None else round(spoken.end_s * rate_hz)
-        if first >= promised or last > promised + round(SHORTER_S * rate_hz):
-            raise SourceError(
-                f"{spoken.audio}: from {spoken.start_s:g} to {last / rate_hz:g} s, and it has "
-                f"{promised / rate_hz:.2f} s"
-            )
-        if first:
-            file.seek(first)
-        samples = file.read(min(last, promised) - first, dtype="float32", always_2d=True)
-    if problem := _too_short(len(samples) / rate_hz, (min(last, promised) - first) / rate_hz):
-        raise SourceError(f"{spoken.audio}: {problem}")
-    return samples, rate_hz
-
-
-def _by_ffmpeg(source: Path | io.BytesIO, spoken: Spoken, why: str) -> io.BytesIO:
-    """Decode what libsndfile does not read (M4A, AAC, WMA). Raises SourceError without ffmpeg, or if it fails too."""
-    program = _ffmpeg()
-    if program is None:
-        raise SourceError(
-            f"{spoken.audio}: {why.rstrip('.')}; this format needs ffmpeg: install it, or convert the file"
-        )
-    given, data = ("pipe:0", source.getvalue()) if isinstance(source, io.BytesIO) else (f"file:{source}", b"")
-    command = [program, "-nostdin", "-v", "error", "-xerror", "-i", given, "-map", "0:a:0", "-f", "au", "-acodec",
-               "pcm_f32be", "pipe:1"]  # fmt: skip
-    done = subprocess.run(command, input=data, capture_output=True, timeout=3600, check=False)
-    if done.returncode or not done.stdout:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"status {done.returncode}"]
-        raise SourceError(f"{spoken.audio}: ffmpeg cannot decode it ({lines[-1][-120:]})")
-    return io.BytesIO(done.stdout)
-
-
-@lru_cache(maxsize=1)
-def _ffmpeg() -> str | None:
-    return shutil.which("ffmpeg")
-
-
-def _too_short(seconds: float, promised: float | None) -> str:
-    if promised is None or seconds >= promised - max(SHORTER_S, SHORTER_SHARE * promised):
-        return ""
-    return f"holds {seconds:.2f} s, and {promised:.2f} s were promised; expected a whole recording"
 
 
 def band_hz(samples: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,6 +167,12 @@ def test_the_command_fine_tunes_goes_on_and_evaluates(tmp_path, tone_corpus, wei
     assert done.returncode == 0, done.stderr
     (dev, _) = (each.row for each in read_finals(tmp_path / "results" / "w"))
     assert float(dev["wer"]) == record.evaluations[-1].wer and float(dev["cer"]) == record.evaluations[-1].cer
+    asked = ("results/w", tone_corpus / "dev-tones", "--checkpoint", "last", "--format", "json")
+    heard = command(tmp_path, "benchmark.transcribe", *asked)
+    assert heard.returncode == 0, heard.stderr
+    texts = {Path(each["name"]).stem: each["text"] for each in json.loads(heard.stdout)["recordings"]}
+    (last,) = [each for each in read_finals(tmp_path / "results" / "w") if each.row["subset"] == "dev-tones"]
+    assert texts == {row["utterance"]: row["hypothesis"] for row in last.utterances()}
 
 
 def test_a_final_evaluation_with_other_tokens_than_the_run_began_with_is_refused(tmp_path):
