@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 from benchmark import cli
 from benchmark.run.prepare.language_models import PUBLISHED_MODELS, language_model
 from benchmark.run.prepare.trained import WHICH, FinalError, load_trained
-from features.corpus.layout import AUDIO_SUFFIXES, OTHER_AUDIO
 from models.ctc import decoders
 from models.ctc.decoders import SPOKEN
 from platforms.machine import usable_cores
@@ -78,6 +77,8 @@ def recordings(files: Sequence[str]) -> Iterator[str]:
     Raises:
         FinalError: one is not there, or a folder holds none.
     """
+    from features.corpus.layout import AUDIO_SUFFIXES, OTHER_AUDIO  # here: --help waits for no library
+
     for name in files:
         path = Path(name)
         if name != STANDARD_INPUT and path.is_dir():

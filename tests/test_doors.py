@@ -45,6 +45,7 @@ MAY_LOAD = {
     "benchmark.final": NETWORK,
     "benchmark.speed": {"email"},  # versions of packages, by importlib.metadata
     "benchmark.saturation": {"email"},
+    "benchmark.transcribe": NETWORK,
     "features": {"email", "multiprocessing"},
     "features.download": NETWORK,
 }

@@ -111,7 +111,7 @@ def table() -> dict[str, set[str]]:
 def is_door(name: str) -> bool:
     return name in ("benchmark.cli", "benchmark.console") or name.endswith("__main__") or name in (
         "benchmark.tta", "benchmark.compare", "benchmark.price", "benchmark.final", "benchmark.saturation",
-        "benchmark.reference",
+        "benchmark.reference", "benchmark.transcribe",
         "features.download",
     )  # fmt: skip
 

@@ -7,5 +7,6 @@ search.py            the beam search, with a dictionary or a language model, and
 beam.py              its steps, compiled, deterministic
 lexicon.py           the words that it knows, as a tree
 language_model.py    what KenLM says of a word and of a sentence
+alignment.py         when a sentence was said, by the logits
 peer.py              pyctcdecode's search
 """
