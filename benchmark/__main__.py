@@ -94,6 +94,7 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         fresh=options.fresh,
         hosts=_hosts(platform, options),
         wait_for_hosts_s=options.wait_for_hosts,
+        tensorboard=options.tensorboard,
         command=CommandLine.given(given).changed(drop=("fresh",)),
     )
 
@@ -211,6 +212,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, help="seed of weights, utterance order and dropout; default: %(default)s")
     add("--name", help="name of the run; default: platform, workload, seed and time")
     add("--fresh", action="store_true", help="begin a new run, even if an interrupted run of this command is there")
+    words = "write the run's curves into a folder there while it goes on; DIR: %(const)s"
+    add("--tensorboard", type=Path, nargs="?", const=Path("tensorboard"), metavar="DIR", help=words)
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs; default: %(default)s")
     add(
         "--data",

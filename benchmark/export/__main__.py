@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,25 @@ FORMATS = {
     "json": Format(text=as_json, name="{}.json", options=("level", "epochs")),
 }
 
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """A place that takes in runs, as "module:function": that puts one into a `place`, and returns what is next."""
+
+    function: str
+    place: str
+
+    def add(self, run: Run, place: Path) -> str:
+        module, _, name = self.function.partition(":")
+        return getattr(importlib.import_module(f"benchmark.export.{module}"), name)(run, place)
+
+
+STORES = {
+    "tensorboard": Store(function="tensorboard:to_tensorboard", place="tensorboard"),
+    "mlflow": Store(function="trackers:to_mlflow", place="mlflow.db"),
+    "wandb": Store(function="trackers:to_wandb", place="wandb"),
+}
+
 HELP = """\
 formats:
   mllog      MLPerf's log of open rnnt: result_RUN.txt, which passes
@@ -43,6 +63,11 @@ formats:
              Needs the run's folder (run.json). pip install ".[mlperf]" brings the checker.
   dawnbench  RUN.tsv: epoch, hours (--clock), top1Accuracy = 100 - WER, a row an epoch
   json       RUN.json: identity, levels with the three clocks, evaluations, warnings, provenance (run.json)
+
+places that take in curves, by utterances (docs/models.md):
+  tensorboard  event files in tensorboard/RUN (or -o FOLDER); made anew for runs that are there
+  mlflow       an SQLite store, mlflow.db (or -o FILE); pip install mlflow
+  wandb        offline runs in wandb/ (or -o FOLDER); pip install wandb
 
 One run goes to standard output unless -o names a file or a folder; several need a folder. Nothing is overwritten.
 None of it is a result of MLPerf or DAWNBench: those are reviewed, and their rules ask for more than a log.
@@ -56,14 +81,14 @@ examples:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.export",
-        description="Runs in the formats of MLPerf and DAWNBench, or as JSON, from their journals.",
+        description="Runs in the formats of MLPerf and DAWNBench, as JSON, or in TensorBoard, MLflow and W&B.",
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     cli.add_journals(parser)
-    add("--to", choices=tuple(FORMATS), required=True, help="the format")
-    add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run")
+    add("--to", choices=(*FORMATS, *STORES), required=True, help="the format")
+    add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run; a place's own name")
     add("--level", type=cli.percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
     add("--epochs", type=cli.whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
     cli.add_reference(parser)
@@ -72,10 +97,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ask(arguments: argparse.Namespace) -> Ask:
-    known = FORMATS[arguments.to].options
+    known = FORMATS[arguments.to].options if arguments.to in FORMATS else ()
     for option in ("level", "epochs", "clock"):
         if getattr(arguments, option) is not None and option not in known:
-            takes = " and ".join(f"--{name}" for name in known)
+            takes = " and ".join(f"--{name}" for name in known) or "none of these"
             raise ExportError(f"--{option} means nothing to {arguments.to}, which takes {takes}; leave it out")
     given = {"level": arguments.level, "window": arguments.epochs, "clock": arguments.clock}
     given["reference"] = arguments.reference
@@ -111,7 +136,11 @@ def _write(place: Path, text: str) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    form, ask, runs = FORMATS[arguments.to], _ask(arguments), list(map(load, cli.checked(arguments.journals)))
+    ask, runs = _ask(arguments), list(map(load, cli.checked(arguments.journals)))
+    if arguments.to in STORES:
+        _store(STORES[arguments.to], runs, arguments.out)
+        return
+    form = FORMATS[arguments.to]
     if len(runs) > 1 and arguments.out is None:
         raise ExportError(f"{len(runs)} runs make {len(runs)} files; name a folder for them: -o exported/")
     places = None if arguments.out is None else _places(runs, arguments.out, form.name)
@@ -123,6 +152,16 @@ def _export(arguments: argparse.Namespace) -> None:
         _write(place, text)
     for line in (NOTICES[arguments.to], *_remarks(arguments.to, runs, ask)):
         cli.say(f"benchmark.export: {line}")
+
+
+def _store(store: Store, runs: Sequence[Run], out: str | None) -> None:
+    place = Path(out or store.place)
+    for run in runs:
+        try:
+            then = store.add(run, place)
+        except OSError as error:
+            raise ExportError(f"{place}: cannot be written ({error.strerror}); choose another -o") from None
+        cli.say(f"benchmark.export: {source_name(run)}: in {place}; look with: {then}")
 
 
 def _remarks(form: str, runs: Sequence[Run], ask: Ask) -> Iterator[str]:

@@ -31,6 +31,7 @@ from benchmark.run.prepare.job import DIVERGED, INTERRUPTED, Job, Say, plan_of
 from benchmark.run.prepared import Prepared
 from benchmark.run.state.progress import Progress
 from benchmark.run.state.resume import open_journal
+from benchmark.run.watch.curves import Curves
 from benchmark.run.watch.interrupts import Interrupts
 from benchmark.run.watch.monitor import Monitor
 from benchmark.run.watch.standing import Standing
@@ -63,6 +64,9 @@ def attempt(prepared: Prepared, before: Heartbeat | None, company: Company | Non
             company.chief.elapsed = clock.elapsed
             company.chief.tell({"run": job.name})
         _watch(prepared, plan, journal, clock, stack, company)
+        if job.tensorboard:
+            stack.enter_context(Curves(job.journal, job.tensorboard / job.name))
+            say(f"curves: tensorboard --logdir {job.tensorboard}")
         title = f"{job.name}: {job.platform.label}, {prepared.devices.describe()}"
         screen.view = stack.enter_context(view(title, plan, clock, Standing(job.folder / USAGE_NAME).within))
         screen.log = stack.enter_context(SentenceLog(job.folder))

@@ -42,6 +42,11 @@ class Writer:
         with self._naming_the_file():
             self._stream.write(length + _checksum(length) + record + _checksum(record))
 
+    def flush(self) -> None:
+        """Make what was written visible to readers."""
+        with self._naming_the_file():
+            self._stream.flush()
+
     def __enter__(self) -> Writer:
         return self
 
@@ -109,7 +114,7 @@ def _split(message: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _number(message: bytes, place: int) -> tuple[int, int]:
-    """Decode what `_varint` encodes at a place; return it and the place behind it. Raises ValueError if it is cut."""
+    """Decode what `varint` encodes at a place; return it and the place behind it. Raises ValueError if it is cut."""
     number = shift = 0
     while place < len(message):
         byte = message[place]
@@ -121,21 +126,21 @@ def _number(message: bytes, place: int) -> tuple[int, int]:
 
 def example(fields: Mapping[str, bytes]) -> bytes:
     """Serialise a tf.train.Example: its features, by name, are BytesLists of one value."""
-    features = b"".join(_field(1, _feature(name, fields[name])) for name in sorted(fields))
-    return _field(1, features)  # Example.features
+    features = b"".join(field(1, _feature(name, fields[name])) for name in sorted(fields))
+    return field(1, features)  # Example.features
 
 
 def _feature(name: str, value: bytes) -> bytes:
     """Encode an entry of map<string, Feature>: key, then Feature.bytes_list, then BytesList.value."""
-    return _field(1, name.encode()) + _field(2, _field(1, _field(1, value)))
+    return field(1, name.encode()) + field(2, field(1, field(1, value)))
 
 
-def _field(number: int, payload: bytes) -> bytes:
+def field(number: int, payload: bytes) -> bytes:
     """Encode a field of wire type 2, which has its length before it."""
-    return bytes([number << 3 | 2]) + _varint(len(payload)) + payload
+    return bytes([number << 3 | 2]) + varint(len(payload)) + payload
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
     """Encode a number with seven bits a byte, the lowest first; the eighth says that more follow."""
     low = []
     while number > 0x7F:
