@@ -28,7 +28,7 @@ from benchmark.run.prepare.language_models import PUBLISHED_MODELS
 from benchmark.tables import show
 from benchmark.workloads import Workload
 from models.table import MODELS
-from platforms import Platform, enters
+from platforms import Platform, enters, plugins
 from platforms.machine import usable_cores
 
 LIST = ""  # --workload without a name
@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     options = cli.parse(_parser(), given)
     if options.workload == LIST:
         print(_listed())
+        for name in plugins.names("speech_tta.workloads"):
+            print(f"  {name:<20} brought by a plug-in")
         return 0
     return cli.command("benchmark", lambda: _run(options, given))
 
@@ -75,6 +77,8 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     workload = workload.aiming_at(options.target, alone=options.no_targets)
     start = start_of(options.start, workload) if options.start else None
     workload = workload.marked(start.mark) if start else workload
+    brought = dict.fromkeys(each.mark for each in plugins.used("workloads", "models", "recipes"))
+    workload = workload.marked(*brought)
     return Job(
         platform=platform,
         workload=workload,

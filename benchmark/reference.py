@@ -27,7 +27,7 @@ from benchmark.judge.reference import PACKAGED, read_reference
 from benchmark.judge.reference_table import target_rows, target_table
 from benchmark.study.reference_runs import NAME, ReferencePoint, collect, missing, plan_of, train_missing
 from benchmark.tables import show
-from platforms import enters
+from models.table import MODELS
 
 OUT = Path("studies/reference")
 RUNS = "runs"  # the folder in it; reference.csv stands beside, where no pattern of journals takes it for one
@@ -85,7 +85,7 @@ def _plan(options: argparse.Namespace) -> list[ReferencePoint]:
     """Return the runs that are asked for. Raises ValueError for a recipe that the workload's model does not have."""
     usual, batches, seeds = CORPUS if options.corpus else MINI
     workload = workloads.load(options.workload or usual)
-    known = enters.options(type(workload.model))["recipe"].choices or ()
+    known = MODELS[workload.model.name].recipes
     recipes = tuple(options.recipes or [name for name in RECIPES if name in known])
     if unknown := [name for name in recipes if name not in known]:
         raise ValueError(f"recipe {unknown[0]!r}; expected one of {workload.model.name}'s: {', '.join(known)}")

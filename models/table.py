@@ -4,7 +4,8 @@
     config = config_of({"name": "deepspeech", "units": 192})
     learner = learner_of(config, frames=1670)
 
-A further model is its folder and a line in MODELS. TensorFlow is loaded when a model is asked for.
+A further model is its folder and a line in MODELS, or a plug-in (platforms/plugins.py). TensorFlow is loaded when a
+model is asked for.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from models.deepspeech import config as deepspeech
 from models.learner import Config, Learner
 from models.whisper import config as whisper
+from platforms.plugins import Named
 
 Recipe = deepspeech.Recipe | whisper.Recipe
 
@@ -39,22 +41,26 @@ class Kind:
     weights: str = ""
 
 
-MODELS = {
-    "deepspeech": Kind(
-        config=deepspeech.Config,
-        module="models.deepspeech.learner",
-        recipes=deepspeech.RECIPES,
-        decoders=("greedy", "dictionary", "language-model", "pyctcdecode"),
-    ),
-    "whisper": Kind(
-        config=whisper.Config,
-        module="models.whisper.learner",
-        recipes=whisper.RECIPES,
-        decoders=("greedy",),
-        windowed=True,
-        weights="models.whisper.weights",
-    ),
-}
+MODELS: dict[str, Kind] = Named(
+    "speech_tta.models",
+    {
+        "deepspeech": Kind(
+            config=deepspeech.Config,
+            module="models.deepspeech.learner",
+            recipes=deepspeech.RECIPES,
+            decoders=("greedy", "dictionary", "language-model", "pyctcdecode"),
+        ),
+        "whisper": Kind(
+            config=whisper.Config,
+            module="models.whisper.learner",
+            recipes=whisper.RECIPES,
+            decoders=("greedy",),
+            windowed=True,
+            weights="models.whisper.weights",
+        ),
+    },
+    Kind,
+)
 
 USUAL = "deepspeech"
 

@@ -89,7 +89,7 @@ def options(record: type) -> dict[str, Option]:
 def add_options(group: Any, *records: type) -> None:
     """Add the options of some records' settings to an argparse group; one that is not given is None.
 
-    An option that two records declare is one option: that of the first, with the choices of both.
+    An option that two records declare is one option: that of the first, with the choices and the help of both.
     """
     found: dict[str, tuple[str, type, Option]] = {}
     for record in records:
@@ -98,7 +98,8 @@ def add_options(group: Any, *records: type) -> None:
             if option and option.flag in found:
                 name, kind, first = found[option.flag]
                 both = tuple(dict.fromkeys((*(first.choices or ()), *(option.choices or ()))))
-                option = replace(first, choices=both or None)
+                words = "; ".join(dict.fromkeys(filter(None, (first.help, option.help))))
+                option = replace(first, choices=both or None, help=words or None)
             if option:
                 found[option.flag] = each.name, _kind_of(each), option
     for name, kind, option in found.values():

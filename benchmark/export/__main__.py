@@ -18,6 +18,7 @@ from benchmark.judge.guard import doubts
 from benchmark.record import CLOCKS, POOLED, Run
 from benchmark.record.history import differing
 from features.jobs.files import write_whole
+from platforms import plugins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,16 @@ class Store:
     def add(self, run: Run, place: Path) -> str:
         module, _, name = self.function.partition(":")
         return getattr(importlib.import_module(f"benchmark.export.{module}"), name)(run, place)
+
+
+class Brought(Store):
+    """What a plug-in brings to `speech_tta.exporters`: a function of a run and a place, as `add` is."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(function=name, place=name)
+
+    def add(self, run: Run, place: Path) -> str:
+        return plugins.bring("speech_tta.exporters", self.function, own={**FORMATS, **STORES})(run, place)
 
 
 STORES = {
@@ -87,13 +98,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     cli.add_journals(parser)
-    add("--to", choices=(*FORMATS, *STORES), required=True, help="the format")
+    add("--to", type=_form, required=True, metavar="FORMAT", help=f"{', '.join((*FORMATS, *STORES))}, or a plug-in's")
     add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run; a place's own name")
     add("--level", type=cli.percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
     add("--epochs", type=cli.whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
     cli.add_reference(parser)
     add("--clock", choices=tuple(CLOCKS), help="clock of the hours column (default wall; dawnbench)")
     return parser
+
+
+def _form(name: str) -> str:
+    known = (*FORMATS, *STORES)
+    if name in known or name in plugins.names("speech_tta.exporters"):
+        return name
+    raise argparse.ArgumentTypeError(f"{name!r}; expected one of {', '.join(known)}, or what a plug-in brings")
 
 
 def _ask(arguments: argparse.Namespace) -> Ask:
@@ -137,8 +155,9 @@ def _write(place: Path, text: str) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     ask, runs = _ask(arguments), list(map(load, cli.checked(arguments.journals)))
-    if arguments.to in STORES:
-        _store(STORES[arguments.to], runs, arguments.out)
+    if arguments.to not in FORMATS:
+        store = STORES.get(arguments.to) or Brought(arguments.to)
+        _store(store, runs, arguments.out)
         return
     form = FORMATS[arguments.to]
     if len(runs) > 1 and arguments.out is None:

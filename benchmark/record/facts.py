@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from benchmark.record.columns import decoder_read
 from benchmark.record.command import CommandLine
 from benchmark.record.phases import Plan
 from platforms import LARGEST, Platform
+from platforms.plugins import PlugIn
 
 if TYPE_CHECKING:
     from benchmark.workloads import Workload
@@ -230,6 +231,7 @@ class Facts:
         loaded: Cuda,
         built_for: Cuda,
         unavailable: Mapping[str, str],
+        plugins: Sequence[PlugIn] = (),
     ) -> Facts:
         """Make the facts of a run that is about to begin."""
         parts = {name: value for name, value in locals().items() if name != "cls"}
@@ -325,6 +327,15 @@ class Facts:
         return {str(name): str(version) for name, version in named.items() if version}
 
     @property
+    def plugins(self) -> tuple[PlugIn, ...]:
+        """What plug-ins brought to the run."""
+        return (
+            self._made("plugins", lambda value: tuple(_known(PlugIn, each) for each in value))
+            if "plugins" in self.content
+            else ()
+        )
+
+    @property
     def kernels(self) -> dict[str, str]:
         """The kernels that computed parts of the model, by part; empty if they are not known."""
         return {str(name): str(kernel) for name, kernel in _mapping(self.content.get("kernels")).items()}
@@ -412,6 +423,8 @@ def _plain(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 

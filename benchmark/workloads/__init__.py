@@ -17,6 +17,7 @@ import json
 import os
 import tomllib
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from benchmark.metrics import TARGETS
 from models.ctc.decoders import NAMES as DECODERS
 from models.learner import Config, Learner
 from models.table import MODELS, USUAL, config_of, learner_of, with_recipe
+from platforms import plugins
 from platforms.enters import Circumstance, Column, End, Harmless, Mark, Option, declared, options, setting
 
 FOLDER = Path(__file__).parent
@@ -292,27 +294,31 @@ def names() -> list[str]:
 def load(name_or_path: str | os.PathLike[str]) -> Workload:
     """Read a workload by its name, or by a path: whatever ends in .toml or has a path separator in it.
 
-    A workload of one's own has a mark of its settings in its variant, so that two files of one name never pool.
+    A workload of one's own has a mark of its settings in its variant, so that two files of one name never pool. What
+    plug-ins bring leaves marks of theirs: see `platforms.plugins`.
 
     Raises:
         ValueError: there is no such workload, or the file is none; the message names file, key and way out.
     """
-    path = _path_of(name_or_path)
+    path, brought = _path_of(name_or_path)
     try:
         workload = _made(_read(path))
         if workload.name != path.stem:
             raise ValueError(f"name is {workload.name!r}; expected {path.stem!r}, as the file is called {path.name}")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
-    return workload if path.parent == FOLDER else workload.marked(f"file-{_digest(workload)}")
+    return workload if brought or path.parent == FOLDER else workload.marked(f"file-{_digest(workload)}")
 
 
-def _path_of(name_or_path: str | os.PathLike[str]) -> Path:
+def _path_of(name_or_path: str | os.PathLike[str]) -> tuple[Path, bool]:
+    """Return the file of a workload, and whether a plug-in brings it."""
     text = os.fspath(name_or_path)
     if isinstance(name_or_path, os.PathLike) or text.endswith(".toml") or {"/", os.sep} & set(text):
-        return Path(text)
+        return Path(text), False
     if text in names():
-        return FOLDER / f"{text}.toml"
+        return FOLDER / f"{text}.toml", False
+    with suppress(KeyError):
+        return Path(plugins.bring("speech_tta.workloads", text, own=dict.fromkeys(names()))), True
     close = difflib.get_close_matches(text, names(), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise ValueError(f"no workload {text!r:.80}; there are {', '.join(names())}, or a path, ./mine.toml{hint}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from models.optimisers import AdaDelta, AveragedAdamW, Optimiser
 from platforms.enters import Column, Mark, Option, setting
+from platforms.plugins import Named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,24 +64,28 @@ class Recipe:
         return not self.layer_norm
 
 
-RECIPES: dict[str, Recipe] = {
-    "paper": Recipe(),
-    "authors": Recipe(
-        peepholes=True,
-        forget_bias=1.0,
-        relu=True,
-        relu_logits=True,
-        output_l2=1e-8,
-        batch_statistics_at_evaluation=True,
-        shuffle_files_only=True,
-        normalisation="frame-l2",  # theirs in most runs
-    ),
-    "modern": Recipe(
-        layer_norm=True,
-        settings={"stride": 3, "layers": 3},
-        optimiser=AveragedAdamW(),
-    ),
-}
+RECIPES: dict[str, Recipe] = Named(
+    "speech_tta.recipes",
+    {
+        "paper": Recipe(),
+        "authors": Recipe(
+            peepholes=True,
+            forget_bias=1.0,
+            relu=True,
+            relu_logits=True,
+            output_l2=1e-8,
+            batch_statistics_at_evaluation=True,
+            shuffle_files_only=True,
+            normalisation="frame-l2",  # theirs in most runs
+        ),
+        "modern": Recipe(
+            layer_norm=True,
+            settings={"stride": 3, "layers": 3},
+            optimiser=AveragedAdamW(),
+        ),
+    },
+    Recipe,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +102,11 @@ class Config:
     features: ClassVar[int] = 93
     alphabet: ClassVar[int] = 30
 
-    recipe: str = setting(Column("recipe"), "paper", option=Option(flag="--recipe", choices=tuple(RECIPES)))
+    recipe: str = setting(
+        Column("recipe"),
+        "paper",
+        option=Option(flag="--recipe", metavar="NAME", help=", ".join(RECIPES)),
+    )
     filters: int = setting(Mark("{}-filters"), 600)
     kernel: int = setting(Mark("kernel-{}"), 11)
     stride: int = setting(Mark("stride-{}"), 2)

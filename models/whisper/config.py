@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from models.optimisers import AdamW
 from platforms.enters import Column, Mark, Option, setting
+from platforms.plugins import Named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,7 @@ class Recipe:
 
 MELS = 80
 """Mel bands that the front end makes."""
-RECIPES = {"fine-tune": Recipe()}
+RECIPES: dict[str, Recipe] = Named("speech_tta.recipes", {"fine-tune": Recipe()}, Recipe)
 """`fine-tune` goes on with the weights of a model that is trained already."""
 
 
@@ -73,7 +74,9 @@ class Config(Sizes):
     front_end: ClassVar[str] = "logmel80-normalised"
     same_weights: ClassVar[tuple[str, ...]] = ("recipe", *SIZES)
 
-    recipe: str = setting(Column("recipe"), "fine-tune", option=Option(flag="--recipe", choices=tuple(RECIPES)))
+    recipe: str = setting(
+        Column("recipe"), "fine-tune", option=Option(flag="--recipe", metavar="NAME", help=", ".join(RECIPES))
+    )
     weights: str = setting(
         Mark(""),  # left by `models.table.settled`, by their digest
         "",

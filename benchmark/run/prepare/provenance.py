@@ -26,7 +26,7 @@ from benchmark.run.prepare.task import Task
 from features.corpus.audio import FRAME_STEP_S
 from features.shards.manifest import Manifest
 from models.ctc.decoders import Decoder
-from platforms import machine
+from platforms import machine, plugins
 from platforms.loaded import loaded_cuda, nvidia_packages
 
 RECORDED_PACKAGES = (
@@ -108,6 +108,7 @@ def collect(
         loaded=_loaded(devices),
         built_for=_built_for(),
         unavailable=unavailable,
+        plugins=plugins.used(),
     )
 
 

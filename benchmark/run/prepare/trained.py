@@ -15,6 +15,7 @@ from benchmark.record.folder import folder_of, journal_of
 from benchmark.record.history import RunRecord
 from benchmark.record.journal import read
 from benchmark.workloads import Workload
+from platforms.plugins import PlugIn, used
 
 WHICH = ("best", "last")
 BEAM_WIDTH = 512  # of a final evaluation
@@ -55,17 +56,31 @@ def load_trained(path: Path) -> Trained:
             f"{path}: no run is there (no {folder / 'run.json'}); expected results/RUN, its journal results/RUN.csv, "
             f"or a checkpoint results/RUN/checkpoints/ckpt-N"
         )
+    workload = facts.workload  # which looks for the plug-ins that it names
+    _check_plugins(folder, facts.plugins)
     features = facts.features.folder
     return Trained(
         folder=folder,
         record=read(journal_of(folder)),
-        workload=facts.workload,
+        workload=workload,
         precision=facts.platform.training.precision,
         batch=facts.platform.input.batch // facts.devices.replicas,
         features=Path(features) if features else None,
         first_weights=facts.first_weights,
         asked=asked,
     )
+
+
+def _check_plugins(folder: Path, then: Sequence[PlugIn]) -> None:
+    """Raise FinalError if a plug-in is not what it was when the run was trained."""
+    now = {(each.group, each.name): each for each in used()}
+    for each in then:
+        found = now.get((each.group, each.name))
+        if found is not None and found.digest != each.digest:
+            raise FinalError(
+                f"{folder}: {each.name!r} is {found.mark} here; expected {each.mark}, with which the run was trained: "
+                f"install that again"
+            )
 
 
 def run_at(path: Path) -> tuple[Path, int | None]:
