@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,17 @@ def test_recordings_are_heard_as_they_are_evaluated_and_without_their_corpus(run
     heard = {Path(each["name"]).stem: each["text"] for each in json.loads(greedy.stdout)["recordings"]}
     assert heard == {row["utterance"]: row["hypothesis"] for row in last.utterances()} and len(heard) == 7
     assert json.loads(own.stdout)["decoder"] == "dictionary-256"
+    shutil.copytree(tone_corpus / "dev-tones", folder / "alone" / "test-tones")  # a corpus of test recordings alone
+    asked = ("--features", "alone", "--checkpoints", "last", "--decoder", "greedy", "dictionary", "--beam-width", 256)
+    alone = command(folder, "benchmark.final", "results/first", *asked)
+    assert alone.returncode == 0, alone.stderr
+    found = {each.row["decoder"]: each.row for each in read_finals(folder / "results/first")
+             if each.row["subset"] == "test-tones"}  # fmt: skip
+    assert [found["greedy"][name] for name in METRICS] == [last.row[name] for name in METRICS]
+    whole = journal.read(folder / "results" / "first.csv").evaluations[-1]
+    assert float(found["dictionary-256"]["wer"]) == whole.wer  # by the run's words: the folder has none to learn
+    before |= {path: path.stat().st_mtime_ns for path in (folder / "results/first/final").glob("*test-tones*")}
+    before[folder / "results/first/final"] = (folder / "results/first/final").stat().st_mtime_ns
     assert {path: path.stat().st_mtime_ns for path in (folder / "results" / "first").rglob("*")} == before
 
 

@@ -34,7 +34,15 @@ from benchmark.record.sentences import describe
 from benchmark.run.evaluate import accuracy, decoding
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.prepare.language_models import language_model
-from benchmark.run.prepare.trained import BEAM_WIDTH, WHICH, FinalError, Trained, check_start, chosen_checkpoints
+from benchmark.run.prepare.trained import (
+    BEAM_WIDTH,
+    WHICH,
+    FinalError,
+    Trained,
+    check_start,
+    chosen_checkpoints,
+    words_of_run,
+)
 from features.corpus.audio import FRAME_STEP_S
 from features.corpus.layout import role
 from features.jobs.files import write_whole
@@ -185,7 +193,7 @@ def evaluate(run: Trained, wanted: Wanted, data: Data) -> list[Result]:
         devices=devices.single_device(run.precision),
     )
     check_start(run, task.learner.about)
-    decoders = list(_decoders(run, wanted, data.manifest.words, task.learner))
+    decoders = list(_decoders(run, wanted, _words(run, data), task.learner))
     there = [] if wanted.again else [each for each in read_finals(run.folder) if not each.old]
     transcriber: Transcriber | None = None
     logits: Logits = []
@@ -221,6 +229,18 @@ def evaluate(run: Trained, wanted: Wanted, data: Data) -> list[Result]:
             for decoder, result in zip(decoders, known, strict=True):
                 results.append(result or _decoded(asked, logits, decoder, wanted.decode_jobs))
     return results
+
+
+def _words(run: Trained, data: Data) -> tuple[str, ...]:
+    """Return the words of the run's dictionary, whatever is evaluated: they are those that the model was trained on."""
+    if data.folder == run.features:
+        return data.manifest.words
+    try:
+        return words_of_run(run)
+    except FinalError:
+        if data.manifest.words:
+            return data.manifest.words
+        raise
 
 
 def _decoded(asked: Result, logits: Logits, decoder: Decoder, jobs: int) -> Result:

@@ -23,6 +23,7 @@ import numpy as np
 from benchmark.workloads import Workload
 from features.corpus import noise, text
 from features.corpus.audio import FRAME_STEP_S
+from features.corpus.roles import role
 from features.frames.kinds import UNNAMED, USUAL
 from features.jobs.files import locked
 from features.jobs.streams import one_line
@@ -134,12 +135,18 @@ class Data:
         lengths = self.manifest.lengths("train")
         return lengths if self.chosen is None else np.asarray(lengths)[self.chosen].tolist()
 
+    @property
+    def _of_all(self) -> list[int]:
+        return [frames for subset in self.manifest.subsets for frames in self.manifest.lengths(subset)]
+
     def validation(self, workload: Workload) -> str:
         """Return the subset to evaluate every epoch, or "dev" for all dev subsets."""
         return workload.validation if workload.validation in self.manifest.subsets else "dev"
 
     def layout(self, workload: Workload, batch: int) -> Buckets:
-        """Return how the training set is put into global batches of `batch` utterances."""
+        """Return how the training set is put into global batches of `batch` utterances; without one, all there is."""
+        if not any(role(subset) == "train" for subset in self.manifest.subsets):
+            return Buckets.bucketed(self._of_all, batch=batch, buckets=workload.buckets, step=workload.model.frame_step)
         lengths = self.lengths
         if workload.segment_s:
             return Buckets.fixed(workload.segment_frames, batch=batch)
@@ -198,10 +205,10 @@ def prepare(
         _check_front_end(found, features, workload)
     if workload.corpus == "librispeech" and corpus is None:
         _check_librispeech(found, features, settings)
-    for role in ("train", "dev"):
-        found.select(role)
-        if not found.utterances(role):
-            raise ValueError(f"{root}: no usable utterances in the {role} subsets; expected at least one")
+    for needed in ("train", "dev"):
+        found.select(needed)
+        if not found.utterances(needed):
+            raise ValueError(f"{root}: no usable utterances in the {needed} subsets; expected at least one")
     data = Data(folder=features, manifest=found, seconds=time.monotonic() - started, recordings=recordings)
     for line in account.describe(found):
         say(one_line(line))

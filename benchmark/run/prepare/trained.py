@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.record.facts import read_facts
-from benchmark.record.folder import folder_of, journal_of
+from benchmark.record.folder import WORDS, folder_of, journal_of
 from benchmark.record.history import RunRecord
 from benchmark.record.journal import read
 from benchmark.workloads import Workload
@@ -81,6 +81,27 @@ def _check_plugins(folder: Path, then: Sequence[PlugIn]) -> None:
                 f"{folder}: {each.name!r} is {found.mark} here; expected {each.mark}, with which the run was trained: "
                 f"install that again"
             )
+
+
+def words_of_run(run: Trained) -> tuple[str, ...]:
+    """Return the words that the run was trained on: those kept with it, else those of its features.
+
+    Raises:
+        FinalError: neither is there.
+    """
+    from features.shards import manifest
+
+    try:
+        return tuple((run.folder / WORDS).read_text(encoding="utf-8").split())
+    except OSError:
+        pass
+    try:
+        return manifest.load(run.features or Path()).words
+    except ValueError:
+        raise FinalError(
+            f"{run.folder}: its words are not known ({WORDS} is not there, nor are its features); decode without "
+            f"them: --decoder greedy"
+        ) from None
 
 
 def run_at(path: Path) -> tuple[Path, int | None]:

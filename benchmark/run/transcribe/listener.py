@@ -14,15 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
-from benchmark.record.folder import WORDS
 from benchmark.run.evaluate.decoding import DecodingPool
 from benchmark.run.prepare import devices
 from benchmark.run.prepare.devices import tf
-from benchmark.run.prepare.trained import FinalError, Trained, check_start, chosen_checkpoints
+from benchmark.run.prepare.trained import FinalError, Trained, check_start, chosen_checkpoints, words_of_run
 from benchmark.run.state.checkpoints import Checkpoints
 from benchmark.run.transcribe.pieces import Piece, words_of
 from benchmark.run.transcribe.windows import Span, cuts_at_silence, joined, kept_outputs, windows
@@ -30,7 +28,6 @@ from features.corpus import text
 from features.corpus.audio import FRAME_STEP_S, STEP_SAMPLES, frame_count
 from features.frames.kinds import FRONT_ENDS
 from features.reading.batches import normalise
-from features.shards import manifest
 from models.ctc.decoders import Decoder
 from models.table import MODELS
 
@@ -39,25 +36,6 @@ SILENCE_S, PAUSE_S = 0.2, 0.6
 """A recording that is too long to be heard at once is cut in every pause; in a silence only if it must be."""
 WORDS_A_SECOND = 5
 BATCH = 8  # windows in one forward pass
-
-
-def words_known(run: Trained) -> tuple[str, ...]:
-    """Return the words of the run's dictionary: those kept with it, else those of its features.
-
-    Raises:
-        FinalError: neither is there.
-    """
-    try:
-        return tuple((run.folder / WORDS).read_text(encoding="utf-8").split())
-    except OSError:
-        pass
-    try:
-        return manifest.load(run.features or Path()).words
-    except ValueError:
-        raise FinalError(
-            f"{run.folder}: its words are not known ({WORDS} is not there, nor are its features); decode without "
-            f"them: --decoder greedy"
-        ) from None
 
 
 class Listener:
@@ -98,7 +76,7 @@ class Listener:
             raise FinalError(
                 f"decoder {name}, but model {self.run.workload.model.name} is decoded by {', '.join(known)}"
             )
-        words = words_known(self.run) if name != "greedy" else ()
+        words = words_of_run(self.run) if name != "greedy" else ()
         width = beam_width or self.run.workload.beam_width
         return Decoder(name=name, words=words, beam_width=width, own=self.learner.decode, **more)
 
