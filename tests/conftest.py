@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -15,6 +16,10 @@ import pytest
 from hypothesis import settings
 from standin import compiled
 from tones import write_chapter
+
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:  # as nohup and a shell's & leave them; tests send them
+        signal.signal(number, usual)
 
 gc.disable()  # a collection frees the graphs of past tests one by one, for up to two minutes of some other test
 settings.register_profile("any machine", deadline=None)  # how long an example takes says more of the machine's load
