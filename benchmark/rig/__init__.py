@@ -2,6 +2,7 @@
 
     place.py     where facts are read: a root for /proc and /sys, NVML, the environment; and what a Fact is
     host.py      the machine without its GPUs: processor, cores, memory, operating system
+    storage.py   how fast shards are read, and from what
     boards.py    the GPUs as NVML knows them: memory, links, NVLink, capability
     load.py      copies or matrix products on every GPU, in a child process: links and clocks fall at idle
 
