@@ -29,6 +29,7 @@ COMMANDS = (
     "benchmark.saturation",
     "benchmark.final",
     "benchmark.speed",
+    "benchmark.rig",
     "install",
 )
 GARBAGE = {
@@ -140,6 +141,17 @@ ARGUMENTS = {
         ["--features"],
         ["judge", "--json", "nowhere/x.json"],
         ["--breakdown", "judge"],
+    ],
+    "benchmark.rig": [
+        ["everything"],
+        ["detect"],
+        ["detect", "a b"],
+        ["detect", "../up"],
+        ["detect", "mine", "-o", "OUT/yours.toml"],
+        ["detect", "-o", "OUT/mine.toml", "--seconds", "0"],
+        ["detect", "-o", "text.csv"],
+        ["detect", "mine", "--seconds", "nan"],
+        ["detect", "mine", "--format", "pdf"],
     ],
     "install": [["--venv"], ["--no-such-option"], ["surplus"]],
 }

@@ -43,7 +43,7 @@ def sockets(place: Place) -> Fact:
     """Return how many processors there are: packages with a number of their own."""
     found = {int(text) for text in _of_each_cpu(place, "topology/physical_package_id") if text.isdecimal()}
     if found:
-        return Fact(len(found), f"{CPUS}/cpu*/topology/physical_package_id")
+        return Fact(len(found), f"{CPUS}/cpu*/topology")
     return place.text(CPUINFO).then(lambda text: _counted(re.findall(r"^physical id\s*:\s*(\d+)", text, re.MULTILINE)))
 
 
@@ -51,7 +51,7 @@ def physical_cores(place: Place) -> Fact:
     """Return how many cores there are, hardware threads that share one counted once."""
     siblings = _of_each_cpu(place, "topology/thread_siblings_list")
     if found := {text for text in siblings if re.fullmatch(r"[\d,-]+", text)}:
-        return Fact(len(found), f"{CPUS}/cpu*/topology/thread_siblings_list")
+        return Fact(len(found), f"{CPUS}/cpu*/topology")
     pattern = r"^physical id\s*:\s*(\d+)$(?:\n.+)*?\ncore id\s*:\s*(\d+)$"
     return place.text(CPUINFO).then(lambda text: _counted(re.findall(pattern, text, re.MULTILINE)))
 

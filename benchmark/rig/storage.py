@@ -1,7 +1,7 @@
 """How fast a machine reads what training reads: our own shards, cold, by one reader and by many; each value a Fact.
 
     found = storage(place, Path("data"), readers=8, seconds=2)
-    found["read_mb_per_s"], found["read_by_many_mb_per_s"], found["read_by_many_utterances_per_s"]
+    found["one_reader_mb_per_s"], found["readers_mb_per_s"], found["readers_utterances_per_s"]
     found["storage"], found["storage_gib"], found["free_gib"]
 
 Without shards under the folder a scratch file is written there, and is gone afterwards. A file's pages are given back
@@ -35,6 +35,7 @@ MOST_FILES = 64
 FEW_BYTES = 16 << 20  # below which a rate says little
 COLD_SHARE = 0.9  # of the bytes read that must have come from the storage
 LARGEST_MB_PER_S = 15_750.0  # of PCIe 5.0 x4: 4 lanes of 32 GT/s, 128 of 130 bits (PCI-SIG)
+RATES = ("one_reader_mb_per_s", "readers_mb_per_s", "readers_utterances_per_s")
 MEMORY = ("tmpfs", "ramfs")
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "lustre", "ceph", "beegfs", "gpfs", "9p", "virtiofs", "fuse.sshfs", "afs")
 GIB = 2**30
@@ -74,9 +75,9 @@ def storage(place: Place, folder: Path, *, readers: int, seconds: float = 2.0) -
         "storage": kind(place, there),
         "storage_gib": _space(there, lambda found: found.f_blocks * found.f_frsize / GIB),
         "free_gib": _space(there, lambda found: found.f_bavail * found.f_frsize / GIB),
-        "read_mb_per_s": one,
-        "read_by_many_mb_per_s": many,
-        "read_by_many_utterances_per_s": utterances,
+        "one_reader_mb_per_s": one,
+        "readers_mb_per_s": many,
+        "readers_utterances_per_s": utterances,
     }
 
 

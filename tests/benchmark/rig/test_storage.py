@@ -8,10 +8,9 @@ import trees
 
 from benchmark.rig import storage as module
 from benchmark.rig.place import Place
-from benchmark.rig.storage import kind, storage
+from benchmark.rig.storage import RATES, kind, storage
 
 HERE = Place(why_no_nvml="not asked")
-RATES = ("read_mb_per_s", "read_by_many_mb_per_s")
 
 
 @pytest.fixture
@@ -25,11 +24,11 @@ def shards(tmp_path):
 
 def test_our_own_shards_are_read_by_one_and_by_many(shards):
     found = storage(HERE, shards, readers=2)
-    for name, readers in zip(RATES, ("one reader", "2 readers"), strict=True):
+    for name, readers in zip(RATES[:2], ("one reader", "2 readers"), strict=True):
         assert found[name].value > 0
         assert found[name].source.startswith(f"3 shards of 3 MB in {shards}/features/mini, {readers}")
         assert found[name].source.endswith("; only 3 MB")
-    assert found["read_by_many_utterances_per_s"].why_not.startswith("no manifest")
+    assert found["readers_utterances_per_s"].why_not.startswith("no manifest")
     assert 0 < found["free_gib"].value < found["storage_gib"].value
     assert sorted(path.name for path in shards.rglob("*") if path.is_file()) == [
         f"train-{n:05d}.tfrecord" for n in range(3)
@@ -48,8 +47,8 @@ def test_utterances_follow_from_the_manifest(shards, monkeypatch):
 
     monkeypatch.setattr(module.manifest, "load", lambda folder: Manifest)
     found = storage(HERE, shards, readers=2)
-    bytes_per_s = found["read_by_many_mb_per_s"].value * 1e6
-    assert found["read_by_many_utterances_per_s"].value == pytest.approx(bytes_per_s * 10 / 2**20)
+    bytes_per_s = found["readers_mb_per_s"].value * 1e6
+    assert found["readers_utterances_per_s"].value == pytest.approx(bytes_per_s * 10 / 2**20)
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -60,8 +59,8 @@ def test_without_shards_a_scratch_file_is_read_and_nothing_is_left(tmp_path, mon
         folder.mkdir()
     found = storage(HERE, folder, readers=3)
     where, why = (folder, f"no shards in {folder}") if there else (tmp_path, f"{folder} is not there")
-    assert found["read_mb_per_s"].source.startswith(f"a scratch file of 2 MiB in {where} ({why}), one reader")
-    assert found["read_by_many_mb_per_s"].value > 0
+    assert found["one_reader_mb_per_s"].source.startswith(f"a scratch file of 2 MiB in {where} ({why}), one reader")
+    assert found["readers_mb_per_s"].value > 0
     assert list(tmp_path.rglob("*")) == ([folder] if there else [])
 
 
@@ -75,28 +74,31 @@ def test_a_full_or_read_only_folder_is_a_reason(tmp_path, monkeypatch, owner, na
 
     monkeypatch.setattr(owner, name, fail)
     found = storage(HERE, tmp_path, readers=2)
-    assert found["read_mb_per_s"].why_not == f"{tmp_path}: {os.strerror(number)}, so that no scratch file can be read"
+    assert (
+        found["one_reader_mb_per_s"].why_not
+        == f"{tmp_path}: {os.strerror(number)}, so that no scratch file can be read"
+    )
     assert found["storage_gib"].known and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_disk_that_is_full_while_it_is_written_to_is_a_reason(tmp_path, monkeypatch):
     """/dev/full fails every write with ENOSPC, as a full disk does."""
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: Path("/dev/full").open("wb", buffering=0))
-    assert "No space left on device" in storage(HERE, tmp_path, readers=1)["read_mb_per_s"].why_not
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: Path("/dev/full").open("wb", buffering=0))  # noqa: SIM115
+    assert "No space left on device" in storage(HERE, tmp_path, readers=1)["one_reader_mb_per_s"].why_not
 
 
 def test_no_more_readers_are_told_than_there_are_shards(shards):
-    assert "3 MB in" in (source := storage(HERE, shards, readers=16)["read_by_many_mb_per_s"].source)
+    assert "3 MB in" in (source := storage(HERE, shards, readers=16)["readers_mb_per_s"].source)
     assert ", 3 readers" in source
 
 
 def test_what_came_from_memory_is_not_called_cold(shards, tmp_path):
     """The kernel's count stands still: nothing came from the storage."""
     place = trees.root(tmp_path / "root", {"/proc/self/io": "rchar: 5\nread_bytes: 4096\n"})
-    found = storage(place, shards, readers=1)["read_mb_per_s"]
+    found = storage(place, shards, readers=1)["one_reader_mb_per_s"]
     assert "; not cold: 0% of it came from the storage, the rest from memory" in found.source
-    found = storage(trees.root(tmp_path / "none", {}), shards, readers=1)["read_mb_per_s"]
+    found = storage(trees.root(tmp_path / "none", {}), shards, readers=1)["one_reader_mb_per_s"]
     assert "; whether cold is not known" in found.source
 
 
