@@ -84,6 +84,12 @@ class Link:
         return f"PCIe {self.most_gen.value}.0 x{self.most_width.value}" if known else ""
 
     @property
+    def widest(self) -> str:
+        """The link at its width as read, and the greatest generation, which does not sleep; "" if it is not known."""
+        known = self.most_gen.known and self.width.known
+        return f"PCIe {self.most_gen.value}.0 x{self.width.value}" if known else ""
+
+    @property
     def text(self) -> Fact:
         """What a platform says of it: as read under load, else the most that it can be."""
         more = f", {self.nvlinks} NVLinks" if self.nvlinks else ""

@@ -73,7 +73,7 @@ def storage(place: Place, folder: Path, *, readers: int, seconds: float = 2.0) -
         utterances = Fact(many.value * 1e6 * source.utterances_per_byte, many.source)
     return {
         "storage": kind(place, there),
-        "storage_gib": _space(there, lambda found: found.f_blocks * found.f_frsize / GIB),
+        "storage_gib": capacity_gib(there),
         "free_gib": _space(there, lambda found: found.f_bavail * found.f_frsize / GIB),
         "one_reader_mb_per_s": one,
         "readers_mb_per_s": many,
@@ -280,6 +280,11 @@ def _of_device(device: Path) -> Fact:
     if device.name.startswith(("vd", "xvd")):
         return Fact(f"virtual {name}", f"{where}, as the hypervisor says")
     return Fact(name, where)
+
+
+def capacity_gib(folder: Path) -> Fact:
+    """Return the size of the file system that holds a folder."""
+    return _space(folder, lambda found: found.f_blocks * found.f_frsize / GIB)
 
 
 def _space(folder: Path, size: Callable[[os.statvfs_result], float]) -> Fact:
