@@ -52,7 +52,9 @@ FILES = {  # command -> the arguments with which it reads a file; OUT does not e
     "benchmark.compare": [["a=FILE", "b=FILE"]],
     "benchmark.price": [["FILE"]],
     "benchmark.report": [["FILE", "-o", "OUT.html"]],
-    "benchmark.export": [["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json")],
+    "benchmark.export": [
+        ["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json", "mlperf-system")
+    ],
     "benchmark.ingest": [["FILE", "-o", "OUT"]],
     "benchmark.final": [["FILE"], ["FILE/checkpoints/ckpt-1"], ["FILE/ckpt-x"]],
 }
@@ -124,6 +126,8 @@ ARGUMENTS = {
         ["x.csv", "--to", "pdf"],
         ["none*.csv", "--to", "json"],
         ["x.csv", "--to", "dawnbench", "--level", "5"],
+        ["x.csv", "--to", "json", "--submitter", "me"],
+        ["x.csv", "--to", "mlperf-system", "--status", "sold out"],
     ],
     "benchmark.ingest": [[], ["nowhere"], ["nowhere", "-o", "OUT"], ["-o", "OUT"]],
     "benchmark.saturation": [
