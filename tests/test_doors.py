@@ -28,6 +28,7 @@ DOORS = (
     "benchmark.saturation",
     "benchmark.reference",
     "benchmark.speed",
+    "benchmark.rig",
     "benchmark.console",
     "features",
     "features.download",

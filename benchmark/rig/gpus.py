@@ -27,6 +27,8 @@ EVERY_S = 0.1  # between two readings of links under load
 ASKED = ("name", "pci", "memory_gib", "mig", "nvlinks")
 LINK = ("pcie_gen", "pcie_width", "max_pcie_gen", "max_pcie_width")
 NVIDIA, AMD = "0x10de", "0x1002"  # of PCI's list of vendors
+SIGNS = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/usr/lib/wsl/lib/libcuda.so.1")
+"""What is there of NVIDIA's driver, a container's with GPUs, and that of Windows, whose bus does not list GPUs."""
 DISPLAY = "0x03"  # PCI's class of GPUs
 NO_ROCM = "TensorFlow's wheel is built for CUDA alone and cannot use it (tf.test.is_built_with_rocm() is false)"
 
@@ -99,6 +101,8 @@ class Link:
             idle = f"; {self.read} when idle" if self.read else ""
             source = f"NVML: the most that board and slot can do{idle}; not seen under load: {self.no_load}"
             return Fact(self.most + more, source)
+        if self.read:
+            return Fact(self.read + more, f"NVML, when idle; not seen under load: {self.no_load}")
         return Fact(why_not=self.most_gen.why_not or self.most_width.why_not)
 
     @property
@@ -214,13 +218,15 @@ def _broken(place: Place, boards: list[nvml.Board], count: Fact) -> str:
     """Return why CUDA shows none of the GPUs that are there; "" if none are, or if they are hidden on purpose."""
     if boards and "CUDA_VISIBLE_DEVICES" in place.environ:
         return ""
+    if lost := _lost(boards):
+        return f"CUDA shows none of {len(boards)} GPUs: {lost[0]}"
     if boards:
         return f"NVML lists {len(boards)} GPUs and CUDA shows none: its library, libcuda.so.1, does not work here"
     why = count.why_not or "NVML lists none"
     if there := on_bus(place):
         return f"{len(there)} NVIDIA GPUs are on the bus ({', '.join(there)}) and cannot be used: {why}"
-    version = place.text("/proc/driver/nvidia/version")
-    return f"NVIDIA's driver is loaded and shows no GPU: {why}" if version.known else ""
+    sign = next((path for path in SIGNS if place.path(path).exists()), "")
+    return f"{sign} is there, and no GPU is to be seen: {why}" if sign else ""
 
 
 # --- links -----------------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ SCRATCH_S = 3.0  # after which no more is written
 MOST_BYTES = 1 << 30  # that are read of shards
 MOST_FILES = 64
 FEW_BYTES = 16 << 20  # below which a rate says little
+SHARDS = ("*.tfrecord", "*/*.tfrecord", "features/*/*.tfrecord")
+"""Where shards are looked for below a folder: not everywhere, as corpora lie beside them, of very many files."""
 COLD_SHARE = 0.9  # of the bytes read that must have come from the storage
 LARGEST_MB_PER_S = 15_750.0  # of PCIe 5.0 x4: 4 lanes of 32 GT/s, 128 of 130 bits (PCI-SIG)
 RATES = ("one_reader_mb_per_s", "readers_mb_per_s", "readers_utterances_per_s")
@@ -165,7 +167,7 @@ def _source(folder: Path, there: Path, readers: int) -> Iterator[Source]:
             written = _fill(scratch.fileno())
             length = -(-written // readers)
             pieces = tuple(Piece(scratch.fileno(), n * length, length) for n in range(readers))
-            why = f"no shards in {folder}" if folder.is_dir() else f"{folder} is not there"
+            why = f"no shards in {folder}" if folder.is_dir() else f"{folder} is no folder"
             yield Source(pieces, f"a scratch file of {written >> 20} MiB in {there} ({why})")
             return
         opened: list[Piece] = []
@@ -184,7 +186,7 @@ def _source(folder: Path, there: Path, readers: int) -> Iterator[Source]:
 def _shards(folder: Path) -> Iterator[Path]:
     """Yield shards, those of the folder with the most first."""
     by_folder: dict[Path, list[Path]] = {}
-    for path in sorted(folder.rglob("*.tfrecord")):
+    for path in sorted(path for pattern in SHARDS for path in folder.glob(pattern)):
         if path.is_file():
             by_folder.setdefault(path.parent, []).append(path)
     for _, paths in sorted(by_folder.items(), key=lambda item: -len(item[1])):

@@ -1,15 +1,26 @@
 """The platform file of made-up machines loads, says where its values are from, and is never a surprise."""
 
 import json
+import os
+import subprocess
+import sys
 import tomllib
+from datetime import date
+from pathlib import Path
 
 import pytest
 import trees
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from standin import asked
 
 import platforms
 from benchmark.rig import detect
 from benchmark.rig.__main__ import main
+from benchmark.rig.gpus import Gpu, Gpus, Link
+from benchmark.rig.host import FACTS
+from benchmark.rig.place import Fact
+from benchmark.rig.platform_file import Rig, platform_text
 
 DETECTED = """
 import contextlib, io
@@ -156,6 +167,58 @@ def test_a_machine_with_gpus_of_which_too_little_is_known_says_what_to_fill_in(h
 def test_names_that_no_file_may_hold_are_written_as_text(here, tmp_path):
     assert here(trees.machine(name='A "B" \\ \x1b[31m \x85 C = é')) == 0
     assert platforms.load(tmp_path / "mine.toml").hardware.cpu == 'A "B" \\ [31m C = é'
+
+
+TEXT = st.text(min_size=1, max_size=400)
+UNKNOWN = st.builds(lambda why: Fact(why_not=why), TEXT)
+WORDS = UNKNOWN | st.builds(Fact, TEXT, TEXT)
+COUNT = UNKNOWN | st.builds(Fact, st.integers(1, 4096), TEXT)
+SIZE = UNKNOWN | st.builds(Fact, st.floats(0.5, 1e5), TEXT)
+LINK = st.builds(
+    Link, gen=COUNT, width=COUNT, most_gen=COUNT, most_width=COUNT, nvlinks=st.integers(0, 18), no_load=TEXT
+)
+GPU = st.builds(Gpu, number=st.just(0), index=st.just(0), pci=TEXT, name=WORDS, memory_gib=SIZE, nvlinks=COUNT)
+OF_COUNTS = ("sockets", "physical_cores", "logical_cores", "affinity", "usable_cores", "numa_nodes")
+OF_SIZES = ("ram_gib", "cpu_quota", "frequency_mhz")
+
+
+@st.composite
+def rigs(draw):
+    kinds = {**dict.fromkeys(FACTS, WORDS), **dict.fromkeys(OF_COUNTS, COUNT), **dict.fromkeys(OF_SIZES, SIZE)}
+    shown = tuple(draw(st.lists(GPU, max_size=3)))
+    found = Gpus(shown=shown, count=draw(COUNT), remarks=tuple(draw(st.lists(TEXT, max_size=2))), why_none=draw(TEXT))
+    links = [draw(LINK) for _ in shown]
+    host = {name: draw(kind) for name, kind in kinds.items()}
+    return Rig(host=host, storage={"storage": draw(WORDS), "free_gib": draw(SIZE)}, gpus=found, links=links)
+
+
+@settings(max_examples=60)
+@given(rigs())
+def test_whatever_a_machine_says_of_itself_the_file_is_toml_and_loads_or_says_what_is_missing(rig):
+    text = platform_text("mine", rig, command="make bench PLATFORM=mine", today=date(2026, 1, 31))
+    keys = tomllib.loads(text)
+    known = {name for name, fact in rig.hardware.items() if fact.known}
+    assert known | {"links"} == set(keys["hardware"]) | {"links"}
+    missing = detect._missing(text)
+    assert bool(missing) == (bool(rig.gpus.shown) and known != set(rig.hardware)), missing
+    assert len(text.encode()) < platforms.LARGEST_BYTES
+
+
+def test_broken_libraries_on_the_path_are_no_traceback(tmp_path):
+    """libcuda.so.1 and libnvidia-ml.so.1 that are no libraries, as half an installation leaves them."""
+    for name in ("libcuda.so.1", "libnvidia-ml.so.1"):
+        (tmp_path / name).write_bytes(b"not a library")
+    command = [sys.executable, "-m", "benchmark.rig", "detect", "-o", str(tmp_path / "mine.toml"), "--seconds", "0"]
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    environment.pop("CUDA_VISIBLE_DEVICES", None)
+    done = subprocess.run(
+        command, cwd=Path(detect.__file__).parents[2], env=environment, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr
+    if done.returncode == 2:  # a machine with GPUs, which are not taken for none
+        assert done.stderr.count("\n") == 1 and "cannot be used" in done.stderr
+    else:
+        assert platforms.load(tmp_path / "mine.toml").hardware.gpus == 0 and "NVML: " in done.stdout
 
 
 def test_nothing_is_overwritten_without_force(here, tmp_path, capsys):

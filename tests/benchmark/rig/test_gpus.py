@@ -128,15 +128,23 @@ def test_gpus_on_the_bus_without_a_driver_are_broken_and_no_machine_without_gpus
     )
 
 
-def test_a_driver_that_shows_nothing_is_broken(tmp_path):
-    place = trees.root(tmp_path, {"/proc/driver/nvidia/version": "NVRM version: 580.95.05\n"})
-    assert gpus(place, ()).broken.startswith("NVIDIA's driver is loaded and shows no GPU: NVML: ")
+@pytest.mark.parametrize("sign", module.SIGNS)
+def test_a_driver_that_shows_nothing_is_broken(tmp_path, sign):
+    """The driver of Linux; a container with GPUs and without the driver's libraries; Windows' driver."""
+    assert gpus(trees.root(tmp_path, {sign: ""}), ()).broken.startswith(
+        f"{sign} is there, and no GPU is to be seen: NVML"
+    )
 
 
 def test_boards_that_cuda_cannot_use_are_broken(nvidia):
     code = FOUND.replace("cuda_devices())", "())")  # as with a libcuda.so.1 that is of another version
     [found] = asked(code, nvidia, {})
     assert found["broken"] == "NVML lists 4 GPUs and CUDA shows none: its library, libcuda.so.1, does not work here"
+
+
+def test_a_lost_board_for_which_cuda_shows_none_at_all_is_the_reason(nvidia):
+    [found] = asked(FOUND.replace("cuda_devices())", "())"), nvidia, {"STANDIN_LOST": "2"})
+    assert found["broken"].startswith("CUDA shows none of 4 GPUs: GPU 2 of 4, as NVML counts, cannot be read")
 
 
 def test_left_out_on_purpose_nothing_is_broken(tmp_path):
@@ -157,6 +165,14 @@ def test_amds_gpus_are_named_with_the_reason_why_they_cannot_be_used(tmp_path):
 
 
 # Links
+
+
+def test_a_link_of_which_the_most_is_not_known_is_as_it_was_read():
+    """An old driver, or a virtual machine, may tell only what the link is at."""
+    unknown, read = Fact(why_not="NVML: Not Supported"), {"gen": Fact(1, "NVML"), "width": Fact(8, "NVML")}
+    link = Link(**read, most_gen=unknown, most_width=unknown, no_load="--seconds 0")
+    assert link.text == Fact("PCIe 1.0 x8", "NVML, when idle; not seen under load: --seconds 0")
+    assert not link.is_less and link.widest == ""
 
 
 UNDER_LOAD = """

@@ -58,7 +58,7 @@ def test_without_shards_a_scratch_file_is_read_and_nothing_is_left(tmp_path, mon
     if there:
         folder.mkdir()
     found = storage(HERE, folder, readers=3)
-    where, why = (folder, f"no shards in {folder}") if there else (tmp_path, f"{folder} is not there")
+    where, why = (folder, f"no shards in {folder}") if there else (tmp_path, f"{folder} is no folder")
     assert found["one_reader_mb_per_s"].source.startswith(f"a scratch file of 2 MiB in {where} ({why}), one reader")
     assert found["readers_mb_per_s"].value > 0
     assert list(tmp_path.rglob("*")) == ([folder] if there else [])
