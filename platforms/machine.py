@@ -32,7 +32,7 @@ def cpu_name(root: Path = ROOT) -> str | None:
     except OSError:
         return None
     if found := re.search(r"^(?:model name|cpu)[ \t]*:[ \t]*(\S.*)", text, re.MULTILINE):  # POWER's is "cpu"
-        return " ".join(found.group(1).split())
+        return found.group(1)
     numbers = [re.search(rf"^CPU {name}\s*:\s*(0x[0-9a-f]+)", text, re.MULTILINE) for name in ("implementer", "part")]
     maker, part = (number and number.group(1) for number in numbers)
     return ARM_PARTS.get(f"{maker}:{part}", f"ARM implementer {maker}, part {part}") if maker and part else None

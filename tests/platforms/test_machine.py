@@ -80,7 +80,7 @@ def test_the_memory_that_control_groups_allow(tmp_path, files, limit):
 @pytest.mark.parametrize(
     ("cpuinfo", "name"),
     [
-        ("processor\t: 0\nmodel name\t: AMD EPYC 9654  96-Core Processor\n", "AMD EPYC 9654 96-Core Processor"),
+        ("processor\t: 0\nmodel name\t: AMD EPYC 9654  96-Core Processor\n", "AMD EPYC 9654  96-Core Processor"),
         ("processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd4f\n", "Arm Neoverse-V2"),
         ("processor\t: 0\nCPU implementer\t: 0x51\nCPU part\t: 0xc01\n", "ARM implementer 0x51, part 0xc01"),
         ("processor\t: 0\ncpu\t\t: POWER9, altivec supported\n", "POWER9, altivec supported"),

@@ -1,6 +1,9 @@
+import json
 import os
 import platform
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -106,3 +109,16 @@ def test_this_machine_is_what_python_says_it_is():
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     limited = re.search("limit", found["ram_gib"].source)
     assert limited or abs(found["ram_gib"].value - pages) < 0.01
+
+
+@pytest.mark.skipif(not shutil.which("lscpu"), reason="no lscpu is here")
+def test_this_machine_has_the_cores_that_lscpu_counts():
+    """util-linux's lscpu -p: a line for each logical core that is online, with the numbers of its core and socket."""
+    command = ["lscpu", "--json", "--extended=CPU,CORE,SOCKET,NODE", "--online"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    rows = json.loads(done.stdout)["cpus"]
+    found = host(Place(why_no_nvml="not asked"))
+    assert found["logical_cores"].value == len(rows)
+    for name, keys in (("sockets", ("socket",)), ("physical_cores", ("socket", "core")), ("numa_nodes", ("node",))):
+        if all(row[key] not in (None, "-") for row in rows for key in keys) and found[name].known:
+            assert found[name].value == len({tuple(str(row[key]) for key in keys) for row in rows}), name

@@ -102,6 +102,14 @@ def test_what_came_from_memory_is_not_called_cold(shards, tmp_path):
     assert "; whether cold is not known" in found.source
 
 
+@pytest.mark.skipif(kind(HERE, Path("/dev/shm")).value != "memory (tmpfs)", reason="/dev/shm is no tmpfs here")
+def test_what_lies_in_memory_is_never_cold(monkeypatch):
+    monkeypatch.setattr(module, "SCRATCH_BYTES", 1 << 20)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        found = storage(HERE, Path(folder), readers=1)["one_reader_mb_per_s"]
+    assert "one reader; tmpfs is memory: never cold" in found.source
+
+
 def test_a_rate_beyond_any_drives_is_said_to_be_memorys():
     said = module._doubts(Place(root=Path("/nowhere"), why_no_nvml="-"), Path("/"), 2**30, 1.0, 15_751)
     assert said == ", cold; faster than one drive at PCIe 5.0 x4 (15,750 MB/s): memory's, or of several"
