@@ -103,13 +103,15 @@ def unknown(run: Run, ask: Ask) -> list[str]:
 def _by_host(facts: Facts) -> dict[str, object]:
     """Return what an older run's other parts say."""
     host, devices, versions = facts.host, facts.devices, facts.versions
-    on_cpu = devices.emulated or set(devices.names) <= {"CPU"}
+    names = [str(name) for name in devices.names]
+    on_cpu = devices.emulated or set(names) <= {"CPU"}
+    nodes = devices.machines if type(devices.machines) is int and devices.machines > 0 else None
     found: dict[str, object | None] = {
-        "number_of_nodes": devices.machines,
+        "number_of_nodes": nodes,
         "host_processor_model_name": host.cpu,
         "host_processor_vcpu_count": host.logical_cores,
-        "accelerators_per_node": 0 if on_cpu else devices.replicas // max(1, devices.machines),
-        "accelerator_model_name": None if on_cpu else ", ".join(dict.fromkeys(devices.names)),
+        "accelerators_per_node": 0 if on_cpu else devices.replicas // nodes if nodes else None,
+        "accelerator_model_name": None if on_cpu else ", ".join(dict.fromkeys(names)),
         "framework": f"TensorFlow {versions['tensorflow']}" if "tensorflow" in versions else None,
         "operating_system": host.system,
     }
