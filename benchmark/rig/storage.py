@@ -86,7 +86,7 @@ def storage(place: Place, folder: Path, *, readers: int, seconds: float = 2.0) -
 def existing(folder: Path) -> Path:
     """Return the folder, or the nearest above it that is there."""
     folder = Path(os.path.abspath(folder))
-    return next((each for each in (folder, *folder.parents) if each.is_dir()), Path("/"))
+    return next((each for each in (folder, *folder.parents) if os.path.isdir(each)), Path("/"))
 
 
 # --- rates -----------------------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def existing(folder: Path) -> Path:
 def rate(place: Place, source: Source | OSError, folder: Path, *, readers: int, seconds: float) -> Fact:
     """Return how many MB/s so many readers take together."""
     if isinstance(source, OSError):
-        return Fact(why_not=f"{source.filename or folder}: {source.strerror}, so that no scratch file can be read")
+        return Fact(why_not=f"{source.filename or folder}: {source.strerror}, so that nothing can be read there")
     for file in {piece.file for piece in source.pieces}:
         with contextlib.suppress(OSError):
             os.fsync(file)  # pages that are not written yet cannot be given back
@@ -167,7 +167,7 @@ def _source(folder: Path, there: Path, readers: int) -> Iterator[Source]:
             written = _fill(scratch.fileno())
             length = -(-written // readers)
             pieces = tuple(Piece(scratch.fileno(), n * length, length) for n in range(readers))
-            why = f"no shards in {folder}" if folder.is_dir() else f"{folder} is no folder"
+            why = f"no shards in {folder}" if os.path.isdir(folder) else f"{folder} is no folder"
             yield Source(pieces, f"a scratch file of {written >> 20} MiB in {there} ({why})")
             return
         opened: list[Piece] = []
@@ -187,7 +187,7 @@ def _shards(folder: Path) -> Iterator[Path]:
     """Yield shards, those of the folder with the most first."""
     by_folder: dict[Path, list[Path]] = {}
     for path in sorted(path for pattern in SHARDS for path in folder.glob(pattern)):
-        if path.is_file():
+        if os.path.isfile(path):
             by_folder.setdefault(path.parent, []).append(path)
     for _, paths in sorted(by_folder.items(), key=lambda item: -len(item[1])):
         yield from paths
@@ -234,14 +234,14 @@ class Mount:
 
 def mount(place: Place, folder: Path) -> Mount:
     """Return the file system that holds a folder, by /proc/self/mountinfo (its format: proc(5))."""
-    found, longest = Mount(), -1
+    found, longest, real = Mount(), -1, Path(os.path.realpath(folder))
     for line in (place.text("/proc/self/mountinfo").value or "").splitlines():
         mounted, _, rest = line.partition(" - ")
         fields, kinds = mounted.split(), rest.split()
         if len(fields) < 5 or len(kinds) < 2:
             continue
         point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), fields[4])
-        if len(point) >= longest and folder.resolve().is_relative_to(point):  # of equal ones the last is on top
+        if len(point) >= longest and real.is_relative_to(point):  # of equal ones the last is on top
             found, longest = Mount(kinds[0], kinds[1], fields[2]), len(point)
     return found
 

@@ -75,8 +75,7 @@ def test_a_full_or_read_only_folder_is_a_reason(tmp_path, monkeypatch, owner, na
     monkeypatch.setattr(owner, name, fail)
     found = storage(HERE, tmp_path, readers=2)
     assert (
-        found["one_reader_mb_per_s"].why_not
-        == f"{tmp_path}: {os.strerror(number)}, so that no scratch file can be read"
+        found["one_reader_mb_per_s"].why_not == f"{tmp_path}: {os.strerror(number)}, so that nothing can be read there"
     )
     assert found["storage_gib"].known and list(tmp_path.iterdir()) == []
 
@@ -86,6 +85,16 @@ def test_a_disk_that_is_full_while_it_is_written_to_is_a_reason(tmp_path, monkey
     """/dev/full fails every write with ENOSPC, as a full disk does."""
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: Path("/dev/full").open("wb", buffering=0))  # noqa: SIM115
     assert "No space left on device" in storage(HERE, tmp_path, readers=1)["one_reader_mb_per_s"].why_not
+
+
+def test_what_may_not_be_looked_into_is_a_reason(tmp_path):
+    (tmp_path / "data").symlink_to(tmp_path / "data")  # in a circle
+    assert storage(HERE, tmp_path / "data", readers=1)["one_reader_mb_per_s"].known  # of the folder above
+    (tmp_path / "x" / "mini").mkdir(parents=True)
+    (tmp_path / "x" / "mini" / "a.tfrecord").write_bytes(b"x")
+    (tmp_path / "x" / "mini" / "a.tfrecord").chmod(0)
+    found = storage(HERE, tmp_path / "x", readers=1)["one_reader_mb_per_s"]
+    assert os.geteuid() == 0 or found.why_not.endswith("Permission denied, so that nothing can be read there")
 
 
 def test_no_more_readers_are_told_than_there_are_shards(shards):
