@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     rig = _rig(place, found, options.data, options.seconds)
     remarks = [*found.remarks, *remarks_on(found.shown, rig.links), *_remarks(rig)]
-    text = platform_text(name, rig, command=f"make bench PLATFORM={_called(name, path)}", today=date.today())
+    command = f"make bench PLATFORM={_called(name, path)}"
+    text = platform_text(name, rig, command=command, today=date.today(), remarks=remarks)
     if missing := _missing(text):
         remarks.append(f"the file cannot be used before it is filled in: {missing}")
     _write(path, text, force=options.force)

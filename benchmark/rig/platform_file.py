@@ -68,7 +68,7 @@ class Rig:
     def words(self) -> str:
         """The machine in a line: "4 x NVIDIA GeForce RTX 2070, Intel Core i7-6700K"."""
         kinds = models(self.gpus.shown)
-        return f"{_counted(kinds)}{', ' * bool(kinds)}{self.cpu.value or 'a processor without a name'}"
+        return f"{_counted(kinds) or 'no GPU'}, {self.cpu.value or 'a processor without a name'}"
 
 
 def readers(host: Mapping[str, Fact]) -> int:
@@ -88,8 +88,8 @@ def shown(name: str, value: object) -> str:
     return str(value)
 
 
-def platform_text(name: str, rig: Rig, *, command: str, today: date) -> str:
-    """Return the file's text. `command` is how a benchmark of it begins."""
+def platform_text(name: str, rig: Rig, *, command: str, today: date, remarks: Sequence[str] = ()) -> str:
+    """Return the file's text, with what there is to say of the machine. `command` is how a benchmark of it begins."""
     hardware, what = rig.hardware, rig.words
     gpus, batch = hardware["gpus"].value, BATCH_PER_GPU * max(1, hardware["gpus"].value)
     lines = [
@@ -111,7 +111,7 @@ def platform_text(name: str, rig: Rig, *, command: str, today: date) -> str:
         "# Read too, and no keys of a platform:",
         *(_beside(key, rig.host[key]) for key in READ_AS_WELL),
         *(_beside(key, fact) for key, fact in rig.storage.items()),
-        *(f"# Note: {_comment(remark)}" for remark in rig.gpus.remarks),
+        *(f"# Note: {_comment(remark)}" for remark in remarks),
         "",
         "[input] # to begin with, and not tuned: what is fastest depends on model, GPU and storage",
         f"batch = {batch} # {BATCH_PER_GPU} a {'GPU' if gpus else 'replica'}, as cpu.toml has; {PAPER}",
@@ -132,9 +132,9 @@ PRICE = (
     "# total = 0.00 # one whole machine; at least gpus + cpu",
     "# gpus = 0.00 # all GPUs together",
     "# cpu = 0.00 # all processors together",
-    '# currency = "USD"',
-    '# date = "2026-01" # when these prices held',
-    '# source = ""',
+    '# currency = "" # three capital letters, "USD"',
+    '# date = "" # when these prices held, "2019-10"',
+    '# source = "" # where they are from',
     "# storage_included = false",
     "# rent_per_hour = 0.00 # of a rented machine, in place of total, gpus, cpu and storage_included",
 )

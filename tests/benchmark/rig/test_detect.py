@@ -83,6 +83,7 @@ def test_the_four_unlike_boards_of_the_papers_first_rig(nvidia, tmp_path):
     text = (tmp_path / "m0.toml").read_text()
     assert "not seen under load: --seconds 0" in text and "gpus = 4 # CUDA shows this process so many, of 4" in text
     assert "# [price]" in text and "\n[price]" not in text
+    assert text.count("# Note: GPU ") == 3 and "# Note: the GPUs' links are unlike" in text
     assert " ".join(out.split()).count("a riser, a loose board, or a slot whose lanes are shared") == 3
 
 
@@ -195,7 +196,8 @@ def rigs(draw):
 @settings(max_examples=60)
 @given(rigs())
 def test_whatever_a_machine_says_of_itself_the_file_is_toml_and_loads_or_says_what_is_missing(rig):
-    text = platform_text("mine", rig, command="make bench PLATFORM=mine", today=date(2026, 1, 31))
+    command, remarks = "make bench PLATFORM=mine", rig.gpus.remarks
+    text = platform_text("mine", rig, command=command, today=date(2026, 1, 31), remarks=remarks)
     keys = tomllib.loads(text)
     known = {name for name, fact in rig.hardware.items() if fact.known}
     assert known | {"links"} == set(keys["hardware"]) | {"links"}
