@@ -118,6 +118,21 @@ def test_without_gpus_it_is_a_platform_of_the_processor(here, tmp_path, capsys):
     assert "python -m benchmark --platform ./mine.toml" in " ".join(out.split())
 
 
+def test_a_price_that_is_filled_in_and_freed_of_its_marks_counts(here, tmp_path):
+    assert here(trees.machine()) == 0
+    lines = (tmp_path / "mine.toml").read_text().splitlines()
+    given = {"total": "900.00", "gpus": "0.00", "cpu": "300.00", "currency": '"EUR"', "date": '"2026-01"',
+             "source": '"a shop"', "storage_included": "false"}  # fmt: skip
+    freed = [line.removeprefix("# ") if line == "# [price]" else line for line in lines]
+    for place, line in enumerate(freed):
+        for key, value in given.items():
+            if line.startswith(f"# {key} = "):
+                freed[place] = f"{key} = {value} #{line.partition('#')[2].partition('#')[2]}"
+    (tmp_path / "mine.toml").write_text("\n".join(freed))
+    price = platforms.load(tmp_path / "mine.toml").price
+    assert (price.total, price.cpu, price.currency, price.rent_per_hour) == (900, 300, "EUR", None)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_in_a_container_of_half_a_core_and_2_gib(here, tmp_path, capsys, version):
     assert here({**trees.machine(cores=8, gib=32), **trees.HALF_A_CORE[version]}) == 0
