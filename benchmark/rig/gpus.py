@@ -26,6 +26,7 @@ GIB = 2**30
 EVERY_S = 0.1  # between two readings of links under load
 ASKED = ("name", "pci", "memory_gib", "mig", "nvlinks")
 LINK = ("pcie_gen", "pcie_width", "max_pcie_gen", "max_pcie_width")
+NOT_ASKED = "--seconds 0"
 NVIDIA, AMD = "0x10de", "0x1002"  # of PCI's list of vendors
 SIGNS = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/usr/lib/wsl/lib/libcuda.so.1")
 """What is there of NVIDIA's driver, a container's with GPUs, and that of Windows, whose bus does not list GPUs."""
@@ -235,7 +236,7 @@ def _broken(place: Place, boards: list[nvml.Board], count: Fact) -> str:
 def links(place: Place, shown: Sequence[Gpu], *, seconds: float) -> list[Link]:
     """Return the links of GPUs, read while copies to all of them run for so many seconds; 0: without load."""
     readings: list[list[Link]] = []
-    no_load = "--seconds 0"
+    no_load = NOT_ASKED
     if seconds > 0 and shown:
         try:
             with under_load("copies", seconds=seconds):
@@ -263,8 +264,9 @@ def _reading(place: Place, gpu: Gpu) -> Link:
 
 def remarks_on(shown: Sequence[Gpu], found: Sequence[Link]) -> list[str]:
     """Say which links are unlike, and which are less than board and slot can do."""
-    texts = [link.read or "not known" for link in found]
-    remarks = []
+    texts, remarks = [link.read or "not known" for link in found], []
+    if why := next((link.no_load for link in found if link.no_load not in ("", NOT_ASKED)), ""):
+        remarks.append(f"the links could not be seen under load: {why}")
     if len(set(texts)) > 1:
         named = ", ".join(f"{gpu}: {text}" for gpu, text in zip(shown, texts, strict=True))
         remarks.append(f"the GPUs' links are unlike: {named}: gradients pass at the rate of the slowest")

@@ -70,9 +70,9 @@ def storage(place: Place, folder: Path, *, readers: int, seconds: float = 2.0) -
         except OSError as error:
             source = error
         one, many = (rate(place, source, there, readers=n, seconds=seconds) for n in (1, readers))
-    utterances = Fact(why_not="no manifest says how many utterances the shards hold")
-    if many.known and isinstance(source, Source) and source.utterances_per_byte:
-        utterances = Fact(many.value * 1e6 * source.utterances_per_byte, many.source)
+    utterances = Fact(why_not="no manifest of shards says how many utterances they hold")
+    if isinstance(source, Source) and source.utterances_per_byte:
+        utterances = many.then(lambda rate: rate * 1e6 * source.utterances_per_byte)
     return {
         "storage": kind(place, there),
         "storage_gib": capacity_gib(there),
@@ -85,6 +85,8 @@ def storage(place: Place, folder: Path, *, readers: int, seconds: float = 2.0) -
 
 def existing(folder: Path) -> Path:
     """Return the folder, or the nearest above it that is there."""
+    if os.path.isdir(folder):
+        return folder
     folder = Path(os.path.abspath(folder))
     return next((each for each in (folder, *folder.parents) if os.path.isdir(each)), Path("/"))
 
@@ -93,28 +95,35 @@ def existing(folder: Path) -> Path:
 
 
 def rate(place: Place, source: Source | OSError, folder: Path, *, readers: int, seconds: float) -> Fact:
-    """Return how many MB/s so many readers take together."""
+    """Return how many MB/s so many readers take together, over as many passes as fit into the time, one at least."""
     if isinstance(source, OSError):
         return Fact(why_not=f"{source.filename or folder}: {source.strerror}, so that nothing can be read there")
-    for file in {piece.file for piece in source.pieces}:
+    readers = min(readers, len(source.pieces))
+    shares = [source.pieces[n::readers] for n in range(readers)]
+    before, until, total, spent, passes = _from_storage(place), time.monotonic() + seconds, 0, 0.0, 0
+    try:
+        with ThreadPoolExecutor(readers) as pool:
+            while not passes or time.monotonic() < until:
+                _forget({piece.file for piece in source.pieces})
+                start = time.monotonic()
+                total += sum(pool.map(lambda pieces: _read(pieces, until), shares))
+                spent, passes = spent + time.monotonic() - start, passes + 1
+                if not total:
+                    return Fact(why_not=f"{source.words} are empty, or were not read in so short a time")
+    except OSError as error:
+        return Fact(why_not=f"{folder}: {error.strerror} while it was read")
+    found, after = total / 1e6 / spent, _from_storage(place)
+    share = (after - before) / total if before is not None and after is not None else None
+    again = f", {passes} times" if passes > 1 else ""
+    return Fact(found, f"{source.words}{again}, {_readers(readers)}{_doubts(place, folder, total, share, found)}")
+
+
+def _forget(files: set[int]) -> None:
+    """Give back the pages of open files, so that they are read from the storage again."""
+    for file in files:
         with contextlib.suppress(OSError):
             os.fsync(file)  # pages that are not written yet cannot be given back
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-    readers = min(readers, len(source.pieces))
-    before, until = _from_storage(place), time.monotonic() + seconds
-    shares = [source.pieces[n::readers] for n in range(readers)]
-    start = time.monotonic()
-    try:
-        with ThreadPoolExecutor(readers) as pool:
-            total = sum(pool.map(lambda pieces: _read(pieces, until), shares))
-    except OSError as error:
-        return Fact(why_not=f"{folder}: {error.strerror} while it was read")
-    spent, after = time.monotonic() - start, _from_storage(place)
-    if not total:
-        return Fact(why_not=f"{folder}: {source.words} are empty")
-    found = total / 1e6 / spent
-    share = (after - before) / total if before is not None and after is not None else None
-    return Fact(found, f"{source.words}, {_readers(readers)}{_doubts(place, folder, total, share, found)}")
 
 
 def _readers(count: int) -> str:

@@ -238,4 +238,6 @@ def test_where_the_load_does_not_begin_its_reason_is_told(monkeypatch):
     [link] = links(NO_NVML, [gpu], seconds=1)
     assert link.text.value == "PCIe 4.0 x8"
     assert link.text.source.endswith("not seen under load: copies did not begin: no GPU to copy to")
-    assert remarks_on([gpu], [link]) == []
+    assert remarks_on([gpu], [link]) == [
+        "the links could not be seen under load: copies did not begin: no GPU to copy to"
+    ]
