@@ -31,6 +31,7 @@ COMMANDS = (
     "benchmark.final",
     "benchmark.speed",
     "benchmark.transcribe",
+    "benchmark.rig",
     "install",
 )
 GARBAGE = {
@@ -54,7 +55,9 @@ FILES = {  # command -> the arguments with which it reads a file; OUT does not e
     "benchmark.compare": [["a=FILE", "b=FILE"]],
     "benchmark.price": [["FILE"]],
     "benchmark.report": [["FILE", "-o", "OUT.html"]],
-    "benchmark.export": [["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json")],
+    "benchmark.export": [
+        ["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json", "mlperf-system")
+    ],
     "benchmark.ingest": [["FILE", "-o", "OUT"]],
     "benchmark.transcribe": [["FILE", "FILE"]],
     "benchmark.final": [["FILE"], ["FILE/checkpoints/ckpt-1"], ["FILE/ckpt-x"]],
@@ -134,6 +137,8 @@ ARGUMENTS = {
         ["x.csv", "--to", "pdf"],
         ["none*.csv", "--to", "json"],
         ["x.csv", "--to", "dawnbench", "--level", "5"],
+        ["x.csv", "--to", "json", "--submitter", "me"],
+        ["x.csv", "--to", "mlperf-system", "--status", "sold out"],
     ],
     "benchmark.ingest": [[], ["nowhere"], ["nowhere", "-o", "OUT"], ["-o", "OUT"]],
     "benchmark.saturation": [
@@ -151,6 +156,17 @@ ARGUMENTS = {
         ["--features"],
         ["judge", "--json", "nowhere/x.json"],
         ["--breakdown", "judge"],
+    ],
+    "benchmark.rig": [
+        ["everything"],
+        ["detect"],
+        ["detect", "a b"],
+        ["detect", "../up"],
+        ["detect", "mine", "-o", "OUT/yours.toml"],
+        ["detect", "-o", "OUT/mine.toml", "--seconds", "0"],
+        ["detect", "-o", "text.csv"],
+        ["detect", "mine", "--seconds", "nan"],
+        ["detect", "mine", "--format", "pdf"],
     ],
     "install": [["--venv"], ["--no-such-option"], ["surplus"]],
 }

@@ -29,6 +29,7 @@ DOORS = (
     "benchmark.reference",
     "benchmark.speed",
     "benchmark.transcribe",
+    "benchmark.rig",
     "benchmark.console",
     "features",
     "features.download",

@@ -186,6 +186,7 @@ def test_a_variable_that_the_target_does_not_take_is_refused_in_a_line(given, sa
         ["bench", "SEED=3", "NAME=my run", "ARGS=--a 'b c'", "PYTHON=python3", "HOSTS=a,b", "RANK=0"],
         ["bench", "SHELL=/bin/bash", "MAKEFLAGS="],
         ["bench", "tta", "SEED=3", "RUNS=results/*.csv"],
+        ["platform", "NAME=mine", "OUT=rigs/mine.toml", "ARGS=--data /data"],
     ],
 )
 def test_variables_that_a_target_takes_and_makes_own_are_allowed(given):

@@ -1,4 +1,4 @@
-"""A run in the words of others: MLPerf's log lines, DAWNBench's table, or one JSON document of everything judged.
+"""A run in the words of others: MLPerf's logs and system descriptions, DAWNBench's table, or one JSON document of all.
 
     python -m benchmark.export results/RUN.csv --to mllog -o exported/      # exported/result_RUN.txt
     python -m mlperf_logging.compliance_checker --usage training --ruleset 3.1.0 exported/result_RUN.txt
@@ -14,6 +14,8 @@ plus the journal's seconds: differences are exact to the millisecond, the date t
 
 dawnbench: epoch, hours, top1Accuracy, which for us is 100 - WER, at least 0. DAWNBench stops the clock at the first
 epoch at a level; that is TTA(a, 1), not the median over three epochs.
+
+mlperf-system: the run's machine as MLPerf describes systems. What a run cannot know is "", and named.
 
 A log in somebody's format is not somebody's result. Every file says so where its format lets it, and standard error
 always does. No TensorFlow, and mlperf-logging (pip install ".[mlperf]") only to check the logs.

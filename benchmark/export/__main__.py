@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmark import cli
 from benchmark.export.mllog import Goal, goal, mllog
 from benchmark.export.runs import NOTICES, Ask, ExportError, load, source_name
+from benchmark.export.system import STATUSES, system_description, unknown
 from benchmark.export.tables import as_json, dawnbench
 from benchmark.judge import Question, judge
 from benchmark.judge.guard import doubts
@@ -34,6 +35,7 @@ FORMATS = {
     "mllog": Format(text=mllog, name="result_{}.txt", options=("level", "epochs")),  # result_*.txt is MLPerf's
     "dawnbench": Format(text=dawnbench, name="{}.tsv", options=("clock",)),
     "json": Format(text=as_json, name="{}.json", options=("level", "epochs")),
+    "mlperf-system": Format(text=system_description, name="system_{}.json", options=("submitter", "status")),
 }
 
 
@@ -74,6 +76,9 @@ formats:
              Needs the run's folder (run.json). pip install ".[mlperf]" brings the checker.
   dawnbench  RUN.tsv: epoch, hours (--clock), top1Accuracy = 100 - WER, a row an epoch
   json       RUN.json: identity, levels with the three clocks, evaluations, warnings, provenance (run.json)
+  mlperf-system  system_RUN.json: the machine, as MLPerf's submissions describe systems, which passes
+               python -m mlperf_logging.system_desc_checker FILE training 4.1.0
+             What a run cannot know (--submitter, cooling, networks) is "", and standard error names it.
 
 places that take in curves, by utterances (docs/models.md):
   tensorboard  event files in tensorboard/RUN (or -o FOLDER); made anew for runs that are there
@@ -103,6 +108,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--level", type=cli.percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
     add("--epochs", type=cli.whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
     cli.add_reference(parser)
+    add("--submitter", help="who would submit the system (mlperf-system)")
+    words = (
+        "can the system be had (mlperf-system); default: rdi, research, development or internal, which promises nothing"
+    )
+    add("--status", choices=tuple(STATUSES), help=words)
     add("--clock", choices=tuple(CLOCKS), help="clock of the hours column (default wall; dawnbench)")
     return parser
 
@@ -116,11 +126,12 @@ def _form(name: str) -> str:
 
 def _ask(arguments: argparse.Namespace) -> Ask:
     known = FORMATS[arguments.to].options if arguments.to in FORMATS else ()
-    for option in ("level", "epochs", "clock"):
+    for option in ("level", "epochs", "clock", "submitter", "status"):
         if getattr(arguments, option) is not None and option not in known:
             takes = " and ".join(f"--{name}" for name in known) or "none of these"
             raise ExportError(f"--{option} means nothing to {arguments.to}, which takes {takes}; leave it out")
     given = {"level": arguments.level, "window": arguments.epochs, "clock": arguments.clock}
+    given |= {"submitter": arguments.submitter, "status": arguments.status}
     given["reference"] = arguments.reference
     return Ask(**{name: value for name, value in given.items() if value is not None})
 
@@ -188,11 +199,22 @@ def _remarks(form: str, runs: Sequence[Run], ask: Ask) -> Iterator[str]:
     emulated = [source_name(run) for run in runs if run.identity.emulated]
     if emulated:
         yield f"warning: {', '.join(emulated)}: emulated on CPUs: the times say nothing about the rig"
+    if form == "mlperf-system":
+        yield from _remarks_on_systems(runs, ask)
+        return
     yield from _remarks_on_convergence(runs, ask)
     if form == "dawnbench":
         yield "accuracy is 100 - WER; DAWNBench's time is that of the first epoch at a level: benchmark.tta --epochs 1"
     if form == "mllog":
         yield from _remarks_on_logs(runs, [goal(run, ask) for run in runs])
+
+
+def _remarks_on_systems(runs: Sequence[Run], ask: Ask) -> Iterator[str]:
+    yield f"division is open, status is {STATUSES[ask.status]!r} (--status)"
+    for run in runs:
+        if run.facts and "system" not in run.facts.content:
+            yield f"warning: {source_name(run)}: of a version that did not describe its machine: little of it is known"
+        yield f"{source_name(run)}: for the submitter to fill in: {', '.join(unknown(run, ask))}"
 
 
 def _remarks_on_convergence(runs: Sequence[Run], ask: Ask) -> Iterator[str]:

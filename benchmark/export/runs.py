@@ -11,6 +11,7 @@ NOTICES = {
     "mllog": "mllog-format log, not an MLPerf result",
     "dawnbench": "DAWNBench-format table, not a DAWNBench entry",
     "json": "of speech-tta, not an MLPerf result",
+    "mlperf-system": "MLPerf-format system description, not part of an MLPerf submission",
 }
 
 
@@ -26,6 +27,8 @@ class Ask:
     window: int = 3  # epochs
     clock: str = "wall"  # of dawnbench's hours
     reference: str | None = None  # a file of reference runs; None is the suite's own
+    submitter: str = ""  # of mlperf-system, as are the next
+    status: str = "rdi"  # a key of benchmark.export.system.STATUSES
 
 
 def load(path: str | Path) -> Run:

@@ -20,6 +20,7 @@ from benchmark.record import Facts, FactsError, Run
 from benchmark.record.energy import WHOLE
 from benchmark.record.facts import Features
 from benchmark.record.journal import read_identity
+from benchmark.record.system import System
 from benchmark.tables import Table
 from platforms.enters import circumstances
 
@@ -30,6 +31,8 @@ NOT_KNOWN = "not known"
 THEN = ", then "  # between the values of attempts that differ
 SOFTWARE = ("tensorflow", "keras", "CUDA", "CUDA driver", "cuDNN", "CUDA build", "cuDNN build")
 """CUDA and cuDNN are those that were loaded; a build's are those that TensorFlow was made for."""
+OF_SYSTEM = circumstances(System)
+"""What of a machine by MLPerf's keys is compared beside `host`."""
 KNOBS = circumstances(platforms.Input, platforms.Training)
 """The platform's knobs that `--by` can keep apart; batch and precision have columns."""
 
@@ -83,6 +86,8 @@ def _machine(facts: Facts) -> dict[str, str]:
         "Python": host.python,
         "system": host.system,
     }
+    system = _said(facts, lambda of: of.system)
+    found |= {name.replace("_", " "): getattr(system, name, None) for name in OF_SYSTEM}
     found |= {name: versions.get(name) for name in SOFTWARE} if versions else {}
     found |= {f"{part} kernel": kernel for part, kernel in facts.kernels.items()}
     return {name: str(value) for name, value in found.items() if value is not None}

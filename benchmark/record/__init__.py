@@ -13,6 +13,7 @@ journal.py     writes, resumes and reads the journal
 history.py     figures computed from the journal: clocks, evaluations, time to accuracy, throughput
 holes.py       refuses a journal from which rows are missing
 facts.py       run.json: how the run was made
+system.py      the machine by the keys of MLPerf's system description
 command.py     the command that began a run, as its user would type it again
 usage.py       utilisation.csv: how busy the machine was
 energy.py      the energy of GPUs by its samples, and of what share of the run

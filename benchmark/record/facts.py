@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from benchmark.record.columns import decoder_read
 from benchmark.record.command import CommandLine
 from benchmark.record.phases import Plan
+from benchmark.record.system import System
 from platforms import LARGEST, Platform
 from platforms.plugins import PlugIn
 
@@ -227,6 +228,7 @@ class Facts:
         kernels_because: Mapping[str, str],
         first_weights: Mapping[str, str],
         host: Host,
+        system: System,
         versions: Mapping[str, str | None],
         loaded: Cuda,
         built_for: Cuda,
@@ -313,6 +315,11 @@ class Facts:
     @property
     def host(self) -> Host:
         return self._made("host", _host)
+
+    @property
+    def system(self) -> System:
+        """The machine by MLPerf's keys; all are None in a run of a version that did not write them."""
+        return self._made("system", lambda value: _known(System, value)) if "system" in self.content else System()
 
     @property
     def versions(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import platforms
 from benchmark.export.mllog import mllog
 from benchmark.export.runs import Ask, ExportError, load
+from benchmark.export.system import system_description
 from benchmark.export.tables import as_json, dawnbench
 from benchmark.ingest import IngestError, read_log
 from benchmark.judge import JudgeError, Question, Terms, judge, rig_costs
@@ -317,6 +318,7 @@ FACTS = {
     "devices": {"replicas": 4},
     "features": {"folder": "features"},
     "host": {"logical_cores": 8},
+    "system": {"number_of_nodes": 1, "host_memory_capacity": "24 GiB"},
     "loaded": {"cuda": "12.5", "cudnn": "9.3.0"},
     "built_for": {"cuda": "12.5.1", "cudnn": "9"},
     "unavailable": {"gpu": "NVML: no driver"},
@@ -377,6 +379,7 @@ def test_every_reader_of_run_json_uses_it_or_says_which_file_it_is(folder, conte
         lambda: report([record]).encode(),
         lambda: as_json(load(path), Ask()),
         lambda: mllog(load(path), Ask()),
+        lambda: system_description(load(path), Ask()),
     ):
         with contextlib.suppress(FinalError, FactsError, JournalError, JudgeError, ExportError):
             reader()

@@ -7,11 +7,13 @@ import pytest
 
 import platforms
 from benchmark.record.columns import Identity
+from benchmark.record.system import System
 from benchmark.workloads import Workload
 from models.table import MODELS
 from platforms.enters import Circumstance, Column, End, Harmless, Mark, add_options, circumstances, declared
 
 RECORDS = (Workload, platforms.Platform, platforms.Hardware, platforms.Input, platforms.Training, platforms.Price,
+           System,
            *(kind.config for kind in MODELS.values()))  # fmt: skip
 COLUMNS = {each.name for each in fields(Identity)}
 

@@ -27,6 +27,14 @@ def test_a_containers_quota_limits_the_cores_that_may_be_used(monkeypatch, quota
     assert machine.usable_cores() == cores
 
 
+def written(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
 @pytest.mark.parametrize(
     ("files", "quota"),
     [
@@ -38,19 +46,51 @@ def test_a_containers_quota_limits_the_cores_that_may_be_used(monkeypatch, quota
           "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
         ({"/proc/self/cgroup": "4:cpu:/\n", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
           "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}, None),
+        # Version 1 outside a container: the group's own folder; its parent allows more.
+        ({"/proc/self/cgroup": "4:cpu,cpuacct:/a/b\n", "/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_quota_us": "25000\n",
+          "/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_period_us": "100000\n"}, 0.25),
+        # Both versions, as systemd's "hybrid": the controller is in version 1, and version 2 holds none.
+        ({"/proc/self/cgroup": "2:cpu:/\n0::/\n", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "50000\n",
+          "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+        ({"/proc/self/cgroup": "nonsense\n", "/sys/fs/cgroup/cpu.max": "x\n"}, None),
         ({}, None),
     ],
 )  # fmt: skip
-def test_the_quota_of_control_groups_is_the_smallest_on_the_way(monkeypatch, files, quota):
+def test_the_quota_of_control_groups_is_the_smallest_on_the_way(tmp_path, files, quota):
     """The formats of cpu.max and cpu.cfs_*: the kernel's admin-guide/cgroup-v2 and scheduler/sched-bwc."""
+    assert machine.cpu_quota(written(tmp_path, files)) == quota
 
-    def read_text(path: Path) -> str:
-        if str(path) not in files:
-            raise FileNotFoundError(path)
-        return files[str(path)]
 
-    monkeypatch.setattr(machine.Path, "read_text", read_text)
-    assert machine.cpu_quota() == quota
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "2147483648\n"}, 2**31),
+        ({"/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/a/memory.max": "max\n"}, None),
+        ({"/proc/self/cgroup": "9:memory:/docker/1\n", "/sys/fs/cgroup/memory/memory.limit_in_bytes": "2147483648\n"},
+         2**31),
+        ({"/proc/self/cgroup": "9:memory:/\n0::/\n",
+          "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, None),  # the root's: no limit
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_the_memory_that_control_groups_allow(tmp_path, files, limit):
+    assert machine.memory_limit(written(tmp_path, files)) == limit
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name"),
+    [
+        ("processor\t: 0\nmodel name\t: AMD EPYC 9654  96-Core Processor\n", "AMD EPYC 9654  96-Core Processor"),
+        ("processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd4f\n", "Arm Neoverse-V2"),
+        ("processor\t: 0\nCPU implementer\t: 0x51\nCPU part\t: 0xc01\n", "ARM implementer 0x51, part 0xc01"),
+        ("processor\t: 0\ncpu\t\t: POWER9, altivec supported\n", "POWER9, altivec supported"),
+        ("processor\t: 0\ncpu family\t: 6\nmodel name\t: \nflags\t: fpu\n", None),
+        ("", None),
+    ],
+)
+def test_the_processors_name(tmp_path, cpuinfo, name):
+    assert machine.cpu_name(written(tmp_path, {"/proc/cpuinfo": cpuinfo})) == name
+    assert machine.cpu_name(tmp_path / "none") is None
 
 
 class FakeCuda:

@@ -55,4 +55,13 @@ int cuDeviceGetPCIBusId(char *name, int size, int device) {
   snprintf(name, size, "0000:%s", here()->boards[visible[device]].bus);
   return OK;
 }
+int cuDeviceGetName(char *name, int size, int device) {
+  snprintf(name, size, "%s%s", here()->boards[visible[device]].name, set("STANDIN_MIG") && !visible[device] ? " MIG 1g" : "");
+  return OK;
+}
+int cuDeviceTotalMem_v2(size_t *bytes, int device) { /* of a part a seventh, in whole GiB */
+  size_t gib = here()->boards[visible[device]].gib;
+  *bytes = (set("STANDIN_MIG") && !visible[device] ? gib / 7 : gib) << 30;
+  return OK;
+}
 int cuDriverGetVersion(int *version) { *version = 13000; return OK; }

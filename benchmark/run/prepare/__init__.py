@@ -7,5 +7,6 @@ hosts.py       the machines of a run
 trained.py     a run that has been trained: settings and checkpoints
 language_models.py  a language model by path or name
 task.py        what is trained, on which data, on which devices
+system.py      finds out what machine it is, by the keys of MLPerf's system description
 provenance.py  finds out how the run is made
 """

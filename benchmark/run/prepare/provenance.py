@@ -13,7 +13,7 @@ import platform as host
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from benchmark.record.command import CommandLine
 from benchmark.record.facts import Code, Cuda, DecoderFacts, DevicesUsed, Facts, Features, Host, Lost, SubsetUse
 from benchmark.record.phases import Plan
 from benchmark.run.prepare.devices import Devices, tf
+from benchmark.run.prepare.system import system_of
 from benchmark.run.prepare.task import Task
 from features.corpus.audio import FRAME_STEP_S
 from features.shards.manifest import Manifest
@@ -61,6 +62,8 @@ def collect(
     """
     commit, dirty = code_version()
     manifest, devices = task.data.manifest, task.devices
+    versions = {name: machine.version(name) for name in RECORDED_PACKAGES} | nvidia_packages()
+    loaded = _loaded(devices)
     return Facts.of(
         created=datetime.now(UTC),
         code=Code(version=machine.version("speech-tta"), git_commit=commit, git_dirty=dirty),
@@ -104,8 +107,9 @@ def collect(
             system=machine.system(),
             nvidia_driver=_nvidia_driver(),
         ),
-        versions={name: machine.version(name) for name in RECORDED_PACKAGES} | nvidia_packages(),
-        loaded=_loaded(devices),
+        system=system_of(devices, task.data.folder, versions, asdict(loaded)),
+        versions=versions,
+        loaded=loaded,
         built_for=_built_for(),
         unavailable=unavailable,
         plugins=plugins.used(),

@@ -34,6 +34,7 @@ def run_of(
     command=None,
     knobs=None,
     workload=None,
+    system=None,
     wers=(30, 29, 28),
     **identity,
 ):
@@ -46,6 +47,7 @@ def run_of(
     facts |= {"loaded": loaded} if loaded else {}
     facts |= {"platform": platforms.load("cpu").changed(**knobs).to_dict()} if knobs is not None else {}
     facts |= {"workload": workload.to_dict()} if workload else {}
+    facts |= {"system": system} if system else {}
     (folder / name / "run.json").write_text(json.dumps(facts))
     if end:
         (folder / name / "end.json").write_text(json.dumps({"status": "finished", **end}))
@@ -79,6 +81,17 @@ def test_machines_that_differ_are_named_with_field_and_values(tmp_path, change, 
     assert len(found) == bool(words)
     assert words.format(first, second) in "".join(found)
     assert not words or "keep them apart with --by machine" in found[0]
+
+
+def test_machines_that_differ_in_memory_storage_or_links_are_named_once(tmp_path):
+    common = {"host_processor_model_name": "EPYC", "host_storage_capacity": "9 GiB", "host_memory_capacity": "24 GiB"}
+    first = run_of(tmp_path, "a", seed=1, system={**common, "accelerator_host_interconnect": "PCIe 3.0 x16"})
+    other = {**common, "host_processor_model_name": "Xeon", "host_storage_capacity": "8 GiB"}
+    second = run_of(tmp_path, "b", seed=2, system={**other, "accelerator_host_interconnect": "PCIe 3.0 x1"})
+    run_of(tmp_path, "c", seed=3)  # of an older version, which does not say
+    [found] = [text for text in warnings_of(tmp_path) if "different machines" in text]
+    links = f"accelerator host interconnect is PCIe 3.0 x16 in {first} and PCIe 3.0 x1 in {second}"
+    assert f": runs of different machines or software are pooled: {links}: their times" in found  # and nothing else
 
 
 def goes_on(folder, name, **changes):

@@ -1,0 +1,42 @@
+"""Know a rig before days are spent on it.
+
+    python -m benchmark.rig detect mine     # platforms/mine.toml from what this machine is
+
+Each command's --help says more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from benchmark import cli
+
+COMMANDS = {
+    "detect": ("benchmark.rig.detect", "write a platform file from what this machine is"),
+}
+"""Each command's module, whose `main` takes the arguments and returns the exit status, and what it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Call a command; return its exit status: 2 if there is none of that name."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] and given[0] in COMMANDS:
+        module = importlib.import_module(COMMANDS[given[0]][0])
+        return cli.command(f"benchmark.rig {given[0]}", lambda: module.main(given[1:]))
+    listing = "\n".join(f"  {name:<8} {words}" for name, (_, words) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.rig",
+        usage="python -m benchmark.rig COMMAND ...",
+        description=f"Know a rig before days are spent on it.\n\n{listing}\n\nCOMMAND --help says more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND", help=argparse.SUPPRESS)
+    cli.parse(parser, given)
+    return cli.BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())
