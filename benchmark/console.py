@@ -21,6 +21,7 @@ COMMANDS = {
     "ingest": ("benchmark.ingest.__main__", "logs of others as runs"),
     "saturation": ("benchmark.saturation", "how much data is enough"),
     "reference": ("benchmark.reference", "how honest runs converge, which epochs to a level are held against"),
+    "rig": ("benchmark.rig.__main__", "doctor: is anything wrong with this machine?"),
     "speed": ("benchmark.speed.__main__", "how fast each part of the suite is"),
     "features": ("features.__main__", "extract features from a corpus"),
     "download": ("features.download", "LibriSpeech and its language models"),

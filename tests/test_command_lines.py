@@ -29,6 +29,7 @@ COMMANDS = (
     "benchmark.saturation",
     "benchmark.final",
     "benchmark.speed",
+    "benchmark.rig.doctor",
     "install",
 )
 GARBAGE = {
@@ -141,6 +142,7 @@ ARGUMENTS = {
         ["judge", "--json", "nowhere/x.json"],
         ["--breakdown", "judge"],
     ],
+    "benchmark.rig.doctor": [["--only", "gpsu"], ["--level", "4"], ["--root", "nowhere"], ["surplus"], ["--only"]],
     "install": [["--venv"], ["--no-such-option"], ["surplus"]],
 }
 

@@ -32,8 +32,8 @@ CPU = "/sys/devices/system/cpu"
 
 def system(place: Place) -> Finding:
     version = place.text("/proc/version")
-    if not version.known:
-        return unknown(version)
+    if not version.known or not version.value.startswith("Linux"):
+        return unknown(version if not version.known else "/proc/version is not that of a Linux")
     kernel = " ".join(version.value.split()[:3])
     if "microsoft" in version.value.lower():
         return warn(
@@ -100,8 +100,8 @@ def frequency(place: Place) -> Finding:
 
 def smt(place: Place) -> Finding:
     active = place.text(f"{CPU}/smt/active")
-    if not active.known:
-        return unknown(active)
+    if active.value not in ("0", "1"):
+        return unknown(active if not active.known else f"{CPU}/smt/active is {active.value!r:.20}")
     return ok("on: two logical cores share one" if active.value == "1" else "off: every logical core is a whole one")
 
 
