@@ -45,7 +45,7 @@ export PLATFORM WORKLOAD CORPUS RECIPE SEED BATCH NAME OUT RUNS HOSTS RANK
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 	[ -e "$$1" ] || set -- $(or $(RUNS),results/*.csv)
 
-.PHONY: help setup bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta report final lint dead clean
+.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta report final lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -57,6 +57,9 @@ setup: ## make .venv, once and after changes; three minutes or so and 3 GB, with
 
 $(READY): setup.cfg constraints.txt .ci/install.py
 	@$(SETUP)
+
+platform: $(READY) ## platforms/NAME.toml, from what this machine is: NAME=mine [OUT=file.toml] [ARGS="--data /data --force"]
+	@$(ASK) benchmark.rig detect $(if $(NAME),"$$NAME") $(if $(OUT),-o "$$OUT") $(ARGS)
 
 bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] [RECIPE=modern] [SEED=n] [BATCH=n] [NAME=run] [HOSTS=a,b RANK=n] [ARGS=...]
 	@$(ASK) benchmark --platform "$$PLATFORM" $(if $(WORKLOAD),--workload "$$WORKLOAD") \

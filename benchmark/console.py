@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "bench": ("benchmark.__main__", "train and judge"),
+    "rig": ("benchmark.rig.__main__", "what this machine is, and whether anything is wrong with it"),
     "tta": ("benchmark.tta", "times to accuracy of runs"),
     "compare": ("benchmark.compare", "which rig is faster, by how much, and is that more than chance"),
     "price": ("benchmark.price", "what a training costs"),
@@ -21,7 +22,6 @@ COMMANDS = {
     "ingest": ("benchmark.ingest.__main__", "logs of others as runs"),
     "saturation": ("benchmark.saturation", "how much data is enough"),
     "reference": ("benchmark.reference", "how honest runs converge, which epochs to a level are held against"),
-    "rig": ("benchmark.rig.__main__", "doctor: is anything wrong with this machine?"),
     "speed": ("benchmark.speed.__main__", "how fast each part of the suite is"),
     "features": ("features.__main__", "extract features from a corpus"),
     "download": ("features.download", "LibriSpeech and its language models"),

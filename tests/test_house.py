@@ -32,6 +32,7 @@ WITHOUT_TENSORFLOW = (
     "benchmark.export.__main__",
     "benchmark.ingest.__main__",
     "benchmark.speed.__main__",
+    "benchmark.rig.doctor",
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",

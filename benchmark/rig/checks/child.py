@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _made(place: Place, spec: dict[str, Any]) -> Finding:
     if spec["needs"] == GPU and not (there := count(place)).value:
-        return unknown(f"no GPU ({there.why_not or 'NVML lists none'})")
+        return unknown(f"no GPU can be asked ({there.why_not or 'NVML lists none'})")
     try:
         module, _, function = spec["look"].partition(":")
         return getattr(importlib.import_module(module), function)(place)

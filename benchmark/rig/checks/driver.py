@@ -21,6 +21,7 @@ from platforms.machine import cuda_boards
 NVIDIA, AMD = "0x10de", "0x1002"
 DISPLAY = "0x03"  # the class of PCI devices that GPUs have, drawing or not
 INSTALL = "install NVIDIA's driver; in a container: docker run --gpus all, with nvidia-container-toolkit"
+NO_DRIVER = ("Not Found", "Not Loaded", "not asked")  # NVML's words where there is none, and so no GPU
 LIBRARIES = {  # library: whose version of cuda_config.h its name ends in; where that is "", the number itself
     "libcudart": "cudart",
     "libcublasLt": "cublas",
@@ -60,6 +61,12 @@ def nvml(place: Place) -> Finding:
                 f"{', '.join(on_bus)}: NVIDIA's, and {listed.why_not}",
                 expected="a driver that answers",
                 way_out=INSTALL,
+            )
+        if not any(why in listed.why_not for why in NO_DRIVER):
+            return fail(
+                listed.why_not,
+                expected="a driver that answers",
+                way_out="restart, if the driver was updated since the last start; nvidia-smi says what is wrong",
             )
         others = " of NVIDIA, and TensorFlow's wheel is built for no other" if pci_gpus(place, AMD) else ""
         return unknown(f"no GPU{others} ({listed.why_not})")

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from benchmark.rig.checks.capability import CACHE
 from benchmark.rig.checks.check import GPU, Check, Finding, fail, ok, unknown, warn
 from benchmark.rig.place import Place
+from models.kernels import Choice
 
 LONG_S = 60.0
 BATCH, FRAMES = 16, 1670
@@ -77,26 +79,22 @@ def _agree(place: Place, precision: str) -> Finding:  # noqa: ARG001 - TensorFlo
     single_device(precision)
     learner, dtype = learner_of(config_of({}), frames=FRAMES), compute_dtype(precision)
     chosen = learner.choose_kernels(dtype=dtype, batch=BATCH, frames=FRAMES)
-    differ = {name: why for name, why in learner.compare_kernels(dtype=dtype).items() if why}
+    return verdict(chosen, {name: why for name, why in learner.compare_kernels(dtype=dtype).items() if why})
+
+
+def verdict(chosen: Mapping[str, Choice], differ: Mapping[str, str]) -> Finding:
+    """Return what kernels that differ mean: a failure if one of them would be used, a slower run if not."""
     used = "; ".join(f"{work} by {choice.kernel}: {choice.why}" for work, choice in chosen.items())
-    return judged(used, differ, wrong=[name for name in differ if name in _names(chosen)])
-
-
-def _names(chosen: dict) -> set[str]:
-    return {f"{work}, {choice.kernel}" for work, choice in chosen.items()}
-
-
-def judged(used: str, differ: dict[str, str], *, wrong: list[str]) -> Finding:
-    """Return what kernels that differ mean: a failure if one of them would be used (`wrong`), a slower run if not."""
-    if wrong:
+    names = {f"{work}, {choice.kernel}" for work, choice in chosen.items()}
+    if wrong := [why for name, why in differ.items() if name in names]:
         return fail(
-            f"{'; '.join(differ[name] for name in wrong)}, and it would be used ({used})",
+            f"{'; '.join(wrong)}, and it would be used ({used})",
             expected="outputs and gradients that agree",
             way_out="another driver, cuDNN or TensorFlow; no run of this machine can be trusted",
         )
-    if differ:
+    if differ or any(choice.fallen_back for choice in chosen.values()):
         return warn(
-            f"{'; '.join(differ.values())}; slower ones take their place ({used})",
+            f"{'; '.join([*differ.values(), 'a slower kernel takes the place of a faster one'])} ({used})",
             expected="outputs and gradients that agree",
             way_out="driver.libraries and driver.cuda: another cuDNN, or a newer driver",
         )

@@ -26,6 +26,7 @@ from typing import Any
 from benchmark.rig.checks.check import FILES, Check, Finding, fail, unknown
 from benchmark.rig.checks.child import COOL_DOWN_S
 
+ROOT = Path(__file__).resolve().parents[3]
 START_S = 20.0  # for Python to start, and for NVML to answer
 END_S = 5.0
 KILLED = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -53,7 +54,7 @@ def outcomes(
     checks: Sequence[Check], *, root: Path = Path("/"), start_s: float = START_S
 ) -> Generator[Outcome, None, None]:
     """Make checks in their order; yield what each found as soon as it is known."""
-    waiting, nvml_hangs, cool = list(checks), False, True
+    waiting, nvml_hangs = list(checks), False
     while waiting:
         group = _together(waiting)
         if nvml_hangs and group[0].needs != FILES:
@@ -81,9 +82,8 @@ def outcomes(
                 began_s = now_s
                 if child.broken:
                     break
-            cool = group[-1].load and any(each.load for each in waiting)
-            if cool and not child.broken:
-                child.wait(COOL_DOWN_S + END_S)
+            if group[-1].load and any(each.load for each in waiting) and not child.broken:
+                child.wait(COOL_DOWN_S + END_S)  # it ends when the boards have cooled down
         finally:
             child.end()
 
@@ -120,6 +120,7 @@ class _Child:
         try:
             self.process = subprocess.Popen(
                 command,
+                env=_environment(),
                 pass_fds=[to],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -166,6 +167,12 @@ class _Child:
         self.wait(END_S)
         os.close(self._from)
         self._errors.close()
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which children find the suite's modules, and not a folder's that is called alike."""
+    path = ":".join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def _broken(child: _Child, ended: Exception, limit_s: float) -> Finding:

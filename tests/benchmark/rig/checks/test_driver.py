@@ -36,6 +36,12 @@ def test_a_board_without_a_driver_is_a_failure_and_no_board_is_unknown(tmp_path)
     assert other.status == UNKNOWN and "built for no other" in other.found
 
 
+def test_a_driver_that_is_there_and_does_not_answer_is_not_taken_for_no_gpu(tmp_path):
+    """As after an update without a restart, in a container that shows no PCI bus."""
+    place = Place(root=tmp_path, why_no_nvml="NVML: RM has detected an NVML/RM version mismatch.")
+    assert driver.nvml(place).status == FAIL and "restart" in driver.nvml(place).way_out
+
+
 def test_a_board_that_fell_off_the_driver_but_not_off_the_bus(tmp_path, monkeypatch):
     place = on_the_bus(tmp_path, "0x10de", "0x10de")
     monkeypatch.setattr(driver, "driver", lambda _: Fact("580.95.05", "NVML"))

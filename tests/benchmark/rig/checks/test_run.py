@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[4]
 @pytest.fixture
 def children(monkeypatch):
     """The path on which the child processes find the sick checks."""
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
 
 
 def check(look, **changes) -> Check:
@@ -90,7 +90,7 @@ def test_an_end_in_between_leaves_no_child_behind(children, tmp_path, monkeypatc
 def test_where_nvml_hangs_it_is_asked_once_and_files_are_asked_all_the_same(children, tmp_path, monkeypatch):
     """A driver that hangs takes every process that asks it."""
     (tmp_path / "pynvml.py").write_text("import time\nnvmlInit = lambda: time.sleep(60)")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}:{ROOT / 'tests'}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT / 'tests'}")
     checks = [check(sick.well, name=f"nvml.{n}", needs=NVML, level=n) for n in (1, 2, 2)] + [check(sick.well)]
     began = time.monotonic()
     statuses = [(each.check.name, each.finding.status) for each in outcomes(checks, start_s=1.0)]
@@ -101,7 +101,7 @@ def test_where_nvml_hangs_it_is_asked_once_and_files_are_asked_all_the_same(chil
 def test_a_gpu_that_is_not_there_makes_what_needs_one_unknown():
     spec = {"name": "sick.well", "look": "sick:well", "needs": "gpu"}
     place = Place(why_no_nvml="NVML: NVML Shared Library Not Found")
-    assert child._made(place, spec).found == "no GPU (NVML: NVML Shared Library Not Found)"
+    assert child._made(place, spec).found == "no GPU can be asked (NVML: NVML Shared Library Not Found)"
     assert child._made(place, {**spec, "needs": "files"}) == ok("well")
 
 
@@ -139,3 +139,10 @@ def test_a_child_whose_parent_is_killed_ends_too(children, tmp_path):
     own, grandchild = map(int, pids.read_text().split())
     assert gone(own)
     os.kill(grandchild, signal.SIGKILL)  # which nobody could end
+
+
+def test_a_folder_with_modules_of_the_same_names_is_not_taken_for_the_suite(children, tmp_path, monkeypatch):
+    for name in ("benchmark.py", "json.py"):
+        (tmp_path / name).write_text("raise SystemExit('of the folder')")
+    monkeypatch.chdir(tmp_path)
+    assert found(check(sick.well)) == {"well": ok("well")}
