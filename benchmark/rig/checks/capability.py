@@ -79,7 +79,7 @@ def covered(capability: tuple[int, int], build: Build) -> tuple[str, str]:
     if fitting:
         return OK, f"sm_{max(fitting)}"
     if major > max(sm // 10 for sm in build.sms):
-        return FAIL, "newer than all of its code, and PTX that the driver would compile fails as CUDA_ERROR_INVALID_PTX"
+        return FAIL, "newer than all of its code; in every public report its PTX failed as CUDA_ERROR_INVALID_PTX"
     from_ptx = [ptx for ptx in build.ptx if ptx <= number]
     if from_ptx:
         return WARN, f"compiled from PTX {max(from_ptx)} at the first start, for minutes"

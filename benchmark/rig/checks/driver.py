@@ -219,7 +219,8 @@ def tensorflow(place: Place) -> Finding:
         return fail(
             f"{told}, CUDA {shown}, NVML {listed}",
             expected="all that NVML lists",
-            way_out="gpus.lost, gpus.mode and gpus.mig say which board is not there; dmesg (NVRM, Xid) why",
+            way_out="gpus.lost and gpus.mode say which board is not there, dmesg (NVRM, Xid) why; boards with NVSwitch"
+            " need the service nvidia-fabricmanager",
         )
     else:
         told += f", CUDA {shown}, NVML {listed}"

@@ -51,7 +51,7 @@ def lost(place: Place) -> Finding:
             expected="boards that answer",
             way_out="dmesg (NVRM, Xid) says why; reseat the board, its riser and its power, and restart the machine",
         )
-    return ok(f"{len(known)} answer")
+    return ok(f"{len(known)} of {len(known)} answer")
 
 
 def alike(place: Place) -> Finding:

@@ -49,6 +49,13 @@ def test_the_exit_status_is_that_of_the_worst_and_unknown_counts_only_if_asked(f
     assert doctor.EXIT[doctor.worst(found, strict=True)] == strict
 
 
+def test_make_does_not_take_a_warning_for_an_error(monkeypatch):
+    monkeypatch.delenv("SPEECH_TTA_MAKE", raising=False)
+    assert [doctor.exit_status(each) for each in (WARN, FAIL)] == [1, 3]
+    monkeypatch.setenv("SPEECH_TTA_MAKE", "1")
+    assert [doctor.exit_status(each) for each in (WARN, FAIL)] == [0, 3]
+
+
 def test_the_last_line_says_what_to_do_next():
     assert "system.swap: add memory. Then ask again" in doctor.following([outcome(ODD), outcome(BAD)])
     assert "end what holds it. Or, if it must be so: make platform" in doctor.following([outcome(ODD)])
