@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.rig.checks import disk
 from benchmark.rig.checks.check import FAIL, OK, UNKNOWN, WARN
-from benchmark.rig.place import Place
+from benchmark.rig.place import Fact, Place
 
 
 @pytest.fixture
@@ -86,7 +86,9 @@ def test_room(here, monkeypatch, gib, inodes, status):
 def test_slow_writes_and_reads(here, monkeypatch):
     monkeypatch.setattr(disk, "_syncs", lambda _: [150.0, 200.0, 900.0])
     assert disk.write(here).status == WARN and disk.write(here).found.startswith("200.0 ms")
-    for rate, status in ((40.0, WARN), (400.0, OK), (20_000.0, UNKNOWN)):
+    for rate, mib, status in ((40.0, 64, WARN), (400.0, 64, OK), (9000.0, 0, UNKNOWN), (9000.0, None, UNKNOWN)):
+        fetched = iter([Fact(0, "io"), Fact(mib * 2**20, "io")] if mib is not None else 2 * [Fact(why_not="no io")])
+        monkeypatch.setattr(disk, "_from_storage", lambda _, fetched=fetched: next(fetched))
         monkeypatch.setattr(disk, "_read_mb_s", lambda _, rate=rate: rate)
         assert disk.read(here).status == status
 
