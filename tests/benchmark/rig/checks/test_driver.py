@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from standin import compiler, library
@@ -105,3 +106,45 @@ def test_missing_libraries_fail_with_a_gpu_and_are_unknown_without(wheel, monkey
     assert driver.libraries(place_with()).found == "not there: libnccl.so.2"
     monkeypatch.setattr(driver, "count", lambda _: Fact(why_not=NOT_FOUND))
     assert driver.libraries(place_with()).found == "no GPU, and 14 of 15 are here"
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """What driver.tensorflow says where TensorFlow, CUDA and NVML see so many GPUs."""
+
+    def ask(tensorflow: int, cuda: int, nvml: int | None, *, mig: bool = False, **environ: str):
+        config = SimpleNamespace(list_physical_devices=lambda _: [None] * tensorflow)
+        tf = SimpleNamespace(__version__="2.21.0", config=config)
+        monkeypatch.setattr("features.jobs.process.import_tensorflow", lambda: tf)
+        monkeypatch.setattr(driver, "cuda_boards", lambda: ("0000:01:00.0",) * cuda)
+        monkeypatch.setattr(driver, "count", lambda _: Fact(nvml, "NVML") if nvml else Fact(why_not=NOT_FOUND))
+        monkeypatch.setattr(driver, "boards", lambda *_: [{"mig": Fact(mig, "NVML")}])
+        return driver.tensorflow(Place(why_no_nvml="none", environ=environ))
+
+    return ask
+
+
+def test_tensorflow_sees_what_nvml_sees_less_what_is_hidden(seen):
+    assert seen(0, 0, None).status == OK and "for the CPU" in seen(0, 0, None).found
+    assert seen(4, 4, 4).status == OK and seen(4, 4, 4).found == "TensorFlow 2.21.0 sees 4 GPUs, CUDA 4, NVML 4"
+    hidden = seen(2, 2, 4, CUDA_VISIBLE_DEVICES="0,1")
+    assert hidden.status == OK and "CUDA_VISIBLE_DEVICES='0,1' shows 2 of NVML's 4" in hidden.found
+    assert seen(0, 0, 4, CUDA_VISIBLE_DEVICES="").status == WARN
+    assert seen(1, 1, 2, mig=True).status == OK  # of parts a process sees one
+
+
+def test_tensorflow_without_its_libraries_and_cuda_without_a_board(seen):
+    without = seen(0, 4, 4)
+    assert without.status == FAIL and "driver.libraries" in without.way_out
+    assert seen(1, 2, 4, CUDA_VISIBLE_DEVICES="0,1").status == FAIL
+    lost = seen(3, 3, 4)
+    assert lost.status == FAIL and "gpus.lost" in lost.way_out
+
+
+def test_a_tensorflow_that_does_not_load(monkeypatch):
+    def broken():
+        raise ImportError("libstdc++.so.6: version `GLIBCXX_3.4.30' not found\nand more")
+
+    monkeypatch.setattr("features.jobs.process.import_tensorflow", broken)
+    found = driver.tensorflow(Place(why_no_nvml="none"))
+    assert found.status == FAIL and found.found.endswith("`GLIBCXX_3.4.30' not found")
