@@ -23,6 +23,8 @@ LONG_WINDOW_S, LONG_WINDOWS = 60.0, 14
 EVERY_S = 0.5
 HELD_SHARE = 0.1  # of the looks, from which on a reason for slow clocks counts
 SOFT = {0x2: "clocks set by hand (nvidia-smi -rac, -rgc)"}
+IDLE = 0x1
+CPU_INSTEAD = "TensorFlow sees no GPU, and the CPU multiplied in its place: driver.tensorflow"
 POWER_CAP = 0x4  # large products reach the power limit of most boards
 STEADY, DRIFT, APART = 0.85, 0.95, 0.90
 SUM_MB, ROUNDS = 100, 5
@@ -44,14 +46,17 @@ def looked(place: Place, kind: str, seconds: float, *names: str) -> tuple[Looks,
 
 def links(place: Place) -> Finding:
     names = ("pcie_gen", "pcie_width", "max_pcie_gen", "max_pcie_width", "pcie_replays")
-    before = boards(place, "pcie_replays")
+    before, shown = boards(place, "pcie_replays", "pci"), cuda_boards()
     try:
         looks, rates = looked(place, "copies", COPIES_S, *names)
     except LoadError as error:
         return unknown(str(error))
     after = boards(place, "pcie_replays")
     bad, told = [], []
-    for number in range(len(before)):
+    for number, board in enumerate(before):
+        if shown and board["pci"].value not in shown:
+            told.append(f"GPU {number}: at rest, CUDA does not show it")
+            continue
         best = {name: max((look[number][name].value or 0 for look in looks), default=0) for name in names}
         if not all(best[name] for name in names[:4]):
             return unknown(f"GPU {number}: NVML does not tell its link")
@@ -59,7 +64,7 @@ def links(place: Place) -> Finding:
         told.append(text)
         if best["pcie_gen"] < best["max_pcie_gen"] or best["pcie_width"] < best["max_pcie_width"]:
             bad.append(f"{text} of generation {best['max_pcie_gen']} x{best['max_pcie_width']}")
-        old, new = (each[number]["pcie_replays"].value for each in (before, after))
+        old, new = board["pcie_replays"].value, after[number]["pcie_replays"].value
         if old is not None and new is not None and new > old:
             bad.append(f"GPU {number}: {new - old} packets sent again")
     copied = "; ".join(f"{_at(device)}{rate:.1f} GB/s from memory that is not pinned" for device, rate in rates.items())
@@ -169,7 +174,7 @@ def products(place: Place) -> Finding:
     try:
         if count(place).value:
             looks, rates = looked(place, "products", PRODUCTS_S, *PRODUCTS)
-            return worked(looks, rates)
+            return unknown(CPU_INSTEAD) if _on_cpu(rates) else worked(looks, rates)
         windows = [looked(place, "products", CPU_PRODUCTS_S)[1] for _ in range(2)]
     except LoadError as error:
         return unknown(str(error))
@@ -182,6 +187,10 @@ def products(place: Place) -> Finding:
             told, expected="the same twice", way_out="system.neighbours, system.steal, system.cores: who takes it"
         )
     return ok(told)
+
+
+def _on_cpu(rates: dict[str, float]) -> bool:
+    return any(device.startswith("CPU") for device in rates)
 
 
 def worked(looks: Looks, rates: dict[str, float]) -> Finding:
@@ -228,20 +237,23 @@ def _described(number: int, board: dict[str, list]) -> str:
     ]
     parts += [f"at most {max(board['temperature_c'])} C"] if board["temperature_c"] else []
     parts += [f"{statistics.median(board['power_w']):.0f} W"] if board["power_w"] else []
+    parts += ["idle: CUDA does not show it"] if _often(board["clock_reasons"], {IDLE: "idle"}) else []
     parts += [f"at {SPENT}"] if _often(board["clock_reasons"], {POWER_CAP: SPENT}) else []
     return f"GPU {number}: {', '.join(parts)}"
 
 
 def drift(place: Place) -> Finding:
-    return drifting(place, windows=LONG_WINDOWS, window_s=LONG_WINDOW_S)
+    return drifting(place, windows=LONG_WINDOWS, window_s=LONG_WINDOW_S, look=looked)
 
 
-def drifting(place: Place, *, windows: int, window_s: float, look: Callable = looked) -> Finding:
+def drifting(place: Place, *, windows: int, window_s: float, look: Callable) -> Finding:
     """Multiply in windows, a pause of seconds between two; tell how the last third compares with the first."""
     rates, looks = [], []
     try:
         for _ in range(windows):
             seen, found = look(place, "products", window_s, *PRODUCTS)
+            if _on_cpu(found) and count(place).value:
+                return unknown(CPU_INSTEAD)
             looks += seen
             rates.append(sum(found.values()))
     except LoadError as error:

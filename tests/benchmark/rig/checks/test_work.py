@@ -9,6 +9,7 @@ from benchmark.rig.checks.check import FAIL, OK, UNKNOWN, WARN
 from benchmark.rig.load import LoadError, Work
 from benchmark.rig.place import Place
 
+BUS = Fact("0000:01:00.0", "NVML")
 LINKS = """
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -39,10 +40,25 @@ def test_a_link_whose_generation_stays_low_under_load(nvidia):
     assert low["status"] == WARN and "GPU 0: generation 1 x16 of generation 5 x16" in low["found"]
 
 
+def test_boards_that_are_hidden_are_at_rest_and_not_trained_down(nvidia):
+    found = asked(LINKS, nvidia, "links", STANDIN="four-rtx-2070", CUDA_VISIBLE_DEVICES="0")
+    assert found["status"] == OK and "GPU 1: at rest, CUDA does not show it" in found["found"]
+    idle = looks_of(300, reasons=1)
+    assert "idle: CUDA does not show it" in work.worked(idle, {"GPU:0": 9.0}).found
+
+
+def test_the_cpu_in_place_of_gpus_says_nothing_about_them(monkeypatch):
+    monkeypatch.setattr(work, "count", lambda _: Fact(4, "NVML"))
+    monkeypatch.setattr(work, "looked", lambda *_: (looks_of(300), {"CPU:0": 0.1}))
+    for look in (work.products, work.drift):
+        found = look(Place(why_no_nvml="none"))
+        assert found.status == UNKNOWN and "the CPU multiplied in its place" in found.found
+
+
 def test_packets_that_were_sent_again(monkeypatch):
     counted = iter([3, 7])
     link = dict.fromkeys(("pcie_gen", "max_pcie_gen"), 4) | dict.fromkeys(("pcie_width", "max_pcie_width"), 16)
-    monkeypatch.setattr(work, "boards", lambda *_: [{"pcie_replays": Fact(next(counted), "NVML")}])
+    monkeypatch.setattr(work, "boards", lambda *_: [{"pcie_replays": Fact(next(counted), "NVML"), "pci": BUS}])
     look = [{name: Fact(value, "NVML") for name, value in {**link, "pcie_replays": 3}.items()}]
     monkeypatch.setattr(work, "looked", lambda *_: ([look], {"GPU:0": 20.0}))
     found = work.links(Place(why_no_nvml="none"))
