@@ -181,7 +181,7 @@ def neighbours(place: Place) -> Finding:
     time.sleep(NEIGHBOURS_S)
     if not (text := watched.warning()):
         return ok(f"others keep under {LARGE_SHARE:.0%} of the processors busy")
-    return warn(text.partition(":")[0], expected="a machine of its own", way_out="wait until they have ended")
+    return warn(text.partition(": the times")[0], expected="a machine of its own", way_out="wait until they have ended")
 
 
 def steal(place: Place) -> Finding:
