@@ -45,7 +45,7 @@ export PLATFORM WORKLOAD CORPUS RECIPE SEED BATCH NAME OUT RUNS HOSTS RANK
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 	[ -e "$$1" ] || set -- $(or $(RUNS),results/*.csv)
 
-.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed saturation reference features tta report final lint dead clean
+.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta report final lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -86,6 +86,9 @@ trial: $(READY) ## a long experiment whose figures stand in docs/: [TRIAL=kill] 
 
 speed: $(READY) ## how fast each part is, against what one would pick instead: [ARGS="step --size mini"]
 	@$(RUN) benchmark.speed $(ARGS)
+
+doctor: $(READY) ## is anything wrong with this machine? GPUs, links, kernels, disk, system: [ARGS="--level 2"]
+	@$(ASK) benchmark.rig doctor $(ARGS)
 
 saturation: $(READY) ## how much data is enough: [WORKLOAD=mini] [CORPUS=dir] [SIZES="100 200 400"] [OUT=studies/mini] [ARGS=...]
 	@$(ASK) benchmark.saturation $(if $(WORKLOAD),--workload "$$WORKLOAD") $(if $(CORPUS),--corpus "$$CORPUS") \

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "bench": ("benchmark.__main__", "train and judge"),
-    "rig": ("benchmark.rig.__main__", "what this machine is: a platform file of it"),
+    "rig": ("benchmark.rig.__main__", "what this machine is, and whether anything is wrong with it"),
     "tta": ("benchmark.tta", "times to accuracy of runs"),
     "compare": ("benchmark.compare", "which rig is faster, by how much, and is that more than chance"),
     "price": ("benchmark.price", "what a training costs"),

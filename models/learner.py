@@ -126,3 +126,9 @@ class Learner(Protocol):
 
         The largest batch of a replica has `batch` utterances of `frames` frames.
         """
+
+    def compare_kernels(self, *, dtype: str) -> dict[str, str]:
+        """Return how each kernel that may be used here differs from another of the same work; "" if it does not.
+
+        Outputs and gradients are compared, of a small case. Keys are work and kernel: "lstm, cudnn".
+        """

@@ -32,6 +32,7 @@ COMMANDS = (
     "benchmark.speed",
     "benchmark.transcribe",
     "benchmark.rig",
+    "benchmark.rig.doctor",
     "install",
 )
 GARBAGE = {
@@ -168,6 +169,7 @@ ARGUMENTS = {
         ["detect", "mine", "--seconds", "nan"],
         ["detect", "mine", "--format", "pdf"],
     ],
+    "benchmark.rig.doctor": [["--only", "gpsu"], ["--level", "4"], ["--root", "nowhere"], ["surplus"], ["--only"]],
     "install": [["--venv"], ["--no-such-option"], ["surplus"]],
 }
 

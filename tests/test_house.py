@@ -33,6 +33,7 @@ WITHOUT_TENSORFLOW = (
     "benchmark.ingest.__main__",
     "benchmark.speed.__main__",
     "benchmark.rig.detect",
+    "benchmark.rig.doctor",
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",

@@ -7,6 +7,7 @@
     gpus.py      the GPUs of a platform of this machine, what hides or breaks them, and their links under load
     platform_file.py  the text of a platform file
     detect.py    the command that writes one
+    doctor.py    is anything wrong with it? The command; its questions stand in checks/
     load.py      copies or matrix products on every GPU, in a child process: links and clocks fall at idle
 
 TensorFlow is loaded in child processes alone.

@@ -1,6 +1,7 @@
 """Know a rig before days are spent on it.
 
     python -m benchmark.rig detect mine     # platforms/mine.toml from what this machine is
+    python -m benchmark.rig doctor          # is anything wrong with it: seconds; --level 2 a minute; --long
 
 Each command's --help says more.
 """
@@ -16,6 +17,7 @@ from benchmark import cli
 
 COMMANDS = {
     "detect": ("benchmark.rig.detect", "write a platform file from what this machine is"),
+    "doctor": ("benchmark.rig.doctor", "check drivers, GPUs, links, kernels, disk and system"),
 }
 """Each command's module, whose `main` takes the arguments and returns the exit status, and what it does."""
 

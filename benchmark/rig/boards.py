@@ -55,12 +55,15 @@ VALUES: dict[str, Callable[[Any, Any], Any]] = {
     "temperature_c": lambda nvml, gpu: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),
     "power_w": lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000,
     "power_limit_w": lambda nvml, gpu: nvml.nvmlDeviceGetEnforcedPowerLimit(gpu) / 1000,
+    "default_power_limit_w": lambda nvml, gpu: nvml.nvmlDeviceGetPowerManagementDefaultLimit(gpu) / 1000,
     "clock_reasons": lambda nvml, gpu: nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu),  # a bit for each reason
     "mig": lambda nvml, gpu: bool(nvml.nvmlDeviceGetMigMode(gpu)[0]),
     "ecc": lambda nvml, gpu: bool(nvml.nvmlDeviceGetEccMode(gpu)[0]),
     "uncorrected_errors": lambda nvml, gpu: nvml.nvmlDeviceGetTotalEccErrors(
         gpu, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
     ),
+    # how many for correctable and for uncorrectable errors, whether some wait for a reset, whether remapping failed
+    "remapped_rows": lambda nvml, gpu: tuple(map(int, nvml.nvmlDeviceGetRemappedRows(gpu))),
     "processes": lambda nvml, gpu: tuple(each.pid for each in nvml.nvmlDeviceGetComputeRunningProcesses(gpu)),
     "compute_mode": lambda nvml, gpu: nvml.nvmlDeviceGetComputeMode(gpu),  # 0 default, 2 prohibited, 3 one process
     "persistence": lambda nvml, gpu: bool(nvml.nvmlDeviceGetPersistenceMode(gpu)),
@@ -76,6 +79,12 @@ def count(place: Place) -> Fact:
 def driver(place: Place) -> Fact:
     """Return the driver's version."""
     return _asked(place, lambda nvml: _text(nvml.nvmlSystemGetDriverVersion()))
+
+
+def cuda_version(place: Place) -> Fact:
+    """Return the newest CUDA that the driver runs: (12, 5)."""
+    found = _asked(place, lambda nvml: nvml.nvmlSystemGetCudaDriverVersion())
+    return found.then(lambda number: (number // 1000, number % 1000 // 10))
 
 
 def boards(place: Place, *wanted: str) -> list[Board]:

@@ -141,21 +141,32 @@ def _tried(shape: Shape) -> Choice:
     return Choice(kernel, f"cuDNN's takes {cudnn_s / ours_s:.2f} of our time")
 
 
+def compare() -> dict[str, str]:
+    """Return how the kernels that may be used here differ from the CPU's; "" if they do not."""
+    kernels = ("cudnn", "xla") if tf.config.list_logical_devices("GPU") else ("xla",)
+    return {name: apart(_differs, name) for name in kernels}
+
+
 @cache
 def _cudnn_differs() -> str:
-    """Return how cuDNN's losses or gradients differ from the CPU's, for utterances of unlike lengths; "" if not."""
+    return _differs("cudnn")
+
+
+def _differs(kernel: str) -> str:
+    """Return how a kernel's losses or gradients differ from the CPU's, for utterances of unlike lengths; "" if not."""
     logits = tf.random.stateless_normal([3, 60, 30], [1, 2])
     labels = tf.random.stateless_uniform([3, 20], [1, 3], 0, 29, tf.int32)
     batch = labels, tf.constant([20, 7, 0]), logits, tf.constant([60, 31, 0])
+    name = {"cudnn": "cuDNN", "xla": "XLA"}[kernel]
     try:
         _dirty_memory(tf.transpose(logits, [1, 0, 2]))
-        found = loss_and_gradient(*batch, kernel="cudnn")
+        found = loss_and_gradient(*batch, kernel=kernel)
         with tf.device("CPU:0"):
             expected = loss_and_gradient(*batch, kernel="cpu")
     except tf.errors.OpError as error:
-        return f"cuDNN's failed: {reason(error)}"
+        return f"{name}'s failed: {reason(error)}"
     alike = (bool(tf.reduce_all(tf.abs(a - b) < 1e-3)) for a, b in zip(found, expected, strict=True))
-    return "" if all(alike) else "cuDNN's losses or gradients are not the CPU's"
+    return "" if all(alike) else f"{name}'s losses or gradients are not the CPU's"
 
 
 def loss_and_gradient(

@@ -72,3 +72,7 @@ class DeepSpeechLearner:
         chosen = ctc.kernel_for(ctc.Shape(batch=batch, frames=outputs, labels=labels))
         self.ctc_kernel = chosen.kernel
         return {"lstm": recurrent, "ctc": chosen}
+
+    def compare_kernels(self, *, dtype: str) -> dict[str, str]:
+        each = {"lstm": lstm.compare(dtype), "ctc": ctc.compare()}
+        return {f"{work}, {kernel}": why for work, found in each.items() for kernel, why in found.items()}

@@ -239,17 +239,31 @@ def _cudnn_differs(dtype: str) -> str:
     return apart(_difference, dtype)
 
 
-def _difference(dtype: str) -> str:
-    shapes = [(40, 3, 6), (6, 64), (16, 64), (64,)]  # 40 frames, 3 utterances, 6 inputs, 16 units
-    given = [tf.cast(0.4 * tf.random.stateless_normal(shape, [n, 1]), dtype) for n, shape in enumerate(shapes)]
+def compare(dtype: str) -> dict[str, str]:
+    """Return how the kernels that a type may have here differ from XLA's on the CPU in float32; "" if they do not."""
+    if tf.config.list_logical_devices("GPU"):
+        kernels = ("cudnn", "xla")
+    else:
+        kernels = ("llvm",) if dtype == "float32" and recurrence.fits(SMALL[2][0]) else ("xla",)
+    return {name: apart(_difference, dtype, name, "float32") for name in kernels}
+
+
+SMALL = [(40, 3, 6), (6, 64), (16, 64), (64,)]  # 40 frames, 3 utterances, 6 inputs, 16 units
+
+
+def _difference(dtype: str, kernel: str = "cudnn", against: str = "") -> str:
+    """Return how a kernel differs from XLA's on the CPU, `against` a type or the same."""
+    layers = {"cudnn": _cudnn, **{name: partial(_lstm, peephole=None, **each) for name, each in _LOOPS.items()}}
+    given = [tf.cast(0.4 * tf.random.stateless_normal(shape, [n, 1]), dtype) for n, shape in enumerate(SMALL)]
+    name = {"cudnn": "cuDNN", "llvm": "LLVM", "xla": "XLA"}[kernel]
     try:
-        found = _outputs_and_gradients(_cudnn, given)
+        found = _outputs_and_gradients(layers[kernel], given)
         with tf.device("CPU:0"):  # on a GPU, XLA may lack what it compiles with
-            expected = _outputs_and_gradients(partial(_lstm, peephole=None, **_XLA), given)
+            expected = _outputs_and_gradients(layers["xla"], [tf.cast(each, against or dtype) for each in given])
     except tf.errors.OpError as error:
-        return f"cuDNN's failed: {reason(error)}"
+        return f"{name}'s failed: {reason(error)}"
     alike = all(_near(a, b) for a, b in zip(found, expected, strict=True))
-    return "" if alike else "cuDNN's outputs or gradients are not XLA's"
+    return "" if alike else f"{name}'s outputs or gradients are not XLA's" + " in float32" * bool(against)
 
 
 def _outputs_and_gradients(layer: Callable[..., tf.Tensor], given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -271,3 +285,4 @@ def _near(found: tf.Tensor, expected: tf.Tensor) -> bool:
 
 _LLVM = {"forward": _llvm_forward, "backward": _llvm_backward}
 _XLA = {"forward": _xla_forward, "backward": _xla_backward}
+_LOOPS = {"llvm": _LLVM, "xla": _XLA}

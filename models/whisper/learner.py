@@ -124,6 +124,9 @@ class WhisperLearner:
         products = f"TensorFlow's matrix products in {dtype}, softmax in float32"
         return {"attention": Choice(products, "there is no other")}
 
+    def compare_kernels(self, *, dtype: str) -> dict[str, str]:  # noqa: ARG002 - there is one for each type
+        return {}
+
     @property
     def about(self) -> dict[str, str]:
         """Return what training begins with, for run.json."""

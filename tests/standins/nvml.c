@@ -58,6 +58,7 @@ int nvmlDeviceGetCurrPcieLinkWidth(gpu g, unsigned *width) { ALIVE(g); *width = 
 
 /* What detect and doctor ask besides. An H200's driver knows all of it, an old board's little. */
 int nvmlSystemGetDriverVersion(char *version, unsigned size) { snprintf(version, size, "580.95.05"); return OK; }
+int nvmlSystemGetCudaDriverVersion(int *version) { *version = set("STANDIN_CUDA") ? atoi(getenv("STANDIN_CUDA")) : 13000; return OK; }
 int nvmlDeviceGetUUID(gpu g, char *uuid, unsigned size) { ALIVE(g); snprintf(uuid, size, "%s", g->uuid); return OK; }
 int nvmlDeviceGetCudaComputeCapability(gpu g, int *major, int *minor) {
   ALIVE(g);
@@ -75,6 +76,16 @@ int nvmlDeviceGetNvLinkState(gpu g, unsigned link, unsigned *state) {
 int nvmlDeviceGetNumaNodeId(gpu g, unsigned *node) { ALIVE(g); *node = index_of(g) / 2; return g->has_counter ? OK : NOT_SUPPORTED; }
 int nvmlDeviceGetMaxClockInfo(gpu g, int clock, unsigned *mhz) { ALIVE(g); *mhz = clock == 1 ? 1980 : 7001; return OK; }
 int nvmlDeviceGetEnforcedPowerLimit(gpu g, unsigned *mw) { ALIVE(g); *mw = g->milliwatts + 25000; return g->milliwatts ? OK : NOT_SUPPORTED; }
+int nvmlDeviceGetPowerManagementDefaultLimit(gpu g, unsigned *mw) {
+  ALIVE(g);
+  *mw = g->milliwatts + (set("STANDIN_CAPPED") ? 75000 : 25000);
+  return g->milliwatts ? OK : NOT_SUPPORTED;
+}
+int nvmlDeviceGetRemappedRows(gpu g, unsigned *correctable, unsigned *uncorrectable, unsigned *pending, unsigned *failed) {
+  ALIVE(g);
+  *correctable = *failed = 0, *uncorrectable = *pending = set("STANDIN_ERRORS");
+  return g->has_counter ? OK : NOT_SUPPORTED;
+}
 int nvmlDeviceGetCurrentClocksEventReasons(gpu g, unsigned long long *bits) {
   ALIVE(g);
   *bits = set("STANDIN_REASONS") ? strtoull(getenv("STANDIN_REASONS"), NULL, 0) : set("STANDIN_IDLE") ? 1 : 0;

@@ -235,6 +235,17 @@ def test_cudnn_is_found_wrong_by_its_losses_by_its_gradients_and_by_failing(tf, 
     assert found(fails) == "cuDNN's failed: CUDNN_STATUS_NOT_SUPPORTED"
 
 
+def test_our_kernel_agrees_with_the_cpus_and_one_that_does_not_is_told(tf, monkeypatch):
+    from models.ctc import loss as ctc
+
+    if tf.config.list_logical_devices("GPU"):
+        pytest.skip("a GPU has others")
+    assert ctc.compare() == {"xla": ""}
+    right = ctc._KERNELS["xla"]
+    monkeypatch.setitem(ctc._KERNELS, "xla", lambda *batch: 1.1 * right(*batch))
+    assert ctc.compare() == {"xla": "XLA's losses or gradients are not the CPU's"}
+
+
 def test_the_faster_of_two_right_kernels_is_chosen_and_the_reason_told(tf, monkeypatch):
     from models.ctc import loss as ctc
 

@@ -252,6 +252,26 @@ def test_cudnn_is_used_if_its_outputs_and_gradients_are_right_and_the_reason_is_
     assert "not XLA's" in lstm._difference("float32")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_the_kernels_that_are_used_here_agree_with_xla_in_float32(tf, dtype):
+    from models.deepspeech import lstm
+
+    kernel = "llvm" if dtype == "float32" and lstm.recurrence.fits(16) else "xla"
+    if tf.config.list_logical_devices("GPU"):
+        pytest.skip("a GPU has others")
+    assert lstm.compare(dtype) == {kernel: ""}
+
+
+def test_a_kernel_whose_gradient_is_wrong_is_told(tf, monkeypatch):
+    from models.deepspeech import lstm
+
+    if tf.config.list_logical_devices("GPU") or not lstm.recurrence.fits(16):
+        pytest.skip("LLVM's is not used here")
+    wrong = {**lstm._LLVM, "backward": lambda *given: 0.5 * lstm._llvm_backward(*given)}
+    monkeypatch.setitem(lstm._LOOPS, "llvm", wrong)
+    assert lstm.compare("float32") == {"llvm": "LLVM's outputs or gradients are not XLA's in float32"}
+
+
 def test_an_evaluation_asks_cudnn_for_no_reserve_space(tf, layers, monkeypatch):
     _, LSTM = layers
     cudnn = CudnnStandIn(tf, 4, 3)

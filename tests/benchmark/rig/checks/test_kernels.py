@@ -1,0 +1,33 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.rig.checks import kernels
+from benchmark.rig.checks.check import FAIL, OK, WARN
+from models.kernels import Choice
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def test_a_kernel_that_differs_is_a_failure_where_it_would_be_used_and_a_slower_run_where_not():
+    used = {"lstm": Choice("xla", "cuDNN's failed", fallen_back=True), "ctc": Choice("xla", "cuDNN's failed")}
+    assert kernels.verdict(used, {}).status == WARN  # it fell back all the same
+    assert kernels.verdict(used, {"lstm, cudnn": "cuDNN's failed: no such symbol"}).status == WARN
+    found = kernels.verdict(used, {"ctc, xla": "XLA's losses or gradients are not the CPU's"})
+    assert found.status == FAIL and "it would be used" in found.found
+    well = kernels.verdict({"lstm": Choice("cudnn", "it is right")}, {})
+    assert well.status == OK and well.found == "they agree; lstm by cudnn: it is right"
+
+
+@pytest.mark.slow
+def test_on_a_cpu_kernels_agree_and_a_sum_over_two_replicas_is_exact():
+    names = ["kernels.float32", "kernels.bfloat16", "work.sum", "work.nccl", "driver.tensorflow"]
+    command = [sys.executable, "-m", "benchmark.rig", "doctor", "--format", "json", "--only", *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    found = {each["name"]: (each["status"], each["found"]) for each in json.loads(done.stdout)["checks"]}
+    assert found["kernels.float32"][0] == found["kernels.bfloat16"][0] == found["driver.tensorflow"][0] == "ok"
+    assert found["work.sum"][1].startswith("exact; 100 MB in ") and "2 x CPU (emulated)" in found["work.sum"][1]
+    assert found["work.nccl"][0] == "unknown" and done.returncode == 0
