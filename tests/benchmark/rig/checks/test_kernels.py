@@ -1,12 +1,14 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from benchmark.rig.checks import kernels
-from benchmark.rig.checks.check import FAIL, OK, WARN
+from benchmark.rig.checks.check import FAIL, OK, UNKNOWN, WARN
+from benchmark.rig.place import Place
 from models.kernels import Choice
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -31,3 +33,21 @@ def test_on_a_cpu_kernels_agree_and_a_sum_over_two_replicas_is_exact():
     assert found["kernels.float32"][0] == found["kernels.bfloat16"][0] == found["driver.tensorflow"][0] == "ok"
     assert found["work.sum"][1].startswith("exact; 100 MB in ") and "2 x CPU (emulated)" in found["work.sum"][1]
     assert found["work.nccl"][0] == "unknown" and done.returncode == 0
+
+
+def test_the_first_work_of_a_gpu_is_right_or_told_and_long_if_the_driver_compiled(tf, monkeypatch):
+    """The CPU plays the GPU."""
+    from benchmark.run.prepare import devices
+
+    monkeypatch.setenv("CUDA_CACHE_MAXSIZE", "1")
+    monkeypatch.setattr(devices, "single_device", lambda _: None)
+    monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda _: ["GPU"])
+    monkeypatch.setattr(devices.tf, "device", lambda _: nullcontext())
+    place = Place(why_no_nvml="none")
+    assert kernels.first(place).status == OK
+    monkeypatch.setattr(kernels, "LONG_S", 0.0)
+    assert kernels.first(place).status == WARN and "CUDA_CACHE_MAXSIZE" in kernels.first(place).way_out
+    monkeypatch.setattr(kernels, "EXPECTED", (43008.0, 500.0))  # as if 512 were wrong
+    assert kernels.first(place).status == FAIL
+    monkeypatch.setattr(devices.tf.config, "list_physical_devices", lambda _: [])
+    assert kernels.first(place).status == UNKNOWN
