@@ -139,7 +139,10 @@ def _target(options: argparse.Namespace) -> tuple[str, Path]:
 
 def _folder() -> Path:
     """Return the platforms' folder in a checkout; of an installed package the folder that one is in."""
-    return platforms.FOLDER if (platforms.FOLDER.parent / "Makefile").is_file() else Path()
+    if not (platforms.FOLDER.parent / "Makefile").is_file():
+        return Path()
+    here = Path.cwd()
+    return platforms.FOLDER.relative_to(here) if platforms.FOLDER.is_relative_to(here) else platforms.FOLDER
 
 
 def _called(name: str, path: Path) -> str:
