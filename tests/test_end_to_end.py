@@ -96,6 +96,10 @@ def test_run_json_tells_what_it_was_made_with(run, folder):
     assert facts["devices"] == {**used, **alone, "sensors": [], "partitioned": False}
     assert facts["versions"]["tensorflow"].startswith("2.") and len(facts["features"]["manifest_sha256"]) == 64
     assert "gpu" in facts["unavailable"] or facts["unavailable"] == {}
+    system = facts["system"]  # by MLPerf's keys
+    assert (system["number_of_nodes"], system["accelerators_per_node"]) == (1, 0)
+    assert system["host_processor_vcpu_count"] == facts["host"]["logical_cores"]
+    assert system["framework"] == f"TensorFlow {facts['versions']['tensorflow']}"
 
 
 def test_a_run_says_how_it_converged(run, folder):

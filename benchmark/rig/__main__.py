@@ -13,8 +13,9 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from benchmark import cli
+from features.jobs.streams import parse
 
+BAD_INPUT = 2
 COMMANDS = {
     "detect": ("benchmark.rig.detect", "write a platform file from what this machine is"),
     "doctor": ("benchmark.rig.doctor", "check drivers, GPUs, links, kernels, disk and system"),
@@ -26,8 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Call a command; return its exit status: 2 if there is none of that name."""
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] and given[0] in COMMANDS:
-        module = importlib.import_module(COMMANDS[given[0]][0])
-        return cli.command(f"benchmark.rig {given[0]}", lambda: module.main(given[1:]))
+        return importlib.import_module(COMMANDS[given[0]][0]).main(given[1:])
     listing = "\n".join(f"  {name:<8} {words}" for name, (_, words) in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.rig",
@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND", help=argparse.SUPPRESS)
-    cli.parse(parser, given)
-    return cli.BAD_INPUT
+    parse(parser, given)
+    return BAD_INPUT  # not reached: it has no such command
 
 
 if __name__ == "__main__":

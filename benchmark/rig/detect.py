@@ -31,9 +31,12 @@ from benchmark.rig.platform_file import Rig, platform_text, readers, shown
 from benchmark.rig.storage import RATES, existing, kind, storage
 from benchmark.tables import WIDTH
 from features.jobs.files import write_whole
-from features.jobs.streams import one_line, parse
+from features.jobs.parent import obey_parent
+from features.jobs.streams import one_line, parse, reported, say
 from platforms import Platform, PlatformError, machine
 
+PROG = "python -m benchmark.rig detect"
+BAD_INPUT, INTERRUPTED = 2, 130
 SECONDS = 2.0
 MOST_SECONDS = 600
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -44,8 +47,25 @@ class DetectError(ValueError):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the file and show what it says; raise ValueError or OSError with one line about what is wrong."""
+    """Write the file and show what it says; return the exit status, 2 after one line about what is wrong."""
     options = parse(_parser(), argv)
+    if by_make():
+        obey_parent()
+    try:
+        text = _detected(options)
+    except (ValueError, OSError) as error:
+        say(f"{PROG}: {one_line(error)}")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        say(f"\n{PROG}: interrupted")
+        return INTERRUPTED
+    with reported(PROG):
+        print(text)
+    return 0
+
+
+def _detected(options: argparse.Namespace) -> str:
+    """Write the file; return what is to be shown."""
     name, path = _target(options)
     place = Place.here()
     found = gpus(place, None if options.cpu else machine.cuda_devices())
@@ -62,15 +82,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         remarks.append(f"the file cannot be used before it is filled in: {missing}")
     _write(path, text, force=options.force)
     if options.format == "json":
-        print(json.dumps(_document(rig, path, remarks, name), indent=1))
-    else:
-        print("\n".join(_shown(rig, path, remarks, name)))
-    return 0
+        return json.dumps(_document(rig, path, remarks, name), indent=1)
+    return "\n".join(_shown(rig, path, remarks, name))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmark.rig detect",
+        prog=PROG,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -121,7 +139,10 @@ def _target(options: argparse.Namespace) -> tuple[str, Path]:
 
 def _folder() -> Path:
     """Return the platforms' folder in a checkout; of an installed package the folder that one is in."""
-    return platforms.FOLDER if (platforms.FOLDER.parent / "Makefile").is_file() else Path()
+    if not (platforms.FOLDER.parent / "Makefile").is_file():
+        return Path()
+    here = Path.cwd()
+    return platforms.FOLDER.relative_to(here) if platforms.FOLDER.is_relative_to(here) else platforms.FOLDER
 
 
 def _called(name: str, path: Path) -> str:

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count, islice, repeat
 from pathlib import Path
 
 from benchmark.rig.place import Fact, Place
@@ -100,16 +100,17 @@ def rate(place: Place, source: Source | OSError, folder: Path, *, readers: int, 
         return Fact(why_not=f"{source.filename or folder}: {source.strerror}, so that nothing can be read there")
     readers = min(readers, len(source.pieces))
     shares = [source.pieces[n::readers] for n in range(readers)]
-    before, until, total, spent, passes = _from_storage(place), time.monotonic() + seconds, 0, 0.0, 0
+    before, until, total, spent, passes = _from_storage(place), 0.0, 0, 0.0, 0
     try:
         with ThreadPoolExecutor(readers) as pool:
             while not passes or time.monotonic() < until:
                 _forget({piece.file for piece in source.pieces})
                 start = time.monotonic()
-                total += sum(pool.map(lambda pieces: _read(pieces, until), shares))
+                until = until or start + seconds  # files that were just written take a while to forget
+                total += sum(pool.map(_read, shares, repeat(until)))
                 spent, passes = spent + time.monotonic() - start, passes + 1
                 if not total:
-                    return Fact(why_not=f"{source.words} are empty, or were not read in so short a time")
+                    return Fact(why_not=f"{source.words} are empty")
     except OSError as error:
         return Fact(why_not=f"{folder}: {error.strerror} while it was read")
     found, after = total / 1e6 / spent, _from_storage(place)
@@ -147,11 +148,11 @@ def _doubts(place: Place, folder: Path, total: int, share: float | None, mb_per_
 
 
 def _read(pieces: tuple[Piece, ...], until: float) -> int:
-    """Read pieces one after another until a moment of time.monotonic(); return how many bytes."""
+    """Read pieces one after another until a moment of time.monotonic(), a block at least; return how many bytes."""
     buffer, total = bytearray(BLOCK), 0
     for piece in pieces:
         at, end = piece.start, piece.start + piece.length
-        while at < end and time.monotonic() < until:
+        while at < end and not (total and time.monotonic() >= until):
             got = os.preadv(piece.file, [memoryview(buffer)[: min(BLOCK, end - at)]], at)
             if not got:
                 break

@@ -149,12 +149,13 @@ def test_an_unknown_name_lists_the_known_ones_and_guesses():
 
 
 def test_a_path_is_what_ends_in_toml_or_has_a_separator(write, monkeypatch, tmp_path):
-    write(SYS1.replace('name = "sys1"', 'name = "mine"'), called="mine.toml")
+    """The name is nobody's: a user's mine.toml may lie among the platforms, where `make platform` writes it."""
+    write(SYS1.replace('name = "sys1"', 'name = "nobodys"'), called="nobodys.toml")
     monkeypatch.chdir(tmp_path)
-    for path in ("mine.toml", "./mine.toml", Path("mine.toml"), tmp_path / "mine.toml"):
-        assert platforms.load(path).name == "mine"
-    with pytest.raises(PlatformError, match="unknown platform 'mine'"):
-        platforms.load("mine")
+    for path in ("nobodys.toml", "./nobodys.toml", Path("nobodys.toml"), tmp_path / "nobodys.toml"):
+        assert platforms.load(path).name == "nobodys"
+    with pytest.raises(PlatformError, match="unknown platform 'nobodys'"):
+        platforms.load("nobodys")
     assert refusal("./sys1").startswith("sys1: No such file")
     assert refusal(Path("sys1")).startswith("sys1: No such file")  # a Path is a path, whatever it is called
 

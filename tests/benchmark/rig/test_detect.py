@@ -275,6 +275,8 @@ def test_wrong_arguments_are_refused_in_a_line(here, tmp_path, capsys, monkeypat
 
 def test_of_an_installed_package_the_file_is_written_here(here, tmp_path, monkeypatch):
     assert detect._folder() == platforms.FOLDER
+    monkeypatch.chdir(platforms.FOLDER.parent)
+    assert str(detect._folder()) == "platforms" and detect._called("mine", Path("platforms/mine.toml")) == "mine"
     monkeypatch.setattr(platforms, "FOLDER", tmp_path / "site" / "platforms")
     assert str(detect._folder()) == "."
     assert detect._called("mine", detect._folder() / "mine.toml") == "./mine.toml"
