@@ -43,7 +43,7 @@ def hosts_table(workload: str, groups: Sequence[Group]) -> Table | None:
             continue
         works = works_of(times.rows)
         for work in works:
-            slow = "slow" if work.is_slow else "no slower than by chance"
+            slow = "slow" if work.is_slow else "slower by little" if work.is_sure else "not surely slower"
             against = f"host {work.slowest}: {work.ratio:.2f} times, in {work.longest} of {work.rows}"
             rows.append((run.identity.run, work.name, _seconds(work.medians_s), against, slow))
         if works and not any(work.name == TRAIN for work in works):

@@ -64,10 +64,14 @@ class Work:
     least_ratio: float = LEAST_RATIO
 
     @property
+    def is_sure(self) -> bool:
+        """Whether it is more than chance that its slowest host took longest so often."""
+        return self.evidence >= len(self.medians_s) / ALPHA
+
+    @property
     def is_slow(self) -> bool:
-        """Whether its slowest host is slow, by the rule above."""
-        sure = self.evidence >= len(self.medians_s) / ALPHA
-        return sure and self.ratio >= self.least_ratio and self.share >= LEAST_SHARE
+        """Whether its slowest host is slow, by the rule above: for sure, and by enough."""
+        return self.is_sure and self.ratio >= self.least_ratio and self.share >= LEAST_SHARE
 
     def said(self, names: Sequence[str]) -> str:
         """Return what there is to say of the slowest host, in a clause."""
