@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.record.host_times import HostRow
 from benchmark.record.phases import Phase
-from benchmark.record.slowest import ALPHA, evidence, slow_hosts, times_of, works_of
+from benchmark.record.slowest import ALPHA, evidence, independent, slow_hosts, times_of, works_of
 
 NAMES = ("host 0 (a:2222)", "host 1 (b:2222)", "host 2 (c:2222)")
 
@@ -140,3 +140,26 @@ def test_chance_names_a_host_in_fewer_than_a_percent_of_runs_that_are_looked_at_
     slowest = np.random.default_rng(hosts).integers(0, hosts, (4_000, rows))
     named = [(np.cumsum(slowest == host, axis=1) >= least).any(axis=1) for host in range(hosts)]
     assert round(float(np.any(named, axis=0).mean()), 3) == share
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
+def test_load_that_stays_for_a_while_is_not_taken_for_a_slow_host(alike):
+    """200 runs of 200 rows of two hosts, whose times vary by 10%; `alike` is how much a row is like the one before.
+
+    Taken as independent, 1% of the runs would have a slow host at 0.5, and 24% at 0.9.
+    """
+    random = np.random.default_rng(1)
+    steps = random.normal(size=(200, 200, 2))
+    noise = np.empty_like(steps)
+    noise[:, 0] = steps[:, 0]
+    for row in range(1, 200):
+        noise[:, row] = alike * noise[:, row - 1] + math.sqrt(1 - alike**2) * steps[:, row]
+    named = [bool(slow_hosts(rows_of("forward", *own, phase=Phase.EVALUATE))) for own in 8 * np.exp(0.1 * noise)]
+    assert not any(named)
+
+
+def test_rows_that_are_like_the_one_before_count_for_less():
+    shares = [0.3] * 30 + [0.1] * 30  # mean 0.2, each 0.1 away: r is (58 - 1) / 60, and (1 - r) / (1 + r) is 3 / 117
+    assert independent(60, shares) == (1, 1)  # 60 x 3 / 117 is 1.5
+    assert independent(50, [0.3, 0.1] * 30) == (50, 60)  # r is below 0: they say no more than independent ones
+    assert independent(60, [0.2] * 60) == independent(60, [0.1 + 0.2, 0.3] * 30) == (60, 60)  # alike, to rounding
