@@ -158,7 +158,7 @@ def test_a_slow_machine_is_named_with_how_much_longer_it_takes_by_itself(folder,
     """Both have one core, and host 1 gives way: it works at full speed when host 0 waits for it, and not before."""
     hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
     core = str(min(os.sched_getaffinity(0)))
-    arguments = (*two, "--max-epochs", 8, "--segment", 1, "--no-targets", "--name", "slow")
+    arguments = (*two, "--max-epochs", 16, "--no-targets", "--name", "slow")
     processes = [
         start(folder, hosts, rank, *arguments, inside=("taskset", "-c", core, "nice", "-n", niceness))
         for rank, niceness in enumerate(("0", "12"))
@@ -171,9 +171,11 @@ def test_a_slow_machine_is_named_with_how_much_longer_it_takes_by_itself(folder,
     assert {row.step for row in times.rows if row.part == "gradients"} == trained and len(trained) > 11
     assert {row.part for row in times.rows} == {"make", "input", "gradients", "forward", "decoding", "utterances"}
     assert all(None not in row.own for row in times.rows)
-    train = next(work for work in slow_hosts(times.rows) if work.name == "train")
-    assert train.slowest == 1 and 1.2 < train.ratio < 4
-    assert all(row.own[0] < row.seconds and row.own[1] < row.seconds for row in times.rows if row.part == "gradients")
+    slow = {work.name: work for work in slow_hosts(times.rows)}
+    assert {"train", "forward pass"} <= slow.keys() and {work.slowest for work in slow.values()} == {1}
+    assert 1.2 < slow["forward pass"].ratio < 4
+    for row in times.rows:
+        assert row.part == "utterances" or max(row.own) <= row.seconds
     name = f"host 1 ({hosts.split(',')[1]})"
     assert f"slow: {name} " in said[0] and f"WARNING: {name} takes " in said[0]
 

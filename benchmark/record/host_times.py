@@ -16,7 +16,7 @@ part of it:
 
     create    make        models were made. Hosts wait for one another's first weights meanwhile: it is not their own
               restore     a checkpoint was loaded, in a later attempt
-    train     input       it waited for batches
+    train     input       it opened the epoch's batches, if it is its first row, and waited for batches
               gradients   from the arrival of a batch until all of its replicas had their gradients, the batches of the
                           row together. On CPUs only: a GPU's work is queued, and to wait for it would slow the step
     swap      swap        the models changed places; the first swap makes one, for which hosts wait as in `make`

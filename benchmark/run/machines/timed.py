@@ -50,6 +50,10 @@ class Timed(Host):
                 self._note(part, seconds)
         return totals
 
+    def open_epoch(self, epoch: int, skip: int) -> Iterator:
+        with self._timed("input"):
+            return super().open_epoch(epoch, skip)
+
     def swap(self, step: int) -> None:
         with self._timed("swap"):
             super().swap(step)
