@@ -172,8 +172,8 @@ def test_a_slow_machine_is_named_with_how_much_longer_it_takes_by_itself(folder,
     assert {row.part for row in times.rows} == {"make", "input", "gradients", "forward", "decoding", "utterances"}
     assert all(None not in row.own for row in times.rows)
     slow = {work.name: work for work in slow_hosts(times.rows)}
-    assert {"train", "forward pass"} <= slow.keys() and {work.slowest for work in slow.values()} == {1}
-    assert 1.2 < slow["forward pass"].ratio < 4
+    assert {"train", "forward passes"} <= slow.keys() and {work.slowest for work in slow.values()} == {1}
+    assert 1.2 < slow["forward passes"].ratio < 4
     for row in times.rows:
         assert row.part == "utterances" or max(row.own) <= row.seconds
     name = f"host 1 ({hosts.split(',')[1]})"

@@ -34,7 +34,7 @@ from benchmark.record.host_times import HostRow
 from benchmark.record.phases import EVALUATED, Phase
 
 ALPHA = 0.01
-TRAIN, FORWARD = "train", "forward pass"
+TRAIN, FORWARD = "train", "forward passes"
 LEAST_RATIO = 1.05
 LEAST_SHARE = 0.02
 LEAST_RATIO_OF_DECODING = 1.25
@@ -96,7 +96,7 @@ class _Kind:
 
 KINDS = (
     _Kind(TRAIN, (Phase.TRAIN,), ("input", "gradients")),
-    _Kind("waiting for input", (Phase.TRAIN,), ("input",)),
+    _Kind("reading input", (Phase.TRAIN,), ("input",)),
     _Kind(FORWARD, EVALUATED, ("forward",)),
     _Kind("decoding", EVALUATED, ("decoding",), "utterances", LEAST_RATIO_OF_DECODING),
     _Kind("swap", (Phase.SWAP,), ("swap",)),

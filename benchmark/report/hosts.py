@@ -43,7 +43,7 @@ def hosts(block: Block) -> Iterator[Figure]:
         elif times and (found := _drawn(run, times)):
             there.append(found)
             if found.work != TRAIN:
-                notes.append(f"{run.name}: own time in train is {why_no_train(run.run)}; drawn is the {FORWARD}")
+                notes.append(f"{run.name}: own time in train is {why_no_train(run.run)}; drawn are its {FORWARD}")
             notes += [f"{run.name}: {work.said(times.names)}" for work in slow_hosts(times.rows)]
     if not there:
         return

@@ -68,7 +68,7 @@ def test_hosts_that_are_alike_are_rows_of_a_table_and_no_warning(tmp_path):
 def test_where_train_is_not_known_it_is_said_why(tmp_path, devices, why):
     run_of(tmp_path, gradients=None, devices=devices)
     table = hosts_table("mini", [group for group in judge(read_runs(f"{tmp_path}/*.csv"), AT_30).groups if group.runs])
-    assert [row[1] for row in table.rows] == ["waiting for input", "train"]
+    assert [row[1] for row in table.rows] == ["reading input", "train"]
     assert table.rows[1][2:] == ("NA", "NA", why)
 
 

@@ -67,8 +67,8 @@ def test_a_difference_that_does_not_matter_is_not_named_however_sure_it_is():
 def test_waiting_for_input_alone_is_judged_where_gradients_are_not_known():
     rows = rows_of("input", *[(0.1, 3.1)] * 12)
     (slow,) = slow_hosts(rows)
-    assert slow.name == "waiting for input" and slow.share == pytest.approx(0.3)  # 3 s of 10
-    assert [work.name for work in works_of(rows)] == ["waiting for input"]
+    assert slow.name == "reading input" and slow.share == pytest.approx(0.3)  # 3 s of 10
+    assert [work.name for work in works_of(rows)] == ["reading input"]
 
 
 def test_a_row_of_which_a_host_is_not_known_is_left_out():
@@ -103,7 +103,7 @@ def test_probes_count_as_evaluations_and_parts_of_a_later_version_are_passed_ove
     rows = rows_of("forward", (1.0, 2.0), phase=Phase.EVALUATE)
     rows += rows_of("forward", (1.0, 2.0), phase=Phase.PROBE) + rows_of("backward", (1.0, 2.0))
     (work,) = works_of(rows)
-    assert (work.name, work.rows) == ("forward pass", 2)
+    assert (work.name, work.rows) == ("forward passes", 2)
 
 
 def test_hosts_that_took_no_time_at_all_are_alike():
