@@ -16,8 +16,11 @@ from forked import Forked
 from whispers import folder_of
 
 from benchmark.metrics import METRICS
-from benchmark.record import journal
+from benchmark.record import journal, read_run
 from benchmark.record.facts import read_facts
+from benchmark.record.host_times import read_host_times
+from benchmark.record.phases import Phase
+from benchmark.record.slowest import slow_hosts
 from benchmark.record.usage import read_usage
 from benchmark.run.machines.channel import LOST, Caller
 from benchmark.run.prepare.hosts import Hosts
@@ -143,8 +146,38 @@ def test_two_machines_train_to_the_digit_as_two_replicas_of_one_do(folder, two):
     assert "hosts of this run are processes of one machine" in said[0] and said[1] == ""
     used = read_facts(folder / "results" / "two").devices
     assert (used.machines, used.reduction, len(used.hosts)) == (2, "ring", 2) and used.gathered_s < 60
+    own = read_run(folder / "results" / "two.csv").host_times
+    assert {row.part for row in own.rows} >= {"make", "input", "gradients", "forward"} and len(own.names) == 2
+    assert not (folder / "results" / "pair" / "hosts.csv").exists()
     sampled = read_usage(folder / "results" / "two" / "utilisation-rank1.csv").samples
     assert sampled["seconds"].is_monotonic_increasing and 0 < sampled["seconds"].iloc[0] < 60  # on the run's clock
+
+
+@pytest.mark.slow
+def test_a_slow_machine_is_named_with_how_much_longer_it_takes_by_itself(folder, two):
+    """Both have one core, and host 1 gives way: it works at full speed when host 0 waits for it, and not before."""
+    hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
+    core = str(min(os.sched_getaffinity(0)))
+    arguments = (*two, "--max-epochs", 16, "--no-targets", "--name", "slow")
+    processes = [
+        start(folder, hosts, rank, *arguments, inside=("taskset", "-c", core, "nice", "-n", niceness))
+        for rank, niceness in enumerate(("0", "12"))
+    ]
+    said = ended(processes)
+    assert [process.returncode for process in processes] == [0, 0], said
+    run = read_run(folder / "results" / "slow.csv")
+    trained = {row.step for row in run.record.rows if row.phase is Phase.TRAIN}
+    times = run.host_times
+    assert {row.step for row in times.rows if row.part == "gradients"} == trained and len(trained) > 11
+    assert {row.part for row in times.rows} == {"make", "input", "gradients", "forward", "decoding", "utterances"}
+    assert all(None not in row.own for row in times.rows)
+    slow = {work.name: work for work in slow_hosts(times.rows)}
+    assert {"train", "forward passes"} <= slow.keys() and {work.slowest for work in slow.values()} == {1}
+    assert 1.2 < slow["forward passes"].ratio < 4
+    for row in times.rows:
+        assert row.part == "utterances" or max(row.own) <= row.seconds
+    name = f"host 1 ({hosts.split(',')[1]})"
+    assert f"slow: {name} " in said[0] and f"WARNING: {name} takes " in said[0]
 
 
 @pytest.mark.slow
@@ -178,7 +211,14 @@ def test_a_run_that_loses_machines_and_is_told_to_stop_ends_as_one_that_nobody_t
     processes = start_all(folder, *arguments)
     said = ended(processes)
     assert [process.returncode for process in processes] == [0, 0], said
-    assert journal.read(path).attempts == 4
+    record = journal.read(path)
+    assert record.attempts == 4
+    trained = {(row.attempt, row.step) for row in record.rows if row.phase is Phase.TRAIN}
+    times = read_host_times(folder / "results" / "cut" / "hosts.csv")
+    timed = {(row.attempt, row.step) for row in times.rows if row.part == "gradients" and None not in row.own}
+    assert timed <= trained and len(trained - timed) <= 2  # a kill may come between the two files, and two were killed
+    assert {row.part for row in times.rows if row.phase is Phase.SWAP} == {"swap"}
+    assert {row.attempt for row in times.rows if row.part == "restore"} == {2, 3, 4}
     whole = command(folder, "benchmark", "--platform", folder / "m1g2.toml", *two[2:], "--max-epochs", 5, "--name", "5")
     assert whole.returncode == 0 and rates(folder, "cut") == rates(folder, "5")
 

@@ -21,6 +21,7 @@
     stopping.py       how many runs are enough: a plan, equivalence, a rule for checks after each run
     checks.py         what to doubt about a judgement
     circumstances.py  how runs were made: machine, software, data, other load; what differs
+    slow_hosts.py     which host of several made a run wait
     stillness.py      what runs that stood still would have taken without it
     judgement.py      the judge, and its result as a table for machines
     common.py         what compared rigs have in common: what they learn, and a level

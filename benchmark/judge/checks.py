@@ -9,7 +9,7 @@ import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmark.judge import circumstances, guard, stillness
+from benchmark.judge import circumstances, guard, slow_hosts, stillness
 from benchmark.judge.estimates import coefficient_of_variation
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.prior import TIMES
@@ -81,6 +81,7 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
     yield from _checks_of_speed(group)
     yield from circumstances.of_group(group.runs)
     yield from stillness.of_group(group)
+    yield from slow_hosts.of_group(group)
 
 
 def _checks_of_repetitions(group: Group) -> Iterator[str]:

@@ -16,6 +16,7 @@ from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.question import Question, metric_name
 from benchmark.judge.ranking import answer
 from benchmark.judge.scaling import scalings
+from benchmark.judge.slow_hosts import hosts_table
 from benchmark.judge.stillness import still_table
 from benchmark.judge.terms import Terms
 from benchmark.record import Run, RunRecord
@@ -82,8 +83,9 @@ def warnings_part(found: Sequence[str]) -> list[str | Table]:
 def block_tables(block: Sequence[Group], question: Question, *, brief: bool = False) -> list[Table]:
     """Return the tables of groups of one workload, real or emulated."""
     grown = [scaling.table(block[0].workload) for scaling in scalings(block)]
-    still = still_table(block[0].workload, block)
-    return _tables(block, question) + grown + [still] * bool(still) + ([] if brief else _statistics(block, question))
+    beside = [table(block[0].workload, block) for table in (still_table, hosts_table)]
+    found = [table for table in beside if table]
+    return _tables(block, question) + grown + found + ([] if brief else _statistics(block, question))
 
 
 def _heading(question: Question) -> str:

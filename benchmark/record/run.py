@@ -22,6 +22,8 @@ from benchmark.record.facts import Facts, FactsError, read_facts
 from benchmark.record.folder import FINISHED, End, folder_of, read_end
 from benchmark.record.history import RunRecord
 from benchmark.record.holes import check_made, check_whole
+from benchmark.record.host_times import NAME as HOSTS_NAME
+from benchmark.record.host_times import HostTimes, read_host_times
 from benchmark.record.journal import read
 from benchmark.record.stillness import Stretch
 from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
@@ -121,6 +123,27 @@ class Run:
         """
         path = self.folder / usage_name(rank) if self.folder else None
         return read_usage(path, spans_s=self.record.spans_s) if path and path.is_file() else None
+
+    @cached_property
+    def host_times(self) -> HostTimes | None:
+        """hosts.csv: how long each host took by itself, in the last attempt and in those on the same hosts.
+
+        None if there is no such file. An older version, and a run on one machine, wrote none.
+
+        Raises:
+            HostTimesError, OSError: it cannot be used.
+        """
+        path = self.folder / HOSTS_NAME if self.folder else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            addresses = {number: facts.devices.hosts for number, facts in self.attempts.items()}
+        except FactsError:
+            addresses = {}
+        last = addresses[max(addresses)] if addresses else ()
+        times = read_host_times(path, addresses=last)
+        others = {number for number, hosts in addresses.items() if hosts != last}
+        return times.of_attempts({row.attempt for row in times.rows} - others)
 
     def gpu_power(self, *, at_once: bool = False) -> GpuPower:
         """Return the mean power of the GPUs that the run used; `at_once` reads what its end wrote down, and no samples.

@@ -20,6 +20,7 @@ from benchmark.record import Run, RunRecord
 from benchmark.report import appendix, by_platform, page
 from benchmark.report.curves import errors, loss
 from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Shown, level_name, time_to_accuracy
+from benchmark.report.hosts import hosts
 from benchmark.report.merits import merits
 from benchmark.report.panels import throughput, timeline
 from benchmark.report.profiles import profile
@@ -166,6 +167,7 @@ def _of_runs(block: Block) -> Iterator[Figure]:
     yield throughput(block)
     yield from utilisation(block)
     yield timeline(block)
+    yield from hosts(block)
 
 
 def _singles(block: Block) -> Iterator[page.Singles]:

@@ -18,10 +18,12 @@ from typing import Any
 from benchmark.record.clocks import Clock, slept_s
 from benchmark.record.facts import write_facts
 from benchmark.record.folder import END, WORDS, End, Heartbeat, heartbeat, write_end
+from benchmark.record.host_times import NAME as HOSTS_NAME
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Plan
 from benchmark.record.run import Run
 from benchmark.record.sentences import Heard, SentenceLog
+from benchmark.record.slowest import slow_hosts
 from benchmark.record.stillness import Stretch, still_s, stood_still
 from benchmark.record.usage import NAME as USAGE_NAME
 from benchmark.record.usage import read_usage
@@ -32,6 +34,7 @@ from benchmark.run.prepared import Prepared
 from benchmark.run.state.progress import Progress
 from benchmark.run.state.resume import open_journal
 from benchmark.run.watch.curves import Curves
+from benchmark.run.watch.host_watch import HostWatch
 from benchmark.run.watch.interrupts import Interrupts
 from benchmark.run.watch.monitor import Monitor
 from benchmark.run.watch.standing import Standing
@@ -67,12 +70,16 @@ def attempt(prepared: Prepared, before: Heartbeat | None, company: Company | Non
         if job.tensorboard:
             stack.enter_context(Curves(job.journal, job.tensorboard / job.name))
             say(f"curves: tensorboard --logdir {job.tensorboard}")
+        hosts = _host_watch(job, trainer.host, journal.attempt, say, stack) if company else None
         title = f"{job.name}: {job.platform.label}, {prepared.devices.describe()}"
-        screen.view = stack.enter_context(view(title, plan, clock, Standing(job.folder / USAGE_NAME).within))
+        screen.view = stack.enter_context(
+            view(title, plan, clock, Standing(job.folder / USAGE_NAME).within, hosts.slow if hosts else None)
+        )
         screen.log = stack.enter_context(SentenceLog(job.folder))
         stack.enter_context(pool)
         stack.enter_context(prepared.data.opened())
-        loop = Loop(journal, plan, trainer, clock, screen.view, interrupts=interrupts, down_s=down_s)
+        written = {"written": hosts.written} if hosts else {}
+        loop = Loop(journal, plan, trainer, clock, screen.view, interrupts=interrupts, down_s=down_s, **written)
         if journal.attempt > 1:
             say(_resumption(job, loop.progress, clock.elapsed(), down_s))
         return _to_the_end(job, loop, say)
@@ -82,6 +89,19 @@ def _pass_on(interrupts: Interrupts, number: int) -> None:
     """Take a signal that reached another host as this one's."""
     if interrupts.signal is None:
         os.kill(os.getpid(), number)
+
+
+def _host_watch(job: Job, everywhere: Any, attempt: int, say: Say, stack: ExitStack) -> HostWatch:
+    """Begin to write down how long each host takes by itself; `stack` ends it."""
+    watch = HostWatch(
+        job.folder / HOSTS_NAME,
+        hosts=job.hosts.addresses,
+        attempt=attempt,
+        taken=everywhere.taken_everywhere,
+        warn=lambda sentence: say(f"WARNING: {sentence}"),
+    )
+    stack.callback(watch.close)
+    return watch
 
 
 def _watch(
@@ -135,6 +155,8 @@ def _to_the_end(job: Job, loop: Loop, say: Say) -> int:
     suspended_s = round(max(0.0, slept_s() - slept_before_s), 3)
     write_end(job.folder, end := replace(_end(job, "finished", loop.progress), suspended_s=suspended_s))
     _warn_of_stillness(end, say)
+    for sentence in _slow_hosts(job):
+        say(f"WARNING: {sentence}: every step waits for the slowest host")
     if (end.other_load or 0.0) >= LARGE_OTHER_LOAD:
         say(
             f"WARNING: other processes took {end.other_load:.0%} of this machine's CPUs during the run: its times are "
@@ -178,6 +200,15 @@ def _gpu_power(job: Job) -> dict[str, Any]:
         "gpu_power_share": None if power.share is None else round(power.share, 4),
         "gpu_power_note": power.note,
     }
+
+
+def _slow_hosts(job: Job) -> list[str]:
+    """Return a clause for every kind of work in which one host of several was slow; none where that is not known."""
+    try:
+        times = Run(read(job.journal)).host_times
+    except (OSError, ValueError):
+        return []
+    return [work.said(times.names) for work in slow_hosts(times.rows)] if times else []
 
 
 def _other_load(job: Job) -> float | None:

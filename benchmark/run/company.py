@@ -75,6 +75,7 @@ def follow(job: Job, say: Say) -> Finished:
 
 def _take_part(prepared: Prepared, caller: Caller) -> None:
     from benchmark.run.machines import follow as following
+    from benchmark.run.machines.timed import Timed
     from benchmark.run.state.checkpoints import Checkpoints
     from benchmark.run.train.host import Host
 
@@ -86,7 +87,7 @@ def _take_part(prepared: Prepared, caller: Caller) -> None:
         )
     prepared.wake(lambda _: None)
     pool = prepared.pool()
-    host = Host(prepared.task, Checkpoints(job.folder / "checkpoints"), pool)
+    host = Timed(Host(prepared.task, Checkpoints(job.folder / "checkpoints"), pool))
     clock_s, _ = caller.clock()
     with ExitStack() as stack:
         interrupts = Interrupts(stop=lambda: None, patience_s=following.PATIENCE_S, raising=False)

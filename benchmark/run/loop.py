@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from benchmark.record.clocks import Clock, Span
-from benchmark.record.columns import Outcome
+from benchmark.record.columns import Outcome, Row
 from benchmark.record.journal import Journal
 from benchmark.record.phases import EVALUATED, Phase, Plan
 from benchmark.run.state.progress import Progress, next_phase
@@ -33,10 +33,15 @@ class Performs(Protocol):
     def begin_evaluation(self, progress: Progress, phase: Phase) -> Callable[[], Outcome]: ...
 
 
+def nobody(row: Row) -> None:
+    """Take a row that was written; a run on one machine has nothing to add to it."""
+
+
 class Loop:
     """One attempt at a run: its journal, its clock, and where it stands.
 
-    `down_s` is the time before this attempt in which no process worked on the run, in seconds.
+    `down_s` is the time before this attempt in which no process worked on the run, in seconds. `written` is called with
+    every row that is in the journal, before it is shown.
     """
 
     def __init__(
@@ -49,9 +54,11 @@ class Loop:
         *,
         interrupts: Interrupts | Uninterrupted | None = None,
         down_s: float | None = None,
+        written: Callable[[Row], None] = nobody,
     ) -> None:
         self.journal, self.plan, self.trainer, self.clock, self.shown = journal, plan, trainer, clock, shown
         self.interrupts, self.down_s = interrupts or Uninterrupted(), down_s
+        self.written = written
         self.progress = Progress.of(journal.earlier.rows, attempt=journal.attempt, window=plan.window)
         self.evaluation = Background()
 
@@ -108,6 +115,7 @@ class Loop:
     def _write(self, phase: Phase, span: Span, outcome: Outcome) -> None:
         row = self.journal.append(phase, span, outcome)
         self.progress = self.progress.after(row)
+        self.written(row)
         self.shown.row(row, self.progress)
 
 

@@ -106,7 +106,7 @@ def _read(losses: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
 
 
 def _whole(step: TrainStep, part: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
-    return step.train_batch(part, number)[0]
+    return step.train_batch(part, number)[0][0]
 
 
 def _from_shards(folder: Path, size: Size, machine: Devices, rig: Platform) -> Iterator:

@@ -24,14 +24,16 @@ from benchmark.export.runs import Ask, ExportError, load
 from benchmark.export.system import system_description
 from benchmark.export.tables import as_json, dawnbench
 from benchmark.ingest import IngestError, read_log
-from benchmark.judge import JudgeError, Question, Terms, judge, rig_costs
+from benchmark.judge import Group, JudgeError, Question, Terms, judge, rig_costs, slow_hosts
 from benchmark.judge.prices import cost_parts as prices
 from benchmark.judge.summary import report as table
 from benchmark.record import FactsError, JournalError, Row, Run, read_run
 from benchmark.record.columns import COLUMNS, to_text
 from benchmark.record.facts import SCHEMA
+from benchmark.record.host_times import HostLog, HostTimesError, read_host_times
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase
+from benchmark.record.slowest import works_of
 from benchmark.record.usage import read_usage
 from benchmark.report.document import report
 from benchmark.report.figures import Shown
@@ -431,3 +433,68 @@ def test_any_utilisation_is_summed_up_or_refused_by_name_and_shown_with_its_faul
         assert 0 <= summary.energy.share <= 1 and (summary.energy.wh is None or 0 <= summary.energy.wh < math.inf)
     except ValueError as error:
         assert one_line(error, path), error
+
+
+# --- hosts.csv -------------------------------------------------------------------------------------------------------
+
+HOST_TIMES = "attempt,phase,part,epoch,step,started_s,seconds,host0,host1,host2\n" + "".join(
+    f"{attempt},{phase},{part},{n},{50 * n},{10.5 * n},10.0,{own}\n"
+    for attempt, n in ((1, 1), (1, 2), (2, 3))
+    for phase, part, own in (
+        ("train", "input", "0.1,0.2,"), ("train", "gradients", "9.0,8.0,7.5"), ("swap", "swap", "1,1,1"),
+        ("evaluate", "forward", "2.0,2.1,2.2"), ("probe", "decoding", "3.0,3.1,0.0"), ("probe", "utterances", "9,9,0"),
+    )
+)  # fmt: skip
+damaged_host_times = st.lists(
+    st.tuples(st.integers(0, len(HOST_TIMES)), st.integers(0, 60), odd_texts), max_size=4
+).map(lambda edits: _cut(HOST_TIMES, edits).encode("utf-8"))  # fmt: skip
+host_fields = st.lists(
+    st.tuples(st.integers(0, HOST_TIMES.count("\n") - 1), st.integers(0, 9), odd_texts), max_size=4
+).map(lambda edits: _with_host_fields(edits).encode("utf-8"))  # fmt: skip
+
+
+def _with_host_fields(edits) -> str:
+    lines = [line.split(",") for line in HOST_TIMES.splitlines()]
+    for line, column, value in edits:
+        lines[line][column] = value
+    return "".join(",".join(line) + "\n" for line in lines)
+
+
+@fuzz
+@given(
+    content=damaged_host_times
+    | host_fields
+    | st.binary(max_size=60)
+    | st.text(max_size=60).map(lambda text: text.encode("utf-8"))
+)
+@example(content=HOST_TIMES.encode())
+@example(content=HOST_TIMES[:-4].encode())
+@example(content=HOST_TIMES.replace("\n", "\r\n").encode("utf-8-sig"))
+@example(content=HOST_TIMES.replace("10.0", "0").encode())
+@example(content=HOST_TIMES.replace("10.0", "5e-324").replace("9.0", str(2**53)).encode())
+def test_any_hosts_csv_is_read_gone_on_with_and_judged_or_refused_by_name_and_line(folder, content):
+    path = folder / "used" / "hosts.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    (folder / "used.csv").write_text(JOURNAL)
+    shown = report([read(folder / "used.csv")]) if content == HOST_TIMES.encode() else "host"
+    assert "host" in shown
+    try:
+        times = read_host_times(path)
+    except HostTimesError as error:
+        assert one_line(error, f"{path}:"), error
+        assert error.args[0] in "".join(slow_hosts.of_group(_group_of(folder)))
+        return
+    for work in works_of(times.rows):
+        assert 0 <= work.slowest < len(times.names) and 0 <= work.longest <= work.rows and not work.ratio < 1
+        assert work.said(times.names).startswith("host ") and not math.isnan(work.evidence)
+    table = slow_hosts.hosts_table("mini", [_group_of(folder)])
+    assert table is None or plain([table])
+    if len(times.names) == 3 and content.startswith(HOST_TIMES[:40].encode()) and b"\r" not in content:
+        HostLog.open(path, machines=3).close()
+        assert read_host_times(path).rows == times.rows  # repaired, and nothing lost
+
+
+def _group_of(folder: Path) -> Group:
+    (group,) = [group for group in judge([read(folder / "used.csv")], Question(levels=(30.0,))).groups if group.runs]
+    return group

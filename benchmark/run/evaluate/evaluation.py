@@ -117,6 +117,12 @@ class Transcription:
         """Add sentences that another machine transcribes; `others` waits for them."""
         self._others.append(others)
 
+    def when_decoded(self, note: Callable[[], None]) -> int:
+        """Call `note` whenever some utterances are decoded, at once for those that are; return how many there are."""
+        for _, hypotheses in self._parts:
+            hypotheses.add_done_callback(lambda _: note())
+        return sum(len(utterances) for utterances, _ in self._parts)
+
     def result(self, progress: Callable[[int], None] = lambda _: None) -> Evaluated:
         """Wait for all sentences and count their errors. Raises as `sentences` does."""
         return Evaluated.of(self.sentences(progress))

@@ -6,6 +6,7 @@ run; the others are told what to do, and their replicas join in the same collect
     channel.py    messages between the chief and the others, and the watch that notices when one is lost
     guard.py      ends this process where TensorFlow lets no thread of ours do so
     agreement.py  what hosts compare before they train together
+    timed.py      what one host does, with the time it took by itself
     lead.py       the chief's trainer
     follow.py     what the other hosts do
 """

@@ -2,8 +2,9 @@
 
     status = follow(host, caller)
 
-A follower writes nothing but its samples of utilisation. It keeps signals from its own training and passes them on to
-the chief, which ends the run everywhere after one and the same batch.
+A follower writes nothing but its samples of utilisation; with every answer it says how long it took by itself. It keeps
+signals from its own training and passes them on to the chief, which ends the run everywhere after one and the same
+batch.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from pathlib import Path
 
 from benchmark.run.evaluate.evaluation import Diverged, Transcription
 from benchmark.run.machines.channel import Caller, Message
-from benchmark.run.train.host import Host
+from benchmark.run.machines.timed import Timed
 
 PATIENCE_S = 20.0
 """How long after a signal a follower waits for the chief to end the run."""
 
 
-def follow(host: Host, caller: Caller) -> int:
+def follow(host: Timed, caller: Caller) -> int:
     """Do what the chief says until it ends the run; return the exit status that it gives."""
     does = {
         "make": lambda _: host.make(),
@@ -35,12 +36,12 @@ def follow(host: Host, caller: Caller) -> int:
                 _transcribe(host, caller, order, background.submit)
             else:
                 does[order["do"]](order)
-            caller.answer({"done": order["do"]})
+            caller.answer({"done": order["do"], "own_s": host.taken()})
         background.shutdown(wait=False, cancel_futures=True)
     return caller.status
 
 
-def _transcribe(host: Host, caller: Caller, order: Message, later: Callable[..., object]) -> None:
+def _transcribe(host: Timed, caller: Caller, order: Message, later: Callable[..., object]) -> None:
     """Run the forward pass now; send the sentences when they are decoded, which may be while training goes on."""
     number = order["number"]
     try:
@@ -48,13 +49,13 @@ def _transcribe(host: Host, caller: Caller, order: Message, later: Callable[...,
     except Diverged as error:
         caller.promise(number, {"diverged": str(error)})
         return
-    later(_send, transcription, caller, number)
+    later(_send, transcription, host.decoding(), caller, number)
 
 
-def _send(transcription: Transcription, caller: Caller, number: int) -> None:
+def _send(transcription: Transcription, decoding: Callable[[], object], caller: Caller, number: int) -> None:
     try:
         sentences = [[each.id, each.reference, each.hypothesis] for each in transcription.sentences()]
     except Exception as error:  # whatever it is, nobody would hear of it in this thread
         caller.fail(2, f"decoding failed: {type(error).__name__}: {error}")
         return
-    caller.promise(number, {"sentences": sentences})
+    caller.promise(number, {"sentences": sentences, "own_s": decoding()})

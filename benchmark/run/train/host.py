@@ -49,8 +49,12 @@ class Host:
     def segment(self, *, epoch: int, skip: int, step: int, count: int) -> Totals:
         """Train on `count` batches of an epoch, after its first `skip`; `step` batches were trained before."""
         if skip == 0 or self._batches is None:
-            self._batches = self.source.epoch(epoch, skip=skip)
+            self._batches = self.open_epoch(epoch, skip)
         return self.models.step.segment(self._batches, tf.constant(step), tf.constant(count))
+
+    def open_epoch(self, epoch: int, skip: int) -> Iterator:
+        """Begin to read the batches of an epoch, after its first `skip`."""
+        return self.source.epoch(epoch, skip=skip)
 
     def swap(self, step: int) -> None:
         """Exchange the training model for the evaluation model, or back, through the checkpoint of `step`."""

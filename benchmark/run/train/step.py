@@ -42,7 +42,9 @@ class Totals(NamedTuple):
     `utterances`, `frames` and `tflop` (10^12 operations; all float32) leave out padding. `input_s` (float64) is the
     seconds that the host waited for batches: on a GPU, whose work is queued ahead, an upper bound of what training
     lost; in a deterministic run, NaN. `spoilt` (int32) is the first batch with a NaN or infinite loss, counted from 1
-    since the run began; -1 if there is none.
+    since the run began; -1 if there is none. `own_s` (float64) is the seconds from the arrival of a batch until all
+    replicas of this machine have their gradients, before any waits for those of another machine. It is measured on
+    CPUs of several machines, and not in a deterministic run; else None.
     """
 
     batches: tf.Tensor
@@ -52,6 +54,7 @@ class Totals(NamedTuple):
     tflop: tf.Tensor
     input_s: tf.Tensor
     spoilt: tf.Tensor
+    own_s: tf.Tensor | None = None
 
 
 class TrainStep:
@@ -118,37 +121,49 @@ class TrainStep:
         self._spoilt.assign(tf.constant(-1, tf.int64))
         with tf.device(HOST):  # the loop itself; it waits for no GPU, so that work can be queued ahead
 
-            def goes_on(_: tf.Tensor, number: tf.Tensor, stopped: tf.Tensor) -> tf.Tensor:
+            def goes_on(_: tf.Tensor, number: tf.Tensor, stopped: tf.Tensor, *__: tf.Tensor) -> tf.Tensor:
                 return (number < count) & ~stopped
 
-            def train_one(input_s: tf.Tensor, number: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
-                return self._next_batch(batches, step, input_s, number)
+            def train_one(
+                input_s: tf.Tensor, number: tf.Tensor, _: tf.Tensor, *own_s: tf.Tensor
+            ) -> tuple[tf.Tensor, ...]:
+                return self._next_batch(batches, step, input_s, number, *own_s)
 
             nothing = (tf.constant(0.0, tf.float64), tf.constant(0), tf.constant(False))
-            input_s, number, _ = tf.while_loop(goes_on, train_one, nothing)
+            if self._timed:
+                nothing = (*nothing, tf.constant(0.0, tf.float64))
+            input_s, number, _, *own_s = tf.while_loop(goes_on, train_one, nothing)
         loss, utterances, frames, tflop, _ = tf.unstack(self._sums.read_value())
-        return Totals(number, loss, utterances, frames, tflop, input_s, self._spoilt.read_value())
+        return Totals(number, loss, utterances, frames, tflop, input_s, self._spoilt.read_value(), *own_s)
 
     def _next_batch(
-        self, batches: Iterator, step: tf.Tensor, input_s: tf.Tensor, number: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Train on the segment's batch `number`; return the seconds waited so far, the next number, whether to stop."""
+        self, batches: Iterator, step: tf.Tensor, input_s: tf.Tensor, number: tf.Tensor, *own_s: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        """Train on the segment's batch `number`; return what `train_one` is given for the next one.
+
+        That is the seconds waited so far, the next number, whether to stop, and this machine's own seconds if measured.
+        """
         with tf.control_dependencies([number]):  # known when the batch before is done
             asked_s = _now_s()
         with tf.control_dependencies([asked_s]):
             part = take(batches, self.devices)
         with tf.control_dependencies(self.devices.strategy.experimental_local_results(part["frames"])):
-            input_s += _now_s() - asked_s
+            arrived_s = _now_s()
+            input_s += arrived_s - asked_s
+        if self._timed:  # a single core would do all work that is there before it looks at the clock
+            part = _after(arrived_s, part)
         if self._agreed:  # by the batches before: this one's sums would be waited for
             with tf.device(self._first):
                 stopping = self._sums[-1]
             stopped = stopping > 0
-        done = self._count(self._batch(part, step + number, tf.cast(self._stopping, tf.float32)), step + number)
+        sums, *ready_s = self._batch(part, step + number, tf.cast(self._stopping, tf.float32))
+        own_s = tuple(before + ready - arrived_s for before, ready in zip(own_s, ready_s, strict=True))
+        done = self._count(sums, step + number)
         with tf.control_dependencies(done):
             number += 1
             if not self._agreed:
                 stopped = tf.identity(self._stopping)
-        return input_s, number, stopped
+        return input_s, number, stopped, *own_s
 
     def _count(self, of_batch: tf.Tensor, step: tf.Tensor) -> list[tf.Operation]:
         """Add a batch's sums to those of the segment, on the device that has them."""
@@ -162,11 +177,19 @@ class TrainStep:
         """Whether machines agree where to stop, by their sums: one that left a segment alone would hang the others."""
         return self.devices.machines > 1
 
-    def _batch(self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor) -> tf.Tensor:
-        """Train all replicas on a batch; return the sums of `train_batch`, float32 [SUMS]."""
+    @property
+    def _timed(self) -> bool:
+        """Whether this machine's own time is measured. Not on GPUs: the host would have to wait for their work."""
+        return self._agreed and self.devices.on_cpu and not devices.deterministic
+
+    def _batch(self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor) -> list[tf.Tensor]:
+        """Train all replicas on a batch; return the sums of `train_batch`, float32 [SUMS].
+
+        If this machine's own time is measured, then also the time of day at which the last replica had its gradients.
+        """
         strategy = self.devices.strategy
         if self.accumulation == 1:
-            sums = strategy.run(self.train_batch, args=(part, step, stopping))
+            found = strategy.run(self.train_batch, args=(part, step, stopping))
         else:
 
             def accumulate(number: tf.Tensor) -> tuple[tf.Tensor]:
@@ -174,19 +197,31 @@ class TrainStep:
                 return (number + 1,)
 
             tf.while_loop(lambda number: number < self.accumulation, accumulate, [tf.constant(0)])
-            sums = strategy.run(self._apply_accumulated, args=(stopping,))
-        return strategy.experimental_local_results(sums)[0]
+            found = strategy.run(self._apply_accumulated, args=(stopping,))
+        sums, *ready_s = (strategy.experimental_local_results(each) for each in found)
+        return [sums[0], *(tf.reduce_max(tf.stack(each)) for each in ready_s)]
 
-    def train_batch(self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor | float = 0.0) -> tf.Tensor:
+    def train_batch(
+        self, part: dict[str, tf.Tensor], step: tf.Tensor, stopping: tf.Tensor | float = 0.0
+    ) -> tuple[tf.Tensor, ...]:
         """Train one replica on its part of a batch.
 
         Returns:
             Sums over all replicas of loss, utterances, frames and operations, and how many machines want to stop:
-            float32 [SUMS].
+            float32 [SUMS]. If this machine's own time is measured, then also the time of day at which the replica had
+            its gradients, in seconds, float64 [].
         """
         found, gradients = self._piece(part, step, 0)
+        ready_s = self._ready_s(gradients)
         self.apply(gradients)
-        return self._share(found, stopping)
+        return self._share(found, stopping), *ready_s
+
+    def _ready_s(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Return the time of day at which a replica's gradients are there; nothing if it is not measured."""
+        if not self._timed:
+            return []
+        with tf.device(HOST), tf.control_dependencies(tf.nest.flatten(gradients, expand_composites=True)):
+            return [tf.timestamp()]
 
     def _accumulate(self, part: dict[str, tf.Tensor], step: tf.Tensor, number: tf.Tensor) -> None:
         """Add the gradients and sums of one piece of a replica's part to those before."""
@@ -199,14 +234,15 @@ class TrainStep:
         for total, value in zip(self._accumulated, [found, *gradients], strict=True):
             total.assign_add(value)
 
-    def _apply_accumulated(self, stopping: tf.Tensor) -> tf.Tensor:
+    def _apply_accumulated(self, stopping: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Update the model with what a replica's pieces add up to, and forget it; return as `train_batch` does."""
         found, *gradients = (total.read_value() for total in self._accumulated)
+        ready_s = self._ready_s([found, *gradients])
         self.apply(gradients)
         sums = self._share(found, stopping)
         for total in self._accumulated:
             total.assign(tf.zeros_like(total))
-        return sums
+        return sums, *ready_s
 
     def _piece(
         self, part: dict[str, tf.Tensor], step: tf.Tensor, number: int | tf.Tensor
@@ -269,6 +305,16 @@ def _local(shape: tf.TensorShape | list[int]) -> tf.Variable:
     return tf.Variable(
         tf.zeros(shape), trainable=False, synchronization=on_read, aggregation=tf.VariableAggregation.SUM
     )
+
+
+def _after(moment: tf.Tensor, part: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Return a part, of one replica or of several, that is not there before a moment is."""
+
+    def later(values: tf.Tensor) -> tf.Tensor:
+        with tf.device(values.device), tf.control_dependencies([moment]):
+            return tf.identity(values)
+
+    return tf.nest.map_structure(later, part, expand_composites=True)
 
 
 def _rows(values: tf.Tensor, first: tf.Tensor, count: int) -> tf.Tensor:

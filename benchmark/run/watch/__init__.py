@@ -7,5 +7,6 @@ gpus.py        the machine's GPUs as NVML shows them
 neighbours.py  looks for other load on the machine
 interrupts.py  handles Ctrl-C, SIGTERM and SIGHUP
 standing.py    tells within which rows the run stood still
+host_watch.py  writes down how long each host took, and tells which is slow
 view.py        shows the run while it is under way
 """

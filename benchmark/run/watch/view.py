@@ -36,6 +36,7 @@ PLAIN_PROGRESS_EVERY_S = 5.0
 
 
 Still = Callable[[Row], float]
+Slow = Callable[[], str]
 
 
 def never(row: Row) -> float:  # noqa: ARG001 - a Still that knows of none
@@ -44,23 +45,24 @@ def never(row: Row) -> float:  # noqa: ARG001 - a Still that knows of none
 
 
 @contextmanager
-def view(title: str, plan: Plan, clock: Clock, still: Still = never) -> Iterator[PlainView]:
+def view(title: str, plan: Plan, clock: Clock, still: Still = never, slow: Slow | None = None) -> Iterator[PlainView]:
     """Yield a LiveView if standard error is a terminal, else a PlainView.
 
-    `still` tells how many seconds of a row that is over the run stood still.
+    `still` tells how many seconds of a row that is over the run stood still. On several machines `slow` names the slow
+    host of the latest rows, "" if there is none: "host 2 (c:2222) 1.31x in train".
     """
     if not sys.stderr.isatty():
-        yield PlainView(plan, still)
+        yield PlainView(plan, still, slow)
         return
-    shown = LiveView(title, plan, clock, still)
+    shown = LiveView(title, plan, clock, still, slow)
     with Live(shown, console=Console(stderr=True), refresh_per_second=4, transient=False):
         yield shown
 
 
-def describe(row: Row, still_s: float = 0.0) -> str:
+def describe(row: Row, still_s: float = 0.0, slow: str = "") -> str:
     """Describe a row in a line: start, phase, epoch, batch, seconds, then loss, utterances/s or error rates.
 
-    `still_s` are the seconds of it in which the run stood still.
+    `still_s` are the seconds of it in which the run stood still, and `slow` the host that is slower than the others.
     """
     parts = [
         f"{row.started_s:8.1f} s  {row.phase.value:<10} epoch {row.epoch:<3} batch {row.step:<6} {row.seconds:6.1f} s"
@@ -73,14 +75,16 @@ def describe(row: Row, still_s: float = 0.0) -> str:
         parts.append(f"WER {row.wer:.1f}%  CER {row.cer:.1f}%")
     if still_s:
         parts.append(f"stood still {still_s:.1f} s")
+    if slow:
+        parts.append(f"slow: {slow}")
     return "  ".join(parts)
 
 
 class PlainView:
     """A view that prints one line per row, and generated sentences below it."""
 
-    def __init__(self, plan: Plan, still: Still = never) -> None:
-        self.plan, self.still = plan, still
+    def __init__(self, plan: Plan, still: Still = never, slow: Slow | None = None) -> None:
+        self.plan, self.still, self.slow = plan, still, slow
         self._said_s = time.monotonic()
 
     def phase(self, phase: Phase, progress: Progress) -> None:
@@ -88,7 +92,11 @@ class PlainView:
 
     def row(self, row: Row, progress: Progress) -> None:
         """Print the row of a phase that is over."""
-        self._print(describe(row, self.still(row)))
+        self._print(self.described(row))
+
+    def described(self, row: Row) -> str:
+        """Return the line of a row; a train row names the slow host too, if there is one."""
+        return describe(row, self.still(row), self.slow() if self.slow and row.phase is Phase.TRAIN else "")
 
     def sentences(self, phase: str, sentences: Sequence[Example]) -> None:
         """Print reference and hypothesis of the first three sentences."""
@@ -109,14 +117,15 @@ class PlainView:
 class LiveView(PlainView):
     """A panel that rich redraws four times a second from its own thread, whatever TensorFlow is doing."""
 
-    def __init__(self, title: str, plan: Plan, clock: Clock, still: Still = never) -> None:
-        super().__init__(plan, still)
+    def __init__(self, title: str, plan: Plan, clock: Clock, still: Still = never, slow: Slow | None = None) -> None:
+        super().__init__(plan, still, slow)
         self.title, self.clock = title, clock
         self.now, self.started_s = Phase.CREATE, 0.0
         self.progress = Progress(window=plan.window)
         self.lines: deque[str] = deque(maxlen=8)
         self.shown: list[Example] = []
         self.decoding: tuple[int, int] | None = None
+        self.slow_host = ""
 
     def phase(self, phase: Phase, progress: Progress) -> None:
         self.now, self.started_s, self.progress = phase, self.clock.elapsed(), progress
@@ -125,6 +134,7 @@ class LiveView(PlainView):
     def row(self, row: Row, progress: Progress) -> None:
         self.progress = progress
         self.lines.append(describe(row, self.still(row)))
+        self.slow_host = self.slow() if self.slow else ""
 
     def sentences(self, phase: str, sentences: Sequence[Example]) -> None:
         self.shown = list(sentences[:SHOWN_SENTENCES])
@@ -151,6 +161,8 @@ class LiveView(PlainView):
             "WER": f"{last.wer:.1f}%" if last else "-",
             "CER": f"{last.cer:.1f}%" if last else "-",
         }
+        if self.slow:
+            figures["slow host"] = self.slow_host or "none"
         return Columns(
             [Text.assemble((f"{name}\n", "dim"), (value, "bold")) for name, value in figures.items()],
             padding=(0, 3, 0, 0),

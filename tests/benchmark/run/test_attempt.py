@@ -7,6 +7,8 @@ import pytest
 from journals import make_run, write
 
 from benchmark.record.folder import End
+from benchmark.record.host_times import HostLog, HostRow
+from benchmark.record.phases import Phase
 from benchmark.run import attempt
 
 
@@ -17,6 +19,20 @@ def test_a_run_that_stood_still_for_a_percent_of_its_time_is_warned_of_at_its_en
     attempt._warn_of_stillness(end, found.append)
     assert len(found) == said
     assert all("3.7 s of 360 stood still (most of it from 200.0 s on, epoch 2)" in text for text in found)
+
+
+def test_a_slow_host_is_named_at_the_end_of_a_run_on_several_machines(tmp_path):
+    record = make_run([60, 40], machines=2, devices="2 machines of CPU")
+    job = SimpleNamespace(folder=tmp_path / "r1", journal=write(tmp_path / "r1.csv", record))
+    assert attempt._slow_hosts(job) == []  # of an older version, or on one machine
+    job.folder.mkdir()
+    log = HostLog.open(job.folder / "hosts.csv", machines=2)
+    for row in [row for row in record.rows if row.phase is Phase.TRAIN]:
+        where = {name: getattr(row, name) for name in ("phase", "epoch", "step", "started_s", "seconds")}
+        log.append([HostRow(part=part, own=own, **where) for part, own in (("input", (0, 0)), ("gradients", (6, 9)))])
+    log.close()
+    (text,) = attempt._slow_hosts(job)
+    assert text.startswith("host 1 takes 1.50 times as long as the other in train; the difference is 30%")  # 3 of 10 s
 
 
 def test_the_stretches_of_a_run_are_those_of_its_samples(tmp_path):

@@ -580,3 +580,91 @@ def test_all_recipes_and_both_paddings_train(make, tmp_path, recipe):
     workload = replace(TINY.with_model(recipe=recipe), padding="fixed", max_frames=200, augment="specaugment")
     record = run(make(workload=workload), tmp_path / "r.csv", max_epochs=1)
     assert np.isfinite(losses(record)).all() and record.evaluated_epoch == 1
+
+
+# --- the time that a machine takes by itself, where several wait for one another --------------------------------------
+
+
+@pytest.fixture
+def step_of(tf, tone_features, tmp_path, monkeypatch):
+    """What makes a trainer's step and its batches; `machines` is told to the step, though there is one."""
+    from benchmark.run.prepare import devices
+    from benchmark.run.train.step import TrainStep
+
+    def make(*, machines=2, deterministic=False, **options):
+        monkeypatch.setattr(TrainStep, "_agreed", machines > 1)
+        monkeypatch.setattr(devices, "deterministic", deterministic)
+        trainer = new_trainer(tf, tone_features, tmp_path, **options)
+        trainer.host.make()
+        return trainer.models.step, trainer.source.epoch(1)
+
+    return make
+
+
+def timestamps(function) -> int:
+    """Nodes of a function, and of those that it calls, that read the time of day."""
+    graph = function.graph.as_graph_def()
+    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    return len({node.name for node in nodes if node.op == "Timestamp"})
+
+
+@pytest.mark.parametrize("options", [{}, {"replicas": 2}, {"accumulation": 2}])
+def test_several_machines_measure_it_and_it_is_less_than_the_segment_took(tf, step_of, options):
+    step, batches = step_of(**options)
+    began_s = time.monotonic()
+    totals = step.segment(batches, tf.constant(0), tf.constant(2))
+    took_s = time.monotonic() - began_s
+    assert 0 < float(totals.own_s) < took_s - float(totals.input_s)
+    assert int(totals.batches) == 2
+
+
+@pytest.mark.parametrize("waits_before", [True, False])
+def test_what_comes_before_the_gradients_is_part_of_it_and_what_comes_after_is_not(
+    tf, step_of, monkeypatch, waits_before
+):
+    """Half a second is waited in each batch, before or after: after them a machine waits for the others."""
+    from benchmark.run.train.step import TrainStep
+
+    def half_a_second(value):
+        time.sleep(0.5)
+        return value
+
+    def waited(values):
+        first, *rest = values
+        return [tf.ensure_shape(tf.numpy_function(half_a_second, [first], first.dtype), first.shape), *rest]
+
+    def slow_gradients(self, *arguments, gradients=TrainStep.gradients):
+        losses, found = gradients(self, *arguments)
+        return losses, waited(found)
+
+    def slow_apply(self, gradients, apply=TrainStep.apply):
+        apply(self, waited(gradients))
+
+    name, slow = ("gradients", slow_gradients) if waits_before else ("apply", slow_apply)
+    monkeypatch.setattr(TrainStep, name, slow)
+    step, batches = step_of()
+    step.segment(batches, tf.constant(0), tf.constant(1))  # compiles
+    began_s = time.monotonic()
+    totals = step.segment(batches, tf.constant(1), tf.constant(2))
+    assert time.monotonic() - began_s > 1.0  # two batches
+    assert (float(totals.own_s) > 1.0) is waits_before
+
+
+def test_one_machine_reads_the_time_twice_a_batch_as_before_and_several_once_more(tf, step_of):
+    for machines, expected in ((1, 2), (2, 3)):
+        step, batches = step_of(machines=machines)
+        function = step.segment.get_concrete_function(batches, tf.constant(0), tf.constant(2))
+        assert timestamps(function) == expected
+        assert (function.structured_outputs.own_s is None) is (machines == 1)
+
+
+def test_a_deterministic_run_reads_no_time_of_day(tf, step_of):
+    step, batches = step_of(deterministic=True)
+    function = step.segment.get_concrete_function(batches, tf.constant(0), tf.constant(2))
+    assert timestamps(function) == 0 and function.structured_outputs.own_s is None
+
+
+def test_on_gpus_it_is_not_measured(tf, step_of):
+    step, _ = step_of()
+    step.devices = replace(step.devices, names=("GPU",))
+    assert not step._timed

@@ -48,6 +48,28 @@ def test_a_row_in_which_the_run_stood_still_says_how_long(capsys):
     assert "still" not in describe(TRAINED)
 
 
+def test_a_train_row_names_the_slow_host_and_other_rows_do_not(capsys):
+    view = PlainView(PLAN, slow=lambda: "host 1 (b:2222) 1.31x in train")
+    view.row(TRAINED, Progress())
+    view.row(EVALUATED, Progress())
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("slow: host 1 (b:2222) 1.31x in train") and "slow" not in second
+
+
+@pytest.mark.parametrize(
+    ("slow", "shown"),
+    [(None, None), (lambda: "", "none"), (lambda: "host 1 (b:2222) 1.31x in train", "host 1 (b:2222) 1.31x")],
+)
+def test_the_live_view_of_several_machines_names_the_slow_one(slow, shown):
+    view = LiveView("a run", PLAN, Clock(), slow=slow)
+    view.phase(Phase.TRAIN, Progress())
+    view.row(TRAINED, Progress.of([TRAINED]))
+    console = Console(record=True, width=140, file=StringIO())
+    console.print(view)
+    text = console.export_text()
+    assert ("slow host" in text) is (slow is not None) and (shown is None or shown in text)
+
+
 def test_the_plain_view_prints_lines_and_three_sentences(capsys):
     view = PlainView(PLAN)
     view.row(TRAINED, Progress.of([TRAINED]))
