@@ -1,4 +1,4 @@
-"""The command line: python -m benchmark.export results/RUN.csv --to mllog"""
+"""The command line: python -m benchmark.export results/RUN.csv --to mllog, or results/RUN --to savedmodel -o out"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmark import cli
 from benchmark.export.mllog import Goal, goal, mllog
+from benchmark.export.model.forms import FORMS, make
 from benchmark.export.runs import NOTICES, Ask, ExportError, load, source_name
 from benchmark.export.tables import as_json, dawnbench
 from benchmark.judge import Question, judge
@@ -33,6 +34,7 @@ FORMATS = {
     "dawnbench": Format(text=dawnbench, name="{}.tsv", options=("clock",)),
     "json": Format(text=as_json, name="{}.json", options=("level", "epochs")),
 }
+OPTIONS = ("level", "epochs", "clock", "checkpoint")
 
 HELP = """\
 formats:
@@ -44,58 +46,70 @@ formats:
   dawnbench  RUN.tsv: epoch, hours (--clock), top1Accuracy = 100 - WER, a row an epoch
   json       RUN.json: identity, levels with the three clocks, evaluations, warnings, provenance (run.json)
 
-One run goes to standard output unless -o names a file or a folder; several need a folder. Nothing is overwritten.
+formats of a run's model, each a folder (-o) with metadata.json; RUN may be a checkpoint (docs/models.md):
+  savedmodel TensorFlow's: signatures `features`, `acoustic` and `speech`, which take samples at 16 kHz
+  keras      model.keras, of stock layers alone
+  onnx       model.onnx (pip install ".[export]")
+  hf         Hugging Face's folder of a Whisper, which transformers loads
+
+A text of one run goes to standard output unless -o names a file or a folder; several need a folder. Nothing is
+overwritten.
 None of it is a result of MLPerf or DAWNBench: those are reviewed, and their rules ask for more than a log.
 
 examples:
   python -m benchmark.export results/mini.csv --to json
   python -m benchmark.export results/mini-*.csv --to mllog --level 55 -o exported/
+  python -m benchmark.export results/mini --to savedmodel -o exported/mini
 """
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.export",
-        description="Runs in the formats of MLPerf and DAWNBench, or as JSON, from their journals.",
+        description="Runs in the formats of MLPerf and DAWNBench, or as JSON, from their journals; and their models.",
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     cli.add_journals(parser)
-    add("--to", choices=tuple(FORMATS), required=True, help="the format")
-    add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run")
+    add("--to", choices=(*FORMATS, *FORMS), required=True, help="the format")
+    add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run's text")
     add("--level", type=cli.percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
     add("--epochs", type=cli.whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
     cli.add_reference(parser)
     add("--clock", choices=tuple(CLOCKS), help="clock of the hours column (default wall; dawnbench)")
+    add("--checkpoint", choices=("best", "last"), help="of the lowest WER, or the last (default best; models)")
     return parser
 
 
-def _ask(arguments: argparse.Namespace) -> Ask:
-    known = FORMATS[arguments.to].options
-    for option in ("level", "epochs", "clock"):
+def _check_options(arguments: argparse.Namespace) -> None:
+    known = ("checkpoint",) if arguments.to in FORMS else FORMATS[arguments.to].options
+    for option in OPTIONS:
         if getattr(arguments, option) is not None and option not in known:
             takes = " and ".join(f"--{name}" for name in known)
             raise ExportError(f"--{option} means nothing to {arguments.to}, which takes {takes}; leave it out")
+
+
+def _ask(arguments: argparse.Namespace) -> Ask:
     given = {"level": arguments.level, "window": arguments.epochs, "clock": arguments.clock}
     given["reference"] = arguments.reference
     return Ask(**{name: value for name, value in given.items() if value is not None})
 
 
-def _places(runs: Sequence[Run], out: str, pattern: str) -> list[Path]:
-    """Where each run's file goes; raises ExportError if something is there already."""
-    folder = Path(out)
-    if len(runs) > 1 and folder.exists() and not folder.is_dir():
-        raise ExportError(f"{out} is a file; expected a folder, for {len(runs)} runs make {len(runs)} files")
-    if len(runs) == 1 and not folder.is_dir() and not out.endswith("/"):
+def _places(sources: Sequence[str], out: str, pattern: str) -> list[Path]:
+    """Where what each run becomes goes; raises ExportError if something is there already."""
+    folder, count = Path(out), len(sources)
+    if count > 1 and folder.exists() and not folder.is_dir():
+        raise ExportError(f"{out} is a file; expected a folder, for {count} runs make {count} files")
+    if count == 1 and not folder.is_dir() and not out.endswith("/"):
         places = [folder]
     else:
-        places = [folder / pattern.format(Path(run.source).stem) for run in runs]
+        places = [folder / pattern.format(Path(source).stem) for source in sources]
     for number, place in enumerate(places):
         if place in places[:number]:
-            first = runs[places.index(place)].source
+            first = sources[places.index(place)]
             raise ExportError(
-                f"{runs[number].source}: would be {place}, as {first} is; export them to folders of their own"
+                f"{sources[number]}: would be {place}, as {first} is; export them to folders of their own"
             )
         if place.exists():
             raise ExportError(f"{place} is there already and nothing is overwritten; choose another -o, or remove it")
@@ -111,10 +125,14 @@ def _write(place: Path, text: str) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    _check_options(arguments)
+    if arguments.to in FORMS:
+        _export_models(arguments)
+        return
     form, ask, runs = FORMATS[arguments.to], _ask(arguments), list(map(load, cli.checked(arguments.journals)))
     if len(runs) > 1 and arguments.out is None:
         raise ExportError(f"{len(runs)} runs make {len(runs)} files; name a folder for them: -o exported/")
-    places = None if arguments.out is None else _places(runs, arguments.out, form.name)
+    places = None if arguments.out is None else _places([run.source for run in runs], arguments.out, form.name)
     texts = [form.text(run, ask) for run in runs]  # all of them before the first is written
     if places is None:
         sys.stdout.write(texts[0])
@@ -123,6 +141,21 @@ def _export(arguments: argparse.Namespace) -> None:
         _write(place, text)
     for line in (NOTICES[arguments.to], *_remarks(arguments.to, runs, ask)):
         cli.say(f"benchmark.export: {line}")
+
+
+def _export_models(arguments: argparse.Namespace) -> None:
+    """Write the model of each run into a folder of its own."""
+    of_checkpoints = [path for path in arguments.journals if Path(path).name.startswith("ckpt-")]
+    others = [path for path in arguments.journals if path not in of_checkpoints]
+    runs = [*of_checkpoints, *(cli.checked(others) if others or not of_checkpoints else ())]
+    if arguments.out is None:
+        raise ExportError(
+            f"{arguments.to} is a folder; expected a name for it, which is not there yet: -o exported/RUN"
+        )
+    places = _places(runs, arguments.out, f"{{}}-{arguments.to}")
+    for run, place in zip(runs, places, strict=True):
+        made = make(run, arguments.to, place, checkpoint=arguments.checkpoint or "best")
+        cli.say(f"benchmark.export: {made.folder}: {made.said}")
 
 
 def _remarks(form: str, runs: Sequence[Run], ask: Ask) -> Iterator[str]:
