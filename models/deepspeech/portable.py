@@ -45,6 +45,7 @@ def about(learner: DeepSpeechLearner) -> dict[str, Any]:
         "kind": "logits of a CTC model",
         "stride": config.stride,
         "kernel": config.kernel,
+        "least_frames": config.kernel,
         "lengths": f"max(0, (frames - {config.kernel}) // {config.stride} + 1)",
     }
     if recipe.batch_statistics_at_evaluation:

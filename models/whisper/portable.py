@@ -44,6 +44,7 @@ def about(learner: WhisperLearner) -> dict[str, Any]:
         "prefix": list(learner.tokens.prefix),
         "end": learner.tokens.end,
         "vocabulary": learner.config.vocabulary,
+        "least_frames": 1,
         "most_tokens": learner.longest,
         "padding": "a segment is padded with the value that is 2 below the recording's highest, at least -1.5",
         **{name: value for name, value in learner.about.items() if name.endswith("_sha256")},

@@ -7,6 +7,8 @@ forms.py        the table of formats, without TensorFlow; a folder is whole or a
 opened.py       a run's model from a checkpoint, in float32, and what it is held against
 about.py        metadata.json
 saved_model.py  TensorFlow's SavedModel, with the front end in it
+keras_file.py   one file of stock layers
+onnx_file.py    ONNX, checked by onnxruntime if that is there
 
 Every format is held against the suite's own outputs when it is made, read back as its user would.
 """

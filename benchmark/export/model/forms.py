@@ -16,6 +16,8 @@ from benchmark.export.runs import ExportError
 
 FORMS = {
     "savedmodel": "benchmark.export.model.saved_model",
+    "keras": "benchmark.export.model.keras_file",
+    "onnx": "benchmark.export.model.onnx_file",
 }
 """Each module has a function `write(opened, folder)`, which returns what metadata.json is to say of the format."""
 METADATA = "metadata.json"

@@ -70,14 +70,17 @@ class Opened:
         named = "" if self.checkpoint.startswith("batch") else f"{self.checkpoint} checkpoint, "
         return f"{named}batch {self.step}{told}"
 
-    def compared(self, found: np.ndarray, of: str) -> dict[str, object]:
+    def compared(self, found: np.ndarray, lengths: np.ndarray, of: str) -> dict[str, object]:
         """Return how logits that were read back [B, T', C] differ from the suite's, over valid frames.
 
         Raises:
-            ExportError: they differ by more than CLOSE.
+            ExportError: they differ by more than CLOSE, or are of other lengths.
         """
         _, frames, expected = self.held
         counts = self.learner.output_counts(frames)
+        if list(lengths) != list(counts):
+            raise ExportError(f"{self.run.folder}: {of} gives {list(lengths)} logits of {list(frames)} frames; "
+                              f"expected {list(counts)}; nothing was written: report it")  # fmt: skip
         pairs = [(found[n, :count], expected[n, :count]) for n, count in enumerate(counts)]
         largest = max(float(np.abs(ours).max()) for _, ours in pairs)
         off = max(float(np.abs(theirs - ours).max()) for theirs, ours in pairs)

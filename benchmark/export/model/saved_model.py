@@ -32,7 +32,7 @@ def write(opened: Opened, folder: Path) -> dict[str, object]:
     found = loaded.signatures["acoustic"](features=tf.constant(features), lengths=tf.constant(frames))
     of_format: dict[str, object] = {"signatures": {name: _told(each) for name, each in loaded.signatures.items()}}
     if opened.learner.decode is None:
-        return of_format | opened.compared(found["logits"].numpy(), "the SavedModel")
+        return of_format | opened.compared(found["logits"].numpy(), found["lengths"].numpy(), "the SavedModel")
     if not np.array_equal(found["tokens"].numpy(), expected):
         raise ExportError(f"{opened.run.folder}: the SavedModel gives other tokens than the suite; nothing was "
                           f"written: report it")  # fmt: skip

@@ -7,7 +7,6 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from trained import trained
 
 from benchmark.export.__main__ import main
 
@@ -50,10 +49,10 @@ def batch_of(corpus) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
 
 
 @pytest.fixture(scope="module", params=["modern", "paper", "authors"])
-def exported(request, tmp_path_factory, tone_corpus):
+def exported(request, run_of, tmp_path_factory, tone_corpus):
     """A run of each recipe, the folder whose `out` is its SavedModel, and what that gives elsewhere."""
     folder = tmp_path_factory.mktemp(request.param)
-    run = trained(folder, tone_corpus, recipe=request.param)
+    run = run_of(request.param)
     assert main([str(run), "--to", "savedmodel", "-o", str(folder / "out")]) == 0
     from benchmark.export.model.opened import open_model
     from benchmark.run.prepare.trained import load_trained
