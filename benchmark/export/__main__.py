@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import cli
+from benchmark.export.card import card
 from benchmark.export.mllog import Goal, goal, mllog
 from benchmark.export.model.forms import FORMS, make
 from benchmark.export.runs import NOTICES, Ask, ExportError, load, source_name
@@ -33,6 +34,7 @@ FORMATS = {
     "mllog": Format(text=mllog, name="result_{}.txt", options=("level", "epochs")),  # result_*.txt is MLPerf's
     "dawnbench": Format(text=dawnbench, name="{}.tsv", options=("clock",)),
     "json": Format(text=as_json, name="{}.json", options=("level", "epochs")),
+    "card": Format(text=card, name="{}.md", options=("epochs",)),
 }
 OPTIONS = ("level", "epochs", "clock", "checkpoint")
 
@@ -45,6 +47,8 @@ formats:
              Needs the run's folder (run.json). pip install ".[mlperf]" brings the checker.
   dawnbench  RUN.tsv: epoch, hours (--clock), top1Accuracy = 100 - WER, a row an epoch
   json       RUN.json: identity, levels with the three clocks, evaluations, warnings, provenance (run.json)
+  card       RUN.md: a model card: data, recipe, error rates with intervals, time, energy, machine; Hugging Face's
+             front matter. The licence is left to the owner
 
 formats of a run's model, each a folder (-o) with metadata.json; RUN may be a checkpoint (docs/models.md):
   savedmodel TensorFlow's: signatures `features`, `acoustic` and `speech`, which take samples at 16 kHz
@@ -75,7 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--to", choices=(*FORMATS, *FORMS), required=True, help="the format")
     add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run's text")
     add("--level", type=cli.percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
-    add("--epochs", type=cli.whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
+    add(
+        "--epochs",
+        type=cli.whole_from_1,
+        metavar="E",
+        help="epochs the median is taken over (default 3; mllog, json, card)",
+    )
     cli.add_reference(parser)
     add("--clock", choices=tuple(CLOCKS), help="clock of the hours column (default wall; dawnbench)")
     add("--checkpoint", choices=("best", "last"), help="of the lowest WER, or the last (default best; models)")

@@ -11,6 +11,7 @@ NOTICES = {
     "mllog": "mllog-format log, not an MLPerf result",
     "dawnbench": "DAWNBench-format table, not a DAWNBench entry",
     "json": "of speech-tta, not an MLPerf result",
+    "card": "of what the run's records say; the licence is the owner's to choose",
 }
 
 
