@@ -18,6 +18,7 @@ FORMS = {
     "savedmodel": "benchmark.export.model.saved_model",
     "keras": "benchmark.export.model.keras_file",
     "onnx": "benchmark.export.model.onnx_file",
+    "hf": "benchmark.export.model.published",
 }
 """Each module has a function `write(opened, folder)`, which returns what metadata.json is to say of the format."""
 METADATA = "metadata.json"

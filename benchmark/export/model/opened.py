@@ -120,8 +120,8 @@ def _held(run: Trained, learner: Learner, model: keras.Model) -> tuple[np.ndarra
     """Return made-up features, their frames, and what the suite makes of them, by the kernels that it trains with."""
     kind = FRONT_ENDS[run.workload.model.front_end]
     whole = run.workload.segment_frames or run.workload.max_frames
-    frames = np.minimum(CHECK_FRAMES, whole).astype(np.int32)
-    width = whole if kind.padded else int(frames.max())
+    frames = np.minimum((whole, whole) if kind.padded else CHECK_FRAMES, whole).astype(np.int32)  # a segment is whole
+    width = int(frames.max())
     shape = (len(frames), width, kind.size)
     features = np.random.default_rng(SEED).standard_normal(shape).astype(np.float16).astype(np.float32)
     outputs = tf.function(lambda *given: learner.outputs(model, *given))
