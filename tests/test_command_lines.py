@@ -54,7 +54,9 @@ FILES = {  # command -> the arguments with which it reads a file; OUT does not e
     "benchmark.compare": [["a=FILE", "b=FILE"]],
     "benchmark.price": [["FILE"]],
     "benchmark.report": [["FILE", "-o", "OUT.html"]],
-    "benchmark.export": [["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json")],
+    "benchmark.export": [
+        ["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json", "card", "onnx")
+    ],
     "benchmark.ingest": [["FILE", "-o", "OUT"]],
     "benchmark.transcribe": [["FILE", "FILE"]],
     "benchmark.final": [["FILE"], ["FILE/checkpoints/ckpt-1"], ["FILE/ckpt-x"]],
@@ -134,6 +136,9 @@ ARGUMENTS = {
         ["x.csv", "--to", "pdf"],
         ["none*.csv", "--to", "json"],
         ["x.csv", "--to", "dawnbench", "--level", "5"],
+        ["x.csv", "--to", "savedmodel"],
+        ["ckpt-x", "--to", "savedmodel", "-o", "OUT"],
+        ["none*.csv", "--to", "keras", "-o", "OUT"],
     ],
     "benchmark.ingest": [[], ["nowhere"], ["nowhere", "-o", "OUT"], ["-o", "OUT"]],
     "benchmark.saturation": [

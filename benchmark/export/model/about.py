@@ -35,6 +35,7 @@ def metadata(opened: Opened, form: str, of_format: Mapping[str, object]) -> dict
         "workload": workload.label,
         "model": workload.to_dict(paths=False)["model"],
         "trained_in": run.precision,
+        "emulated": run.record.rows[0].emulated,
         "sample_rate_hz": SAMPLE_RATE_HZ,
         "longest_trained_s": opened.segment * 160 / SAMPLE_RATE_HZ,
         "front_end": {"name": workload.model.front_end, "features": opened.front_end.size, **opened.front_end.about},

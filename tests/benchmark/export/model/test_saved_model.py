@@ -48,7 +48,7 @@ def batch_of(corpus) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     return recordings, {"samples": samples, "lengths": lengths}
 
 
-@pytest.fixture(scope="module", params=["modern", "paper", "authors"])
+@pytest.fixture(scope="module", params=["modern", pytest.param("paper", marks=pytest.mark.slow), "authors"])
 def exported(request, run_of, tmp_path_factory, tone_corpus):
     """A run of each recipe, the folder whose `out` is its SavedModel, and what that gives elsewhere."""
     folder = tmp_path_factory.mktemp(request.param)
