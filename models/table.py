@@ -16,7 +16,7 @@ from typing import Any
 
 from models.deepspeech import config as deepspeech
 from models.learner import Config, Learner
-from models.portable import Portable
+from models.portable import Portable, PortableError
 from models.whisper import config as whisper
 
 Recipe = deepspeech.Recipe | whisper.Recipe
@@ -29,14 +29,15 @@ class Kind:
     `config` is the class of its settings. Its `module` has a function `learner`, which makes it from them. It is
     trained by one of `recipes` and decoded by one of `decoders`. `windowed`: it takes segments of one length, whose
     features are used as they are. `weights` is the module that finds the weights that it begins with (`settled`); "" if
-    they are always drawn. `portable` is the module that makes of it what others can use (models/portable.py).
+    they are always drawn. `portable` is the module that makes of it what others can use (models/portable.py);
+    "" if there is none.
     """
 
     config: type
     module: str
     recipes: Mapping[str, Recipe]
     decoders: tuple[str, ...]
-    portable: str
+    portable: str = ""
     windowed: bool = False
     weights: str = ""
 
@@ -115,5 +116,8 @@ def settled(config: Config) -> tuple[Config, str]:
 
 
 def portable_of(config: Config) -> Portable:
-    """Return what makes of a model what others can use; loads TensorFlow."""
+    """Return what makes of a model what others can use; loads TensorFlow. Raises PortableError if nothing does."""
+    if not MODELS[config.name].portable:
+        raise PortableError(f"model {config.name} does not say what becomes of it outside of the suite; expected a "
+                            f"module as models/portable.py has it")  # fmt: skip
     return importlib.import_module(MODELS[config.name].portable)  # type: ignore[return-value]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import cli
-from benchmark.export.card import card
 from benchmark.export.mllog import Goal, goal, mllog
 from benchmark.export.model.forms import FORMS, make
 from benchmark.export.runs import NOTICES, Ask, ExportError, load, source_name
@@ -30,11 +29,17 @@ class Format:
     options: tuple[str, ...]
 
 
+def _card(run: Run, ask: Ask) -> str:
+    from benchmark.export.card import card  # here: --help waits for no library
+
+    return card(run, ask)
+
+
 FORMATS = {
     "mllog": Format(text=mllog, name="result_{}.txt", options=("level", "epochs")),  # result_*.txt is MLPerf's
     "dawnbench": Format(text=dawnbench, name="{}.tsv", options=("clock",)),
     "json": Format(text=as_json, name="{}.json", options=("level", "epochs")),
-    "card": Format(text=card, name="{}.md", options=("epochs",)),
+    "card": Format(text=_card, name="{}.md", options=("epochs",)),
 }
 OPTIONS = ("level", "epochs", "clock", "checkpoint")
 

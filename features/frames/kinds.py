@@ -11,7 +11,7 @@ batch is padded.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,10 +36,10 @@ class FrontEnd:
     """
 
     size: int
-    about: Mapping[str, Any]
-    graph: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-    windowed_graph: Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor] | None = None
     stored: Callable[[np.ndarray], np.ndarray]
+    graph: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]] | None = None
+    windowed_graph: Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor] | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
     edge_frames: int = 0
     padded: Callable[[tf.Tensor, int], tf.Tensor] | None = None
     least_frames: int = 11

@@ -6,6 +6,7 @@ opened.expected()                           # of made-up features: what the suit
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ import numpy as np
 
 from benchmark.export.runs import ExportError
 from benchmark.record import Row
-from benchmark.run.prepare import devices
 from benchmark.run.prepare.devices import tf
 from benchmark.run.prepare.trained import Trained, check_start, chosen_checkpoints
 from benchmark.run.state.checkpoints import Checkpoints
@@ -98,7 +98,8 @@ class Opened:
 
 def open_model(run: Trained, *, checkpoint: str) -> Opened:
     """Restore a model. Raises FinalError or CheckpointError if the run has no such checkpoint, or other weights."""
-    devices.single_device("float32")
+    _on_the_cpu()
+    tf.keras.mixed_precision.set_global_policy("float32")
     learner = run.workload.learner()
     check_start(run, learner.about)
     checkpoints = Checkpoints(run.folder / "checkpoints")
@@ -114,6 +115,13 @@ def open_model(run: Trained, *, checkpoint: str) -> Opened:
         step=step,
         held=_held(run, learner, model),
     )
+
+
+def _on_the_cpu() -> None:
+    """Leave GPUs alone, if TensorFlow has not begun with them: an export is the same wherever it is made."""
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
 
 
 def _held(run: Trained, learner: Learner, model: keras.Model) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

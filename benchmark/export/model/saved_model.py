@@ -63,8 +63,9 @@ def functions(opened: Opened) -> dict[str, tf.types.experimental.GenericFunction
     lengths = tf.TensorSpec([None], tf.int32, "lengths")
     samples = tf.TensorSpec([None, None], tf.float32, "samples")
     frames = tf.TensorSpec([None, None, kind.size], tf.float32, "features")
-    asked = {"features": (features, [samples, lengths]), "acoustic": (acoustic, [frames, lengths]),
-             "speech": (speech, [samples, lengths])} | opened.parts.more(opened.learner, opened.model)  # fmt: skip
+    asked = {"acoustic": (acoustic, [frames, lengths]), **opened.parts.more(opened.learner, opened.model)}
+    if kind.graph:  # a front end without one stays in the suite
+        asked |= {"features": (features, [samples, lengths]), "speech": (speech, [samples, lengths])}
     return {name: tf.function(each, input_signature=takes) for name, (each, takes) in asked.items()}
 
 

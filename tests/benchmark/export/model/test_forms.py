@@ -44,3 +44,15 @@ def test_a_model_needs_a_folder_and_options_that_mean_something_to_it(fails, tmp
     assert "--checkpoint means nothing to json" in fails("x.csv", "--to", "json", "--checkpoint", "last")
     (tmp_path / "out").write_text("")
     assert "is there already" in fails(tmp_path / "r1.csv", "--to", "savedmodel", "-o", tmp_path / "out")
+
+
+def test_a_model_that_nobody_made_portable_is_refused(monkeypatch):
+    from dataclasses import replace
+
+    from models import table
+    from models.portable import PortableError
+
+    config = table.config_of({})
+    monkeypatch.setitem(table.MODELS, config.name, replace(table.MODELS[config.name], portable=""))
+    with pytest.raises(PortableError, match="does not say what becomes of it outside of the suite"):
+        table.portable_of(config)

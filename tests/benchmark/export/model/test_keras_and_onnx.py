@@ -35,7 +35,7 @@ def assert_the_suites(found, opened):
         np.testing.assert_allclose(found["logits"][n, :count], expected[n, :count], atol=5e-5)
 
 
-@pytest.mark.parametrize("recipe", ["modern", "paper"])
+@pytest.mark.parametrize("recipe", ["modern", pytest.param("paper", marks=pytest.mark.slow)])
 def test_keras_reads_its_own_layers_without_the_suite(run_of, opened, recipe, tmp_path):
     assert main([str(run_of(recipe)), "--to", "keras", "-o", str(tmp_path / "out"), "--checkpoint", "last"]) == 0
     model = opened(recipe)
