@@ -17,6 +17,7 @@ from typing import Any
 
 from models.deepspeech import config as deepspeech
 from models.learner import Config, Learner
+from models.portable import Portable, PortableError
 from models.whisper import config as whisper
 from platforms.plugins import Named
 
@@ -30,13 +31,15 @@ class Kind:
     `config` is the class of its settings. Its `module` has a function `learner`, which makes it from them. It is
     trained by one of `recipes` and decoded by one of `decoders`. `windowed`: it takes segments of one length, whose
     features are used as they are. `weights` is the module that finds the weights that it begins with (`settled`); "" if
-    they are always drawn.
+    they are always drawn. `portable` is the module that makes of it what others can use (models/portable.py);
+    "" if there is none.
     """
 
     config: type
     module: str
     recipes: Mapping[str, Recipe]
     decoders: tuple[str, ...]
+    portable: str = ""
     windowed: bool = False
     weights: str = ""
 
@@ -49,12 +52,14 @@ MODELS: dict[str, Kind] = Named(
             module="models.deepspeech.learner",
             recipes=deepspeech.RECIPES,
             decoders=("greedy", "dictionary", "language-model", "pyctcdecode"),
+            portable="models.deepspeech.portable",
         ),
         "whisper": Kind(
             config=whisper.Config,
             module="models.whisper.learner",
             recipes=whisper.RECIPES,
             decoders=("greedy",),
+            portable="models.whisper.portable",
             windowed=True,
             weights="models.whisper.weights",
         ),
@@ -114,3 +119,11 @@ def settled(config: Config) -> tuple[Config, str]:
     """
     module = MODELS[config.name].weights
     return importlib.import_module(module).settled(config) if module else (config, "")
+
+
+def portable_of(config: Config) -> Portable:
+    """Return what makes of a model what others can use; loads TensorFlow. Raises PortableError if nothing does."""
+    if not MODELS[config.name].portable:
+        raise PortableError(f"model {config.name} does not say what becomes of it outside of the suite; expected a "
+                            f"module as models/portable.py has it")  # fmt: skip
+    return importlib.import_module(MODELS[config.name].portable)  # type: ignore[return-value]

@@ -57,7 +57,7 @@ FILES = {  # command -> the arguments with which it reads a file; OUT does not e
     "benchmark.price": [["FILE"]],
     "benchmark.report": [["FILE", "-o", "OUT.html"]],
     "benchmark.export": [
-        ["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json", "mlperf-system")
+        ["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json", "mlperf-system", "card", "onnx")
     ],
     "benchmark.ingest": [["FILE", "-o", "OUT"]],
     "benchmark.transcribe": [["FILE", "FILE"]],
@@ -140,6 +140,9 @@ ARGUMENTS = {
         ["x.csv", "--to", "dawnbench", "--level", "5"],
         ["x.csv", "--to", "json", "--submitter", "me"],
         ["x.csv", "--to", "mlperf-system", "--status", "sold out"],
+        ["x.csv", "--to", "savedmodel"],
+        ["ckpt-x", "--to", "savedmodel", "-o", "OUT"],
+        ["none*.csv", "--to", "keras", "-o", "OUT"],
     ],
     "benchmark.ingest": [[], ["nowhere"], ["nowhere", "-o", "OUT"], ["-o", "OUT"]],
     "benchmark.saturation": [

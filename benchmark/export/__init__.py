@@ -16,7 +16,9 @@ dawnbench: epoch, hours, top1Accuracy, which for us is 100 - WER, at least 0. DA
 epoch at a level; that is TTA(a, 1), not the median over three epochs.
 
 mlperf-system: the run's machine as MLPerf describes systems. What a run cannot know is "", and named.
+card: what the run's records say of its model, for Hugging Face. The model itself, as TensorFlow's SavedModel, Keras's
+file, ONNX or a folder of Hugging Face, is made by benchmark.export.model, which loads TensorFlow.
 
 A log in somebody's format is not somebody's result. Every file says so where its format lets it, and standard error
-always does. No TensorFlow, and mlperf-logging (pip install ".[mlperf]") only to check the logs.
+always does. No TensorFlow for texts, and mlperf-logging (pip install ".[mlperf]") only to check the logs.
 """

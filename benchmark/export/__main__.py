@@ -1,4 +1,4 @@
-"""The command line: python -m benchmark.export results/RUN.csv --to mllog"""
+"""The command line: python -m benchmark.export results/RUN.csv --to mllog, or results/RUN --to savedmodel -o out"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmark import cli
 from benchmark.export.mllog import Goal, goal, mllog
+from benchmark.export.model.forms import FORMS, make
 from benchmark.export.runs import NOTICES, Ask, ExportError, load, source_name
 from benchmark.export.system import STATUSES, system_description, unknown
 from benchmark.export.tables import as_json, dawnbench
@@ -31,12 +32,20 @@ class Format:
     options: tuple[str, ...]
 
 
+def _card(run: Run, ask: Ask) -> str:
+    from benchmark.export.card import card  # here: --help waits for no library
+
+    return card(run, ask)
+
+
 FORMATS = {
     "mllog": Format(text=mllog, name="result_{}.txt", options=("level", "epochs")),  # result_*.txt is MLPerf's
     "dawnbench": Format(text=dawnbench, name="{}.tsv", options=("clock",)),
     "json": Format(text=as_json, name="{}.json", options=("level", "epochs")),
     "mlperf-system": Format(text=system_description, name="system_{}.json", options=("submitter", "status")),
+    "card": Format(text=_card, name="{}.md", options=("epochs",)),
 }
+OPTIONS = ("level", "epochs", "clock", "submitter", "status", "checkpoint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +67,7 @@ class Brought(Store):
         super().__init__(function=name, place=name)
 
     def add(self, run: Run, place: Path) -> str:
-        return plugins.bring("speech_tta.exporters", self.function, own={**FORMATS, **STORES})(run, place)
+        return plugins.bring("speech_tta.exporters", self.function, own={**FORMATS, **STORES, **FORMS})(run, place)
 
 
 STORES = {
@@ -66,7 +75,6 @@ STORES = {
     "mlflow": Store(function="trackers:to_mlflow", place="mlflow.db"),
     "wandb": Store(function="trackers:to_wandb", place="wandb"),
 }
-
 HELP = """\
 formats:
   mllog      MLPerf's log of open rnnt: result_RUN.txt, which passes
@@ -79,34 +87,50 @@ formats:
   mlperf-system  system_RUN.json: the machine, as MLPerf's submissions describe systems, which passes
                python -m mlperf_logging.system_desc_checker FILE training 4.1.0
              What a run cannot know (--submitter, cooling, networks) is "", and standard error names it.
+  card       RUN.md: a model card: data, recipe, error rates with intervals, time, energy, machine; Hugging Face's
+             front matter. The licence is left to the owner
 
 places that take in curves, by utterances (docs/models.md):
   tensorboard  event files in tensorboard/RUN (or -o FOLDER); made anew for runs that are there
   mlflow       an SQLite store, mlflow.db (or -o FILE); pip install mlflow
   wandb        offline runs in wandb/ (or -o FOLDER); pip install wandb
 
-One run goes to standard output unless -o names a file or a folder; several need a folder. Nothing is overwritten.
+formats of a run's model, each a folder (-o) with metadata.json; RUN may be a checkpoint (docs/models.md):
+  savedmodel TensorFlow's: signatures `features`, `acoustic` and `speech`, which take samples at 16 kHz
+  keras      model.keras, of stock layers alone
+  onnx       model.onnx (pip install ".[export]")
+  hf         Hugging Face's folder of a Whisper, which transformers loads
+
+A text of one run goes to standard output unless -o names a file or a folder; several need a folder. Nothing is
+overwritten.
 None of it is a result of MLPerf or DAWNBench: those are reviewed, and their rules ask for more than a log.
 
 examples:
   python -m benchmark.export results/mini.csv --to json
   python -m benchmark.export results/mini-*.csv --to mllog --level 55 -o exported/
+  python -m benchmark.export results/mini --to savedmodel -o exported/mini
 """
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.export",
-        description="Runs in the formats of MLPerf and DAWNBench, as JSON, or in TensorBoard, MLflow and W&B.",
+        description="Runs in the formats of others, their curves and their models.",
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     cli.add_journals(parser)
-    add("--to", type=_form, required=True, metavar="FORMAT", help=f"{', '.join((*FORMATS, *STORES))}, or a plug-in's")
+    words = ", ".join((*FORMATS, *STORES, *FORMS))
+    add("--to", type=_form, required=True, metavar="FORMAT", help=f"{words}, or a plug-in's")
     add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run; a place's own name")
     add("--level", type=cli.percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
-    add("--epochs", type=cli.whole_from_1, metavar="E", help="epochs the median is taken over (default 3; mllog, json)")
+    add(
+        "--epochs",
+        type=cli.whole_from_1,
+        metavar="E",
+        help="epochs the median is taken over (default 3; mllog, json, card)",
+    )
     cli.add_reference(parser)
     add("--submitter", help="who would submit the system (mlperf-system)")
     words = (
@@ -114,42 +138,47 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--status", choices=tuple(STATUSES), help=words)
     add("--clock", choices=tuple(CLOCKS), help="clock of the hours column (default wall; dawnbench)")
+    add("--checkpoint", choices=("best", "last"), help="of the lowest WER, or the last (default best; models)")
     return parser
 
 
 def _form(name: str) -> str:
-    known = (*FORMATS, *STORES)
+    known = (*FORMATS, *STORES, *FORMS)
     if name in known or name in plugins.names("speech_tta.exporters"):
         return name
     raise argparse.ArgumentTypeError(f"{name!r}; expected one of {', '.join(known)}, or what a plug-in brings")
 
 
-def _ask(arguments: argparse.Namespace) -> Ask:
-    known = FORMATS[arguments.to].options if arguments.to in FORMATS else ()
-    for option in ("level", "epochs", "clock", "submitter", "status"):
+def _check_options(arguments: argparse.Namespace) -> None:
+    form = FORMATS.get(arguments.to)
+    known = form.options if form else ("checkpoint",) * (arguments.to in FORMS)
+    for option in OPTIONS:
         if getattr(arguments, option) is not None and option not in known:
             takes = " and ".join(f"--{name}" for name in known) or "none of these"
             raise ExportError(f"--{option} means nothing to {arguments.to}, which takes {takes}; leave it out")
+
+
+def _ask(arguments: argparse.Namespace) -> Ask:
     given = {"level": arguments.level, "window": arguments.epochs, "clock": arguments.clock}
     given |= {"submitter": arguments.submitter, "status": arguments.status}
     given["reference"] = arguments.reference
     return Ask(**{name: value for name, value in given.items() if value is not None})
 
 
-def _places(runs: Sequence[Run], out: str, pattern: str) -> list[Path]:
-    """Where each run's file goes; raises ExportError if something is there already."""
-    folder = Path(out)
-    if len(runs) > 1 and folder.exists() and not folder.is_dir():
-        raise ExportError(f"{out} is a file; expected a folder, for {len(runs)} runs make {len(runs)} files")
-    if len(runs) == 1 and not folder.is_dir() and not out.endswith("/"):
+def _places(sources: Sequence[str], out: str, pattern: str) -> list[Path]:
+    """Where what each run becomes goes; raises ExportError if something is there already."""
+    folder, count = Path(out), len(sources)
+    if count > 1 and folder.exists() and not folder.is_dir():
+        raise ExportError(f"{out} is a file; expected a folder, for {count} runs make {count} files")
+    if count == 1 and not folder.is_dir() and not out.endswith("/"):
         places = [folder]
     else:
-        places = [folder / pattern.format(Path(run.source).stem) for run in runs]
+        places = [folder / pattern.format(Path(source).stem) for source in sources]
     for number, place in enumerate(places):
         if place in places[:number]:
-            first = runs[places.index(place)].source
+            first = sources[places.index(place)]
             raise ExportError(
-                f"{runs[number].source}: would be {place}, as {first} is; export them to folders of their own"
+                f"{sources[number]}: would be {place}, as {first} is; export them to folders of their own"
             )
         if place.exists():
             raise ExportError(f"{place} is there already and nothing is overwritten; choose another -o, or remove it")
@@ -165,6 +194,10 @@ def _write(place: Path, text: str) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    _check_options(arguments)
+    if arguments.to in FORMS:
+        _export_models(arguments)
+        return
     ask, runs = _ask(arguments), list(map(load, cli.checked(arguments.journals)))
     if arguments.to not in FORMATS:
         store = STORES.get(arguments.to) or Brought(arguments.to)
@@ -173,7 +206,7 @@ def _export(arguments: argparse.Namespace) -> None:
     form = FORMATS[arguments.to]
     if len(runs) > 1 and arguments.out is None:
         raise ExportError(f"{len(runs)} runs make {len(runs)} files; name a folder for them: -o exported/")
-    places = None if arguments.out is None else _places(runs, arguments.out, form.name)
+    places = None if arguments.out is None else _places([run.source for run in runs], arguments.out, form.name)
     texts = [form.text(run, ask) for run in runs]  # all of them before the first is written
     if places is None:
         sys.stdout.write(texts[0])
@@ -192,6 +225,21 @@ def _store(store: Store, runs: Sequence[Run], out: str | None) -> None:
         except OSError as error:
             raise ExportError(f"{place}: cannot be written ({error.strerror}); choose another -o") from None
         cli.say(f"benchmark.export: {source_name(run)}: in {place}; look with: {then}")
+
+
+def _export_models(arguments: argparse.Namespace) -> None:
+    """Write the model of each run into a folder of its own."""
+    of_checkpoints = [path for path in arguments.journals if Path(path).name.startswith("ckpt-")]
+    others = [path for path in arguments.journals if path not in of_checkpoints]
+    runs = [*of_checkpoints, *(cli.checked(others) if others or not of_checkpoints else ())]
+    if arguments.out is None:
+        raise ExportError(
+            f"{arguments.to} is a folder; expected a name for it, which is not there yet: -o exported/RUN"
+        )
+    places = _places(runs, arguments.out, f"{{}}-{arguments.to}")
+    for run, place in zip(runs, places, strict=True):
+        made = make(run, arguments.to, place, checkpoint=arguments.checkpoint or "best")
+        cli.say(f"benchmark.export: {made.folder}: {made.said}")
 
 
 def _remarks(form: str, runs: Sequence[Run], ask: Ask) -> Iterator[str]:

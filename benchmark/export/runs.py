@@ -12,6 +12,7 @@ NOTICES = {
     "dawnbench": "DAWNBench-format table, not a DAWNBench entry",
     "json": "of speech-tta, not an MLPerf result",
     "mlperf-system": "MLPerf-format system description, not part of an MLPerf submission",
+    "card": "of what the run's records say; the licence is the owner's to choose",
 }
 
 

@@ -10,13 +10,13 @@ batch is padded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.frames import NAMES, log_mel, mfcc
+from features.frames import NAMES, graph, log_mel, mfcc
 from features.frames import USUAL as USUAL
 
 if TYPE_CHECKING:
@@ -31,11 +31,15 @@ class FrontEnd:
     frames of a batch, where that is done with something else than zeros. An utterance is left out at extraction if it
     has fewer than `least_frames`, or if its labels are more than (T - least_frames) // frames_a_label + 1; with
     `frames_a_label` 0 labels need no frames of their own. A model that asks for more leaves out more when it trains.
-    Features from `spectrum_from` on are mel bands, which SpecAugment hides.
+    Features from `spectrum_from` on are mel bands, which SpecAugment hides. `graph` and `windowed_graph` are `stored`
+    and `padded` of a batch in TensorFlow's operations (graph.py), and `about` says what they compute.
     """
 
     size: int
     stored: Callable[[np.ndarray], np.ndarray]
+    graph: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]] | None = None
+    windowed_graph: Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor] | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
     edge_frames: int = 0
     padded: Callable[[tf.Tensor, int], tf.Tensor] | None = None
     least_frames: int = 11
@@ -49,10 +53,21 @@ class FrontEnd:
 
 FRONT_ENDS = {
     "mfcc13-logmel80": FrontEnd(  # of the paper
-        size=mfcc.FEATURES, stored=mfcc.features, frames_a_label=2, spectrum_from=mfcc.MFCCS
+        size=mfcc.FEATURES,
+        stored=mfcc.features,
+        frames_a_label=2,
+        spectrum_from=mfcc.MFCCS,
+        about=mfcc.ABOUT,
+        graph=graph.mfcc_graph,
     ),
     "logmel80-normalised": FrontEnd(  # of Radford et al. 2022
-        size=log_mel.MELS, stored=log_mel.open_ended, edge_frames=log_mel.EDGE_FRAMES, padded=log_mel.windowed
+        size=log_mel.MELS,
+        stored=log_mel.open_ended,
+        edge_frames=log_mel.EDGE_FRAMES,
+        padded=log_mel.windowed,
+        about=log_mel.ABOUT,
+        graph=graph.log_mel_graph,
+        windowed_graph=graph.windowed_graph,
     ),
 }
 

@@ -31,6 +31,19 @@ SILENCE = (-10.0 + 4.0) / 4.0
 EDGE_FRAMES = 2
 """Frames centred after the recording that still reach its end: a frame is centred, and 400 samples long."""
 
+ABOUT = {
+    "frame_samples": FFT_SIZE,
+    "step_samples": STEP_SAMPLES,
+    "fft_size": FFT_SIZE,
+    "window": "Hann, periodic",
+    "frames": "ceil(samples / 160) and 2 more; frame n is centred at sample 160 n, the ends are mirrored",
+    "spectrum": "power",
+    "mel": {"bands": MELS, "low_hz": 0.0, "high_hz": SAMPLE_RATE_HZ / 2, "scale": "Slaney, triangles of equal area"},
+    "log": f"to base 10, of at least {LOG_FLOOR:g}, no lower than {RANGE:g} below the recording's highest; (x + 4) / 4",
+    "order": f"{MELS} log-mel energies",
+}
+"""The definition, for those who use a model without the suite."""
+
 
 def log_mel(samples: np.ndarray, *, seconds: float) -> np.ndarray:
     """Return the features of a segment of `seconds` seconds.
@@ -52,9 +65,9 @@ def log_mel(samples: np.ndarray, *, seconds: float) -> np.ndarray:
     padded[: len(samples)] = samples
     mirrored = np.pad(padded, FFT_SIZE // 2, mode="reflect")
     framed = np.lib.stride_tricks.sliding_window_view(mirrored, FFT_SIZE)[::STEP_SAMPLES][:frames]
-    spectrum = scipy.fft.rfft(framed * _window(), axis=1)
+    spectrum = scipy.fft.rfft(framed * window(), axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    log = np.log10(np.maximum(power @ _weights(), LOG_FLOOR))
+    log = np.log10(np.maximum(power @ weights(), LOG_FLOOR))
     return ((np.maximum(log, log.max() - RANGE) + 4.0) / 4.0).astype(np.float32)
 
 
@@ -77,12 +90,12 @@ def windowed(matrix: tf.Tensor, frames: int) -> tf.Tensor:
 
 
 @cache
-def _window() -> np.ndarray:
+def window() -> np.ndarray:
     """Return the periodic Hann window, float32 [400]."""
     return librosa.filters.get_window("hann", FFT_SIZE).astype(np.float32)
 
 
 @cache
-def _weights() -> np.ndarray:
+def weights() -> np.ndarray:
     """Return the weights from spectrum bins to mel bands, float32 [201, 80]."""
     return librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=FFT_SIZE, n_mels=MELS).T.astype(np.float32)

@@ -22,6 +22,20 @@ MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 80, 80.0, 8000.0
 MFCCS = 13
 FEATURES = MFCCS + MEL_BANDS
 LOG_FLOOR = 1e-6
+ABOUT = {
+    "frame_samples": FRAME_SAMPLES,
+    "step_samples": STEP_SAMPLES,
+    "fft_size": FFT_SIZE,
+    "window": "Hann, periodic",
+    "frames": "ceil(samples / 160); frame n begins at sample 160 n, and zeros follow the last sample",
+    "spectrum": "magnitude",
+    "mel": {"bands": MEL_BANDS, "low_hz": MEL_LOW_HZ, "high_hz": MEL_HIGH_HZ,
+            "scale": "HTK, triangles straight in mel, of height 1"},
+    "log": f"natural, of mel + {LOG_FLOOR:g}",
+    "mfcc": f"the first {MFCCS} of the DCT-II of the log-mel energies, times 1 / sqrt(2 * {MEL_BANDS})",
+    "order": f"{MFCCS} MFCC, then {MEL_BANDS} log-mel energies",
+}  # fmt: skip
+"""The definition, for those who use a model without the suite."""
 CHUNK_FRAMES = 256
 """How many frames are transformed at a time, so that memory stays small for any recording."""
 
@@ -42,20 +56,20 @@ def features(samples: np.ndarray) -> np.ndarray:
     result = np.empty((frames, FEATURES), np.float32)
     for start in range(0, frames, CHUNK_FRAMES):
         chunk = slice(start, start + CHUNK_FRAMES)
-        spectrum = np.abs(scipy.fft.rfft(framed[chunk] * _window()).astype(np.complex64))
+        spectrum = np.abs(scipy.fft.rfft(framed[chunk] * window()).astype(np.complex64))
         log_mel = np.log(spectrum @ mel_weights() + np.float32(LOG_FLOOR), out=result[chunk, MFCCS:])
-        np.matmul(log_mel, _dct(), out=result[chunk, :MFCCS])
+        np.matmul(log_mel, dct(), out=result[chunk, :MFCCS])
     return result
 
 
 @cache
-def _window() -> np.ndarray:
+def window() -> np.ndarray:
     """Return the periodic Hann window, float64 [512]: in float32, rounding would drown near-silent bands."""
     return librosa.filters.get_window("hann", FRAME_SAMPLES)
 
 
 @cache
-def _dct() -> np.ndarray:
+def dct() -> np.ndarray:
     """Return the matrix from log-mel energies to MFCC, float32 [80, 13]."""
     cosines = scipy.fft.dct(np.eye(MEL_BANDS), type=2, axis=1)[:, :MFCCS]
     return (cosines / np.sqrt(2.0 * MEL_BANDS)).astype(np.float32)

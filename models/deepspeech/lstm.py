@@ -6,7 +6,8 @@
 The work is cut so that matrix units stay busy: one matrix product over the inputs of all frames, a loop that carries
 only the recurrent product, and after the loop one product for each weight gradient. `kernel_for` says what runs the
 loop: on a CPU code made by LLVM (models/deepspeech/recurrence.py), where that does not fit, and on a GPU with
-peepholes, XLA. On a GPU without peepholes cuDNN does the whole layer.
+peepholes, XLA. On a GPU without peepholes cuDNN does the whole layer. Models that are exported have TensorFlow's own
+operations alone, "portable".
 
 Equations (Gers, Schraudolph and Schmidhuber 2002; gate order i, f, g, o as in keras.layers.LSTM):
 
@@ -36,8 +37,8 @@ class LSTM(keras.layers.Layer):
 
     Weights: kernel [I, 4H], recurrent kernel [H, 4H], bias [4H], and [3, H] if `peepholes`. The forget gate's
     bias starts at `forget_bias`, other biases at zero. Frames past an utterance's end only affect later frames.
-    `loop`, "llvm", "xla" or "cudnn", is for comparisons; None takes the fastest that fits. Outputs of `training=False`
-    are the same, but have no gradient on a GPU, where they take less memory.
+    `loop`, "llvm", "xla" or "cudnn", is for comparisons, and "portable" for export; None takes the fastest that fits.
+    Outputs of `training=False` are the same, but have no gradient on a GPU, where they take less memory.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class LSTM(keras.layers.Layer):
         if loop == "cudnn":
             return _cudnn(inputs, *weights, training=training)
         peephole = tf.cast(self.peephole, inputs.dtype) if self.peepholes else None
+        if loop == "portable":
+            return _portable(inputs, *weights, peephole)
         return _lstm(inputs, *weights, peephole, **(_LLVM if loop == "llvm" else _XLA))
 
 
@@ -164,15 +167,20 @@ def _xla_forward(xw, recurrent, peephole):
     state = tf.zeros([batch, units], xw.dtype)
 
     def step(t, h, c, hs, gates, cs):
-        zi, zf, zg, zo = tf.split(xw[t] + tf.matmul(h, recurrent), 4, axis=1)
-        i, f, g = tf.sigmoid(zi + c * peephole[0]), tf.sigmoid(zf + c * peephole[1]), tf.tanh(zg)
-        c = f * c + i * g
-        o = tf.sigmoid(zo + c * peephole[2])
-        h = o * tf.tanh(c)
-        return t + 1, h, c, hs.write(t, h), gates.write(t, tf.concat([i, f, g, o], 1)), cs.write(t, c)
+        activated, c, h = _cell(xw[t] + tf.matmul(h, recurrent), c, peephole)
+        return t + 1, h, c, hs.write(t, h), gates.write(t, tf.concat(activated, 1)), cs.write(t, c)
 
     *_, hs, gates, cs = tf.while_loop(lambda *_: True, step, [0, state, state, *kept], maximum_iterations=frames)
     return tf.concat([state[None], hs.stack()], 0), gates.stack(), tf.concat([state[None], cs.stack()], 0)
+
+
+def _cell(z, c, peephole):
+    """Return the gates i, f, g, o after their activations, the cells and the outputs of a frame."""
+    zi, zf, zg, zo = tf.split(z, 4, axis=1)
+    i, f, g = tf.sigmoid(zi + c * peephole[0]), tf.sigmoid(zf + c * peephole[1]), tf.tanh(zg)
+    c = f * c + i * g
+    o = tf.sigmoid(zo + c * peephole[2])
+    return (i, f, g, o), c, o * tf.tanh(c)
 
 
 def _xla_backward(dh, gates, c, recurrent, peephole):
@@ -200,6 +208,27 @@ def _xla_backward_loop(dh, gates, c, transposed, peephole):
 
     *_, dzs = tf.while_loop(lambda *_: True, step, [frames - 1, state, state, kept], maximum_iterations=frames)
     return dzs.stack()
+
+
+# --- portable: any device, by what every TensorFlow has --------------------------------------------------------------
+
+
+def _portable(x, kernel, recurrent, bias, peephole):
+    """Compute [T, B, I] -> [T, B, H] by a loop that keeps the outputs alone."""
+    frames, batch, _ = tf.unstack(tf.shape(x))
+    units = recurrent.shape[0]
+    peephole = tf.zeros([3, units], x.dtype) if peephole is None else peephole
+    flat = tf.nn.bias_add(tf.matmul(tf.reshape(x, [frames * batch, kernel.shape[0]]), kernel), bias)
+    xw = tf.reshape(flat, [frames, batch, 4 * units])
+    state = tf.zeros([batch, units], x.dtype)
+
+    def step(t, h, c, hs):
+        _, c, h = _cell(xw[t] + tf.matmul(h, recurrent), c, peephole)
+        return t + 1, h, c, hs.write(t, h)
+
+    kept = tf.TensorArray(x.dtype, frames, element_shape=[None, units])
+    *_, hs = tf.while_loop(lambda t, *_: t < frames, step, [0, state, state, kept])
+    return tf.ensure_shape(hs.stack(), [x.shape[0], x.shape[1], units])
 
 
 # --- cuDNN: GPUs, no peepholes ---------------------------------------------------------------------------------------

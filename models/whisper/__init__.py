@@ -8,6 +8,8 @@
     ctranslate2.py  the tensors of CTranslate2's files, quantised ones too
     openai.py       those of OpenAI's .pt
     tokens.py       sentences to tokens and back
+    portable.py     what becomes of it outside of the suite
+    publish.py      a trained one as a folder of Hugging Face
     decoding.py     greedy decoding that keeps keys and values
 
 Nothing outside `models` imports it: `models.table` has its name.

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-SIZES = [("xla", 5, 3, 7), ("xla", 16, 1, 1), ("llvm", 16, 1, 1), ("llvm", 48, 7, 9), ("llvm", 16, 5, 40)]
+SIZES = [
+    ("xla", 5, 3, 7),
+    ("portable", 5, 3, 7),
+    ("xla", 16, 1, 1),
+    ("llvm", 16, 1, 1),
+    ("llvm", 48, 7, 9),
+    ("llvm", 16, 5, 40),
+]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,7 @@ def written_out(tf, x, kernel, recurrent, bias, peephole):
     return tf.stack(outputs)
 
 
-@pytest.mark.parametrize(("loop", "units"), [("xla", 4), ("llvm", 32)])
+@pytest.mark.parametrize(("loop", "units"), [("xla", 4), ("llvm", 32), ("portable", 4)])
 def test_peepholes_follow_the_equations_and_so_do_their_gradients(tf, layers, loop, units):
     _, LSTM = layers
     inputs = tf.random.stateless_normal([6, 3, 3], seed=[3, 4])
