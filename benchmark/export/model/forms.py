@@ -66,4 +66,5 @@ def make(run: str | Path, form: str, folder: Path, *, checkpoint: str) -> Made:
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     checked = of_format["checked"]
-    return Made(folder=folder, said=f"{opened.label}; {checked}")
+    emulated = "; the run is emulated: its model is as any, its times say nothing" if content["emulated"] else ""
+    return Made(folder=folder, said=f"{opened.label}; {checked}{emulated}")
