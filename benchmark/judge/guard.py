@@ -33,7 +33,14 @@ from functools import cached_property
 from benchmark.judge.estimates import hochberg, spread, student_t, upper_tail
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.question import Question
-from benchmark.judge.reference import Convergence, ConvergenceError, convergence_of, read_reference
+from benchmark.judge.reference import (
+    COMPARED,
+    Convergence,
+    ConvergenceError,
+    convergence_of,
+    differs,
+    read_reference,
+)
 from benchmark.metrics import USUAL
 from benchmark.tables import Table, cell, number
 
@@ -203,6 +210,8 @@ def held(group: Group, question: Question) -> list[Against] | str:
     if not there:
         asked = question.reference and group.runs
         return f"{question.reference} has no run of workload {_workload(group)}" if asked else ""
+    if unlike := _unlike_by_journals(group, there):
+        return unlike
     try:
         mine = [convergence_of(run) for run in group.runs]
     except ConvergenceError as error:
@@ -216,6 +225,23 @@ def held(group: Group, question: Question) -> list[Against] | str:
         return sides
     found = [_against(group, level, mine, sides, question.window) for level in group.levels if level.metric in USUAL]
     return _adjusted(found)
+
+
+def _unlike_by_journals(group: Group, there: Sequence[Convergence]) -> str:
+    """Say in what the nearest run of the reference differs by journals alone, which is quick; "" if one does not."""
+    journaled = {name: words for name, words in COMPARED.items() if hasattr(group.runs[0].identity, name)}
+    nearest: list[str] | None = None
+    for run in there:
+        pairs = [
+            (words, getattr(each.identity, name), getattr(run, name))
+            for each in group.runs
+            for name, words in journaled.items()
+        ]
+        differing = dict.fromkeys(differs(*pair) for pair in pairs if pair[1] != pair[2])
+        if not differing:
+            return ""
+        nearest = list(differing) if nearest is None or len(differing) < len(nearest) else nearest
+    return f"the reference has no such training: the nearest differs in {', '.join(nearest or ())}"
 
 
 def by_level(group: Group, question: Question) -> dict[tuple[str, float], dict[str, object]]:

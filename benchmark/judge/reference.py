@@ -58,6 +58,11 @@ class ConvergenceError(ValueError):
     """A run that cannot be held against the reference, nor be part of it; the message says why."""
 
 
+def differs(words: str, mine: object, theirs: object) -> str:
+    """Return in words that a run differs from one of the reference."""
+    return f"{words} ({mine or 'none'}, and {theirs or 'none'} in the reference)"
+
+
 @dataclass(frozen=True)
 class Crossing:
     """The utterances at which the median error crossed a level; of one that it had at the first median, at most."""
@@ -121,7 +126,7 @@ class Convergence:
             mine, theirs = getattr(self, name), getattr(reference, name)
             silent = name in ("settings", "evaluated_words") and not (mine and theirs)
             if mine != theirs and not silent:
-                found.append(f"{words} ({mine or 'none'}, and {theirs or 'none'} in the reference)")
+                found.append(differs(words, mine, theirs))
         return found
 
     def epochs(self, utterances: float) -> float:
