@@ -575,7 +575,7 @@ def test_no_requirement_is_declared_that_nothing_imports(name):
 def test_no_import_is_without_its_declaration():
     optional = {
         name: bound
-        for extra in ("lm", "pyctcdecode", "peers", "figures", "whisper", "cluster")
+        for extra in ("lm", "pyctcdecode", "peers", "figures", "whisper", "cluster", "export", "prepare", "trackers")
         for name, bound in extras()[extra].items()
     }
     declared = {module(name) for name in {**required(), **optional}}

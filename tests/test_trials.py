@@ -239,7 +239,7 @@ def test_the_board_is_that_of_cudas_first_gpu_whatever_nvml_counts_first(nvidia)
     name = asked(code + "print(json.dumps(pynvml.nvmlDeviceGetName(board())))", nvidia, STANDIN="reversed")
     assert name == "Tesla V100-SXM2-32GB"
     facts = asked(code + "print(json.dumps(board_facts()))", nvidia, STANDIN="h200")
-    assert facts == {"driver": None, "memory_gib": 8.0, "link": None}  # what the stand-in cannot tell is not known
+    assert facts == {"driver": "580.95.05", "memory_gib": 141.0, "link": "PCIe 5.0 x16"}
 
 
 @pytest.mark.parametrize(("factor", "right"), [(1.0019, True), (0.9981, True), (1.0021, False), (float("nan"), False)])

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND", help=argparse.SUPPRESS)
-    parse(parser, given)
+    parse(parser, given or ["--help"])
     return BAD_INPUT  # not reached: it has no such command
 
 

@@ -90,13 +90,13 @@ def _at_once(
             ready, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in ready:
                 result = future.result()
-                del running[future]
                 for item in islice(waiting, 1):
                     try:
                         running[pool.submit(work, item)] = item
                     except BrokenProcessPool:
                         running[Future()] = item
-                        raise
+                        raise  # with this future still among those that run: its result is not yielded yet
+                del running[future]
                 yield result
 
 
