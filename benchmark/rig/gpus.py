@@ -34,6 +34,9 @@ DISPLAY = "0x03"  # PCI's class of GPUs
 NO_ROCM = "TensorFlow's wheel is built for CUDA alone and cannot use it (tf.test.is_built_with_rocm() is false)"
 
 
+NO_NODE = Fact(why_not="the bus names no NUMA node")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
     """A GPU that CUDA shows: its place in CUDA's order and, None if NVML does not have it, in NVML's."""
@@ -44,6 +47,7 @@ class Gpu:
     name: Fact
     memory_gib: Fact
     nvlinks: Fact
+    numa_node: Fact = NO_NODE
     is_part: bool = False
 
     def __str__(self) -> str:
@@ -120,14 +124,14 @@ def gpus(place: Place, devices: Sequence[CudaDevice] | None) -> Gpus:
     if devices is None:
         return Gpus(shown=(), count=count, remarks=tuple(_of_amd(place)), why_none="GPUs are left out")
     by_pci = {board["pci"].value: index for index, board in enumerate(boards) if board["pci"].known}
-    shown = tuple(_gpu(number, device, by_pci, boards) for number, device in enumerate(devices))
+    shown = tuple(_gpu(place, number, device, by_pci, boards) for number, device in enumerate(devices))
     remarks = [*_lost(boards), *_hidden(place, boards, shown), *_parts(shown), *_unlike(shown), *_of_amd(place)]
     broken = "" if shown else _broken(place, boards, count)
     why = "CUDA_VISIBLE_DEVICES hides all" if boards else f"none is to be seen ({count.why_not or 'NVML lists none'})"
     return Gpus(shown=shown, count=count, remarks=tuple(remarks), why_none=broken or why, broken=broken)
 
 
-def _gpu(number: int, device: CudaDevice, by_pci: dict[str, int], boards: list[nvml.Board]) -> Gpu:
+def _gpu(place: Place, number: int, device: CudaDevice, by_pci: dict[str, int], boards: list[nvml.Board]) -> Gpu:
     index = by_pci.get(device.pci)
     missing = Fact(why_not=f"NVML lists no GPU at {device.pci}")
     board = dict.fromkeys(ASKED, missing) if index is None else boards[index]
@@ -141,8 +145,21 @@ def _gpu(number: int, device: CudaDevice, by_pci: dict[str, int], boards: list[n
         memory = Fact(why_not="NVML tells the whole board's, and CUDA does not tell that of its part")
     nvlinks = board["nvlinks"]
     return Gpu(
-        number=number, index=index, pci=device.pci, name=name, memory_gib=memory, nvlinks=nvlinks, is_part=is_part
+        number=number,
+        index=index,
+        pci=device.pci,
+        name=name,
+        memory_gib=memory,
+        nvlinks=nvlinks,
+        numa_node=_numa_node(place, device.pci),
+        is_part=is_part,
     )
+
+
+def _numa_node(place: Place, pci: str) -> Fact:
+    """Return the NUMA node that a GPU's slot belongs to, by the bus; NVML's is of a GPU that is a node itself."""
+    found = place.number(f"/sys/bus/pci/devices/{pci}/numa_node").then(int)
+    return NO_NODE if found.known and found.value < 0 else found
 
 
 # --- what there is to say --------------------------------------------------------------------------------------------

@@ -152,6 +152,7 @@ def _links(rig: Rig) -> list[str]:
     for gpu, link in zip(rig.gpus.shown, rig.links, strict=True):
         fact = link.text
         said = fact.source if fact.known else f"not known: {fact.why_not}"
+        said += f"; NUMA node {gpu.numa_node.value}" if gpu.numa_node.known else ""
         lines.append(f"    {_text(fact.value or 'not known')}, # {_comment(f'{gpu}: {said}')}")
     return [*lines, "]"]
 

@@ -241,3 +241,16 @@ def test_where_the_load_does_not_begin_its_reason_is_told(monkeypatch):
     assert remarks_on([gpu], [link]) == [
         "the links could not be seen under load: copies did not begin: no GPU to copy to"
     ]
+
+
+def test_the_numa_node_of_a_gpus_slot_is_the_buss(tmp_path):
+    """-1 is Linux's for a machine that has none: Documentation/ABI/testing/sysfs-bus-pci, numa_node."""
+    files = {
+        "/sys/bus/pci/devices/0000:01:00.0/numa_node": "1\n",
+        "/sys/bus/pci/devices/0000:41:00.0/numa_node": "-1\n",
+    }
+    place = trees.root(tmp_path, files)
+    devices = [CudaDevice(pci, "NVIDIA RTX A6000", 2**35) for pci in ("0000:01:00.0", "0000:41:00.0", "0000:c1:00.0")]
+    found = [gpu.numa_node for gpu in gpus(place, devices).shown]
+    assert [node.value for node in found] == [1, None, None]
+    assert found[1].why_not == "the bus names no NUMA node" and "No such file" in found[2].why_not
