@@ -66,28 +66,35 @@ class Seen:
         """
         self._known = self._known and bool(speakers)
         self._recordings.setdefault(subset, []).append(_unpacked(recordings))
-        self._speakers.setdefault(subset, []).append(np.unique(_unpacked(speakers)))
+        self._speakers.setdefault(subset, []).append(_unpacked(speakers))
 
     def shared(self) -> dict[str, Shared]:
         """Return what each dev and test subset has in common with training; {} if that is not known of all shards."""
         if not self._known:
             return {}
         trained = [subset for subset in self._recordings if role(subset) == "train"]
-        recordings = _joined([each for subset in trained for each in self._recordings[subset]])
-        speakers = _joined([each for subset in trained for each in self._speakers[subset]])
+        recordings = _different([each for subset in trained for each in self._recordings[subset]])
+        speakers = _different([each for subset in trained for each in self._speakers[subset]])
         found = {}
         for subset in sorted(set(self._recordings) - set(trained)):
             own = np.concatenate(self._recordings[subset])
             found[subset] = Shared(
-                recordings=int(np.isin(own, recordings).sum()),
-                speakers=int(np.isin(_joined(self._speakers[subset]), speakers).sum()),
-                repeated=len(own) - len(np.unique(own)),
+                recordings=_count_in(recordings, own),
+                speakers=_count_in(speakers, _different(self._speakers[subset])),
+                repeated=len(own) - len(_different([own])),
             )
         return found
 
 
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
+def _different(parts: list[np.ndarray]) -> np.ndarray:
+    # Sorted: np.unique of NumPy 2.3 and newer hashes, which takes 4 s for four million marks where a sort takes 0.04.
+    joined = np.sort(np.concatenate([np.empty(0, np.uint64), *parts]))
+    return joined[np.diff(joined, prepend=joined[:1] + np.uint64(1)) != 0]
+
+
+def _count_in(known: np.ndarray, own: np.ndarray) -> int:
+    place = np.searchsorted(known, own)
+    return int((known[np.minimum(place, len(known) - 1)] == own).sum()) if len(known) else 0
 
 
 def _unpacked(text: str) -> np.ndarray:
