@@ -12,6 +12,7 @@ that was interrupted before its first batch where another run has its seed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from benchmark.metrics import METRICS
@@ -28,17 +29,18 @@ LEAST_EPOCHS = 2  # errors in fewer epochs can agree by chance; losses do not
 
 def curves_of(records: Sequence[RunRecord]) -> tuple[int, ...]:
     """Return each run's number of its error curve, from 0 in the order of runs."""
+    curves = [_Curve(record) for record in records]
     kept: dict[tuple, list[int]] = {}  # by the first evaluation: the first run of each curve
     alike: dict[int, int] = {}  # each run's first run of its curve
-    for place, record in enumerate(records):
-        if record.evaluations:
-            known = kept.setdefault(_first_errors(record), [])
-            alike[place] = next((other for other in known if _same_curve(record, records[other])), place)
+    for place, curve in enumerate(curves):
+        if curve.evaluations:
+            known = kept.setdefault(_first_errors(curve.record), [])
+            alike[place] = next((other for other in known if _same_curve(curve, curves[other])), place)
             known += [place] * (alike[place] == place)
-    for place, record in enumerate(records):
+    for place, curve in enumerate(curves):
         if place not in alike:
             alike[place] = next(
-                (first for first in sorted(set(alike.values())) if _begins(record, records[first])), place
+                (first for first in sorted(set(alike.values())) if _begins(curve, curves[first])), place
             )
     firsts = list(dict.fromkeys(alike[place] for place in range(len(records))))
     return tuple(firsts.index(alike[place]) for place in range(len(records)))
@@ -49,23 +51,36 @@ def _first_errors(record: RunRecord) -> tuple:
     return first.epoch, first.wer, first.cer
 
 
-def _same_curve(one: RunRecord, other: RunRecord) -> bool:
-    evaluations = [{row.epoch: row for row in record.evaluations} for record in (one, other)]
-    common = evaluations[0].keys() & evaluations[1].keys()
-    if not common or not all(_same_errors(evaluations[0][epoch], evaluations[1][epoch]) for epoch in common):
+class _Curve:
+    """A run's errors by epoch and losses by batches, each looked up once however many runs it is held against."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self.record = record
+
+    @cached_property
+    def evaluations(self) -> dict[int, Row]:
+        return {row.epoch: row for row in self.record.evaluations}
+
+    @cached_property
+    def losses(self) -> dict[tuple[int, float], float]:
+        return _losses(self.record)
+
+
+def _same_curve(one: _Curve, other: _Curve) -> bool:
+    common = [epoch for epoch in one.evaluations if epoch in other.evaluations]
+    if not common or not all(_same_errors(one.evaluations[epoch], other.evaluations[epoch]) for epoch in common):
         return False
-    losses = [_losses(record) for record in (one, other)]
-    spans = losses[0].keys() & losses[1].keys()
+    spans = one.losses.keys() & other.losses.keys()
     if not spans and len(common) < LEAST_EPOCHS:
         return False
-    return all(losses[0][span] == losses[1][span] for span in spans)
+    return all(one.losses[span] == other.losses[span] for span in spans)
 
 
-def _begins(unevaluated: RunRecord, other: RunRecord) -> bool:
+def _begins(unevaluated: _Curve, other: _Curve) -> bool:
     """Return whether a run without an evaluation went the way of another as far as it went."""
-    mine, theirs = _losses(unevaluated), _losses(other)
+    mine, theirs = unevaluated.losses, other.losses
     if not mine:
-        one, two = unevaluated.identity, other.identity
+        one, two = unevaluated.record.identity, other.record.identity
         return one is not None and two is not None and one.seed == two.seed
     spans = mine.keys() & theirs.keys()
     return bool(spans) and all(mine[span] == theirs[span] for span in spans)

@@ -793,9 +793,9 @@ def test_a_hundred_runs_of_a_thousand_rows_are_judged_in_five_seconds_of_cpu(tmp
     paths = [tmp_path / f"{number}.csv" for number in range(100)]
     for number, path in enumerate(paths):
         path.write_text(",".join(READABLE[SCHEMA]) + "\n" + "".join(long_run(number, chance)))
-    started_s = time.process_time()  # of this process: other load of the machine does not count
+    started_s = time.thread_time()  # neither other load of the machine nor other threads count
     text = report([read(path) for path in paths])
-    assert time.process_time() - started_s < 5
+    assert time.thread_time() - started_s < 5
     assert cells(text, "sys1")[0] == "100"
 
 
