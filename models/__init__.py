@@ -3,6 +3,7 @@
     learner.py     what the trainer asks of a model
     table.py       the models, by name
     portable.py    what a trained model becomes outside of the suite
+    onnx_nodes.py  ONNX graphs, node by node
     optimisers.py  the optimisers that recipes name, as records
     kernels.py     the choice of a kernel
     dense.py       a dense layer as one product of matrices

@@ -16,10 +16,8 @@ from typing import Any
 import numpy as np
 
 from models.deepspeech.config import Config
-from models.portable import PortableError
+from models.onnx_nodes import FLOAT, INT64, Graph
 
-OPSET = 17  # the first with LayerNormalization
-IR_VERSION = 8  # of that opset: older runtimes read it too
 NORM_EPSILON, BATCH_NORM_EPSILON = 1e-5, 1e-3  # those of models/deepspeech/network.py
 
 
@@ -29,12 +27,7 @@ def made(config: Config, weights: Mapping[str, np.ndarray]) -> Any:
     Raises:
         PortableError: onnx is not installed.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise PortableError("onnx is not here; pip install '.[export]', or pip install onnx onnxruntime") from None
-    helper, types = onnx.helper, onnx.TensorProto
-    graph = _Graph(helper, onnx.numpy_helper)
+    graph = Graph()
     recipe = config.rules
     # [B, T, F] -> [B, F, T] -> [B, C, T'] -> [T', B, C]
     x = graph.add("Transpose", "features", perm=[0, 2, 1])
@@ -59,56 +52,17 @@ def made(config: Config, weights: Mapping[str, np.ndarray]) -> Any:
     x = graph.add("Add", x, graph.weight("output/bias", weights["output/bias"]))
     x = graph.add("Relu", x) if recipe.relu_logits else x
     graph.add("Transpose", x, perm=[1, 0, 2], to="logits")
-    tensor = helper.make_tensor_value_info
-    taken = [tensor("features", types.FLOAT, ["batch", "frames", config.features]),
-             tensor("lengths", types.INT64, ["batch"])]  # fmt: skip
-    given = [tensor("logits", types.FLOAT, ["batch", "outputs", config.alphabet]),
-             tensor("logits_lengths", types.INT64, ["batch"])]  # fmt: skip
-    proto = helper.make_model(
-        helper.make_graph(graph.nodes, "acoustic", taken, given, graph.weights),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="speech-tta",
+    return graph.model(
+        "acoustic",
+        takes={"features": (FLOAT, ["batch", "frames", config.features]), "lengths": (INT64, ["batch"])},
+        gives={"logits": (FLOAT, ["batch", "outputs", config.alphabet]), "logits_lengths": (INT64, ["batch"])},
     )
-    onnx.checker.check_model(proto, full_check=True)
-    return proto
 
 
 NORM = ("gamma", "beta")
 
 
-class _Graph:
-    """Nodes and weights as they are added; `add` returns the name of a node's output."""
-
-    def __init__(self, helper: Any, arrays: Any) -> None:
-        self.helper, self.arrays = helper, arrays
-        self.nodes: list[Any] = []
-        self.weights: list[Any] = []
-
-    def add(self, kind: str, *inputs: str, to: str = "", outputs: int = 1, **attributes: Any) -> str:
-        name = to or f"{kind.lower()}{len(self.nodes)}"
-        names = [name, *(f"{name}_{n}" for n in range(1, outputs))]
-        self.nodes.append(self.helper.make_node(kind, list(inputs), names, name=f"node{len(self.nodes)}", **attributes))
-        return name
-
-    def weight(self, name: str, value: np.ndarray) -> str:
-        if name not in (each.name for each in self.weights):
-            self.weights.append(self.arrays.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def whole(self, value: int) -> str:
-        return self.weight(f"whole{value}", np.array(value, np.int64))
-
-    def number(self, value: float) -> str:
-        return self.weight(f"number{value:g}", np.array(value, np.float32))
-
-    def floored(self, x: str, by: int) -> str:
-        """Divide whole numbers, and round down: ONNX rounds towards zero."""
-        rest = self.add("Mod", x, self.whole(by))  # of the divisor's sign
-        return self.add("Div", self.add("Sub", x, rest), self.whole(by))
-
-
-def _lstm(graph: _Graph, x: str, name: str, weights: Mapping[str, np.ndarray], *, units: int) -> str:
+def _lstm(graph: Graph, x: str, name: str, weights: Mapping[str, np.ndarray], *, units: int) -> str:
     def turned(value: np.ndarray) -> np.ndarray:
         """Return columns of the gates i, f, g, o as rows of i, o, f, g, [1, 4H, ...]."""
         i, f, g, o = np.split(value, 4, axis=-1)
@@ -124,18 +78,17 @@ def _lstm(graph: _Graph, x: str, name: str, weights: Mapping[str, np.ndarray], *
     return graph.add("Squeeze", x, graph.weight("direction", np.array([1], np.int64)))
 
 
-def _valid(graph: _Graph, x: str) -> str:
+def _valid(graph: Graph, x: str) -> str:
     """Return which frames of x [T', B, C] are real, float32 [T', B, 1]."""
     whole = graph.add("Shape", x, start=0, end=1)
     whole = graph.add("Squeeze", whole, graph.weight("first", np.array([0], np.int64)))
     places = graph.add("Range", graph.whole(0), whole, graph.whole(1))
     places = graph.add("Unsqueeze", places, graph.weight("after", np.array([1], np.int64)))  # [T', 1]
     less = graph.add("Less", places, "logits_lengths")  # [T', B]
-    graph.nodes.append(graph.helper.make_node("Cast", [less], ["valid_TB"], name="valid", to=1))  # 1: float32
-    return graph.add("Unsqueeze", "valid_TB", graph.weight("last", np.array([2], np.int64)))
+    return graph.add("Unsqueeze", graph.cast(less, FLOAT), graph.weight("last", np.array([2], np.int64)))
 
 
-def _batch_norm(graph: _Graph, x: str, name: str, weights: Mapping[str, np.ndarray], valid: str) -> str:
+def _batch_norm(graph: Graph, x: str, name: str, weights: Mapping[str, np.ndarray], valid: str) -> str:
     """Add batch normalisation by moving averages; by those of the valid frames if `valid` is given."""
     gamma, beta, mean, variance = (weights[f"{name}/{part}"] for part in (*NORM, "moving_mean", "moving_variance"))
     if not valid:

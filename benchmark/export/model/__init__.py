@@ -8,7 +8,7 @@ opened.py       a run's model from a checkpoint, in float32, and what it is held
 about.py        metadata.json
 saved_model.py  TensorFlow's SavedModel, with the front end in it
 keras_file.py   one file of stock layers
-onnx_file.py    ONNX, checked by onnxruntime if that is there
+onnx_file.py    ONNX, checked by onnxruntime if that is there; onnx_front_end.py its front end
 published.py    a folder as the model's authors publish it: Hugging Face's
 
 Every format is held against the suite's own outputs when it is made, read back as its user would.

@@ -19,9 +19,9 @@ def likely(folder: Path) -> None:
     """Make the last layer of a model that has learnt little say more than blanks: of an ONNX, its bias without them."""
     import onnx
 
-    path = folder / "model.onnx"
+    path = folder / "speech.onnx"
     model = onnx.load(path)
-    (bias,) = (each for each in model.graph.initializer if each.name == "output/bias")
+    (bias,) = (each for each in model.graph.initializer if each.name == "acoustic/output/bias")
     value = onnx.numpy_helper.to_array(bias).copy()
     value[29] = -9
     bias.CopyFrom(onnx.numpy_helper.from_array(value, bias.name))

@@ -104,3 +104,40 @@ def test_an_export_that_is_not_the_model_is_not_written(run_of, tmp_path, capsys
     err = capsys.readouterr().err
     assert "the Keras model gives logits that are off by 0.01" in err and err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def front_end_of(normalisation, samples, lengths):
+    """Features and their frames by onnxruntime, of the graph alone."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    from benchmark.export.model.onnx_front_end import front_end
+
+    session = onnxruntime.InferenceSession(front_end("mfcc13-logmel80", normalisation).SerializeToString(),
+                                           providers=["CPUExecutionProvider"])  # fmt: skip
+    return session.run(None, {"samples": samples, "lengths": np.asarray(lengths, np.int64)})
+
+
+@pytest.mark.parametrize("normalisation", ["utterance", "frame-l2", "none"])
+def test_the_front_end_as_onnx_gives_what_shards_store_normalised(normalisation):
+    """Of lengths on and beside a step, of one sample and of none, beside ends that are not silent."""
+    from features.frames.mfcc import features
+    from features.reading.batches import normalise
+
+    rng, lengths = np.random.default_rng(3), [16_000, 15_999, 8_001, 160, 161, 1, 0]
+    samples = (rng.standard_normal((len(lengths), 16_000)) * np.logspace(-6, -1, 16_000)).astype(np.float32)
+    found, frames = front_end_of(normalisation, samples, lengths)
+    assert frames.tolist() == [100, 100, 51, 1, 2, 1, 0]  # ceil(samples / 160)
+    for n, length in enumerate(lengths[:-1]):
+        expected = normalise(features(samples[n, :length]).astype(np.float16), normalisation)
+        off = np.abs(found[n, : frames[n]] - expected)
+        assert off.max() < 0.02 and (off > 1e-4).mean() < 0.01, (n, off.max())  # a 16-bit value either way, seldom
+        assert normalisation == "none" or not found[n, frames[n] :].any()
+
+
+def test_no_other_front_end_is_made_up():
+    pytest.importorskip("onnx")
+    from benchmark.export.model.onnx_front_end import front_end
+    from models.portable import PortableError
+
+    with pytest.raises(PortableError, match="the front end logmel80-normalised as ONNX is not here"):
+        front_end("logmel80-normalised", "none")
