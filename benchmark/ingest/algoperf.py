@@ -43,6 +43,8 @@ COLUMNS = Mapped(
 )
 FRAMEWORKS = ("jax", "pytorch")
 SELF_TUNING, SELF_TUNED_BUDGET = "self_tuning", 1.5
+"""AlgoPerf's documentation 0.6.0, "Self-tuning ruleset": max_runtime is 1.5 times that of the external ruleset. Version
+0.5 had 3 times; of its runs --budget says so."""
 
 
 def is_speech(path: Path) -> bool:
