@@ -12,6 +12,7 @@ BATCH =
 NAME =
 OUT =
 RUNS =
+TO =
 HOSTS =
 RANK =
 ARGS =
@@ -39,18 +40,21 @@ ASK = exec env SPEECH_TTA_MAKE=1 .venv/bin/python -m
 READY = .venv/.complete
 
 # Given to commands as variables of the shell: they may then hold spaces and quotes.
-export PLATFORM WORKLOAD CORPUS RECIPE SEED BATCH NAME OUT RUNS HOSTS RANK
+export PLATFORM WORKLOAD CORPUS RECIPE SEED BATCH NAME OUT RUNS TO HOSTS RANK
 
 # The runs asked for as "$$@": one path or pattern, with spaces in it or not, or else several.
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 	[ -e "$$1" ] || set -- $(or $(RUNS),results/*.csv)
+# LIST_RUNS, or a line if none is there.
+SOME_RUNS = $(LIST_RUNS); [ -e "$$1" ] || { \
+	echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; }
 
-.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta report final lint dead clean
+.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta compare price export report final lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 10
-	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= RECIPE= SEED= BATCH= NAME= OUT= RUNS= SIZES= HOSTS= RANK= ARGS= PYTHON='
+	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= RECIPE= SEED= BATCH= NAME= OUT= RUNS= TO= SIZES= HOSTS= RANK= ARGS= PYTHON='
 
 setup: ## make .venv, once and after changes; three minutes or so and 3 GB, without root, nothing outside this folder
 	@$(SETUP)
@@ -101,16 +105,21 @@ features: $(READY) ## extract features from a corpus: CORPUS=dir OUT=dir [ARGS=.
 	@$(RUN) features $(if $(CORPUS),"$$CORPUS") $(if $(OUT),"$$OUT") $(ARGS)
 
 tta: $(READY) ## judge the runs there are: [RUNS="results/a.csv results/b.csv"] [ARGS="--published"]
-	@$(LIST_RUNS); \
-	if [ -e "$$1" ]; then $(ASK) benchmark.tta "$$@" $(ARGS); \
-	else echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; fi
+	@$(SOME_RUNS); $(ASK) benchmark.tta "$$@" $(ARGS)
+
+compare: $(READY) ## which platform is faster, by how much, and is that more than chance: RUNS="sys1 sys2"; alone it lists them [ARGS="--merit"]
+	@$(if $(RUNS),set -- $(RUNS);) $(ASK) benchmark.compare "$$@" $(ARGS)
+
+price: $(READY) ## what a training costs: [RUNS="results/a.csv ..."] [ARGS="--kwh-price 0.30 --offers FILE"]
+	@$(SOME_RUNS); $(ASK) benchmark.price "$$@" $(ARGS)
+
+export: $(READY) ## runs, or their models, in the formats of others: TO=mllog; alone it lists them [RUNS=...] [OUT=exported/] [ARGS=...]
+	@$(if $(TO),$(SOME_RUNS);) $(ASK) benchmark.export "$$@" $(if $(TO),--to "$$TO" -o "$${OUT:-exported/}") $(ARGS)
 
 report: $(READY) ## results/report.html, a page of all runs to look at: [RUNS="results/a.csv ..."] [ARGS=...]
-	@$(LIST_RUNS); \
-	if [ -e "$$1" ]; then $(ASK) benchmark.report "$$@" -o results/report.html $(ARGS); \
-	else echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; fi
+	@$(SOME_RUNS); $(ASK) benchmark.report "$$@" -o results/report.html $(ARGS)
 
-final: $(READY) ## evaluate a run's best and last checkpoint on every dev and test subset: RUNS=results/name [ARGS=...]
+final: $(READY) ## evaluate a run's best and last checkpoint on every dev and test subset: RUNS=results/name; alone it lists them [ARGS=...]
 	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.final "$$@" $(ARGS)
 
 lint: $(READY) ## check style, form and types of the code

@@ -19,14 +19,15 @@ from typing import Any
 import platforms
 from benchmark import cli, workloads
 from benchmark.judge.judgement import judge
-from benchmark.judge.summary import report_parts
+from benchmark.judge.summary import brief_parts, report_parts
 from benchmark.record import Run, UsageError, read_run
 from benchmark.record.command import CommandLine, by_make
 from benchmark.run.prepare.hosts import LIMIT_S, Hosts, resolve
-from benchmark.run.prepare.job import Job, changed_workload, language_model_of, start_of, usual_name
+from benchmark.run.prepare.job import Job, Say, changed_workload, language_model_of, start_of, usual_name
 from benchmark.run.prepare.language_models import PUBLISHED_MODELS
 from benchmark.tables import show
 from benchmark.workloads import Workload
+from features.jobs import progress
 from models.table import MODELS
 from platforms import Platform, enters, plugins
 from platforms.machine import usable_cores
@@ -51,16 +52,28 @@ def main(argv: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     from concurrent.futures.process import BrokenProcessPool
 
+    if options.quiet:
+        progress.hide()
     from benchmark.run.evaluate.decoding import KILLED_WORKER
     from benchmark.run.session import run  # here: --help waits for no audio library
 
     try:
-        finished = run(_job(options, given), say=cli.say)
+        finished = run(_job(options, given), say=_warn if options.quiet else cli.say)
     except BrokenProcessPool:
         raise ValueError(KILLED_WORKER) from None
     if finished.status <= 128 and not finished.follower:  # after a signal, exit at once: somebody is waiting
-        _show(read_run(finished.journal), options.results)
+        _show(read_run(finished.journal), options.results, say=_hush if options.quiet else cli.say)
     return finished.status
+
+
+def _warn(sentence: str) -> None:
+    """Print a sentence if it is a warning: what --quiet leaves."""
+    if sentence.startswith(("WARNING", "EMULATED")):
+        cli.say(sentence)
+
+
+def _hush(sentence: str) -> None:
+    """Print nothing."""
 
 
 def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
@@ -99,7 +112,8 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
         hosts=_hosts(platform, options),
         wait_for_hosts_s=options.wait_for_hosts,
         tensorboard=options.tensorboard,
-        command=CommandLine.given(given).changed(drop=("fresh",)),
+        quiet=options.quiet,
+        command=CommandLine.given(given).changed(drop=("fresh", "quiet")),
     )
 
 
@@ -130,30 +144,53 @@ def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
 # --- the end of a run ------------------------------------------------------------------------------------------------
 
 
-def _show(finished: Run, results: Path) -> None:
-    """Show a run's table, the path of its report, how busy the machine was, and the paths of the run."""
+def _show(finished: Run, results: Path, *, say: Say) -> None:
+    """Show a run's table, its report, how busy the machine was, where it is, and what all runs there say together.
+
+    The end is what `benchmark.tta` begins with; the reader of it may leave, so the page is written before.
+    """
     if finished.record.evaluations:
-        page = _report(results, finished)  # first: the reader of the table may have left
+        runs, problem = _all_runs(results, finished)
+        page = _report(results, finished, runs)
         show(report_parts(judge([finished]), brief=True))
-        cli.say(page)
-    cli.say(_utilisation(finished))
+        say(page)
+    say(_utilisation(finished))
     judging = f"python -m benchmark.tta {results}/*.csv"
     if by_make():
         judging = "make tta" if results == Path("results") else f"make tta RUNS={shlex.quote(f'{results}/*.csv')}"
-    cli.say(f"the run is in {finished.source} and {finished.folder}; compare runs with: {judging}")
+    say(f"the run is in {finished.source} and {finished.folder}; compare runs with: {judging}")
+    if finished.record.evaluations:
+        show(["", *_answer(runs, finished), *([f"Without the other runs: {problem}"] if problem else [])])
 
 
-def _report(results: Path, finished: Run) -> str:
+def _all_runs(results: Path, finished: Run) -> tuple[list[Run], str]:
+    """Return the runs in `results`; this one alone if another cannot be used, and why."""
+    try:
+        return [read_run(path) for path in sorted(results.glob("*.csv"))], ""
+    except (ValueError, OSError) as error:
+        return [finished], str(error)
+
+
+def _answer(runs: Sequence[Run], finished: Run) -> list[str]:
+    """Return the answer of all runs of this one's workload, in the words with which `benchmark.tta` begins."""
+    name = finished.identity.workload
+    try:
+        return brief_parts(judge([run for run in runs if run.identity.workload == name]))
+    except (ValueError, OSError):  # runs that may not be judged together: benchmark.tta says why
+        return brief_parts(judge([finished]))
+
+
+def _report(results: Path, finished: Run, runs: Sequence[Run]) -> str:
     """Write a report of all runs in `results`, or of this one if another cannot be used; return a line about it."""
     from benchmark.report import write_report
 
     place = results / "report.html"
     problem: Exception | None = None
-    for paths in (sorted(results.glob("*.csv")), [Path(finished.source)]):
+    for each in (runs, [finished]):
         try:
-            write_report([read_run(path) for path in paths], place)
-            runs = f"{len(paths)} runs" if len(paths) > 1 else "the run"
-            return f"report of {runs}, to open in a browser: {place}"
+            write_report(each, place)
+            words = f"{len(each)} runs" if len(each) > 1 else "the run"
+            return f"report of {words}, to open in a browser: {place}"
         except (ValueError, OSError) as error:
             problem = error
     return f"no report: {problem}"
@@ -213,7 +250,13 @@ def _parser() -> argparse.ArgumentParser:
         "speech if --corpus is given, librispeech if its features and the platform's GPUs are there, else mini",
     )
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout, with train* and dev* subsets")
-    add("--seed", type=int, default=1, help="seed of weights, utterance order and dropout; default: %(default)s")
+    add(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seed of weights, utterance order and dropout; default: %(default)s",
+    )
     add("--name", help="name of the run; default: platform, workload, seed and time")
     add("--fresh", action="store_true", help="begin a new run, even if an interrupted run of this command is there")
     words = "write the run's curves into a folder there while it goes on; DIR: %(const)s"
@@ -268,6 +311,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="use only operations that give bit-identical results every time, on a GPU too, where they are slower. "
         "Such a run is never pooled with others. On a CPU, results repeat without this option",
+    )
+    add(
+        "--quiet",
+        "-q",
+        action="store_true",
+        help="while it trains, say nothing but errors; the table comes all the same",
     )
     add("--decode-jobs", type=int, metavar="N", help="decoding worker processes; default: one per core")
     add("--skip-bad", action="store_true", help="leave out utterances whose audio or transcript is broken")

@@ -26,7 +26,9 @@ from benchmark.judge.terms import TENURES, Terms
 from benchmark.metrics import METRICS, TARGETS, USUAL
 from benchmark.record import CLOCKS, Run, bulk, read_run
 from benchmark.record.command import by_make
+from benchmark.tables import Table, plain, show
 from features.jobs import streams
+from features.jobs.files import write_whole
 from features.jobs.parent import obey_parent
 from features.jobs.streams import parse as parse
 from features.jobs.streams import say as say
@@ -34,6 +36,7 @@ from platforms import PlatformError
 from platforms.offers import Offer, offer, read_offers
 
 DONE, BAD_INPUT, INTERRUPTED = 0, 2, 130
+FORMATS = ("table", "csv", "json")
 
 
 def command(name: str, work: Callable[[], int | None]) -> int:
@@ -195,8 +198,20 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     add("--spot", action="store_true", help="spot offers of the file count too, whose machines may be taken away")
     add("--reserved", action="store_true", help="so do offers for which one pays for months")
     add("--region", metavar="NAME", help="of the file's offers those in this region alone")
-    add("--years", type=float, default=usual.years, help="years until a purchase is written off; default: %(default)g")
-    add("--duty", type=float, default=usual.duty, help="share of that time in use, 0 to 1; default: %(default)g")
+    add(
+        "--years",
+        type=float,
+        metavar="N",
+        default=usual.years,
+        help="years until a purchase is written off; default: %(default)g",
+    )
+    add(
+        "--duty",
+        type=float,
+        metavar="SHARE",
+        default=usual.duty,
+        help="share of that time in use, 0 to 1; default: %(default)g",
+    )
     add("--kwh-price", type=float, metavar="P", help="price of a kWh in the platform's currency; default: no energy")
     add("--idle-w", type=float, default=0.0, metavar="W", help="watts of a bought rig while it is not used; default: 0")
     add(
@@ -235,7 +250,76 @@ def _offer(text: str) -> tuple[str, Offer]:
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="tables for people, or rows in full precision; default: table",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add --format, --brief, -o and -q, as `give` obeys them."""
+    add = parser.add_argument
+    words = "tables for people, or rows in full precision; default: table, or what -o FILE ends in"
+    add("--format", choices=FORMATS, help=words)
+    add("--brief", action="store_true", help="the answer alone, in sentences; tables and warnings are left out")
+    add("-o", "--out", type=Path, metavar="FILE", help="write into FILE, which must not be there, in place of printing")
+    add("-q", "--quiet", action="store_true", help="nothing on standard error but errors")
+
+
+def give(
+    options: argparse.Namespace,
+    name: str,
+    *,
+    parts: Callable[[], Sequence[str | Table]],
+    brief: Callable[[], Sequence[str]],
+    rows: Callable[[], Sequence[Mapping[str, object]]],
+    warnings: Sequence[str],
+) -> None:
+    """Print what a judge found, or write it into -o FILE: all of it, the answer alone, or rows.
+
+    `parts` have the warnings inside; of a brief answer one line says how many there are, and beside rows they go to
+    standard error.
+
+    Raises:
+        JudgeError: options contradict one another, or FILE is there or cannot be written.
+    """
+    ending = options.out.suffix[1:].lower() if options.out else ""
+    style = options.format or (ending if ending in FORMATS else "table")
+    if options.brief and style != "table":
+        raise JudgeError(f"--brief and rows as {style}; expected one of them: the answer is sentences")
+    if options.out and options.out.exists():
+        raise JudgeError(f"{options.out} is there already and nothing is overwritten; choose another -o, or remove it")
+    if style != "table":
+        found: Sequence[str | Table] = [_csv(rows()) if style == "csv" else json.dumps(rows(), indent=1)]
+    else:
+        found = [*brief(), *_counted(warnings)] if options.brief else parts()
+    if options.out:
+        _write(options.out, plain(found) if style == "table" else str(found[0]))
+    elif style == "table":
+        show(found)
+    else:
+        print(found[0])
+    if not options.quiet:
+        for text in warnings if style != "table" else ():
+            say(f"{name}: warning: {text}")
+        if options.out:
+            say(f"{name}: written: {options.out}")
+
+
+def _counted(warnings: Sequence[str]) -> list[str]:
+    """Return a line that says how many warnings a brief answer leaves out; none if there are none."""
+    many = f"{len(warnings)} warnings" if len(warnings) > 1 else "1 warning"
+    return [f"{many}: without --brief {'they are' if len(warnings) > 1 else 'it is'} shown."] if warnings else []
+
+
+def _write(place: Path, text: str) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(place, text + "\n")
+    except OSError as error:
+        raise JudgeError(f"{place}: cannot be written ({error.strerror}); choose another -o") from None
 
 
 def print_rows(name: str, rows: Sequence[Mapping[str, object]], style: str, warnings: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ import argparse
 import glob
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -37,17 +38,17 @@ from benchmark import cli
 from benchmark.judge.apart import said
 from benchmark.judge.checks import warnings
 from benchmark.judge.common import unlike
-from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves
+from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves, verdicts
 from benchmark.judge.groups import Group, check_given_once
 from benchmark.judge.guard import parts as guard_parts
 from benchmark.judge.judgement import judge
-from benchmark.judge.merit import check_comparable, merit_parts, merits
+from benchmark.judge.merit import check_comparable, merit_answer, merit_parts, merits
 from benchmark.judge.offered import check_offers
 from benchmark.judge.profiles import profile_parts
 from benchmark.judge.question import JudgeError, Question
 from benchmark.judge.summary import warnings_part
 from benchmark.record import Run, read_run
-from benchmark.tables import show
+from benchmark.record.command import by_make
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    if not options.operands:
+        raise JudgeError(_choices(options))
     if len(options.operands) == 1 and not (options.aa or options.by) or options.aa and len(options.operands) > 1:
         raise JudgeError("expected two platforms or more, or one with --aa, or one with --by FIELD")
     terms = cli.terms_of(options)
@@ -70,16 +73,20 @@ def _compare(options: argparse.Namespace) -> int:
     doubts = apart + warnings(
         [run for group in groups for run in group.runs], groups, _question(options, options.level)
     )
-    if options.format == "table":
-        profiles = (
-            profile_parts(everything, _question(options, options.level))
-            if options.profile or len(options.level) > 1
-            else []
-        )
-        beside = guard_parts(groups, _question(options, options.level))
-        show([*comparison_parts(pairs), *profiles, *beside, *warnings_part(doubts)])
-    else:
-        cli.print_rows("benchmark.compare", [pair.fields() for pair in pairs], options.format, doubts)
+    profiled, question = options.profile or len(options.level) > 1, _question(options, options.level)
+    cli.give(
+        options,
+        "benchmark.compare",
+        parts=lambda: [
+            *comparison_parts(pairs),
+            *(profile_parts(everything, question) if profiled else []),
+            *guard_parts(groups, question),
+            *warnings_part(doubts),
+        ],
+        brief=lambda: [verdicts(pairs)],
+        rows=lambda: [pair.fields() for pair in pairs],
+        warnings=doubts,
+    )
     return int(options.aa and any(pair.differs for pair in pairs))
 
 
@@ -87,11 +94,31 @@ def _merit(options: argparse.Namespace, groups: list[Group], apart: list[str]) -
     question = _question(options, options.level)
     found = merits(groups, question)
     doubts = apart + warnings([run for group in groups for run in group.runs], groups, question)
-    if options.format == "table":
-        show([*merit_parts(found), *warnings_part(doubts)])
-    else:
-        cli.print_rows("benchmark.compare", [merit.fields() for merit in found], options.format, doubts)
+    cli.give(
+        options,
+        "benchmark.compare",
+        parts=lambda: [*merit_parts(found), *warnings_part(doubts)],
+        brief=lambda: [merit_answer(found)],
+        rows=lambda: [merit.fields() for merit in found],
+        warnings=doubts,
+    )
     return cli.DONE
+
+
+def _choices(options: argparse.Namespace) -> str:
+    """Return what a command without platforms says: which there are, with their runs."""
+    there = [read_run(path) for path in sorted(Path(options.results).glob("*.csv"))]
+    found = Counter(run.identity.platform for run in there if len(run.record))
+    if not found:
+        return f"no platforms given, and no runs in {options.results}; {cli.maker()} makes them"
+    listed = ", ".join(f"{name} ({count} {'runs' if count > 1 else 'run'})" for name, count in sorted(found.items()))
+    names = sorted(found)[:2]
+    if len(names) == 1:
+        return (
+            f"{options.results} has runs of one platform, {listed}; expected two, or files: old='old/*.csv' new='...'"
+        )
+    asked = f'make compare RUNS="{" ".join(names)}"' if by_make() else f"python -m benchmark.compare {' '.join(names)}"
+    return f"no platforms given; {options.results} has {listed}; expected two or more: {asked}"
 
 
 def _question(options: argparse.Namespace, levels: Sequence[float] = ()) -> Question:
@@ -176,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmark.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("operands", nargs="+", metavar="PLATFORM|NAME=FILES", help="a platform, or a name and a pattern of journals")
+    add("operands", nargs="*", metavar="PLATFORM|NAME=FILES", help="a platform, or a name and a pattern of journals")
     add("--results", default="results", metavar="DIR", help="where the runs of platforms are; default: %(default)s")
     add("--aa", action="store_true", help="compare two halves of one platform's runs; exit status 1 if they differ")
     cli.add_metric(parser, default="wer")
@@ -195,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--merit", action="store_true", help="split ratios of times: steps, seconds a step, evaluation and the rest")
     add("--profile", action="store_true", help="compare over many levels: a performance profile, and the order of rigs")
-    cli.add_format(parser)
+    cli.add_output(parser)
     cli.add_terms(parser)
     return parser
 

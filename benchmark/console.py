@@ -37,14 +37,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     name, *arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in COMMANDS:
         return importlib.import_module(COMMANDS[name][0]).main(arguments)
+    if name == "--version":
+        from features.jobs.version import said
+
+        print(said())
+        return 0
     listing = "\n".join(f"  {name:<10} {words}" for name, (_, words) in COMMANDS.items())
     asked = name in ("-h", "--help")
-    start = "" if asked else f"speech-tta: no command {name!r}\n"
-    print(
-        f"{start}usage: speech-tta COMMAND ...\n\n{listing}\n\nspeech-tta COMMAND --help says more.",
-        file=sys.stdout if asked else sys.stderr,
-    )
-    return 0 if asked else 2
+    if not asked:
+        from features.jobs.wrong import guess
+
+        words = f"no command {name!r}; {guess(name, COMMANDS)}speech-tta --help lists all"
+        print(f"speech-tta: {words}", file=sys.stderr)
+        return 2
+    print(f"usage: speech-tta COMMAND ...\n\n{listing}\n\nspeech-tta COMMAND --help says more; --version which it is.")
+    return 0
 
 
 if __name__ == "__main__":

@@ -32,11 +32,12 @@ from benchmark import cli
 from benchmark.judge.published import final_error_rates
 from benchmark.metrics import FIGURES, METRICS, Metric
 from benchmark.record import read_run
+from benchmark.record.command import by_make
 from benchmark.record.confusions import HEADER
 from benchmark.record.finals import read_finals
 from benchmark.record.folder import journal_of
 from benchmark.run.prepare.language_models import PUBLISHED_MODELS
-from benchmark.run.prepare.trained import BEAM_WIDTH, WHICH, Trained, load_trained, run_at
+from benchmark.run.prepare.trained import BEAM_WIDTH, WHICH, FinalError, Trained, load_trained, run_at
 from benchmark.tables import Table, cell, show
 from features.corpus.roles import role
 from features.jobs.streams import one_line
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from benchmark.judge.against import Side
     from benchmark.run.evaluate.final import Result, Wanted
 
+LISTED = 6  # runs that are named where none was given
 COMMONEST = 5  # word errors of each kind that are printed
 WHAT = ("checkpoint", "subset", "decoder")  # what a line of a table is about
 
@@ -56,7 +58,25 @@ WHAT = ("checkpoint", "subset", "decoder")  # what a line of a table is about
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 done, 2 bad input, 130 interrupted."""
     options = cli.parse(_parser(), argv)
-    return cli.command("benchmark.final", lambda: _against(options) if options.against else _final(options))
+    return cli.command("benchmark.final", lambda: _do(options))
+
+
+def _do(options: argparse.Namespace) -> None:
+    if options.run is None:
+        raise FinalError(_choices(Path("results")))
+    (_against if options.against else _final)(options)
+
+
+def _choices(results: Path) -> str:
+    """Return what the command says that was given no run: which there are, the newest first."""
+    there = [folder.parent for folder in results.glob("*/checkpoints") if any(folder.glob("ckpt-*.index"))]
+    names = [folder.name for folder in sorted(there, key=lambda folder: folder.stat().st_mtime, reverse=True)]
+    if not names:
+        return f"no run given, and none with checkpoints in {results}; {cli.maker()} makes them"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    listed = f"{results} has {', '.join(names[:LISTED])}{more}"
+    asked = f"make final RUNS={results / names[0]}" if by_make() else f"python -m benchmark.final {results / names[0]}"
+    return f"no run given; {listed}, the newest first: {asked}"
 
 
 def _against(options: argparse.Namespace) -> None:
@@ -210,11 +230,23 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmark.final", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="results/RUN, results/RUN.csv or results/RUN/checkpoints/ckpt-N")
-    add("--checkpoints", nargs="+", choices=WHICH, default=list(WHICH), help="default: best last")
+    add(
+        "run",
+        type=Path,
+        nargs="?",
+        metavar="RUN",
+        help="results/RUN, results/RUN.csv or results/RUN/checkpoints/ckpt-N",
+    )
+    add("--checkpoints", nargs="+", choices=WHICH, default=list(WHICH), help="which to evaluate; default: best last")
     add("--subsets", nargs="+", default=[], metavar="NAME", help="subsets or roles (dev, test); default: all of both")
-    add("--decoder", nargs="+", choices=decoders.NAMES, default=[], help="default: the run's decoder")
-    add("--beam-width", nargs="+", type=int, metavar="N", help="default: 512")
+    add(
+        "--decoder",
+        nargs="+",
+        choices=decoders.NAMES,
+        default=[],
+        help="how sentences are made; default: the run's decoder",
+    )
+    add("--beam-width", nargs="+", type=int, metavar="N", help="sentences that a beam search keeps; default: 512")
     add("--against", type=Path, metavar="OTHER", help="compare with another run; both were evaluated before")
     published = ", ".join(PUBLISHED_MODELS)
     add("--language-model", metavar="FILE", help=f"ARPA or KenLM binary file, or a LibriSpeech model: {published}")

@@ -23,11 +23,10 @@ from collections.abc import Sequence
 from benchmark import cli
 from benchmark.judge.judgement import judge
 from benchmark.judge.offered import check_offers
-from benchmark.judge.prices import cost_parts, cost_rows
+from benchmark.judge.prices import cost_answers, cost_parts, cost_rows
 from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question
 from benchmark.judge.summary import warnings_part
 from benchmark.metrics import USUAL
-from benchmark.tables import show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,10 +52,14 @@ def _price(options: argparse.Namespace) -> None:
     judgement = judge(cli.read_runs(options.journals) if options.journals else [], question)
     groups = [g for g in judgement if g.runs or g.workload == PAPER_WORKLOAD]
     check_offers(terms, groups)
-    if options.format == "table":
-        show([*cost_parts(groups, terms), *warnings_part(judgement.warnings)])
-    else:
-        cli.print_rows("benchmark.price", cost_rows(groups, terms), options.format, judgement.warnings)
+    cli.give(
+        options,
+        "benchmark.price",
+        parts=lambda: [*cost_parts(groups, terms), *warnings_part(judgement.warnings)],
+        brief=lambda: cost_answers(groups, terms),
+        rows=lambda: cost_rows(groups, terms),
+        warnings=judgement.warnings,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_clock(parser)
     cli.add_by(parser)
     parser.add_argument("--published", action="store_true", help="add the paper's rigs and times")
-    cli.add_format(parser)
+    cli.add_output(parser)
     cli.add_terms(parser)
     return parser
 

@@ -135,11 +135,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--collect", nargs="+", metavar="RUNS", help=words)
     add("--dry-run", action="store_true", help="say what would be trained, and by which commands; write nothing")
     add("--show", action="store_true", help="epochs and utterances to the targets, by the file (or the suite's own)")
-    add("--workload", metavar="NAME", help="default: mini, or speech with --corpus")
+    add("--workload", metavar="NAME", help="what is learnt; default: mini, or speech with --corpus")
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="corpora and features; default: %(default)s")
-    add("--platform", default="cpu", metavar="NAME", help="default: %(default)s")
-    words = f"default: {' and '.join(RECIPES)}, as far as the model has them"
+    add("--platform", default="cpu", metavar="NAME", help="the rig that trains, or its file; default: %(default)s")
+    words = f"how it is learnt; default: {' and '.join(RECIPES)}, as far as the model has them"
     add("--recipes", nargs="+", metavar="NAME", help=words)
     add(
         "--batches", nargs="+", type=_count, metavar="N", help="global batches; default: 16 and 96, or 16 with --corpus"

@@ -331,14 +331,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     usual, add = Stopping(), parser.add_argument
     add("-o", "--out", type=Path, default=Path("studies/mini"), metavar="DIR", help="the study; default: %(default)s")
-    add("--workload", metavar="NAME", help="default: mini, or speech with --corpus")
+    add("--workload", metavar="NAME", help="what is learnt; default: mini, or speech with --corpus")
     add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="corpora and features; default: %(default)s")
-    add("--platform", default="cpu", metavar="NAME", help="default: %(default)s")
+    add("--platform", default="cpu", metavar="NAME", help="the rig that trains, or its file; default: %(default)s")
     add("--weights", metavar="PATH", help="what Whisper begins with, as in python -m benchmark")
     add("--batch", type=_size, metavar="N", help="global batch; default: the platform's, 8 in `steps`")
     add("--protocol", choices=PROTOCOLS, default="target", help="when runs end; default: %(default)s")
-    sizes_help = "default: 5,000 to 50,000, or eight sizes by factors up to all there is"
+    sizes_help = "utterances to train on; default: 5,000 to 50,000, or eight sizes by factors up to all there is"
     add("--sizes", type=_size, nargs="+", default=[], metavar="N", help=sizes_help)
     add("--seeds", type=_size, default=3, metavar="N", help="runs of each size; default: %(default)s")
     add(

@@ -133,11 +133,16 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="results/RUN, results/RUN.csv or results/RUN/checkpoints/ckpt-N")
     add("files", nargs="+", metavar="FILE", help="recordings, folders of them, or - for standard input")
-    add("--format", choices=FORMATS, default="txt", help="default: %(default)s")
+    add("--format", choices=FORMATS, default="txt", help="how what was heard is written; default: %(default)s")
     add("-o", "--output", type=Path, metavar="DIR", help="a file there for each recording; default: standard output")
-    add("--checkpoint", choices=WHICH, default="best", help="default: that of the epoch with the lowest WER")
-    add("--decoder", choices=decoders.NAMES, help="default: the run's decoder")
-    add("--beam-width", type=int, metavar="N", help="default: the run's")
+    add(
+        "--checkpoint",
+        choices=WHICH,
+        default="best",
+        help="which to listen with: best, of the epoch with the lowest WER (default), or last",
+    )
+    add("--decoder", choices=decoders.NAMES, help="how sentences are made; default: the run's decoder")
+    add("--beam-width", type=int, metavar="N", help="sentences that a beam search keeps; default: the run's")
     published = ", ".join(PUBLISHED_MODELS)
     add("--language-model", metavar="FILE", help=f"ARPA or KenLM binary file, or a LibriSpeech model: {published}")
     add("--data", type=Path, default=Path("data"), metavar="DIR", help="where downloads are; default: %(default)s")

@@ -1,6 +1,8 @@
 """Print times to accuracy: which platform reaches a given error rate soonest, from the journals of runs.
 
     python -m benchmark.tta results/*.csv --level 22 --metric wer
+    python -m benchmark.tta results/*.csv --brief        # the answer alone
+    python -m benchmark.tta results/*.csv -o times.csv   # rows in full precision
 
 It answers at once: it never loads TensorFlow, and loads rich only on a terminal.
 """
@@ -16,9 +18,8 @@ from benchmark import cli
 from benchmark.judge.judgement import judge
 from benchmark.judge.offered import check_offers
 from benchmark.judge.question import AS_THE_PAPER, Question
-from benchmark.judge.summary import report_parts
+from benchmark.judge.summary import brief_parts, report_parts
 from benchmark.metrics import METRICS, USUAL
-from benchmark.tables import show
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,10 +37,14 @@ def _judge(options: argparse.Namespace) -> None:
     terms = cli.terms_of(options)
     judgement = judge(cli.read_runs(options.journals), _question(options))
     check_offers(terms, judgement)
-    if options.format == "table":
-        show(report_parts(judgement, terms=terms, left_out=options.leave_one_out))
-        return
-    cli.print_rows("benchmark.tta", judgement.long_rows(), options.format, judgement.warnings)
+    cli.give(
+        options,
+        "benchmark.tta",
+        parts=lambda: report_parts(judgement, terms=terms, left_out=options.leave_one_out),
+        brief=lambda: brief_parts(judgement, terms=terms),
+        rows=judgement.long_rows,
+        warnings=judgement.warnings,
+    )
 
 
 def _question(options: argparse.Namespace) -> Question:
@@ -74,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_by(parser)
     add("--leave-one-out", action="store_true", help="show how well factored times predict the runs at hand")
     add("--published", action="store_true", help="add the paper's table 3")
-    cli.add_format(parser)
+    cli.add_output(parser)
     cli.add_terms(parser)
     return parser
 

@@ -45,7 +45,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         default=USUAL,
         help="what the model takes: 13 MFCC and 80 log-mel bands, or the 80 of Whisper; default: %(default)s",
     )
-    parser.add_argument("--dtype", choices=DTYPES, default="float16", help="default: %(default)s")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="float16", help="type of the stored numbers; default: %(default)s"
+    )
     parser.add_argument(
         "--compression",
         choices=COMPRESSIONS,
@@ -59,7 +61,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="S",
         help="leave out longer utterances, as the paper does; default: %(default)s",
     )
-    parser.add_argument("--shard-utterances", type=_count, default=256, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--shard-utterances", type=_count, default=256, metavar="N", help="utterances in a shard; default: %(default)s"
+    )
     parser.add_argument(
         "--skip-bad",
         action="store_true",

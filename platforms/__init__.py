@@ -176,7 +176,7 @@ class Training(_Checked):
     precision: str = _key(
         Rule(f"one of {', '.join(PRECISIONS)}", lambda v: v in PRECISIONS),
         Column("precision"),
-        option=Option(flag="--precision", choices=PRECISIONS),
+        option=Option(flag="--precision", choices=PRECISIONS, help="arithmetic of the training"),
     )
 
 

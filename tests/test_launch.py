@@ -1,5 +1,6 @@
 """The files of docs/launch, which start runs on many machines: they parse, and what they name is there."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -20,6 +21,41 @@ def test_scripts_are_bash_without_errors_and_say_how_they_are_started(path):
     assert subprocess.run(["bash", "-n", path], capture_output=True).returncode == 0
     text = path.read_text()
     assert text.startswith("#!/bin/bash\n# ") and f"docs/launch/{path.name}" in text and "set -euo pipefail" in text
+
+
+def ssh(tmp_path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run ssh.sh with a stand-in for ssh, which writes the command that a machine would get."""
+    (tmp_path / "ssh").write_text('#!/bin/sh\nprintf "%s: %s\\n" "$2" "$3"\n')
+    (tmp_path / "ssh").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", LAUNCH / "ssh.sh", *arguments],
+        env={"PATH": path} | environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_ssh_gives_each_machine_its_rank_and_what_make_bench_takes(tmp_path):
+    given = {"WORKLOAD": "librispeech", "SEED": "2", "ARGS": "--max-epochs 3 --name it's"}
+    done = ssh(tmp_path, "./my rig.toml", "gpu1", "gpu2", **given)
+    assert done.returncode == 0, done.stderr
+    commands = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    for rank, machine in enumerate(("gpu1", "gpu2")):
+        words = shlex.split(commands[machine])
+        assert words[:5] == ["cd", str(tmp_path), "&&", "make", "bench"]
+        assert words[5:] == [
+            "PLATFORM=./my rig.toml",
+            "HOSTS=gpu1:2222,gpu2:2222",
+            f"RANK={rank}",
+            *(f"{name}={value}" for name, value in given.items()),
+        ]
+
+
+def test_ssh_without_machines_says_what_it_takes(tmp_path):
+    done = ssh(tmp_path, "./my-rig.toml")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "two machines" in done.stderr
 
 
 def test_the_training_job_of_slurm_has_one_task_a_machine_and_gives_the_signal_time():

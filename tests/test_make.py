@@ -107,7 +107,7 @@ def test_a_signal_to_all_processes_of_a_terminal_or_step_has_the_command_save_on
     assert not is_alive(house) and (house / "saved").read_text() == str(int(sent))  # make waited for it
 
 
-@pytest.mark.parametrize("target", ["saturation", "tta", "report", "final", "test", "features"])
+@pytest.mark.parametrize("target", ["saturation", "tta", "price", "compare", "report", "final", "test", "features"])
 def test_every_long_target_passes_sigterm_on(house, target):
     (house / "results").mkdir()
     (house / "results" / "a.csv").touch()
@@ -148,6 +148,35 @@ def test_slurms_job_saves_when_srun_signals_its_step(house):
     job.wait(10)
     assert not is_alive(house) and (house / "saved").read_text() == "15"
     assert job.returncode == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [
+        (["compare"], "-m benchmark.compare"),
+        (["compare", "RUNS=sys1 sys2", "ARGS=--merit"], "-m benchmark.compare sys1 sys2 --merit"),
+        (["price", "ARGS=--brief"], "-m benchmark.price results/a.csv --brief"),
+        (["export"], "-m benchmark.export"),
+        (["export", "TO=mllog"], "-m benchmark.export results/a.csv --to mllog -o exported/"),
+        (["export", "TO=json", "OUT=x.json"], "-m benchmark.export results/a.csv --to json -o x.json"),
+        (["final"], "-m benchmark.final"),
+    ],
+)
+def test_a_target_calls_its_command_with_what_was_given(house, given, command):
+    (house / "results").mkdir()
+    (house / "results" / "a.csv").touch()
+    make = begin(house, "make", *given)
+    wait((house / "arguments").exists)
+    make.terminate()
+    make.wait(10)
+    assert (house / "arguments").read_text() == command.removeprefix("standin.py ")
+
+
+@pytest.mark.parametrize("target", ["tta", "price", "report"])
+def test_a_target_without_runs_says_so_in_a_line(house, target):
+    done = subprocess.run(["make", target], cwd=house, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("results/*.csv: no such run. make bench makes one")
 
 
 # --- variables -------------------------------------------------------------------------------------------------------

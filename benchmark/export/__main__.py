@@ -123,7 +123,12 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_journals(parser)
     words = ", ".join((*FORMATS, *STORES, *FORMS))
     add("--to", type=_form, required=True, metavar="FORMAT", help=f"{words}, or a plug-in's")
-    add("-o", "--out", metavar="FILE_OR_FOLDER", help="default: standard output, for one run; a place's own name")
+    add(
+        "-o",
+        "--out",
+        metavar="FILE_OR_FOLDER",
+        help="where it goes; default: standard output, for one run; a place's own name",
+    )
     add("--level", type=cli.percent, help="WER in percent; default: the run's hardest WER target (mllog, json)")
     add(
         "--epochs",

@@ -228,7 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("logs", nargs="+", metavar="LOGS", help="logs, folders with logs in them, or patterns in quotes")
-    add("-o", "--out", required=True, metavar="DIR", help="where the runs go")
+    add("-o", "--out", required=True, metavar="DIR", help="folder that the runs are written into")
     add("--platform", metavar="NAME", help="the runs' platform; default: what the logs say")
     words = (
         "what the columns of CSV, JSON lines or TensorBoard's events are: error=COLUMN, unit=share or percent, "
@@ -239,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     said = parser.add_argument_group("what logs cannot say themselves; without it, it is not known")
     add = said.add_argument
     add("--batch", type=cli.whole_from_1, metavar="N", help="global batch in utterances")
-    add("--seed", type=int, metavar="N")
+    add("--seed", type=int, metavar="N", help="seed of weights and order of utterances")
     add("--devices", metavar="TEXT", help="the machine, such as '4 x A100'")
     add("--workload", metavar="NAME", help="what is learnt; runs of one name are compared")
     add("--recipe", metavar="NAME", help="how it is learnt: optimiser, schedule")

@@ -501,7 +501,12 @@ def comparison_parts(pairs: Sequence[Pair]) -> list[str | Table]:
         parts.append(Table(title, ("pair", "n", *(WORDS[name] for name in QUANTITIES)), rows))
         if said := costs_apart([cost for pair in block for cost in pair.costs or ()]):
             parts.append("Cost of a training:\n" + "\n".join(f"- {each}" for each in said))
-    return [*parts, "Verdicts:\n" + "\n".join(f"- {pair.verdict}" for pair in pairs)]
+    return [*parts, verdicts(pairs)]
+
+
+def verdicts(pairs: Sequence[Pair]) -> str:
+    """Return the verdicts of all pairs, a line each."""
+    return "Verdicts:\n" + "\n".join(f"- {pair.verdict}" for pair in pairs)
 
 
 def _ratio_cell(ratio: Ratio | None) -> str:

@@ -433,8 +433,13 @@ def merit_parts(found: Sequence[Merit]) -> list[str | Table]:
     for key in dict.fromkeys((m.metric, m.percent, m.unit) for m in found):
         block = [m for m in found if (m.metric, m.percent, m.unit) == key]
         parts.append(merit_table(block))
+    return [*parts, merit_answer(found)]
+
+
+def merit_answer(found: Sequence[Merit]) -> str:
+    """Return the sentences with their remarks, a line for each merit."""
     lines = [" ".join((merit.sentence, *merit.remarks)) for merit in found]
-    return [*parts, "Whose merit:\n" + "\n".join(f"- {line}" for line in lines)]
+    return "Whose merit:\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def merit_table(block: Sequence[Merit], title: str = "") -> Table:

@@ -114,27 +114,40 @@ def _most_telling(costs: Sequence[RigCost], terms: Terms) -> BreakEven | None:
 def cost_rows(groups: Sequence[Group], terms: Terms) -> list[dict[str, object]]:
     """Return a row for each group and level in full precision; None is not known."""
     rows = []
-    for workload in dict.fromkeys(group.workload for group in groups):
-        block = [group for group in groups if group.workload == workload]
+    for block in _blocks(groups):
         for place, level in enumerate(block[0].levels):
-            about = {"workload": workload, "metric": level.metric, "level_percent": level.percent}
+            about = {"workload": block[0].workload, "metric": level.metric, "level_percent": level.percent}
             rows += [{**about, **cost.fields()} for cost in rig_costs(block, terms, level=place)]
     return rows
+
+
+def cost_answers(groups: Sequence[Group], terms: Terms) -> list[str]:
+    """Return the answer alone: what a training costs to the hardest level with a cost, a paragraph for a workload."""
+    return [_answer(block, terms)[0] for block in _blocks(groups)]
+
+
+def _blocks(groups: Sequence[Group]) -> list[list[Group]]:
+    names = dict.fromkeys(group.workload for group in groups)
+    return [[group for group in groups if group.workload == workload] for workload in names]
+
+
+def _answer(block: Sequence[Group], terms: Terms) -> tuple[str, int, list[list[RigCost]]]:
+    """Return the answer to a workload, the number of the level that it is about, and the costs at every level."""
+    by_level = [list(rig_costs(block, terms, level=place)) for place in range(len(block[0].levels))]
+    place = _told(by_level)
+    level = block[0].levels[place]
+    found = cost_sentences(by_level[place], terms, level=level.name) or ["No rig here has a cost."]
+    sentences = [missed_sentence(block, level.metric, level.percent), *found]
+    return "\n".join([f"{block[0].workload}:", *(f"- {each}" for each in sentences if each)]), place, by_level
 
 
 def cost_parts(groups: Sequence[Group], terms: Terms) -> list[str | Table]:
     """Return a block for every workload: the answer at its hardest level, a table of all levels, and remarks."""
     parts: list[str | Table] = []
-    for workload in dict.fromkeys(group.workload for group in groups):
-        block = [group for group in groups if group.workload == workload]
-        names = [level.name for level in block[0].levels]
-        by_level = [list(rig_costs(block, terms, level=place)) for place in range(len(names))]
-        place = _told(by_level)
-        level = block[0].levels[place]
-        found = cost_sentences(by_level[place], terms, level=level.name) or ["No rig here has a cost."]
-        sentences = [missed_sentence(block, level.metric, level.percent), *found]
-        parts.append("\n".join([f"{workload}:", *(f"- {each}" for each in sentences if each)]))
-        parts.append(_table(workload, names, by_level))
+    for block in _blocks(groups):
+        workload, names = block[0].workload, [level.name for level in block[0].levels]
+        said, place, by_level = _answer(block, terms)
+        parts += [said, _table(workload, names, by_level)]
         every = [cost for costs in by_level for cost in costs]
         if table := _break_even_table(f"{workload}, {names[place]}", by_level[place], terms):
             parts.append(table)

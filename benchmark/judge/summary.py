@@ -75,6 +75,14 @@ def answer_parts(judgement: Judgement, *, terms: Terms | None = None) -> list[st
     return parts
 
 
+def brief_parts(judgement: Judgement, *, terms: Terms | None = None) -> list[str]:
+    """Return the answer alone: the sentences of each workload, of emulated runs that they say nothing."""
+    found = [part for part in answer_parts(judgement, terms=terms) if isinstance(part, str)]
+    emulated = [block for block in judgement.blocks() if block[0].emulated]
+    found += [f"{block[0].workload}: {answer(block, judgement.question, terms=terms)}" for block in emulated]
+    return found or ["No runs with rows: nothing to answer."]
+
+
 def warnings_part(found: Sequence[str]) -> list[str | Table]:
     """Return the paragraph of warnings; nothing if there are none."""
     return ["Warnings:\n" + "\n".join(f"- {text}" for text in found)] if found else []

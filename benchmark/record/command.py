@@ -30,7 +30,7 @@ class CommandLine:
     @classmethod
     def given(cls, arguments: Sequence[str]) -> CommandLine:
         """Return the command line of this process."""
-        return cls(tuple(arguments), make=by_make())
+        return cls(tuple("--quiet" if word == "-q" else word for word in arguments), make=by_make())
 
     def changed(self, *, drop: Collection[str] = (), **options: object) -> CommandLine:
         """Return the command with some options dropped and others set: `changed(seed=4, drop=("name",))`."""

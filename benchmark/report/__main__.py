@@ -42,7 +42,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     cli.add_journals(parser)
-    add("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE.html", help="default: report.html")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE.html",
+        help="the page; default: report.html",
+    )
     add("--paper", action="store_true", help="errors averaged over utterances, as the paper's authors did")
     cli.add_levels(parser)
     cli.add_epochs(parser)

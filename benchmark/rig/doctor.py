@@ -227,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--long", action="store_true", help="level 3: matrix products for 15 minutes as well")
     add("--only", nargs="+", default=[], metavar="NAME", help=f"these checks, or topics ({', '.join(TOPICS)})")
     add("--list", action="store_true", help="list the checks, and make none")
-    add("--format", choices=("table", "json"), default="table", help="default: table")
+    add("--format", choices=("table", "json"), default="table", help="a table for people, or JSON; default: table")
     add("--strict", action="store_true", help="count unknown as a warning")
     add("--root", type=Path, default=Path("/"), metavar="DIR", help="read /proc and /sys below DIR, as tests do")
     return parser

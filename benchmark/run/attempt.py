@@ -73,7 +73,14 @@ def attempt(prepared: Prepared, before: Heartbeat | None, company: Company | Non
         hosts = _host_watch(job, trainer.host, journal.attempt, say, stack) if company else None
         title = f"{job.name}: {job.platform.label}, {prepared.devices.describe()}"
         screen.view = stack.enter_context(
-            view(title, plan, clock, Standing(job.folder / USAGE_NAME).within, hosts.slow if hosts else None)
+            view(
+                title,
+                plan,
+                clock,
+                Standing(job.folder / USAGE_NAME).within,
+                hosts.slow if hosts else None,
+                quiet=job.quiet,
+            )
         )
         screen.log = stack.enter_context(SentenceLog(job.folder))
         stack.enter_context(pool)

@@ -149,14 +149,26 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmark.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("parts", nargs="*", choices=(*PARTS, []), metavar="PART", help="see above")
+    add(
+        "parts",
+        nargs="*",
+        choices=(*PARTS, []),
+        metavar="PART",
+        help="what is measured, of the parts named above; default: all",
+    )
     add("--size", nargs="+", choices=list(SIZES), help="model sizes, tiny for a rehearsal; default: paper and mini")
     add("--rounds", type=_count, metavar="N", help="rounds per contender; default: 5, with tiny 2")
     add("--json", type=Path, metavar="FILE", help="write every measured value, the machine and the command")
     group = parser.add_argument_group("step")
-    group.add_argument("--precision", nargs="+", choices=platforms.PRECISIONS, help="default: float32")
     group.add_argument(
-        "--batch", nargs="+", type=_count, metavar="N", help="default: paper 8, mini 16; GPUs: 24 to 512"
+        "--precision", nargs="+", choices=platforms.PRECISIONS, help="arithmetic of the step; default: float32"
+    )
+    group.add_argument(
+        "--batch",
+        nargs="+",
+        type=_count,
+        metavar="N",
+        help="utterances a step; default: paper 8, mini 16; GPUs: 24 to 512",
     )
     group = parser.add_argument_group("breakdown")
     group.add_argument("--breakdown", action="store_true", help="show where a step's time goes")

@@ -63,19 +63,46 @@ class Workload:
     description: str = setting(Harmless("words"))
     corpus: str = setting(Column("features"))
     targets: dict[str, tuple[float, ...]] = setting(Harmless("each level is judged by itself"))
-    max_epochs: int = setting(End("{}-epochs"), option=Option(flag="--max-epochs", metavar="N"))
+    max_epochs: int = setting(
+        End("{}-epochs"), option=Option(flag="--max-epochs", metavar="N", help="end after N epochs at the latest")
+    )
     max_minutes: float = setting(
-        Harmless("a run that it ends is a censored time"), option=Option(flag="--max-minutes", metavar="M")
+        Harmless("a run that it ends is a censored time"),
+        option=Option(flag="--max-minutes", metavar="M", help="end after M minutes at the latest"),
     )
     window: int = setting(Harmless("the judge asks with its own"), 3)
     model: Config = setting(Column("workload"), config_of({}))
     normalisation: str = setting(Mark("normalisation-{}"), "utterance")
-    augment: str = setting(Mark("{}"), "none", option=Option(flag="--augment", choices=AUGMENTATIONS))
-    padding: str = setting(Mark("{}"), "bucket", option=Option(flag="--padding", choices=PADDINGS))
+    augment: str = setting(
+        Mark("{}"),
+        "none",
+        option=Option(
+            flag="--augment",
+            choices=AUGMENTATIONS,
+            help="change each utterance anew in every epoch: specaugment masks bands and times",
+        ),
+    )
+    padding: str = setting(
+        Mark("{}"),
+        "bucket",
+        option=Option(
+            flag="--padding",
+            choices=PADDINGS,
+            help="pad utterances to the longest of their bucket, or all alike as the paper does",
+        ),
+    )
     buckets: int = setting(Mark("{}-buckets"), 10)
     max_frames: int = setting(Mark("{}-frames"), 1670)
-    decoder: str = setting(Column("decoder"), "greedy", option=Option(flag="--decoder", choices=DECODERS))
-    beam_width: int = setting(Column("decoder"), 256, option=Option(flag="--beam-width", metavar="N"))
+    decoder: str = setting(
+        Column("decoder"),
+        "greedy",
+        option=Option(flag="--decoder", choices=DECODERS, help="how evaluations make sentences of the model's outputs"),
+    )
+    beam_width: int = setting(
+        Column("decoder"),
+        256,
+        option=Option(flag="--beam-width", metavar="N", help="sentences that a beam search keeps; greedy has none"),
+    )
     sentences: int = setting(
         Column("features"),
         2500,

@@ -360,9 +360,9 @@ def _parse(argv: Sequence[str] | None, archives: Sequence[Archive], models: Sequ
     )
     add = parser.add_argument
     add("dest", metavar="DEST", type=Path, help="corpus root; subsets become DEST/SUBSET, models DEST/MODEL.arpa")
-    which = "by name (default: all; with --language-models, none)"
+    which = "which of its subsets, by name (default: all; with --language-models, none)"
     add("--subsets", metavar="SUBSET", nargs="+", choices=subset_names, help=which)
-    which = "by name; unpacked in lower case, as our transcripts are (default: none)"
+    which = "language models too, by name; unpacked in lower case, as our transcripts are (default: none)"
     add("--language-models", metavar="MODEL", nargs="+", choices=model_names, default=[], dest="models", help=which)
     url = "server that has BASE/12/SUBSET.tar.gz and BASE/11/MODEL.arpa.gz (default: %(default)s)"
     add("--url", metavar="BASE", default=BASE_URL, help=url)

@@ -9,4 +9,6 @@ parent.py    the process that began this one
 parts.py     parts of a job for many machines
 progress.py  progress bars
 streams.py   standard output and error that survive a viewer who leaves
+version.py   --version
+wrong.py     what is wrong with a command line, in one line
 """

@@ -20,12 +20,21 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 PLAIN_LINE_EVERY_S = 5.0
+_hidden = False
+
+
+def hide() -> None:
+    """Show no progress from now on, in this process: for commands that are asked to be quiet."""
+    global _hidden
+    _hidden = True
 
 
 @contextmanager
 def progress(label: str, *, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
     """Yield `advance(n)`; show n of `total` `unit`s. The unit "bytes" adds sizes and speed."""
-    if sys.stderr.isatty():
+    if _hidden:
+        yield lambda _: None
+    elif sys.stderr.isatty():
         with _bar(unit) as bar:
             task = bar.add_task(label, total=total)
             yield lambda n: bar.advance(task, n)

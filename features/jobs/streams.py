@@ -76,7 +76,12 @@ def protect(name: str) -> None:
 
 
 def parse(parser: ArgumentParser, argv: Sequence[str] | None) -> Namespace:
-    """Parse a command line, with standard output and error set up. argparse itself ignores a help that is not shown."""
+    """Parse a command line, with standard output and error set up; --version is added.
+
+    What is wrong with it is said in one line, and ends the process with status 2 (`features.jobs.wrong`). argparse
+    itself ignores a help that is not shown.
+    """
+    from features.jobs import version, wrong  # here, not above: they say it by way of this module
 
     def print_help(file: Any = None) -> None:
         with reported(parser.prog):
@@ -84,7 +89,8 @@ def parse(parser: ArgumentParser, argv: Sequence[str] | None) -> Namespace:
 
     protect(parser.prog)
     parser.print_help = print_help  # type: ignore[method-assign]
-    return parser.parse_args(argv)
+    version.add_version(parser)
+    return wrong.parsed(parser, sys.argv[1:] if argv is None else argv)
 
 
 @contextmanager

@@ -51,7 +51,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("source", type=Path, metavar="SOURCE", help="a file or folder, as above")
     add("out", type=Path, metavar="OUT", help="the corpus's folder; new, or begun by the same command")
-    add("--form", choices=("table", "manifest", "kaldi", "arrow", "beside"), help="default: what SOURCE looks like")
+    add(
+        "--form",
+        choices=("table", "manifest", "kaldi", "arrow", "beside"),
+        help="how SOURCE is laid out; default: what it looks like",
+    )
     add("--audio", type=Path, metavar="DIR", help="where the recordings are; default: beside the table or manifest")
     for thing in ("audio", "text", "speaker", "subset"):
         add(f"--{thing}-column", metavar="NAME", help=f"the column of the {thing}; default: one of the usual names")
@@ -60,10 +64,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     words = "digits: named as wrong, or written as English words by num2words; default: %(default)s"
     add("--numbers", choices=("refuse", "words"), default="refuse", help=words)
     add("--accents", choices=("fold", "refuse"), default="fold", help="é: e, or named as wrong; default: %(default)s")
-    words = "of the hours, where there is no dev subset; default: %(default)s"
+    words = "share of the hours that becomes dev, where there is no dev subset; default: %(default)s"
     add("--dev", type=_share, default=0.1, metavar="SHARE", help=words)
-    add("--test", type=_share, default=0.1, metavar="SHARE", help="likewise; 0: none; default: %(default)s")
-    add("--seed", type=int, default=1, metavar="N", help="of the shares; default: %(default)s")
+    add("--test", type=_share, default=0.1, metavar="SHARE", help="likewise for test; 0: none; default: %(default)s")
+    add("--seed", type=int, default=1, metavar="N", help="seed of the draw that makes the shares; default: %(default)s")
     add("--skip-bad", action="store_true", help="leave out what cannot be used, and list it")
     add("--dry-run", action="store_true", help="read the texts, say what would be done, write nothing")
     add("--jobs", type=_count, metavar="N", help="processes; default: all cores")

@@ -48,18 +48,22 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         prog="python -m features.synthesis",
         description="Write the embedded corpus, spoken by espeak-ng, as FLAC in LibriSpeech's layout.",
     )
-    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the corpus's folder")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--sentences", type=int, default=SENTENCES, help="number of sentences (default: %(default)s)")
-    size.add_argument("--hours", type=float, help="hours of audio, instead of --sentences")
-    parser.add_argument("--seed", type=int, default=0, help="of the random draws (default: %(default)s)")
+    size.add_argument(
+        "--sentences", type=int, default=SENTENCES, metavar="N", help="number of sentences (default: %(default)s)"
+    )
+    size.add_argument("--hours", type=float, metavar="H", help="hours of audio, instead of --sentences")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of the random draws (default: %(default)s)"
+    )
     parser.add_argument(
         "--part",
         type=parts.parse,
         metavar="I/N",
         help="speak only the I-th of N parts, on one of many machines that share OUT; then run it without",
     )
-    parser.add_argument("--jobs", type=int, help="worker processes (default: one for each core)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="worker processes (default: one for each core)")
     return parse(parser, argv)
 
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-PORT = 2222
+PORT, LAST_PORT = 2222, 65_535
 SLURM_PORTS = (20_000, 10_000)
 """The first port of Slurm's steps and how many there are: two jobs that share a node take others, by their numbers."""
 
@@ -69,7 +69,13 @@ class Hosts:
         """Host and port at which the chief listens: the first port after its own that no other process there has."""
         host, port = _split(self.addresses[0])
         taken = {_split(each)[1] for each in self.addresses if _split(each)[0] == host}
-        return host, next(p for p in range(port + 1, port + 2 + len(taken)) if p not in taken)
+        free = next(p for p in range(port + 1, port + 2 + len(taken)) if p not in taken)
+        if free > LAST_PORT:
+            raise HostsError(
+                f"{self.addresses[0]}: no port above {port} is free, and the chief listens at the one after its own; "
+                f"expected at most {LAST_PORT - len(taken)}"
+            )
+        return host, free
 
 
 def resolve(*, machines: int, given: str | None, rank: int | None, environ: Mapping[str, str]) -> Hosts | None:
@@ -185,13 +191,17 @@ def _rank(environ: Mapping[str, str]) -> int | None:
 
 
 def _address(text: str) -> str:
-    host, port = _split(text if ":" in text else f"{text}:{PORT}")
+    host, port = _split(text if {":", "["} & set(text) else f"{text}:{PORT}")
     return f"{host}:{port}"
 
 
 def _split(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
-    if not re.fullmatch(r"[A-Za-z0-9._-]+", host) or not port.isdigit() or not 0 < int(port) < 2**16:
+    if "[" in address or host.count(":"):
+        raise HostsError(f"{address!r} is an IPv6 address; expected a name, or an IPv4 address, with a port: gpu1:2222")
+    if port.isdigit() and not 0 < int(port[:9]) <= LAST_PORT:
+        raise HostsError(f"{address!r} has port {port:.9}; expected 1 to {LAST_PORT}, such as {host or 'gpu1'}:{PORT}")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", host) or not port.isdigit():
         raise HostsError(f"{address!r} is no host; expected name:port, such as gpu1:2222")
     return host, int(port)
 

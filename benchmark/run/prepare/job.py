@@ -73,7 +73,7 @@ class Job:
     If `resume` is set, the user has chosen no `name`, and an interrupted run of the same command goes on instead. If
     `fresh` is set, no run goes on. `start` is the checkpoint of another run whose weights this one begins with.
     `command` is the command line to give again. `hosts` are the machines of the run, if they are several.
-    `tensorboard` is a folder in which its curves are shown while it goes on.
+    `tensorboard` is a folder in which its curves are shown while it goes on. With `quiet` nothing is shown of it.
 
     Raises ValueError for a value out of range: at once, and not after hours of preparation.
     """
@@ -97,6 +97,7 @@ class Job:
     hosts: Hosts | None = None
     wait_for_hosts_s: float = LIMIT_S
     tensorboard: Path | None = None
+    quiet: bool = False
     command: CommandLine = CommandLine()
 
     def __post_init__(self) -> None:

@@ -45,12 +45,23 @@ def never(row: Row) -> float:  # noqa: ARG001 - a Still that knows of none
 
 
 @contextmanager
-def view(title: str, plan: Plan, clock: Clock, still: Still = never, slow: Slow | None = None) -> Iterator[PlainView]:
-    """Yield a LiveView if standard error is a terminal, else a PlainView.
+def view(
+    title: str,
+    plan: Plan,
+    clock: Clock,
+    still: Still = never,
+    slow: Slow | None = None,
+    *,
+    quiet: bool = False,
+) -> Iterator[PlainView]:
+    """Yield a LiveView if standard error is a terminal, else a PlainView; one that shows nothing if `quiet` is set.
 
     `still` tells how many seconds of a row that is over the run stood still. On several machines `slow` names the slow
     host of the latest rows, "" if there is none: "host 2 (c:2222) 1.31x in train".
     """
+    if quiet:
+        yield NoView(plan, still, slow)
+        return
     if not sys.stderr.isatty():
         yield PlainView(plan, still, slow)
         return
@@ -112,6 +123,13 @@ class PlainView:
     def _print(self, line: str) -> None:
         self._said_s = time.monotonic()
         print(line, file=sys.stderr, flush=True)
+
+
+class NoView(PlainView):
+    """A view that shows nothing."""
+
+    def _print(self, line: str) -> None:
+        pass
 
 
 class LiveView(PlainView):

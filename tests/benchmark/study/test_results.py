@@ -270,7 +270,7 @@ def test_figures_are_drawn_where_matplotlib_is(tmp_path, capsys):
     [
         (["--part", "5/4"], "expected a part such as 2/4"),
         (["--sizes", "0"], "expected a number of utterances"),
-        (["--protocol", "luck"], "invalid choice"),
+        (["--protocol", "luck"], "expected one of"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, said, capsys):
