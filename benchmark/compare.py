@@ -37,7 +37,7 @@ from pathlib import Path
 from benchmark import cli
 from benchmark.judge.apart import said
 from benchmark.judge.checks import warnings
-from benchmark.judge.common import unlike
+from benchmark.judge.common import hardest_common_level, unlike
 from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves, verdicts
 from benchmark.judge.groups import Group, check_given_once
 from benchmark.judge.guard import parts as guard_parts
@@ -45,7 +45,7 @@ from benchmark.judge.judgement import judge
 from benchmark.judge.merit import check_comparable, merit_answer, merit_parts, merits
 from benchmark.judge.offered import check_offers
 from benchmark.judge.profiles import profile_parts
-from benchmark.judge.question import JudgeError, Question
+from benchmark.judge.question import JudgeError, Question, levels_of
 from benchmark.judge.summary import warnings_part
 from benchmark.record import Run, read_run
 from benchmark.record.command import by_make
@@ -149,16 +149,13 @@ def groups_of(options: argparse.Namespace) -> tuple[list[Group], list[Group], li
         if len(runs) < 4:
             raise JudgeError(f"{name}: {len(runs)} runs; expected at least 4 for two halves")
         named = [(f"{name}, half {n}", half) for n, half in enumerate(halves(runs), start=1)]
-    groups, apart = [], []
-    for name, runs in named:
-        judged = judge(runs, question)
-        apart += [f"{name}: {text}" for text in said(judged.runs, judged.question, question)]
-        if options.aa and apart:
-            raise JudgeError(f"{apart[0]}; expected runs alike for two halves")
-        if len({(group.emulated, group.platform, group.workload) for group in judged}) != 1:
-            kinds = ", ".join(f"{group.label} {group.workload}" for group in judged) or "none with rows"
-            raise JudgeError(f"{name}: runs of {len(judged)} kinds ({kinds}); expected one platform and workload")
-        groups += [replace(group, name=name) for group in judged]  # several with --by
+    groups, apart = _judged(named, question, halved=options.aa)
+    if not question.levels and hardest_common_level(groups) is None:
+        every = levels_of([run for _, runs in named for run in runs if len(run.record)], question)
+        known = sorted({percent for columns in every.values() for _, percent in columns})
+        groups, apart = _judged(named, replace(question, levels=tuple(known)), halved=options.aa)
+        if (chosen := hardest_common_level(groups)) is not None:
+            apart.append(f"they have no target in common: compared at {chosen:g}%; --level names another")
     if len(groups) < 2:
         raise JudgeError(f"{groups[0].label}: all its runs are alike in {', '.join(question.by)}; expected two kinds")
     check_given_once([run for _, runs in named for run in runs if len(run.record)])
@@ -172,6 +169,23 @@ def groups_of(options: argparse.Namespace) -> tuple[list[Group], list[Group], li
     if differ := unlike(groups):
         apart.append(f"they differ in {', '.join(differ)}: only those that learn the same are compared")
     return at_common_levels(groups, question, lambda _: None), groups, apart
+
+
+def _judged(
+    named: Sequence[tuple[str, list[Run]]], question: Question, *, halved: bool
+) -> tuple[list[Group], list[str]]:
+    """Return the groups of each operand, and what is to be said of them."""
+    groups, apart = [], []
+    for name, runs in named:
+        judged = judge(runs, question)
+        apart += [f"{name}: {text}" for text in said(judged.runs, judged.question, question)]
+        if halved and apart:
+            raise JudgeError(f"{apart[0]}; expected runs alike for two halves")
+        if len({(group.emulated, group.platform, group.workload) for group in judged}) != 1:
+            kinds = ", ".join(f"{group.label} {group.workload}" for group in judged) or "none with rows"
+            raise JudgeError(f"{name}: runs of {len(judged)} kinds ({kinds}); expected one platform and workload")
+        groups += [replace(group, name=name) for group in judged]  # several with --by
+    return groups, apart
 
 
 def _named_runs(options: argparse.Namespace) -> Iterator[tuple[str, list[Run]]]:

@@ -261,3 +261,18 @@ def test_bad_questions_get_one_line(tmp_path, capsys, arguments, said):
     save(tmp_path, "other", 6, 7, workload="speech")
     status, _, err = compared(capsys, *arguments, "--results", tmp_path)
     assert status == 2 and said in err and err.count("\n") == 1
+
+
+def test_runs_without_targets_are_compared_at_the_hardest_level_that_all_of_them_reached(tmp_path, capsys):
+    """Each kind alone would have a level of its own, 30 and 44, and none would be common."""
+    for platform, best in (("good", 30), ("bad", 43.5)):
+        for seed in (1, 2, 3):
+            record = make_run([90, 80, best, best], platform=platform, run=f"{platform}{seed}", seed=seed)
+            write(tmp_path / f"{platform}-{seed}.csv", record)
+    assert main(["good", "bad", "--results", str(tmp_path)]) == 0
+    shown = capsys.readouterr()
+    told = " ".join((shown.out + shown.err).split())
+    assert (
+        "WER 44: first over second" in told
+        and "they have no target in common: compared at 44%; --level names another" in told
+    )
