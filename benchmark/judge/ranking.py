@@ -297,7 +297,10 @@ def answer(block: Sequence[Group], question: Question, *, terms: Terms | None = 
     differ = unlike(measured)
     alike = largest_alike(measured) if differ else measured
     if not alike:
-        return f"Not ranked: these rigs do not learn the same, they differ in {', '.join(differ)}."
+        return (
+            f"Not ranked: these rigs do not learn the same, they differ in {', '.join(differ)}; what of their times "
+            f"comes from that, and what from the machine: python -m benchmark.compare A=FILES B=FILES --merit."
+        )
     ranking = rank(alike, question, terms=terms)
     if ranking is None:
         return "Not ranked: no level is common to these rigs."

@@ -120,7 +120,9 @@ def test_emulated_rigs_and_rigs_that_learn_otherwise_are_not_ranked():
     emulated = judge(runs("a", 8, emulated=True), AT_30).groups
     assert "not ranked" in answer(emulated, AT_30)
     other = judge(runs("a", 8) + runs("b", 8, recipe="authors"), AT_30).groups
-    assert answer(other, AT_30) == "Not ranked: these rigs do not learn the same, they differ in recipe."
+    assert answer(other, AT_30).startswith(
+        "Not ranked: these rigs do not learn the same, they differ in recipe; what of their times"
+    )
 
 
 @pytest.mark.parametrize("measured", [True, False])
