@@ -2,7 +2,7 @@
 
     outlook = Outlook(plan)
     outlook.take(row)                       # each row that is over
-    outlook.targets(progress)               # "WER 65 (7.3 to go), CER 35 (2.1 to go)"
+    outlook.targets(progress)               # {"to WER 65": "7.3 to go", "to CER 35": "2.1 to go"}
     outlook.limit_s(progress, elapsed_s)    # (640.0, "40 epochs"): the run ends then at the latest
     outlook.trend_s(progress, elapsed_s)    # 310.0; None: too few evaluations, or errors that do not fall
 
@@ -35,13 +35,13 @@ class Outlook:
         if row.phase is Phase.EVALUATE and (not self.evaluated or row.epoch > self.evaluated[-1].epoch):
             self.evaluated.append(row)
 
-    def targets(self, progress: Progress) -> str:
-        """Return the next target of each metric with the distance to it, in points; "" without targets."""
+    def targets(self, progress: Progress) -> dict[str, str]:
+        """Return the next target of each metric with the distance to it, in points; {} without targets."""
         named = [(metric, self._next(progress, metric)) for metric in self.plan.targets]
         open_ = [(metric, level) for metric, level in named if level is not None]
         if not open_:
-            return "reached" if named else ""
-        return ", ".join(f"{metric.upper()} {level:g}{self._to_go(progress, metric, level)}" for metric, level in open_)
+            return {"targets": "reached"} if named else {}
+        return {f"to {metric.upper()} {level:g}": self._to_go(progress, metric, level) for metric, level in open_}
 
     def _next(self, progress: Progress, metric: str) -> float | None:
         """Return the easiest level that the median has not reached; None if it has reached all."""
@@ -52,7 +52,7 @@ class Outlook:
         """Return the distance of the lowest median, or while there is none of the last evaluation, to a level."""
         last = getattr(progress.last_evaluation, metric) if progress.last_evaluation else None
         error = progress.lowest.get(metric, last)
-        return "" if error is None else f" ({max(0.0, error - level):.1f} to go)"
+        return "-" if error is None else f"{max(0.0, error - level):.1f} to go"
 
     def pace_s(self, progress: Progress, elapsed_s: float) -> float | None:
         """Return the seconds of an epoch, evaluation inside: of the latest, or by the batches so far."""

@@ -14,10 +14,9 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from rich.columns import Columns
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.panel import Panel
@@ -34,6 +33,7 @@ from benchmark.run.state.progress import Progress
 from benchmark.run.watch.outlook import Outlook
 
 SHOWN_SENTENCES = 3
+GAP = 3  # characters between figures
 PLAIN_PROGRESS_EVERY_S = 5.0
 
 
@@ -177,7 +177,12 @@ class LiveView(PlainView):
         def lines(part: RenderableType) -> list[list[Segment]]:
             return console.render_lines(part, inside, pad=False)
 
-        parts = [lines(self._figures()), lines(self._epoch_bar(inside.max_width)), [], lines(self._sentence_table())]
+        parts = [
+            lines(self._figures(inside.max_width)),
+            lines(self._epoch_bar(inside.max_width)),
+            [],
+            lines(self._sentence_table()),
+        ]
         rows = [lines(Text(line, style="dim")) for line in self.lines]
         left = room - sum(map(len, parts))
         if rows and left < len(rows[-1]):  # the latest row says more than the sentences
@@ -190,7 +195,7 @@ class LiveView(PlainView):
         whole = [segment for line in shown for segment in (*line, Segment.line())]
         yield Panel(Segments(whole), title=self.title, title_align="left")
 
-    def _figures(self) -> Columns:
+    def _figures(self, width: int) -> Text:
         """Return the figures side by side, in as many rows as the terminal's width asks for."""
         elapsed = self.clock.elapsed()
         last, trained = self.progress.last_evaluation, self.progress.last_trained
@@ -208,17 +213,14 @@ class LiveView(PlainView):
             figures["busy"] = said
         if self.slow:
             figures["slow host"] = self.slow_host or "none"
-        return Columns(
-            [Text.assemble((f"{name}\n", "dim"), (value, "bold")) for name, value in figures.items()],
-            padding=(0, 3, 0, 0),
-        )
+        return _side_by_side(figures, width)
 
     def _ahead(self, elapsed_s: float) -> dict[str, str]:
         """Return the next targets, and the time left: by the limit at most, by the trend at the soonest."""
         left_s, which = self.outlook.limit_s(self.progress, elapsed_s)
         found = {"left at most": f"{_minutes(left_s)} ({which})"}
         if targets := self.outlook.targets(self.progress):
-            found = {"next target": targets, **found}
+            found = {**targets, **found}
             trend_s = self.outlook.trend_s(self.progress, elapsed_s)
             soonest = "-" if trend_s is None else f"{_minutes(trend_s)} or more"
             found["left by trend"] = "past the limit" if trend_s is not None and trend_s > left_s else soonest
@@ -245,6 +247,25 @@ class LiveView(PlainView):
             table.add_row(Text("reference", style="dim"), Text(sentence.reference))
             table.add_row(Text("hypothesis", style="dim"), Text(sentence.hypothesis, style="cyan"))
         return table
+
+
+def _side_by_side(figures: Mapping[str, str], width: int) -> Text:
+    """Return figures below their names, as many next to each other as fit."""
+    rows: list[list[tuple[str, str]]] = [[]]
+    taken = 0
+    for name, value in figures.items():
+        if rows[-1] and taken + max(len(name), len(value)) > width:
+            rows.append([])
+            taken = 0
+        rows[-1].append((name, value))
+        taken += max(len(name), len(value)) + GAP
+    text = Text()
+    for row in rows:
+        for place, style in ((0, "dim"), (1, "bold")):
+            cells = [pair[place].ljust(max(map(len, pair)) + GAP) for pair in row]
+            text.append("".join(cells).rstrip() + "\n", style)
+    text.rstrip()
+    return text
 
 
 def _minutes(seconds: float) -> str:

@@ -22,15 +22,15 @@ def seen(errors, *, plan=PLAN, train_s=60.0):
 
 def test_the_next_target_is_the_easiest_that_no_median_has_reached():
     outlook, progress = seen([60, 50])
-    assert outlook.targets(progress) == "WER 40 (10.0 to go)"  # no median of 3 yet: the last evaluation, 50
+    assert outlook.targets(progress) == {"to WER 40": "10.0 to go"}  # no median of 3 yet: the last evaluation, 50
     outlook, progress = seen([60, 50, 38])
-    assert outlook.targets(progress) == "WER 40 (10.0 to go)"  # the median of 60, 50, 38 is 50
+    assert outlook.targets(progress) == {"to WER 40": "10.0 to go"}  # the median of 60, 50, 38 is 50
     outlook, progress = seen([60, 39, 38])
-    assert outlook.targets(progress) == "WER 20 (19.0 to go)"  # the median 39 is under 40
+    assert outlook.targets(progress) == {"to WER 20": "19.0 to go"}  # the median 39 is under 40
     outlook, progress = seen([20, 20, 20])
-    assert outlook.targets(progress) == "reached"
-    assert Outlook(replace(PLAN, targets={})).targets(Progress()) == ""
-    assert Outlook(PLAN).targets(Progress()) == "WER 40"  # nothing is known yet
+    assert outlook.targets(progress) == {"targets": "reached"}
+    assert Outlook(replace(PLAN, targets={})).targets(Progress()) == {}
+    assert Outlook(PLAN).targets(Progress()) == {"to WER 40": "-"}  # nothing is known yet
 
 
 def test_the_limit_is_the_first_of_epochs_batches_and_minutes():
