@@ -160,7 +160,8 @@ def _show(finished: Run, results: Path, *, say: Say) -> None:
         judging = "make tta" if results == Path("results") else f"make tta RUNS={shlex.quote(f'{results}/*.csv')}"
     say(f"the run is in {finished.source} and {finished.folder}; compare runs with: {judging}")
     if finished.record.evaluations:
-        show(["", *_answer(runs, finished), *([f"Without the other runs: {problem}"] if problem else [])])
+        print()
+        show([*_answer(runs, finished), *([f"Without the other runs: {problem}"] if problem else [])])
 
 
 def _all_runs(results: Path, finished: Run) -> tuple[list[Run], str]:

@@ -27,6 +27,7 @@ COMMANDS = {
     "features": ("features.__main__", "extract features from a corpus"),
     "prepare": ("features.prepare.__main__", "make a corpus of speech as people have it"),
     "download": ("features.download", "LibriSpeech and its language models"),
+    "platforms": ("platforms.__main__", "check platform files and say what is in them"),
     "synthesis": ("features.synthesis.__main__", "the embedded corpus"),
 }
 """Each command's module, and what it does."""

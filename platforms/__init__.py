@@ -7,14 +7,15 @@
 
 A file's keys are the fields of the dataclasses below; README.md explains each. A field carries the `Rule` its
 value must meet, checked whenever a record is made, in code as well. A `PlatformError` names the key, what was
-found and what would be right; `load` adds the file. This package imports nothing else of the project.
+found and what would be right, of all mistakes at once; `load` adds the file. This package imports nothing else of
+the project; its command, `python -m platforms`, checks a file and says what is in it.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,13 +25,25 @@ from platforms.enters import KEY, OPTION, Circumstance, Column, Enters, Harmless
 FOLDER = Path(__file__).parent
 REDUCTIONS = ("first-gpu", "nccl", "hierarchical", "ring")
 PRECISIONS = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
-PURCHASE = ("total", "gpus", "cpu", "storage_included")  # keys of [price] that go together
+PURCHASE = ("total", "storage_included")  # keys of [price] that go together
+PARTS = ("gpus", "cpu")  # of a total, if they are known
+NEEDED = ("gpu", "gpu_memory_gib")  # keys of [hardware] that a machine with GPUs has, and no other
+MOST_LINKS = 1024  # that a shorthand stands for
 LARGEST_BYTES = 2**14  # of a file; a parser's time and depth may grow with the square of it
 LARGEST = 10**9  # a number beyond it is a slip; also keeps sums of int and float from overflowing
 
 
 class PlatformError(ValueError):
-    """A platform that cannot be used as it is; the message names the key, what was found and the way out."""
+    """A platform that cannot be used as it is: each of its `mistakes` names the key, what was found and the way out.
+
+    The message has all of them in one line, and begins with the `place` where they are, a file.
+    """
+
+    def __init__(self, *mistakes: str, place: str = "") -> None:
+        self.mistakes = mistakes
+        several = f"{len(mistakes)} mistakes: " * (len(mistakes) > 1)
+        listed = [f"({n}) {each}" for n, each in enumerate(mistakes, start=1)] if several else mistakes
+        super().__init__(f"{place}: " * bool(place) + several + "; ".join(listed))
 
 
 class Rule(NamedTuple):
@@ -69,15 +82,18 @@ class _Checked:
     """Holds each field of a record to its rule; a field whose default is None may be None."""
 
     def __post_init__(self) -> None:
-        for key in fields(self):
-            value, rule = getattr(self, key.name), key.metadata["rule"]
-            if not (value is None and key.default is None) and not rule.holds(value):
-                raise _wrong(type(self), key.name, value, rule.expected)
+        values = {key.name: getattr(self, key.name) for key in fields(self)}
+        if found := _against_rules(type(self), values) or list(self._conflicts()):
+            raise PlatformError(*found)
+
+    def _conflicts(self) -> Iterator[str]:
+        """Yield what does not go together, of values that meet their rules."""
+        return iter(())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Price(_Checked):
-    """The price of one machine, in `currency`, with `gpus` and `cpu` parts of `total`; or its rent; or both."""
+    """The price of one machine, in `currency`, with `gpus` and `cpu` parts of `total`, if known; its rent; or both."""
 
     total: float | None = _key(_ABOVE_0, default=None)
     gpus: float | None = _key(_FROM_0, default=None)  # all of them together
@@ -91,16 +107,15 @@ class Price(_Checked):
     storage_included: bool | None = _key(_YES_OR_NO, default=None)
     rent_per_hour: float | None = _key(_ABOVE_0, default=None)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        purchase = {key.name: key for key in fields(self) if key.name in PURCHASE}
+    def _conflicts(self) -> Iterator[str]:
+        purchase = {key.name: key for key in fields(self) if key.name in (*PURCHASE, *PARTS)}
         given = [name for name in purchase if getattr(self, name) is not None]
-        if missing := [name for name in purchase if name not in given and (given or self.rent_per_hour is None)]:
-            raise _wrong(Price, missing[0], MISSING, purchase[missing[0]].metadata["rule"].expected)
-        if not given:
-            return
-        if self.gpus + self.cpu > self.total + 0.005:  # half a cent: a sum of floats is not exact
-            raise _wrong(Price, "total", self.total, f"at least gpus + cpu, {self.gpus + self.cpu:.2f}")
+        for name in PURCHASE:
+            if name not in given and (given or self.rent_per_hour is None):
+                yield _wrong(Price, name, MISSING, purchase[name].metadata["rule"].expected)
+        parts = sum(getattr(self, name) or 0 for name in PARTS)
+        if self.total is not None and parts > self.total + 0.005:  # half a cent: a sum of floats is not exact
+            yield _wrong(Price, "total", self.total, f"at least gpus + cpu, {parts:.2f}")
 
     def times(self, machines: int) -> Price:
         """Return the price of `machines` machines."""
@@ -110,9 +125,10 @@ class Price(_Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware(_Checked):
-    """The parts of the machine. None is allowed without GPUs only, and means: whatever this machine has.
+    """The parts of the machine. None is not said, and without GPUs means: whatever this machine has.
 
-    Of several `machines`, alike and training together, these are the parts of each.
+    Of several `machines`, alike and training together, these are the parts of each. `links` has one for each GPU, or
+    none; in a file "8 x NVLink 4" or "1 x PCIe 3.0 x16, 3 x PCIe 2.0 x1" is a shorthand.
     """
 
     gpus: int = _key(_COUNT_FROM_0, Column("replicas"))
@@ -125,18 +141,19 @@ class Hardware(_Checked):
     ram_gib: float | None = _key(_ABOVE_0, default=None)
 
     def __post_init__(self) -> None:
-        if isinstance(self.links, list):  # an array of TOML or JSON; a tuple keeps the record frozen
-            object.__setattr__(self, "links", tuple(self.links))
+        object.__setattr__(self, "links", listed_links(self.links, self.gpus))  # a tuple keeps the record frozen
         super().__post_init__()
+
+    def _conflicts(self) -> Iterator[str]:
         because = f", as [hardware] gpus is {self.gpus}"
-        if len(self.links) != self.gpus:
-            raise _wrong(Hardware, "links", self.links, f"{self.gpus} links, not {len(self.links)}{because}")
+        if self.links and len(self.links) != self.gpus:
+            yield _wrong(Hardware, "links", self.links, f"{self.gpus} links, not {len(self.links)}{because}")
         for key in fields(self):
             value = getattr(self, key.name)
-            if value is None and self.gpus > 0:
-                raise _wrong(Hardware, key.name, MISSING, key.metadata["rule"].expected + because)
-            if value is not None and self.gpus == 0 and key.name in ("gpu", "gpu_memory_gib"):
-                raise _wrong(Hardware, key.name, value, f"no such key{because}")
+            if value is None and self.gpus > 0 and key.name in NEEDED:
+                yield _wrong(Hardware, key.name, MISSING, key.metadata["rule"].expected + because)
+            if value is not None and self.gpus == 0 and key.name in NEEDED:
+                yield _wrong(Hardware, key.name, value, f"no such key{because}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,33 +212,28 @@ class Platform(_Checked):
     input: Input = _key(Rule("a table [input]", lambda v: isinstance(v, Input)))
     training: Training = _key(Rule("a table [training]", lambda v: isinstance(v, Training)))
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        gpus, batch, over = self.hardware.gpus, self.input.batch, self.input.batch % self.replicas
-        machines = self.hardware.machines
-        if over:
-            near = " or ".join(str(n) for n in (batch - over, batch - over + self.replicas) if n > 0)
-            of = f"[hardware] gpus, {gpus}" if machines == 1 else f"the {self.replicas} replicas of {machines} machines"
-            raise _wrong(Input, "batch", batch, f"a multiple of {of}: {near}")
-        if self.batch_per_replica % self.input.accumulation:
-            pieces = f"a divisor of the {self.batch_per_replica} utterances that a replica takes of a batch"
-            raise _wrong(Input, "accumulation", self.input.accumulation, pieces)
-        fitting = ("nccl", "ring") if machines > 1 else ("first-gpu", "nccl", "hierarchical")
-        if self.training.reduction not in fitting:
-            fit = f"{' or '.join(fitting)}, as [hardware] machines is {machines}"
-            raise _wrong(Training, "reduction", self.training.reduction, fit)
-        if self.training.reduction == "hierarchical" and gpus % 2 and gpus > 1:
-            # TensorFlow's halves the devices, and would leave the last one's gradients out.
-            raise _wrong(Training, "reduction", "hierarchical", f"first-gpu or nccl with {gpus} GPUs: it needs pairs")
-        if self.price and gpus > 0 and self.price.gpus == 0:
-            raise _wrong(Price, "gpus", self.price.gpus, f"what the {gpus} GPUs of [hardware] gpus cost")
+    def _conflicts(self) -> Iterator[str]:
+        return _together(self.hardware, self.input, self.training, self.price)
 
     @classmethod
     def from_dict(cls, keys: Mapping[str, Any]) -> Platform:
-        """The platform of a parsed TOML file, or of `to_dict`."""
-        # What is no table stays as it is, for the rule of its key to refuse.
-        tables = {n: _made(kind, keys[n]) for n, kind in TABLES.items() if isinstance(keys.get(n), Mapping)}
-        return _made(cls, {**keys, **tables})
+        """The platform of a parsed TOML file, or of `to_dict`. Raises PlatformError with all mistakes."""
+        made: dict[str, Any] = {}
+        found: list[str] = []
+        given = {name: kind for name, kind in TABLES.items() if isinstance(keys.get(name), Mapping)}
+        for name, kind in given.items():  # what is no table stays as it is, for the rule of its key to refuse
+            try:
+                made[name] = _made(kind, keys[name])
+            except PlatformError as error:
+                found += error.mistakes
+        broken = [name for name in given if name not in made]
+        own = {name: made.get(name, value) for name, value in keys.items() if name not in broken}
+        found = [*_mistakes(cls, own, elsewhere=broken), *found]
+        if found and {"hardware", "input", "training"} <= {*made}:
+            found += _together(made["hardware"], made["input"], made["training"], made.get("price"))
+        if found:
+            raise PlatformError(*found)
+        return cls(**own)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, texts and numbers, for JSON."""
@@ -246,11 +258,54 @@ class Platform(_Checked):
     @property
     def replicas(self) -> int:
         """How many take part in training, on all machines."""
-        return self.hardware.machines * max(1, self.hardware.gpus)
+        return replicas_of(self.hardware)
 
     @property
     def batch_per_replica(self) -> int:
         return self.input.batch // self.replicas
+
+
+def replicas_of(hardware: Hardware) -> int:
+    return hardware.machines * max(1, hardware.gpus)
+
+
+def _together(hardware: Hardware, feeding: Input, training: Training, price: Price | None) -> Iterator[str]:
+    """Yield what does not go together of a platform's tables."""
+    gpus, machines, replicas, batch = hardware.gpus, hardware.machines, replicas_of(hardware), feeding.batch
+    share, over = divmod(batch, replicas)
+    if over:
+        near = " or ".join(str(n) for n in (batch - over, batch - over + replicas) if n > 0)
+        of = f"[hardware] gpus, {gpus}" if machines == 1 else f"the {replicas} replicas of {machines} machines"
+        yield _wrong(Input, "batch", batch, f"a multiple of {of}: {near}")
+    elif share % feeding.accumulation:
+        pieces = f"a divisor of the {share} utterances that a replica takes of a batch"
+        yield _wrong(Input, "accumulation", feeding.accumulation, pieces)
+    fitting = ("nccl", "ring") if machines > 1 else ("first-gpu", "nccl", "hierarchical")
+    if training.reduction not in fitting:
+        fit = f"{' or '.join(fitting)}, as [hardware] machines is {machines}"
+        yield _wrong(Training, "reduction", training.reduction, fit)
+    elif training.reduction == "hierarchical" and gpus % 2 and gpus > 1:
+        # TensorFlow's halves the devices, and would leave the last one's gradients out.
+        yield _wrong(Training, "reduction", "hierarchical", f"first-gpu or nccl with {gpus} GPUs: it needs pairs")
+    if price and gpus > 0 and price.gpus == 0:
+        yield _wrong(Price, "gpus", price.gpus, f"what the {gpus} GPUs of [hardware] gpus cost")
+
+
+def listed_links(links: Any, gpus: int) -> Any:
+    """Return links one by one: "8 x NVLink 4" is eight, and a text without a number is that of every GPU.
+
+    Several kinds are separated by commas. What is neither a text nor a list is returned as it is.
+    """
+    if isinstance(links, list):  # an array of TOML or JSON
+        return tuple(links)
+    if not isinstance(links, str):
+        return links
+    kinds, found = links.split(","), []
+    alone = gpus if len(kinds) == 1 and type(gpus) is int and 0 < gpus <= MOST_LINKS else 1
+    for each in kinds:
+        count, what = re.fullmatch(r"(?:(\d{1,4}) *[x×] +)?(.*)", each.strip(), re.DOTALL).groups()
+        found += [what] * min(int(count or alone), MOST_LINKS)
+    return tuple(found)
 
 
 def is_other_gpu(gpu: str | None, device: str) -> bool:
@@ -270,13 +325,16 @@ def names() -> list[str]:
 
 def load(name_or_path: str | os.PathLike[str]) -> Platform:
     """Read a platform by its name, or by a path: whatever ends in .toml or has a path separator in it."""
-    path = _path_of(name_or_path)
+    path, other = _path_of(name_or_path), []
     try:
-        platform = Platform.from_dict(_read(path))
-        if platform.name != path.stem:
-            raise _wrong(Platform, "name", platform.name, f"{path.stem!r}, as the file is called {path.name}")
+        keys = _read(path)
+        if keys.get("name") != path.stem and not _against_rules(Platform, {"name": keys.get("name")}):
+            other = [_wrong(Platform, "name", keys["name"], f"{path.stem!r}, as the file is called {path.name}")]
+        platform = Platform.from_dict(keys)
     except PlatformError as error:
-        raise PlatformError(f"{path}: {error}") from error.__cause__
+        raise PlatformError(*other, *error.mistakes, place=str(path)) from error.__cause__
+    if other:
+        raise PlatformError(*other, place=str(path))
     return platform
 
 
@@ -305,20 +363,40 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _made(owner: type, keys: Mapping[str, Any]) -> Any:
-    known = {key.name: key for key in fields(owner)}
-    for name in keys:  # unknown before missing: a misspelt key is missing too, its spelling is the way out
-        if name not in known:
-            choices = _choices(name, known)
-            raise PlatformError(f"unknown key {_label(owner, name)} = {_shown(keys[name])}; {choices}")
-    for name, key in known.items():
-        if name not in keys and key.default is MISSING:
-            raise _wrong(owner, name, MISSING, key.metadata["rule"].expected)
+    if found := _mistakes(owner, keys):
+        raise PlatformError(*found)
     return owner(**keys)
 
 
-def _wrong(owner: type, key: str, value: Any, expected: str) -> PlatformError:
+def _mistakes(owner: type, keys: Mapping[str, Any], *, elsewhere: Collection[str] = ()) -> list[str]:
+    """Return what is wrong with keys, each by itself; those `elsewhere` are there, and not missing."""
+    known = {key.name: key for key in fields(owner)}
+    unknown = [name for name in keys if name not in known]
+    meant = {close for name in unknown if (close := _close(name, known))}  # a misspelt key is missing too
+    found = [f"unknown key {_label(owner, n)} = {_shown(keys[n])}; {_choices(n, known)}" for n in unknown]
+    found += [
+        _wrong(owner, name, MISSING, key.metadata["rule"].expected)
+        for name, key in known.items()
+        if key.default is MISSING and name not in {*keys, *elsewhere, *meant}
+    ]
+    return found + _against_rules(owner, keys)
+
+
+def _against_rules(owner: type, values: Mapping[str, Any]) -> list[str]:
+    """Return which values do not meet the rules of their keys; a key whose default is None may be None."""
+    found = []
+    for key in fields(owner):
+        rule, value = key.metadata["rule"], values.get(key.name, MISSING)
+        if key.name == "links":
+            value = listed_links(value, values.get("gpus", 0))
+        if value is not MISSING and not (value is None and key.default is None) and not rule.holds(value):
+            found.append(_wrong(owner, key.name, value, rule.expected))
+    return found
+
+
+def _wrong(owner: type, key: str, value: Any, expected: str) -> str:
     found = "is missing" if value is MISSING else f"= {_shown(value)}"
-    return PlatformError(f"{_label(owner, key)} {found}; expected {expected}")
+    return f"{_label(owner, key)} {found}; expected {expected}"
 
 
 def _label(owner: type, key: str) -> str:
@@ -334,7 +412,11 @@ def _shown(value: Any) -> str:
 
 
 def _choices(word: str, known: Iterable[str]) -> str:
+    close = _close(word, known)
+    return (f"did you mean {close!r}? " if close else "") + f"known are {', '.join(known)}"
+
+
+def _close(word: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(word.lower(), known, n=1)
-    return (f"did you mean {close[0]!r}? " if close else "") + f"known are {', '.join(known)}"
+    return next(iter(get_close_matches(word.lower(), known, n=1)), "")

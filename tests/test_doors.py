@@ -35,6 +35,7 @@ DOORS = (
     "features.download",
     "features.prepare",
     "features.synthesis",
+    "platforms",
 )
 HOUSE = {"benchmark", "features", "models", "platforms"}
 NETWORK = {"email", "http", "ssl"}

@@ -57,6 +57,7 @@ WITHOUT_TENSORFLOW = (
     "models.ctc.decoders",
     "models.optimisers",
     "platforms",
+    "platforms.__main__",
 )
 
 

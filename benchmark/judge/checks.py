@@ -39,6 +39,8 @@ def warnings(runs: Iterable[Run], groups: Sequence[Group], question: Question) -
         for text in _checks(group, question) if group.runs else ():
             labels.setdefault(text, []).append(f"{group.label}, {group.workload}")
     for block in _blocks(groups):
+        if block[0].emulated:  # never ranked, so that nothing about a difference in time is to be doubted
+            continue
         for text in circumstances.between({group.label: group.runs for group in block}):
             labels.setdefault(text, []).append(block[0].workload)
     empty = [f"{run.source}: no rows yet; left out" for run in runs if not len(run.record)]
@@ -58,7 +60,8 @@ def _blocks(groups: Sequence[Group]) -> list[list[Group]]:
 def _checks(group: Group, question: Question) -> Iterator[str]:
     runs = len(group.runs)
     if group.emulated:
-        yield "emulated on CPUs: the times say nothing about the rig; run it on the rig itself"
+        yield from _checks_of_emulated(group, question)
+        return
     yield from guard.doubts(group, question)
     yield from _checks_of_repetitions(group)
     yield from _checks_of_going(group)
@@ -82,6 +85,18 @@ def _checks(group: Group, question: Question) -> Iterator[str]:
     yield from circumstances.of_group(group.runs)
     yield from stillness.of_group(group)
     yield from slow_hosts.of_group(group)
+
+
+def _checks_of_emulated(group: Group, question: Question) -> Iterator[str]:
+    """Find what to doubt of error rates and epochs: times, and what disturbs them, mean nothing here anyway."""
+    yield "emulated on CPUs: the times say nothing about the rig; run it on the rig itself"
+    yield from guard.doubts(group, question)
+    yield from _checks_of_going(group)
+    yield from _checks_of_targets(group, question)
+    yield from _checks_of_epochs(group, question)
+    yield from _checks_of_levels(group, question)
+    yield from _checks_of_rebounds(group, question)
+    yield from circumstances.of_learning(group.runs)
 
 
 def _checks_of_repetitions(group: Group) -> Iterator[str]:
@@ -310,6 +325,8 @@ def _checks_of_speed(group: Group) -> Iterator[str]:
 
 def _checks_of_published(groups: Sequence[Group], question: Question) -> list[str]:
     found = []
+    if not any(group.records for group in groups):
+        return found  # the paper's alone
     if not any(group.records and group.workload == PAPER_WORKLOAD for group in groups):
         found.append(f"published: the paper's runs are of workload {PAPER_WORKLOAD}; none of yours is to be compared")
     if question.window != 3 or question.clock != "wall":

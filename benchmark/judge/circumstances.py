@@ -172,6 +172,11 @@ def of_group(runs: Sequence[Run]) -> Iterator[str]:
     yield from _of_power(runs)
 
 
+def of_learning(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield what to doubt about what was learnt, whatever machine it was learnt on, a sentence each."""
+    yield from _of_data(runs)
+
+
 def _of_attempts(runs: Sequence[Run]) -> Iterator[str]:
     """Name runs that went on on another machine, or with other knobs, than they began with."""
     for run in runs:

@@ -129,14 +129,14 @@ def platform_text(name: str, rig: Rig, *, command: str, today: date, remarks: Se
 PRICE = (
     "# Fill in what one machine costs, and take away the marks, for python -m benchmark.price:",
     "# [price]",
-    "# total = 0.00 # one whole machine; at least gpus + cpu",
-    "# gpus = 0.00 # all GPUs together",
+    "# total = 0.00 # one whole machine",
+    "# gpus = 0.00 # of that all GPUs together; this line and the next may be left out",
     "# cpu = 0.00 # all processors together",
     '# currency = "" # three capital letters, "USD"',
     '# date = "" # when these prices held, "2019-10"',
     '# source = "" # where they are from',
     "# storage_included = false",
-    "# rent_per_hour = 0.00 # of a rented machine, in place of total, gpus, cpu and storage_included",
+    "# rent_per_hour = 0.00 # of a rented machine, in place of total and storage_included",
 )
 
 

@@ -33,6 +33,7 @@ from benchmark.run.prepare.job import DIVERGED, INTERRUPTED, Job, Say, plan_of
 from benchmark.run.prepared import Prepared
 from benchmark.run.state.progress import Progress
 from benchmark.run.state.resume import open_journal
+from benchmark.run.watch.busy import Busy
 from benchmark.run.watch.curves import Curves
 from benchmark.run.watch.host_watch import HostWatch
 from benchmark.run.watch.interrupts import Interrupts
@@ -79,6 +80,7 @@ def attempt(prepared: Prepared, before: Heartbeat | None, company: Company | Non
                 clock,
                 Standing(job.folder / USAGE_NAME).within,
                 hosts.slow if hosts else None,
+                busy=Busy(job.folder / USAGE_NAME),
                 quiet=job.quiet,
             )
         )

@@ -105,7 +105,7 @@ class Config:
     recipe: str = setting(
         Column("recipe"),
         "paper",
-        option=Option(flag="--recipe", metavar="NAME", help=", ".join(RECIPES)),
+        option=Option(flag="--recipe", metavar="NAME", help=f"how it is learnt: {', '.join(RECIPES)}"),
     )
     filters: int = setting(Mark("{}-filters"), 600)
     kernel: int = setting(Mark("kernel-{}"), 11)

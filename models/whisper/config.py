@@ -75,7 +75,9 @@ class Config(Sizes):
     same_weights: ClassVar[tuple[str, ...]] = ("recipe", *SIZES)
 
     recipe: str = setting(
-        Column("recipe"), "fine-tune", option=Option(flag="--recipe", metavar="NAME", help=", ".join(RECIPES))
+        Column("recipe"),
+        "fine-tune",
+        option=Option(flag="--recipe", metavar="NAME", help=f"of Whisper: {', '.join(RECIPES)}"),
     )
     weights: str = setting(
         Mark(""),  # left by `models.table.settled`, by their digest

@@ -133,7 +133,11 @@ source = "a bank"
     [
         ("a.toml", "x = 1", "has 'x'; expected tables \\[\\[offer\\]\\] and \\[\\[rate\\]\\] alone"),
         ("a.toml", "[offer", "is not TOML"),
-        ("a.toml", "[[offer]]\nrent = 1", "\\[\\[offer\\]\\] 1: unknown key \\[offer\\] rent = 1; did you mean"),
+        (
+            "a.toml",
+            "[[offer]]\nrent = 1",
+            "\\[\\[offer\\]\\] 1: 3 mistakes: \\(1\\) unknown key \\[offer\\] rent = 1; did you mean",
+        ),
         (
             "a.toml",
             '[[offer]]\nplatform = "a"\ndate = "2026"\nsource = "b"\ntotal = 1',

@@ -14,14 +14,14 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from rich.columns import Columns
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -30,8 +30,10 @@ from benchmark.record.columns import Row
 from benchmark.record.phases import Phase, Plan
 from benchmark.record.sentences import Example
 from benchmark.run.state.progress import Progress
+from benchmark.run.watch.outlook import Outlook
 
 SHOWN_SENTENCES = 3
+GAP = 3  # characters between figures
 PLAIN_PROGRESS_EVERY_S = 5.0
 
 
@@ -52,12 +54,14 @@ def view(
     still: Still = never,
     slow: Slow | None = None,
     *,
+    busy: object = "",
     quiet: bool = False,
 ) -> Iterator[PlainView]:
     """Yield a LiveView if standard error is a terminal, else a PlainView; one that shows nothing if `quiet` is set.
 
     `still` tells how many seconds of a row that is over the run stood still. On several machines `slow` names the slow
-    host of the latest rows, "" if there is none: "host 2 (c:2222) 1.31x in train".
+    host of the latest rows, "" if there is none: "host 2 (c:2222) 1.31x in train". `busy` says as a text how busy the
+    machine is just now.
     """
     if quiet:
         yield NoView(plan, still, slow)
@@ -65,7 +69,7 @@ def view(
     if not sys.stderr.isatty():
         yield PlainView(plan, still, slow)
         return
-    shown = LiveView(title, plan, clock, still, slow)
+    shown = LiveView(title, plan, clock, still, slow, busy=busy)
     with Live(shown, console=Console(stderr=True), refresh_per_second=4, transient=False):
         yield shown
 
@@ -135,9 +139,12 @@ class NoView(PlainView):
 class LiveView(PlainView):
     """A panel that rich redraws four times a second from its own thread, whatever TensorFlow is doing."""
 
-    def __init__(self, title: str, plan: Plan, clock: Clock, still: Still = never, slow: Slow | None = None) -> None:
+    def __init__(
+        self, title: str, plan: Plan, clock: Clock, still: Still = never, slow: Slow | None = None, *, busy: object = ""
+    ) -> None:
         super().__init__(plan, still, slow)
-        self.title, self.clock = title, clock
+        self.title, self.clock, self.busy = title, clock, busy
+        self.outlook = Outlook(plan)
         self.now, self.started_s = Phase.CREATE, 0.0
         self.progress = Progress(window=plan.window)
         self.lines: deque[str] = deque(maxlen=8)
@@ -147,10 +154,13 @@ class LiveView(PlainView):
 
     def phase(self, phase: Phase, progress: Progress) -> None:
         self.now, self.started_s, self.progress = phase, self.clock.elapsed(), progress
+        for row in progress.recent:  # of earlier attempts too
+            self.outlook.take(row)
         self.decoding = None
 
     def row(self, row: Row, progress: Progress) -> None:
         self.progress = progress
+        self.outlook.take(row)
         self.lines.append(describe(row, self.still(row)))
         self.slow_host = self.slow() if self.slow else ""
 
@@ -161,12 +171,31 @@ class LiveView(PlainView):
         self.decoding = (done, total)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        inside = options.max_width - 4  # without the panel's frame
-        lines = Text("\n".join(self.lines), style="dim")
-        parts = (self._figures(), self._epoch_bar(inside), lines, self._sentence_table())
-        yield Panel(Group(*parts), title=self.title, title_align="left")
+        inside = options.update(width=options.max_width - 4, height=None)  # without the panel's frame
+        room = max(1, console.height - 3)  # lines: without the frame, and that of the cursor
 
-    def _figures(self) -> Columns:
+        def lines(part: RenderableType) -> list[list[Segment]]:
+            return console.render_lines(part, inside, pad=False)
+
+        parts = [
+            lines(self._figures(inside.max_width)),
+            lines(self._epoch_bar(inside.max_width)),
+            [],
+            lines(self._sentence_table()),
+        ]
+        rows = [lines(Text(line, style="dim")) for line in self.lines]
+        left = room - sum(map(len, parts))
+        if rows and left < len(rows[-1]):  # the latest row says more than the sentences
+            del parts[3][max(0, len(parts[3]) - len(rows[-1]) + left) :]
+            left = room - sum(map(len, parts))
+        while rows and len(rows[-1]) <= left:
+            left -= len(rows[-1])
+            parts[2] = rows.pop() + parts[2]
+        shown = [line for part in parts for line in part][:room]
+        whole = [segment for line in shown for segment in (*line, Segment.line())]
+        yield Panel(Segments(whole), title=self.title, title_align="left")
+
+    def _figures(self, width: int) -> Text:
         """Return the figures side by side, in as many rows as the terminal's width asks for."""
         elapsed = self.clock.elapsed()
         last, trained = self.progress.last_evaluation, self.progress.last_trained
@@ -178,13 +207,24 @@ class LiveView(PlainView):
             "utterances/s": f"{trained.utterances / trained.seconds:.1f}" if trained else "-",
             "WER": f"{last.wer:.1f}%" if last else "-",
             "CER": f"{last.cer:.1f}%" if last else "-",
+            **self._ahead(elapsed),
         }
+        if said := str(self.busy):
+            figures["busy"] = said
         if self.slow:
             figures["slow host"] = self.slow_host or "none"
-        return Columns(
-            [Text.assemble((f"{name}\n", "dim"), (value, "bold")) for name, value in figures.items()],
-            padding=(0, 3, 0, 0),
-        )
+        return _side_by_side(figures, width)
+
+    def _ahead(self, elapsed_s: float) -> dict[str, str]:
+        """Return the next targets, and the time left: by the limit at most, by the trend at the soonest."""
+        left_s, which = self.outlook.limit_s(self.progress, elapsed_s)
+        found = {"left at most": f"{_minutes(left_s)} ({which})"}
+        if targets := self.outlook.targets(self.progress):
+            found = {**targets, **found}
+            trend_s = self.outlook.trend_s(self.progress, elapsed_s)
+            soonest = "-" if trend_s is None else f"{_minutes(trend_s)} or more"
+            found["left by trend"] = "past the limit" if trend_s is not None and trend_s > left_s else soonest
+        return found
 
     def _epoch_bar(self, width: int) -> Group:
         """Return a bar of the batches trained in the epoch, or of the utterances decoded in an evaluation."""
@@ -207,6 +247,25 @@ class LiveView(PlainView):
             table.add_row(Text("reference", style="dim"), Text(sentence.reference))
             table.add_row(Text("hypothesis", style="dim"), Text(sentence.hypothesis, style="cyan"))
         return table
+
+
+def _side_by_side(figures: Mapping[str, str], width: int) -> Text:
+    """Return figures below their names, as many next to each other as fit."""
+    rows: list[list[tuple[str, str]]] = [[]]
+    taken = 0
+    for name, value in figures.items():
+        if rows[-1] and taken + max(len(name), len(value)) > width:
+            rows.append([])
+            taken = 0
+        rows[-1].append((name, value))
+        taken += max(len(name), len(value)) + GAP
+    text = Text()
+    for row in rows:
+        for place, style in ((0, "dim"), (1, "bold")):
+            cells = [pair[place].ljust(max(map(len, pair)) + GAP) for pair in row]
+            text.append("".join(cells).rstrip() + "\n", style)
+    text.rstrip()
+    return text
 
 
 def _minutes(seconds: float) -> str:

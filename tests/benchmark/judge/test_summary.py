@@ -257,6 +257,27 @@ def test_emulated_runs_stand_in_a_block_of_their_own_and_are_not_ranked():
     assert "a-slow-one (emulated), mini; sys1 (emulated), mini: emulated on CPUs" in " ".join(emulated.split())
 
 
+def test_an_emulated_rig_gets_the_warnings_that_matter_to_it_alone():
+    alike = {"platform": "sys1", "train_s": 1.0, "evaluate_s": 20.0}  # one short run, 95% of it evaluation
+    real = doubts([make_run([30, 20, 40], **alike)], levels=(25.0,), metrics=("wer",))
+    emulated = doubts([make_run([30, 20, 40], emulated=True, **alike)], levels=(25.0,), metrics=("wer",))
+    for about_times in ("only 1 run", "went to evaluation"):
+        assert about_times in real and about_times not in emulated
+    for about_learning in ("WER 25% reached by 0 of 1 run", "rose above 25% again"):
+        assert about_learning in real and about_learning in emulated
+    assert "emulated on CPUs" in emulated and "emulated" not in real
+
+
+def test_emulated_rigs_that_differ_are_not_said_to_differ_in_time():
+    real = [make_run([30, 30, 30], platform="a", batch=8), make_run([30, 30, 30], platform="b", run="b", batch=16)]
+    emulated = [
+        make_run([30, 30, 30], platform="a", batch=8, emulated=True),
+        make_run([30, 30, 30], platform="b", run="b", batch=16, emulated=True),
+    ]
+    assert "a difference in time may be of that" in doubts(real)
+    assert "a difference in time may be of that" not in doubts(emulated)
+
+
 # --- the paper's table -----------------------------------------------------------------------------------------------
 
 
@@ -325,6 +346,7 @@ def test_the_published_lines_say_so_where_they_do_not_compare():
     assert "wall clock with e = 3" in doubts(runs, published=True, window=1)
     assert "wall clock with e = 3" in doubts(runs, published=True, clock="train")
     assert "published" not in doubts(runs)
+    assert doubts([], published=True) == ""  # the paper's lines alone: there is nothing to compare them with
 
 
 # --- levels, metrics, options ----------------------------------------------------------------------------------------

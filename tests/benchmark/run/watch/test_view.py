@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -8,7 +9,7 @@ from benchmark.record.columns import Row
 from benchmark.record.phases import Phase, Plan
 from benchmark.record.sentences import Example
 from benchmark.run.state.progress import Progress
-from benchmark.run.watch.view import LiveView, PlainView, describe
+from benchmark.run.watch.view import LiveView, PlainView, describe, view
 
 PLAN = Plan(batches_per_epoch=10, max_epochs=4, max_seconds=100, targets={})
 COMMON = {
@@ -125,3 +126,52 @@ def test_a_narrow_terminal_shows_every_figure(width):
     assert max(map(len, shown.splitlines())) <= width and "\u2026" not in shown
     for figure in ("clock", "utterances/s", "5.0", "31.46", "42.0%", "12.5%", "batch 5 of 10"):
         assert figure in shown
+
+
+@pytest.mark.parametrize("height", [6, 10, 14, 24, 60])
+@pytest.mark.parametrize("width", [120, 80, 40])
+def test_the_view_is_never_higher_than_the_terminal(width, height):
+    view = LiveView("a run: CPU", replace(PLAN, targets={"wer": (40.0,)}), Clock(), busy="1.9 cores, GPU 93%")
+    progress = Progress.of([TRAINED, EVALUATED])
+    view.phase(Phase.TRAIN, progress)
+    for _ in range(8):
+        view.row(TRAINED, progress)
+    view.sentences("generate", [spoken("words " * 40, "words " * 40)] * 3)
+    console = Console(file=StringIO(), width=width, height=height)
+    console.print(view)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) <= height - 1 and max(map(len, lines)) <= width  # the cursor is in the last line
+    assert lines[0].startswith("\u256d") and lines[-1].startswith("\u2570")  # the frame is whole
+    if height == 60:
+        assert sum("loss 31.46" in line for line in lines) == 8 or width < 120
+
+
+def test_a_low_terminal_keeps_the_latest_row_and_cuts_the_sentences():
+    view = LiveView("r", PLAN, Clock())
+    progress = Progress.of([TRAINED])
+    view.phase(Phase.TRAIN, progress)
+    view.row(TRAINED, progress)
+    view.sentences("generate", [spoken(f"sentence {n}", "x") for n in range(3)])
+    console = Console(file=StringIO(), width=120, height=10)
+    console.print(view)
+    shown = console.file.getvalue()
+    assert "loss 31.46" in shown and "sentence 0" in shown and "sentence 2" not in shown
+
+
+def test_the_view_shows_the_target_the_time_left_and_how_busy_the_machine_is():
+    plan = replace(PLAN, targets={"wer": (40.0,)}, max_seconds=3600)
+    view = LiveView("r", plan, Clock(now=lambda: 0.0), busy="1.9 cores, GPU 93%")
+    view.phase(Phase.TRAIN, Progress.of([TRAINED, EVALUATED]))
+    console = Console(file=StringIO(), width=200, height=40)
+    console.print(view)
+    shown = console.file.getvalue()
+    for said in ("to WER 40", "2.0 to go", "left at most", "left by trend", "busy", "1.9 cores, GPU 93%"):
+        assert said in shown  # 42.04 - 40 = 2.04
+
+
+def test_a_quiet_view_shows_nothing(capsys):
+    with view("r", PLAN, Clock(), quiet=True) as shown:
+        shown.row(TRAINED, Progress())
+        shown.sentences("generate", [spoken("a", "b")])
+        shown.decoded(10, 20)
+    assert capsys.readouterr().err == ""
