@@ -50,14 +50,19 @@ def merits(block: Block) -> Figure:
     names = [*(first.name_of(name) for name in PARTS if name in first.parts), "time"]
     colours = [*COLOURS[: len(names) - 1], TIME_COLOUR]
     layout = {
-        "xaxis": {"tickvals": [at for at, _ in ticks], "ticktext": [name for _, name in ticks], "showgrid": False},
+        "xaxis": {
+            "tickvals": [at for at, _ in ticks],
+            "ticktext": [name for _, name in ticks],
+            "showgrid": False,
+            "zeroline": False,
+        },
         "yaxis": axis(
             "times as long", tickvals=[rounded(math.log10(t)) for t in marks], ticktext=[f"{t:g}" for t in marks]
         ),
     }
     return Figure(
         id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout,
-        keys=tuple(Key(name=name, colour=colour, dash="solid") for name, colour in zip(names, colours, strict=True)),
+        keys=tuple(Key(name=name, colour=colour, marker="square") for name, colour in zip(names, colours, strict=True)),
         notes=tuple(remark for merit in found for remark in merit.remarks), table=merit_table(found),
     )  # fmt: skip
 
