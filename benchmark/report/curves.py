@@ -39,6 +39,7 @@ else:
 
 SIGMA_ROWS = 10  # of the smoothing of the loss
 PANEL, FOOT, LABEL = 210, 60, 12  # pixels: of a metric's panel, below them, and of a level's label
+ROWS_KEY = Key(name="faint: the rows as they are", colour=GREY, dash="solid")
 LEVEL_KEYS = (
     Key(name="a level", colour=GREY, dash="dash"),
     Key(name="where it counts as reached", colour=GREY, marker="circle-open"),
@@ -58,7 +59,7 @@ def loss(block: Block) -> Figure:
         sigmas.add(sigma)
         faint = {"line": {**run.line, "width": 1, "dash": "solid"}, "opacity": 0.4}
         full = {"line": run.line, "hover": f"loss %{{y:.4g}}<br>%{{x:.2f}} {block.unit.short}"}
-        for ys, look in ((raw, faint), (smooth, full)):
+        for ys, look in ((raw, faint), (smooth, full))[bool(block.beside) :]:
             thin_x, thin_y = thinned(xs, [rounded(y, 4) for y in ys], points=block.points)
             traces.append(trace([run], mode="lines", x=thin_x, y=thin_y, **look))
         table.append((run.name, str(len(rows)), *(f"{y:.2f}" for y in (raw[0], min(raw), raw[-1], smooth[-1]))))
@@ -66,9 +67,10 @@ def loss(block: Block) -> Figure:
     if not traces:
         return Figure(id=figure_id, title=title, caption="No run has trained a batch yet.")
     width = " to ".join(f"{sigma:.2g}" for sigma in sorted({min(sigmas), max(sigmas)}))
+    behind = "" if block.beside else ", and faint behind it the rows as they are"
     caption = (
         f"Loss of the training batches over time, on a logarithmic axis: smoothed (Gaussian, sigma {width} rows of at "
-        f"most 50 batches), and faint behind it the rows as they are. Lower is better."
+        f"most 50 batches){behind}. Lower is better."
     )
     header = ("run", "rows", "first", "lowest", "last", "last, smoothed")
     layout = {
@@ -76,7 +78,8 @@ def loss(block: Block) -> Figure:
         "yaxis": log_axis("loss", [y for each in traces for y in each["y"]]),
     }
     return Figure(
-        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout, keys=run_keys(block),
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout,
+        keys=(*run_keys(block), *[ROWS_KEY] * (not block.beside)),
         table=Table(f"{block.workload}: CTC loss", header, tuple(table)),
     )  # fmt: skip
 

@@ -204,7 +204,7 @@ def _singles(block: Block, samples: Mapping[str, Sampled]) -> Iterator[page.Sing
             yield page.Singles(title=f"{group.label}: {many}", figures=drawn)
     elif block.has_several:
         mine = replace(block, id=f"{block.id}s")
-        title = f"Over time: throughput, utilisation and phases of each of {len(block.runs)} runs"
+        title = f"Over time: throughput, utilisation and phases of each of the {len(block.runs)} runs"
         yield page.Singles(title=title, figures=list(_over_time(mine, samples)))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from benchmark.judge.circumstances import some
 from benchmark.judge.common import hardest_common_level
 from benchmark.judge.merit import PARTS, Merit, Part, merit_of, merit_table
 from benchmark.report.figures import COLOURS, Block, Figure, Key, axis, neutral, rounded, trace
@@ -63,8 +64,17 @@ def merits(block: Block) -> Figure:
     return Figure(
         id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout,
         keys=tuple(Key(name=name, colour=colour, marker="square") for name, colour in zip(names, colours, strict=True)),
-        notes=tuple(remark for merit in found for remark in merit.remarks), table=merit_table(found),
+        notes=_notes(found), table=merit_table(found),
     )  # fmt: skip
+
+
+def _notes(found: list[Merit]) -> tuple[str, ...]:
+    """Return each remark once, after the platforms that it is about."""
+    about: dict[str, list[str]] = {}
+    for merit in found:
+        for remark in merit.remarks:
+            about.setdefault(remark, []).append(merit.first)
+    return tuple(f"{some(names)}, against {found[0].second}: {remark}" for remark, names in about.items())
 
 
 def _short(labels: list[str]) -> dict[str, str]:

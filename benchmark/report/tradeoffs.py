@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from benchmark.judge.circumstances import some
@@ -97,9 +98,11 @@ def _names_trace(
     """The platforms' names beside their points, each at a side where it hides no other."""
     names = [each.label if len(each.label) <= LONGEST else f"{each.label[: LONGEST - 1]}…" for _, each, _ in drawn]
     runs = [run for group, _, _ in drawn for run in block.runs_of(group)]
+    front = [place for place, (_, each, _) in enumerate(drawn) if each.on_front]
     return trace(
         runs, "names", mode="markers+text", x=list(xs), y=list(ys), text=[neutral(name) for name in names],
-        textposition=sides(names, _pixels(xs, PLOT[0]), _pixels(ys, PLOT[1])), textfont={"size": 11}, cliponaxis=False,
+        textposition=sides(names, list(zip(_pixels(xs, PLOT[0]), _pixels(ys, PLOT[1]), strict=True)), front),
+        textfont={"size": 11}, cliponaxis=False,
         marker={"size": 20, "color": "rgba(0,0,0,0)"},
     )  # fmt: skip
 
@@ -112,38 +115,49 @@ def _pixels(values: Sequence[float], length: float) -> list[float]:
     return [length * 0.95 * value / (max(values) or 1.0) for value in values]
 
 
-def sides(names: Sequence[str], xs: Sequence[float], ys: Sequence[float]) -> list[str]:
+def sides(names: Sequence[str], points: Sequence[tuple[float, float]], front: Sequence[int] = ()) -> list[str]:
     """Return Plotly's position for each name next to its point so that names hide neither points nor one another.
 
-    Places are in pixels of a plot as narrow as a phone's, from its lower left. A name that has no free side is under
-    its point.
+    Places are in pixels of a plot as narrow as a phone's, from its lower left; `front` are the points that a staircase
+    joins, which no name should lie on. A name that has no free side is under its point.
     """
-    taken = [(x - 9, y - 9, x + 9, y + 9) for x, y in zip(xs, ys, strict=True)]
+    taken: list[Box] = [(x - 9, y - 9, x + 9, y + 9) for x, y in points]
+    steps = sorted(points[place] for place in front)
+    stairs: list[Box] = [(x, y - 1, further, y + 1) for (x, y), (further, _) in pairwise(steps)]
+    stairs += [(x - 1, low, x + 1, high) for (_, high), (x, low) in pairwise(steps)]
     found = []
-    for place, (name, x, y) in enumerate(zip(names, xs, ys, strict=True)):
-        wide = LETTER * len(name)
-        boxes = {
-            "middle right": (x + 11, y - 7, x + 11 + wide, y + 7),
-            "middle left": (x - 11 - wide, y - 7, x - 11, y + 7),
-            "top center": (x - wide / 2, y + 9, x + wide / 2, y + 23),
-            "bottom center": (x - wide / 2, y - 23, x + wide / 2, y - 9),
-            "top right": (x + 6, y + 6, x + 6 + wide, y + 20),
-            "top left": (x - 6 - wide, y + 6, x - 6, y + 20),
-            "bottom right": (x + 6, y - 20, x + 6 + wide, y - 6),
-            "bottom left": (x - 6 - wide, y - 20, x - 6, y - 6),
-        }
+    for place, (name, (x, y)) in enumerate(zip(names, points, strict=True)):
+        boxes = _boxes(x, y, LETTER * len(name))
         others = [box for number, box in enumerate(taken) if number != place]
-        free = [side for side, box in boxes.items() if _inside(box) and not any(_meet(box, each) for each in others)]
-        found.append(free[0] if free else "bottom center")
+        clear = [side for side, box in boxes.items() if _inside(box) and not any(_meet(box, each) for each in others)]
+        free = [side for side in clear if not any(_meet(boxes[side], each) for each in stairs)]
+        found.append((*free, *clear, "bottom center")[0])
         taken.append(boxes[found[-1]])
     return found
 
 
-def _inside(box: tuple[float, float, float, float]) -> bool:
+Box = tuple[float, float, float, float]  # left, lower, right and upper end, in pixels
+
+
+def _boxes(x: float, y: float, wide: float) -> dict[str, Box]:
+    """Return where a name of that width would stand, by its side of the point."""
+    return {
+        "middle right": (x + 11, y - 7, x + 11 + wide, y + 7),
+        "middle left": (x - 11 - wide, y - 7, x - 11, y + 7),
+        "top center": (x - wide / 2, y + 9, x + wide / 2, y + 23),
+        "bottom center": (x - wide / 2, y - 23, x + wide / 2, y - 9),
+        "top right": (x + 6, y + 6, x + 6 + wide, y + 20),
+        "top left": (x - 6 - wide, y + 6, x - 6, y + 20),
+        "bottom right": (x + 6, y - 20, x + 6 + wide, y - 6),
+        "bottom left": (x - 6 - wide, y - 20, x - 6, y - 6),
+    }
+
+
+def _inside(box: Box) -> bool:
     return box[0] >= -30 and box[2] <= PLOT[0] + 10 and box[1] >= -5 and box[3] <= PLOT[1] + 15
 
 
-def _meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+def _meet(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
