@@ -164,7 +164,7 @@ class Ranking:
         answer = _answer(place.pair)
         as_machine = answer is place.pair.hardware
         alike = [p for p in behind if _first_is_faster(a := _answer(p.pair)) and (a is p.pair.hardware) == as_machine]
-        surely, share = _certainty(max(_answer(p.pair).p for p in alike))
+        surely, share = certainty(max(_answer(p.pair).p for p in alike))
         if len(alike) == len(self.ranked) - 1:
             claim = "the fastest machine" if as_machine else "the soonest"
         else:
@@ -250,7 +250,7 @@ def _answer(pair: Pair) -> Answer:
     return told[0] if told else pair.training
 
 
-def _certainty(p: float) -> tuple[str, str]:
+def certainty(p: float) -> tuple[str, str]:
     """Return how sure a difference is, in words and as a round share below 1 - p."""
     shares = (("almost surely", 99.9), ("very likely", 99.0), ("likely", 95.0))
     words, share = next((pair for pair in shares if 100 * (1 - p) >= pair[1]), shares[-1])

@@ -33,6 +33,7 @@ def _question(options: argparse.Namespace) -> Question:
         every_evaluation=options.every_evaluation,
         reference=options.reference,
         by=tuple(dict.fromkeys(options.by)),
+        published=options.published,
     )
 
 
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the page; default: report.html",
     )
     add("--paper", action="store_true", help="errors averaged over utterances, as the paper's authors did")
+    add("--published", action="store_true", help="beside the paper's rigs of 2019 and its tables")
     cli.add_levels(parser)
     cli.add_epochs(parser)
     cli.add_every_evaluation(parser)

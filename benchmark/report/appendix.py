@@ -49,23 +49,23 @@ def published(runs: Sequence[Shown], groups: Sequence[Group]) -> tuple[str, list
     header = ("platform", *(level_name(*column) for column in paper.columns))
     remark = "" if ours else f"None of these runs is of workload {PAPER_WORKLOAD}, so nothing here compares with them."
     title = "Time to accuracy, minutes (the paper's table 3)"
-    return remark, [Table(title, header, tuple(body)), _final_table(runs)]
+    return remark, [Table(title, header, tuple(body)), final_table(runs)]
 
 
 def _paper_cell(minutes: float | None) -> str:
     return "NA" if minutes is None else f"{minutes:g}"
 
 
-def _final_table(runs: Sequence[Shown]) -> Table:
-    """Return the paper's table 4 with what `benchmark.final` wrote of our runs, averaged as the paper's."""
-    theirs, rows = final_error_rates()
+def final_table(runs: Sequence[Shown], *, published: bool = True) -> Table:
+    """Return what `benchmark.final` wrote of our runs, averaged as the paper's, beside its table 4 if asked for."""
+    theirs, rows = final_error_rates() if published else ((), ())
     ours = [(run, found) for run in runs for found in [_final_rows(run)] if found]
     others = [subset for _, found in ours for row in found.values() for subset in row]
     subsets = list(dict.fromkeys([*theirs, *others]))
     body = [(f"{system} (published)", *(cells.get(subset, "") for subset in subsets)) for system, cells in rows]
     for run, found in ours:
         body += [(f"{run.name}, {what}", *(row.get(subset, "") for subset in subsets)) for what, row in found.items()]
-    title = "Final word error rates in percent, means over utterances (the paper's table 4)"
+    title = "Final word error rates in percent, means over utterances" + " (the paper's table 4)" * published
     return Table(title + ("" if ours else "; ours: make final RUNS=results/RUN"), ("system", *subsets), tuple(body))
 
 

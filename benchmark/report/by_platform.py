@@ -16,11 +16,19 @@ from typing import TYPE_CHECKING
 from benchmark.judge.groups import Group
 from benchmark.judge.question import metric_name
 from benchmark.record.phases import Phase
-from benchmark.report.curves import LEAST_PERCENT, cut_words, error_words, errors_layout, smoothed
+from benchmark.report.curves import (
+    LEAST_PERCENT,
+    LEVEL_KEYS,
+    cut_words,
+    error_words,
+    errors_height,
+    errors_layout,
+    smoothed,
+)
 from benchmark.report.figures import (
     COLOURS,
+    GREY,
     MARKERS,
-    MINUTES,
     Block,
     Figure,
     Key,
@@ -34,6 +42,7 @@ from benchmark.report.figures import (
     neutral,
     rounded,
     thinned,
+    times_axis,
     trace,
 )
 from benchmark.report.panels import PHASES, phase_key
@@ -45,67 +54,76 @@ if TYPE_CHECKING:
 else:
     from benchmark.record import arrays as np
 
-ROW = 34  # pixels
+ROW, LANE = 34, 15  # pixels: of a platform's row, and of each further level in it
+BAND_KEY = Key(name="from the lowest to the highest run", colour=GREY, band=True)
+MEDIAN_KEY = Key(name="the median", colour=GREY, marker="circle")
+TICK_KEY = Key(name="a run", colour=GREY, marker="line-ns-open")
 LOSS_POINTS = 200
 
 
-def rows_layout(block: Block, x_axis: dict) -> dict:
-    """Return a row for each platform from the top, its name above it."""
+def rows_layout(block: Block, x_axis: dict, *, lanes: int = 1) -> dict:
+    """Return a row for each platform from the top, its name above it; with `lanes`, so many lines in each."""
     names = [
-        {"text": neutral(group.label), "xref": "paper", "x": 0, "y": place - 0.2, "xanchor": "left",
+        {"text": neutral(group.label), "xref": "paper", "x": 0, "y": place, "yshift": 6, "xanchor": "left",
          "yanchor": "bottom", "showarrow": False, "font": {"size": 11}}
         for place, group in enumerate(block.groups)
     ]  # fmt: skip
     hidden = {"showticklabels": False, "zeroline": False, "fixedrange": True, "tickvals": list(range(len(names)))}
-    y_axis = {"range": [len(names) - 0.4, -0.9], "showgrid": True, **hidden}
+    row, depth = ROW + LANE * (lanes - 1), (lanes - 1) * lane_depth(lanes)
+    y_axis = {"range": [len(names) - 1 + depth + 14 / row, -30 / row], "showgrid": lanes == 1, **hidden}
     return {"xaxis": x_axis, "yaxis": y_axis, "annotations": names}
 
 
-def _height(block: Block) -> int:
-    return ROW * len(block.groups) + 80
+def lane_depth(lanes: int) -> float:
+    """Return how far below another a lane is, as a share of a platform's row."""
+    return LANE / (ROW + LANE * (lanes - 1))
+
+
+def rows_height(block: Block, *, lanes: int = 1) -> int:
+    return (ROW + LANE * (lanes - 1)) * len(block.groups) + 80
 
 
 def ladder(block: Block) -> Figure:
-    """Time to accuracy: a row for each platform, a colour for each level; ticks are runs."""
-    levels, traces = block.groups[0].levels, []
+    """Time to accuracy: a row for each platform, in it a line for each level; ticks are runs."""
+    levels, traces, unit = block.groups[0].levels, [], block.unit
     for place, group in enumerate(block.groups):
         runs = block.runs_of(group)
         for number, level in enumerate(group.levels):
             colour, name = COLOURS[number % len(COLOURS)], f"{group.label}, {level_name(level)}"
-            minutes = [rounded(s / 60) for s in level.seconds if s is not None]
-            if minutes:
+            times = [rounded(s / unit.seconds) for s in level.seconds if s is not None]
+            y = rounded(place + number * lane_depth(len(levels)))
+            if times:
                 ticks = {"symbol": "line-ns-open", "size": 9, "color": colour, "opacity": 0.6}
-                at = {"x": minutes, "y": [place] * len(minutes)}
-                traces.append(trace(runs, name, mode="markers", hover="%{x:.2f} min", marker=ticks, **at))
+                at = {"x": times, "y": [y] * len(times)}
+                hover = f"%{{x:.2f}} {unit.short}"
+                traces.append(trace(runs, name, mode="markers", hover=hover, marker=ticks, **at))
             if level.minutes is None:
                 continue
             bar: dict = {"color": colour, "width": 5, "visible": False}
             words = ""
             if bound := level.interval_minutes:
-                up, down = bound[1] - level.minutes, level.minutes - bound[0]
-                bar |= {"visible": True, "symmetric": False, "array": [rounded(max(0.0, up))],
-                        "arrayminus": [rounded(max(0.0, down))]}  # fmt: skip
-                words = f"<br>95% from {digits(bound[0])} to {digits(bound[1])}"
-            marker = {"symbol": MARKERS[number % len(MARKERS)], "size": 11, "color": colour}
+                up, down = unit.of(bound[1] - level.minutes), unit.of(level.minutes - bound[0])
+                bar |= {"visible": True, "symmetric": False, "array": [max(0.0, up)], "arrayminus": [max(0.0, down)]}
+                words = f"<br>95% from {digits(unit.of(bound[0]))} to {digits(unit.of(bound[1]))}"
+            marker = {"symbol": MARKERS[number % len(MARKERS)], "size": 9, "color": colour}
             traces.append(
-                trace(runs, name, mode="markers", x=[rounded(level.minutes)], y=[place], marker=marker, error_x=bar,
-                      hover=f"mean %{{x:.2f}} min{words}")
+                trace(runs, name, mode="markers", x=[unit.of(level.minutes)], y=[y], marker=marker, error_x=bar,
+                      hover=f"mean %{{x:.2f}} {unit.short}{words}")
             )  # fmt: skip
-    minutes = [s / 60 for group in block.groups for level in group.levels for s in level.seconds if s]
-    wide = bool(minutes) and max(minutes) > 20 * min(minutes)
-    x_axis = log_axis("minutes", minutes) if wide else axis("minutes", rangemode="tozero")
+    times = [s / unit.seconds for group in block.groups for level in group.levels for s in level.seconds if s]
     missed = [f"{g.label}: {level_name(level)} NA" for g in block.groups for level in g.levels if level.minutes is None]
     caption = (
-        f"Minutes until {error_words(block)} was at most the level, a row for each platform, the "
-        f"soonest first. Points are geometric means, bars 95% intervals, ticks single runs. "
-        + ("These are not the rigs' own times." if block.emulated else "Left is better.")
+        f"{unit.name.capitalize()} until {error_words(block)} was at most the level, a row for each platform, the "
+        f"soonest first, in it a line for each level. Points are geometric means, bars 95% intervals, ticks single "
+        f"runs. " + ("These are not the rigs' own times." if block.emulated else "Left is better.")
     )
     keys = [Key(name=level_name(level), colour=COLOURS[n % len(COLOURS)], marker=MARKERS[n % len(MARKERS)])
             for n, level in enumerate(levels)]  # fmt: skip
     return Figure(
         id=f"{block.id}-tta", title="Time to accuracy", caption=caption, traces=tuple(traces),
-        layout=rows_layout(block, x_axis), height=_height(block), wide=True, keys=tuple(keys),
-        notes=tuple(missed), table=interval_table(block),
+        layout=rows_layout(block, times_axis(unit.name, times), lanes=len(levels)), wide=True,
+        height=rows_height(block, lanes=len(levels)), keys=(*keys, TICK_KEY), notes=tuple(missed),
+        table=interval_table(block),
     )  # fmt: skip
 
 
@@ -140,13 +158,16 @@ def errors(block: Block) -> Figure:
             epochs, minutes, values = _by_epoch(runs, metric)
             if not len(epochs):
                 continue
-            hover = f"median {metric_name(metric)} %{{y:.2f}}%<br>%{{x:.2f}} min"
+            hover = f"median {metric_name(metric)} %{{y:.2f}}%<br>%{{x:.2f}} {block.unit.short}"
             place = f"y{number + 1 if number else ''}"
             shown = np.maximum(values, LEAST_PERCENT)
             traces += _band(runs, group.label, np.nanmedian(minutes, 0), shown, yaxis=place, hover=hover)
             for n in range(0, len(epochs), 1 + len(epochs) // 20):
                 ends = (np.nanmedian(values[:, n]), np.nanmin(values[:, n]), np.nanmax(values[:, n]))
-                cells = (digits(float(np.nanmedian(minutes[:, n]))), *(f"{end:.2f}" for end in ends))
+                cells = (
+                    digits(float(np.nanmedian(minutes[:, n])) * block.unit.seconds / 60),
+                    *(f"{end:.2f}" for end in ends),
+                )
                 table.append((group.label, metric_name(metric), str(epochs[n]), *cells))
     figure_id, title = f"{block.id}-errors", " and ".join(metric_name(m) for m in block.metrics)
     if not traces:
@@ -158,15 +179,15 @@ def errors(block: Block) -> Figure:
     header = ("platform", "metric", "epoch", "minutes", "median", "lowest", "highest")
     return Figure(
         id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=errors_layout(block),
-        height=max(420, 180 * len(block.metrics) + 60), keys=group_keys(block),
+        height=errors_height(block), keys=(*group_keys(block, lines=True), BAND_KEY, LEVEL_KEYS[0]),
         table=Table(f"{block.workload}: errors in percent", header, tuple(table)),
     )  # fmt: skip
 
 
 def _by_epoch(runs: Sequence[Shown], metric: str) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """Return epochs that half of the runs evaluated, and [runs, epochs] of minutes and errors, NaN without one."""
+    """Return epochs that half of the runs evaluated, and [runs, epochs] of times and errors, NaN without one."""
     found = [
-        {row.epoch: (run.minutes(row.ended_s), value) for row in run.record.evaluations
+        {row.epoch: (run.time(row.ended_s), value) for row in run.record.evaluations
          if (value := getattr(row, metric)) is not None}
         for run in runs
     ]  # fmt: skip
@@ -191,7 +212,7 @@ def loss(block: Block) -> Figure:
         steps = np.linspace(max(c[0][0] for c in curves), last, LOSS_POINTS)
         minutes = np.array([np.interp(steps, c[0], c[1], right=np.nan) for c in curves])
         values = np.array([np.interp(steps, c[0], c[2], right=np.nan) for c in curves])
-        hover = "median loss %{y:.4g}<br>%{x:.2f} min"
+        hover = f"median loss %{{y:.4g}}<br>%{{x:.2f}} {block.unit.short}"
         traces += _band(runs, group.label, np.nanmedian(minutes, 0), values, yaxis="y", hover=hover)
         ends = (np.nanmedian(values[:, 0]), np.nanmedian(values[:, -1]))
         table.append((group.label, str(len(curves)), *(f"{end:.2f}" for end in ends)))
@@ -203,25 +224,26 @@ def loss(block: Block) -> Figure:
         "the median of each platform's runs, and a band from the lowest to the highest. Lower is better."
     )
     layout = {
-        "xaxis": axis(MINUTES, rangemode="tozero"),
+        "xaxis": axis(block.unit.axis, rangemode="tozero"),
         "yaxis": log_axis("loss", [y for each in traces for y in each["y"]]),
     }
     header = ("platform", "runs", "first, median", "last, median")
     return Figure(
-        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout, keys=group_keys(block),
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout,
+        keys=(*group_keys(block, lines=True), BAND_KEY),
         table=Table(f"{block.workload}: CTC loss", header, tuple(table)),
     )  # fmt: skip
 
 
 def _loss_of(run: Shown) -> tuple[list[float], list[float], list[float]] | None:
-    """Return (batches, minutes, smoothed loss) of a run's train rows that still hold; None without a loss."""
+    """Return (batches, times, smoothed loss) of a run's train rows that still hold; None without a loss."""
     rows = [row for row in run.record.standing if row.phase is Phase.TRAIN and row.loss and row.loss > 0]
     if not rows:
         return None
     smooth, _ = smoothed([row.loss for row in rows])
     thin = thinned(list(range(len(rows))), smooth, points=4 * LOSS_POINTS)
     kept = [rows[int(n)] for n in thin[0]]
-    return [row.step for row in kept], [run.minutes(row.ended_s) for row in kept], thin[1]
+    return [row.step for row in kept], [run.time(row.ended_s) for row in kept], thin[1]
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -241,7 +263,7 @@ def throughput(block: Block) -> Figure:
         xs = [rounded(rate) for rate in rates]
         traces.append(trace(runs, group.label, mode="markers", x=xs, y=[place] * len(xs), marker=ticks, hover=hover))
         middle = statistics.median(rates)
-        marker = {"symbol": runs[0].marker, "size": 11, "color": colour}
+        marker = {"symbol": "circle", "size": 11, "color": colour}
         traces.append(
             trace(runs, group.label, mode="markers", x=[rounded(middle)], y=[place], marker=marker,
                   hover=f"median {hover}")
@@ -249,17 +271,16 @@ def throughput(block: Block) -> Figure:
         table.append((group.label, str(len(rates)), *(digits(v) for v in (middle, min(rates), max(rates)))))
     if not traces:
         return Figure(id=figure_id, title=title, caption="No run has trained long enough to tell its throughput.")
-    every = [x for each in traces for x in each["x"]]
-    wide = max(every) > 20 * min(every)
-    x_axis = log_axis("utterances/s", every) if wide else axis("utterances/s", rangemode="tozero")
+    x_axis = times_axis("utterances/s", [x for each in traces for x in each["x"]])
     caption = (
         "Utterances a second, a row for each platform: ticks are the medians of its runs, the point is theirs. How it "
-        "went over time is under each platform's single runs. Right is better."
+        "went over time stands under the single runs. Right is better."
     )
     header = ("platform", "runs", "median (utterances/s)", "lowest run", "highest run")
     return Figure(
         id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=rows_layout(block, x_axis),
-        height=_height(block), table=Table(f"{block.workload}: throughput", header, tuple(table)),
+        height=rows_height(block), keys=(MEDIAN_KEY, TICK_KEY),
+        table=Table(f"{block.workload}: throughput", header, tuple(table)),
     )  # fmt: skip
 
 
@@ -291,6 +312,6 @@ def phases(block: Block) -> Figure:
     header = ("platform", "s an epoch", *(phase.value for phase in there))
     return Figure(
         id=f"{block.id}-phases", title="Phases", caption=caption, traces=tuple(traces),
-        layout=rows_layout(block, axis("% of the time", range=[0, 100])), height=_height(block),
+        layout=rows_layout(block, axis("% of the time", range=[0, 100])), height=rows_height(block),
         keys=tuple(map(phase_key, there)), table=Table(f"{block.workload}: where the time went", header, tuple(table)),
     )  # fmt: skip

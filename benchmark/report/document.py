@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,22 +12,32 @@ from benchmark.judge.circumstances import data_table
 from benchmark.judge.groups import Group
 from benchmark.judge.judgement import Judgement, judge
 from benchmark.judge.offered import check_offers
-from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question, metric_name
+from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question
 from benchmark.judge.ranking import answer
 from benchmark.judge.summary import CLOCK_WORDS, block_tables
 from benchmark.judge.terms import Terms
 from benchmark.record import Run, RunRecord
-from benchmark.report import appendix, by_platform, page
+from benchmark.report import appendix, by_platform, page, usage
 from benchmark.report.curves import errors, loss
-from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Shown, level_name, time_to_accuracy
+from benchmark.report.figures import (
+    COLOURS,
+    DASHES,
+    MARKERS,
+    Block,
+    Figure,
+    Shown,
+    time_to_accuracy,
+    unit_for,
+)
 from benchmark.report.hosts import hosts
 from benchmark.report.merits import merits
 from benchmark.report.panels import throughput, timeline
 from benchmark.report.profiles import profile
+from benchmark.report.rigs import rigs
+from benchmark.report.tiles import tiles
 from benchmark.report.tradeoffs import batch_sizes, cost, machines
-from benchmark.report.usage import utilisation
-from benchmark.tables import Table, duration
-from benchmark.tables import number as digits
+from benchmark.report.usage import Sampled
+from benchmark.tables import Table
 from features.jobs.files import write_whole
 
 
@@ -59,31 +69,42 @@ def report(runs: Sequence[Run | RunRecord], question: Question | None = None, *,
     terms = terms or Terms()
     given = [run if isinstance(run, Run) else Run(run) for run in runs]
     asked = question or Question()
-    judgement = judge(given, replace(asked, published=True))
-    question = replace(judgement.question, published=asked.published)
+    judgement = judge(given, asked)
+    question = judgement.question
     check_offers(terms, judgement.groups)
     blocks = styled([_block(n, judgement, key, question, terms) for n, key in enumerate(block_keys(judgement))])
     shown = [run for block in blocks for run in block.runs]
-    remark, tables = appendix.published(shown, judgement.groups)
+    beside = _published(shown, judgement, asked)
     title = f"Time to accuracy: {', '.join(dict.fromkeys(block.workload for block in blocks)) or 'no runs'}"
     return page.whole(
         page.Page(
             title=title,
             made=_made(given),
             definition=_definition(question),
-            links=[*((block.id, _title(block)) for block in blocks), *LINKS],
+            links=[*((f"{block.id}-figures", f"Figures of {block.workload}") for block in blocks), *_links(beside)],
             switches=_switches(blocks),
             warnings=_warnings(judgement),
             blocks=[_section(block) for block in blocks],
-            published_remark=remark,
-            published=tables,
+            published_title=beside[0],
+            published_remark=beside[1],
+            published=beside[2],
             sentences=[appendix.understood_by(run) for run in shown],
             provenance=[appendix.made_how(run) for run in shown],
         )
     )
 
 
-LINKS = (("published", "Published tables"), ("sentences", "Sentences"), ("provenance", "Provenance"))
+def _published(shown: Sequence[Shown], judgement: Judgement, asked: Question) -> tuple[str, str, list[Table]]:
+    """Return (title, remark, tables): the paper's beside ours if asked for, else our final evaluations if any."""
+    if asked.published:
+        return "The published tables", *appendix.published(shown, judgement.groups)
+    ours = appendix.final_table(shown, published=False)
+    return "Final evaluations", "", [ours] * bool(ours.rows)
+
+
+def _links(beside: tuple[str, str, list[Table]]) -> list[tuple[str, str]]:
+    found = [("published", beside[0])] if beside[2] else []
+    return [*found, ("sentences", "Sentences"), ("provenance", "Provenance")]
 
 
 # --- from runs to blocks ---------------------------------------------------------------------------------------------
@@ -128,6 +149,7 @@ def styled(blocks: Sequence[Block]) -> list[Block]:
     found, turn = [], len(COLOURS)
     for block in blocks:
         runs = []
+        unit = unit_for([run.minutes(run.record.ended_s) for run in block.runs if len(run.record)])
         for place, group in enumerate(block.groups):
             for number, run in enumerate(block.runs_of(group)):
                 first, second = (
@@ -137,49 +159,53 @@ def styled(blocks: Sequence[Block]) -> list[Block]:
                     "colour": COLOURS[first % turn],
                     "dash": DASHES[(second + first // turn) % len(DASHES)],
                 }
+                look["unit"] = unit
                 runs.append(replace(run, **look, marker=MARKERS[(first + first // turn + second // 5) % len(MARKERS)]))
         found.append(replace(block, runs=tuple(runs)))
     return found
 
 
-def _figures(block: Block) -> Iterator[Figure]:
-    if block.is_crowded:
-        yield by_platform.ladder(block)
-        yield cost(block)
-        yield by_platform.errors(block)
-        yield by_platform.loss(block)
+def _figures(block: Block, samples: Mapping[str, Sampled]) -> Iterator[Figure]:
+    yield by_platform.ladder(block) if block.is_crowded else time_to_accuracy(block)
+    yield cost(block)
+    yield by_platform.errors(block) if block.is_crowded else errors(block)
+    yield by_platform.loss(block) if block.is_crowded else loss(block)
+    if block.has_several:
         yield by_platform.throughput(block)
+        yield usage.by_platform(block, samples)
         yield by_platform.phases(block)
     else:
-        yield time_to_accuracy(block)
-        yield cost(block)
-        yield from _of_runs(block)
+        yield from _over_time(block, samples)
     yield profile(block)
     yield merits(block)
     yield batch_sizes(block)
     yield from machines(block)
 
 
-def _of_runs(block: Block) -> Iterator[Figure]:
-    """Yield the figures with a line or a panel for every run."""
-    yield loss(block)
-    yield errors(block)
+def _over_time(block: Block, samples: Mapping[str, Sampled]) -> Iterator[Figure]:
+    """Yield the figures with a panel for every run."""
     yield throughput(block)
-    yield from utilisation(block)
+    yield from usage.utilisation(block, samples)
     yield timeline(block)
     yield from hosts(block)
 
 
-def _singles(block: Block) -> Iterator[page.Singles]:
-    """Yield the figures of each platform's single runs, which are drawn when they are asked for."""
-    if not block.is_crowded:
-        return
-    for number, group in enumerate(block.groups):
-        mine = replace(
-            block, id=f"{block.id}g{number}", groups=(group,), runs=tuple(block.runs_of(group)), published=()
-        )
-        (mine,) = styled([mine])
-        yield page.Singles(title=f"{group.label}: {len(mine.runs)} runs", figures=list(_of_runs(mine)))
+def _singles(block: Block, samples: Mapping[str, Sampled]) -> Iterator[page.Singles]:
+    """Yield the figures of single runs, which are drawn when they are asked for: of many by platform."""
+    if block.is_crowded:
+        for number, group in enumerate(block.groups):
+            mine = replace(
+                block, id=f"{block.id}g{number}", groups=(group,), runs=tuple(block.runs_of(group)), published=(),
+                beside=len(block.runs) - len(block.runs_of(group)),
+            )  # fmt: skip
+            (mine,) = styled([mine])
+            drawn = [loss(mine), errors(mine), *_over_time(mine, samples)]
+            many = f"{len(mine.runs)} run{'s' * (len(mine.runs) > 1)}"
+            yield page.Singles(title=f"{group.label}: {many}", figures=drawn)
+    elif block.has_several:
+        mine = replace(block, id=f"{block.id}s")
+        title = f"Over time: throughput, utilisation and phases of each of the {len(block.runs)} runs"
+        yield page.Singles(title=title, figures=list(_over_time(mine, samples)))
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -214,8 +240,10 @@ def _switches(blocks: Sequence[Block]) -> list[page.Switches]:
 
 
 def _warnings(judgement: Judgement) -> list[str]:
-    """Return all doubts; those about the paper's figures only if there are runs to compare with them."""
-    comparable = any(group.runs and group.workload == PAPER_WORKLOAD and not group.emulated for group in judgement)
+    """Return all doubts; those about the paper's figures only if they were asked for and runs compare with them."""
+    comparable = judgement.question.published and any(
+        group.runs and group.workload == PAPER_WORKLOAD and not group.emulated for group in judgement
+    )
     shown = judgement.groups if comparable else tuple(group for group in judgement if group.runs)
     question = replace(judgement.question, published=comparable)
     return Judgement(shown, question, judgement.runs, judgement.asked).warnings
@@ -224,6 +252,7 @@ def _warnings(judgement: Judgement) -> list[str]:
 def _section(block: Block) -> page.BlockSection:
     data = data_table(block.workload, [run for group in block.groups for run in group.runs])
     found = answer(block.groups, block.question, terms=block.terms)
+    samples = usage.samples_of(block)
     ranking = None if isinstance(found, str) or len(found.places) < 2 else found.table()
     return page.BlockSection(
         id=block.id,
@@ -231,9 +260,10 @@ def _section(block: Block) -> page.BlockSection:
         emulated=block.emulated,
         answer=[found] if isinstance(found, str) else found.sentences,
         ranking=ranking,
-        tiles=list(_bests(block)),
-        figures=list(_figures(block)),
-        singles=list(_singles(block)),
+        rigs=rigs(block),
+        tiles=list(tiles(block, found)),
+        figures=list(_figures(block, samples)),
+        singles=list(_singles(block, samples)),
         tables=[*block_tables(block.groups, block.question), *_beside(block), *([data] if data else [])],
     )
 
@@ -245,41 +275,3 @@ def _beside(block: Block) -> Iterator[Table]:
             title, *lines = part.split("\n")
             part = Table(title, ("why",), tuple((line.removeprefix("- "),) for line in lines))
         yield part
-
-
-def ranked(block: Block, number: int) -> list[Group]:
-    """The groups that reached the number-th level, the soonest first."""
-    there = [group for group in block.groups if group.levels[number].minutes is not None]
-    return sorted(there, key=lambda group: group.levels[number].minutes)
-
-
-def hardest(block: Block, metric: str) -> int | None:
-    """Return the number of the hardest level of a metric that a group reached; None if no level was."""
-    numbers = [n for n, level in enumerate(block.groups[0].levels) if level.metric == metric and ranked(block, n)]
-    return max(numbers, default=None)
-
-
-def _bests(block: Block) -> Iterator[tuple[str, str, str]]:
-    """(figure, what it is, whose)."""
-    many, metrics = len(block.groups) > 1, block.question.metrics
-    for metric in metrics:
-        if (number := hardest(block, metric)) is not None:
-            first = ranked(block, number)[0]
-            level = first.levels[number]
-            yield (
-                duration(level.minutes).replace("minutes", "min"),
-                f"to {level_name(level)}" + ", the soonest" * many,
-                first.label,
-            )
-    fast = max(block.groups, key=lambda group: group.utterances_per_s or 0)
-    if fast.utterances_per_s:
-        yield f"{digits(fast.utterances_per_s)}/s", "utterances trained" + ", the most" * many, fast.label
-    for metric in metrics:
-        there = [group for group in block.groups if group.best.get(metric) is not None and not group.is_so_far]
-        if there:
-            best = min(there, key=lambda group: group.best[metric])
-            yield (
-                f"{best.best[metric]:.2f}%",
-                f"lowest median {metric_name(metric)} (e = {block.question.window})",
-                best.label,
-            )

@@ -24,7 +24,7 @@ from benchmark.judge.groups import Group, Level
 from benchmark.judge.question import Question
 from benchmark.judge.terms import Terms
 from benchmark.record import Row, Run, RunRecord
-from benchmark.tables import Table
+from benchmark.tables import HOURS_FROM, Table
 from benchmark.tables import cell as styled
 from benchmark.tables import number as digits
 
@@ -34,9 +34,10 @@ else:
     from benchmark.record import arrays as np
 
 COLOURS = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808080",  # Okabe and Ito's; yellow is too pale
-    "#8F5BD6", "#8A6A2F", "#B22A4C",  # and three that stay apart from them on white and on dark
+    "#0072B2", "#D55E00", "#009E73", "#C46A9C", "#7551FE", "#2F93CF", "#808080", "#CC3D5F", "#617644", "#4D77E6",
 )  # fmt: skip
+"""Three of Okabe and Ito's, and others that stay apart from them for colour-blind readers too. Each has a contrast of
+3:1 at least on the card of either scheme, light and dark (WCAG 2.1, 1.4.11)."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 MARKERS = (
     "circle", "square", "diamond", "triangle-up", "x", "triangle-down", "star", "cross", "pentagon", "hexagram",
@@ -45,7 +46,27 @@ MANY_RUNS = 12  # of a block: from more on platforms are drawn, and runs where t
 POINTS = 1500  # of one curve at most; of all curves of a figure, MANY
 MANY = 12_000
 PLAIN = {"zeroline": False, "showgrid": False}
-MINUTES = "minutes since model creation"
+GREY = "#808080"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit in which a block's times are drawn: minutes, or hours where runs take more than two."""
+
+    name: str
+    short: str
+    seconds: float
+
+    def of(self, minutes: float | None) -> float | None:
+        """Return minutes in the unit, to be drawn."""
+        return None if minutes is None else rounded(60 * minutes / self.seconds)
+
+    @property
+    def axis(self) -> str:
+        return f"{self.name} since model creation"
+
+
+MINUTES, HOURS = Unit("minutes", "min", 60.0), Unit("hours", "h", 3600.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +80,7 @@ class Shown:
     colour: str = COLOURS[0]
     dash: str = DASHES[0]
     marker: str = MARKERS[0]
+    unit: Unit = MINUTES
 
     @property
     def record(self) -> RunRecord:
@@ -74,6 +96,10 @@ class Shown:
 
     def minutes(self, seconds: float) -> float:
         return rounded((seconds - self.record.created_s) / 60)
+
+    def time(self, seconds: float) -> float:
+        """Return when something was, since model creation, in the unit of the block's figures."""
+        return rounded((seconds - self.record.created_s) / self.unit.seconds)
 
     @property
     def line(self) -> dict:
@@ -92,6 +118,7 @@ class Block:
     published: tuple[Group, ...] = ()  # the paper's rigs, next to real runs of its workload
     question: Question
     terms: Terms = field(default_factory=Terms)
+    beside: int = 0  # runs of the page that are not in this block, which is a part of one
 
     def runs_of(self, group: Group) -> list[Shown]:
         members = {id(run) for run in group.runs}
@@ -103,6 +130,15 @@ class Block:
         return tuple(dict.fromkeys(level.metric for level in self.groups[0].levels))
 
     @property
+    def unit(self) -> Unit:
+        return self.runs[0].unit
+
+    @property
+    def has_several(self) -> bool:
+        """Whether there are two runs at least: then how fast and how busy they were is drawn by platform."""
+        return len(self.runs) > 1
+
+    @property
     def is_crowded(self) -> bool:
         """Whether there are enough runs for platforms to be drawn instead."""
         return len(self.runs) > MANY_RUNS and len(self.groups) > 1
@@ -110,18 +146,19 @@ class Block:
     @property
     def points(self) -> int:
         """How many points a curve may have."""
-        return int(np.clip(MANY // max(1, len(self.runs)), 200, POINTS))
+        return int(np.clip(MANY // max(1, len(self.runs) + self.beside), 150, POINTS))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """One entry of a legend: a line, a marker, or an area with a pattern."""
+    """One entry of a legend: a line, a marker, both, a band, or an area with a pattern."""
 
     name: str
     colour: str
     dash: str = ""
     marker: str = ""
     phase: str = ""
+    band: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +182,11 @@ class Figure:
     table: Table | None = None
 
 
+def unit_for(minutes: Sequence[float]) -> Unit:
+    """Return the unit for times of which these are some: as in sentences, hours from two hours on."""
+    return HOURS if max(minutes, default=0.0) > HOURS_FROM else MINUTES
+
+
 def neutral(text: object) -> str:
     """Write a text so that Plotly shows it to the letter."""
     shown = str(text)
@@ -153,9 +195,9 @@ def neutral(text: object) -> str:
     return shown
 
 
-def rounded(value: float) -> float:
-    """Round to 6 digits: more cannot be seen, and would fill the page."""
-    return float(f"{value:.6g}")
+def rounded(value: float, digits: int = 6) -> float:
+    """Round to 6 digits: more cannot be seen, and would fill the page; of a curve's heights 4 will do."""
+    return float(f"{value:.{digits}g}")
 
 
 def thinned(xs: Sequence[float], ys: Sequence[float], *, points: int = POINTS) -> tuple[list[float], list[float]]:
@@ -182,7 +224,9 @@ def axis(title: str, **settings) -> dict:
 def log_axis(title: str, values: Sequence[float], **settings) -> dict:
     """Labelled at round numbers, the fewer the more powers of ten `values` span."""
     span = max(values) / min(values)
-    digits_shown = (1, 2, 3, 5, 7) if span < 30 else (1, 3) if span < 3000 else (1,)
+    digits_shown: tuple[float, ...] = (1, 2, 3, 5, 7) if span < 30 else (1, 3) if span < 3000 else (1,)
+    if span < 4:
+        digits_shown = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9) if span > 1.6 else tuple(n / 10 for n in range(10, 100))
     ticks = [digit * 10.0**power for power in range(-3, 6) for digit in digits_shown]
     return axis(title, type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks], **settings)
 
@@ -200,27 +244,34 @@ def time_to_accuracy(block: Block) -> Figure:
     levels = block.groups[0].levels
     groups = (*block.groups, *block.published)
     traces = [made for place, group in enumerate(groups) for made in _group_traces(block, place, group)]
-    minutes = [s / 60 for group in groups for level in group.levels for s in level.seconds if s]
-    wide = bool(minutes) and max(minutes) > 20 * min(minutes)
-    minutes_axis = log_axis("minutes", minutes) if wide else axis("minutes", rangemode="tozero")
+    times = [s / block.unit.seconds for group in groups for level in group.levels for s in level.seconds if s]
+    time_axis = times_axis(block.unit.name, times)
     names = [neutral(level_name(level)) for level in levels]
     names = [name.replace(" ", "<br>") for name in names] if len(names) <= 8 else names  # more are turned where narrow
     layout = {
         "xaxis": {"tickvals": list(range(len(levels))), "ticktext": names, "range": [-0.5, len(levels) - 0.5], **PLAIN},
-        "yaxis": minutes_axis,
+        "yaxis": time_axis,
         "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
     }
     window = f"{block.question.window} epochs in a row" if block.question.window > 1 else "an epoch"
     caption = (
-        f"Minutes until the median error of {window} was at most the level. Small "
-        f"points are runs; where a platform has several, the large point is their median and the bar the 95% interval. "
-        f"NA, or a cross at the foot: not reached. "
+        f"{block.unit.name.capitalize()} until the median error of {window} was at most the level. "
+        + "Small points are runs; where a platform has several, the large point is their geometric mean and the bar "
+        "the 95% interval. "
+        * block.has_several
+        + "NA, or a cross at the foot: not reached. "
         + ("These are not the rigs' own times." if block.emulated else "Lower is better.")
     )
     return Figure(
         id=f"{block.id}-tta", title="Time to accuracy", caption=caption, traces=tuple(traces), layout=layout,
-        wide=_crowded(block), keys=group_keys(block), table=interval_table(block),
+        wide=_crowded(block), keys=_time_keys(block), table=interval_table(block),
     )  # fmt: skip
+
+
+def times_axis(title: str, values: Sequence[float]) -> dict:
+    """Return an axis from 0, or a logarithmic one where values are far apart."""
+    wide = bool(values) and max(values) > 20 * min(values)
+    return log_axis(title, values) if wide else axis(title, rangemode="tozero")
 
 
 def level_name(level: Level) -> str:
@@ -232,7 +283,7 @@ def _group_traces(block: Block, place: int, group: Group) -> Iterator[dict]:
     runs, width = block.runs_of(group), 0.8 / (len(block.groups) + len(block.published))
     xs = [rounded(n + (place + 0.5) * width - 0.4) for n in range(len(group.levels))]
     names = [neutral(level_name(level)) for level in group.levels]
-    several, colour = len(runs) > 1, runs[0].colour if runs else "#808080"
+    several, colour = len(runs) > 1, runs[0].colour if runs else GREY
     for number, run in enumerate(runs):
         aside = width * 0.5 * ((number + 1) / (len(runs) + 1) - 0.5) if several else 0.0
         seconds = [level.seconds[number] for level in group.levels]
@@ -244,15 +295,16 @@ def _group_traces(block: Block, place: int, group: Group) -> Iterator[dict]:
         }
         yield trace(
             [run], mode="markers", x=[rounded(x + aside) for x in xs], customdata=names, marker=marker,
-            y=[None if s is None else rounded(s / 60) for s in seconds], hover="%{customdata}: %{y:.2f} min",
+            y=[None if s is None else rounded(s / block.unit.seconds) for s in seconds],
+            hover=f"%{{customdata}}: %{{y:.2f}} {block.unit.short}",
         )  # fmt: skip
     if group.published:
-        minutes = [None if level.minutes is None else rounded(level.minutes) for level in group.levels]
+        times = [block.unit.of(level.minutes) for level in group.levels]
         marker = {"color": colour, "symbol": MARKERS[place - len(block.groups)], "size": 9}
-        hover = "%{customdata}: %{y:.2f} min"
-        yield trace([], group.label, mode="markers", x=xs, y=minutes, customdata=names, marker=marker, hover=hover)
+        hover = f"%{{customdata}}: %{{y:.2f}} {block.unit.short}"
+        yield trace([], group.label, mode="markers", x=xs, y=times, customdata=names, marker=marker, hover=hover)
     if several:
-        yield from _summary_traces(group, runs, xs, names)
+        yield from _summary_traces(group, runs, xs, names, block.unit)
     missed = [n for n, level in enumerate(group.levels) if level.minutes is None]
     if missed:
         reached = [f": reached by {group.levels[n].reached} of {len(runs)} runs" if runs else "" for n in missed]
@@ -265,37 +317,52 @@ def _group_traces(block: Block, place: int, group: Group) -> Iterator[dict]:
         )  # fmt: skip
 
 
-def group_keys(block: Block) -> tuple[Key, ...]:
-    """None where there is one platform only: the runs' own switches are the legend then."""
+def group_keys(block: Block, *, lines: bool = False) -> tuple[Key, ...]:
+    """Return a legend of the platforms: their markers, or with `lines` their lines; published ones have no line."""
     firsts = [(group.label, block.runs_of(group)[0]) for group in block.groups]
+    if lines:
+        return tuple(Key(name=label, colour=run.colour, dash=run.dash) for label, run in firsts)
     ours = [Key(name=label, colour=run.colour, marker=run.marker) for label, run in firsts]
-    theirs = [Key(name=g.label, colour="#808080", marker=MARKERS[n]) for n, g in enumerate(block.published)]
-    return (*ours, *theirs) if len(ours) + len(theirs) > 1 else ()
+    return (*ours, *(Key(name=g.label, colour=GREY, marker=MARKERS[n]) for n, g in enumerate(block.published)))
+
+
+def run_keys(block: Block, *, markers: bool = False) -> tuple[Key, ...]:
+    """Return a legend of the runs' lines, with their markers where those are drawn."""
+    return tuple(
+        Key(name=run.name, colour=run.colour, dash=run.dash, marker=run.marker * markers) for run in block.runs
+    )
+
+
+def _time_keys(block: Block) -> tuple[Key, ...]:
+    """Return the platforms, and where one alone has several runs these: each of them has a colour then."""
+    keys = group_keys(block)
+    if len(block.groups) > 1 or not block.has_several:
+        return keys
+    return (*(Key(name=run.name, colour=run.colour, marker=run.marker) for run in block.runs), *keys[1:])
 
 
 def _crowded(block: Block) -> bool:
     return (len(block.groups) + len(block.published)) * len(block.groups[0].levels) > 12
 
 
-def _summary_traces(group: Group, runs: list[Shown], xs: list[float], names: list[str]) -> Iterator[dict]:
+def _summary_traces(group: Group, runs: list[Shown], xs: list[float], names: list[str], unit: Unit) -> Iterator[dict]:
     colour, label = runs[0].colour, f"{group.label}, geometric mean of {len(runs)} runs"
     bounds = [level.interval_minutes for level in group.levels]
     there = [n for n, bound in enumerate(bounds) if bound]
     if there:  # from the lower bound up: the mean need not lie in the middle, and hover says both ends
-        lows, highs = [bounds[n][0] for n in there], [bounds[n][1] for n in there]
+        lows, highs = ([60 * bounds[n][end] / unit.seconds for n in there] for end in (0, 1))
         up = [rounded(high - low) for low, high in zip(lows, highs, strict=True)]
         bar = {"array": up, "arrayminus": [0] * len(up), "symmetric": False, "color": colour, "width": 7}
         yield trace(
             runs, group.label, mode="markers", x=[xs[n] for n in there], y=[rounded(low) for low in lows], error_y=bar,
-            customdata=[[names[n], rounded(bounds[n][1])] for n in there],
+            customdata=[[names[n], rounded(high)] for n, high in zip(there, highs, strict=True)],
             marker={"color": colour, "symbol": "line-ew", "size": 1},
-            hover="%{customdata[0]}: 95% from %{y:.2f} to %{customdata[1]:.2f} min",
+            hover=f"%{{customdata[0]}}: 95% from %{{y:.2f}} to %{{customdata[1]:.2f}} {unit.short}",
         )  # fmt: skip
-    minutes = [None if level.minutes is None else rounded(level.minutes) for level in group.levels]
     marker = {"color": colour, "symbol": runs[0].marker, "size": 13, "line": {"width": 1, "color": "white"}}
     yield trace(
-        runs, label, mode="markers", x=xs, y=minutes, customdata=names, marker=marker,
-        hover="%{customdata}: %{y:.2f} min",
+        runs, label, mode="markers", x=xs, y=[unit.of(level.minutes) for level in group.levels], customdata=names,
+        marker=marker, hover=f"%{{customdata}}: %{{y:.2f}} {unit.short}",
     )  # fmt: skip
 
 

@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from benchmark.judge.slow_hosts import times_in, why_no_train
 from benchmark.record.host_times import HostTimes
 from benchmark.record.slowest import FORWARD, TRAIN, Times, slow_hosts, times_of, works_of
-from benchmark.report.figures import COLOURS, DASHES, MINUTES, Block, Figure, Key, Shown, axis, rounded, thinned, trace
+from benchmark.report.figures import COLOURS, DASHES, Block, Figure, Key, Shown, axis, rounded, thinned, trace
 from benchmark.report.panels import panel_axis, panels
 from benchmark.tables import Table, number
 
 DRAWN = 6  # hosts of a run, the slowest; a line of the table for each of LISTED
 LISTED = 64
+
+
+TIMES = "times the median"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def hosts(block: Block) -> Iterator[Figure]:
     ranks = sorted({rank for each in there for rank in _ranks(each)})
     yield Figure(
         id=f"{block.id}-hosts", title="Hosts", caption=caption, traces=traces, notes=tuple(notes), height=110,
-        layout=panels([each.run for each in there], MINUTES, [axis("times the median", nticks=4) for _ in there]),
+        layout=panels([each.run for each in there], block.unit.axis, [axis(TIMES, nticks=4) for _ in there]),
         panels=tuple(each.run.key for each in there), wide=True,
         keys=tuple(Key(name=f"host {rank}", colour=_look(rank)["color"], dash=_look(rank)["dash"]) for rank in ranks),
         table=_table(block.workload, there),
@@ -77,10 +80,10 @@ def _ranks(each: _Hosts) -> list[int]:
 
 def _lines(each: _Hosts, place: str, points: int) -> Iterator[dict]:
     rows = [(row, middle) for row in each.rows if (middle := statistics.median(row.own_s))]
-    minutes = [each.run.minutes(row.ended_s) for row, _ in rows]
+    times = [each.run.time(row.ended_s) for row, _ in rows]
     for rank in _ranks(each) if rows else ():
-        xs, ys = thinned(minutes, [rounded(row.own_s[rank] / middle) for row, middle in rows], points=points)
-        hover = "%{y:.2f} times the median<br>%{x:.2f} min"
+        xs, ys = thinned(times, [rounded(row.own_s[rank] / middle) for row, middle in rows], points=points)
+        hover = f"%{{y:.2f}} times the median<br>%{{x:.2f}} {each.run.unit.short}"
         name = f"{each.run.name}, {each.times.names[rank]}"
         yield trace([each.run], name, mode="lines", x=xs, y=ys, line=_look(rank), yaxis=place, hover=hover)
 

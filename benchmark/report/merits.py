@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from benchmark.judge.circumstances import some
 from benchmark.judge.common import hardest_common_level
 from benchmark.judge.merit import PARTS, Merit, Part, merit_of, merit_table
 from benchmark.report.figures import COLOURS, Block, Figure, Key, axis, neutral, rounded, trace
@@ -50,16 +51,30 @@ def merits(block: Block) -> Figure:
     names = [*(first.name_of(name) for name in PARTS if name in first.parts), "time"]
     colours = [*COLOURS[: len(names) - 1], TIME_COLOUR]
     layout = {
-        "xaxis": {"tickvals": [at for at, _ in ticks], "ticktext": [name for _, name in ticks], "showgrid": False},
+        "xaxis": {
+            "tickvals": [at for at, _ in ticks],
+            "ticktext": [name for _, name in ticks],
+            "showgrid": False,
+            "zeroline": False,
+        },
         "yaxis": axis(
             "times as long", tickvals=[rounded(math.log10(t)) for t in marks], ticktext=[f"{t:g}" for t in marks]
         ),
     }
     return Figure(
         id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout,
-        keys=tuple(Key(name=name, colour=colour, dash="solid") for name, colour in zip(names, colours, strict=True)),
-        notes=tuple(remark for merit in found for remark in merit.remarks), table=merit_table(found),
+        keys=tuple(Key(name=name, colour=colour, marker="square") for name, colour in zip(names, colours, strict=True)),
+        notes=_notes(found), table=merit_table(found),
     )  # fmt: skip
+
+
+def _notes(found: list[Merit]) -> tuple[str, ...]:
+    """Return each remark once, after the platforms that it is about."""
+    about: dict[str, list[str]] = {}
+    for merit in found:
+        for remark in merit.remarks:
+            about.setdefault(remark, []).append(merit.first)
+    return tuple(f"{some(names)}, against {found[0].second}: {remark}" for remark, names in about.items())
 
 
 def _short(labels: list[str]) -> dict[str, str]:

@@ -1,9 +1,25 @@
 // Draws the report's figures, follows the reader's colours, and switches runs on and off in all figures at once.
 // A trace names its runs in meta.runs: it is shown while one of them is on, or if it has none. Nothing is asked from
 // outside the page.
-(() => {
+(async () => {
   "use strict";
-  const figures = JSON.parse(document.getElementById("figures").textContent);
+  async function unpacked(id) {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (sign) => sign.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  }
+  if (matchMedia("(max-width: 640px)").matches) {
+    document.querySelector("details.switches")?.removeAttribute("open"); // they would push the figures off a phone
+  }
+  let figures;
+  try {
+    const plotly = document.createElement("script");
+    plotly.textContent = await unpacked("plotly");
+    document.head.append(plotly);
+    figures = JSON.parse(await unpacked("figures"));
+  } catch (error) {
+    document.getElementById("undrawn").hidden = false;
+    throw error;
+  }
   const boxes = [...document.querySelectorAll("input[name=run]")];
   const platforms = [...document.querySelectorAll("details.platform")];
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -113,8 +129,8 @@
   let opened = [];
   addEventListener("beforeprint", () => {
     document.documentElement.classList.add("printing");
-    opened = [...document.querySelectorAll("details:is(.data, .doubts, .switches):not([open])")]
-      .filter((each) => each.querySelectorAll("tr").length <= 40); // the longer ones would be pages of figures
+    opened = [...document.querySelectorAll("details:is(.data, .doubts, .tables):not([open])")]
+      .filter((each) => !each.closest(".singles:not([open])"));
     opened.forEach((each) => { each.open = true; });
     recolour({ width: PRINTED });
   });

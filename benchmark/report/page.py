@@ -3,25 +3,31 @@
     html = whole(Page(title=..., blocks=(...), ...))
 
 Style, script, Plotly and the figures' data are inside the file, and the page's own policy (a meta tag) forbids it to
-ask for anything else. Jinja2 escapes every text. Data goes through `script_json`, which leaves no character that HTML
-or JavaScript would read as an end of the script.
+ask for anything else. Jinja2 escapes every text. Plotly and the data are packed, as whoever sends the page on has to
+send them too: gzip in base64, in which is no character that HTML would read as an end of the script, and which
+browsers unpack by themselves (from Chrome 80, Safari 16.4 and Firefox 113 on; in others the tables are left).
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 from benchmark.report.appendix import Made, Understood
 from benchmark.report.figures import MANY_RUNS, Figure, Shown
 from benchmark.tables import Table
 
+LONG = 30  # rows: a longer table scrolls, says how many rows it has, and is printed so far
 SHORT = 4  # warnings: more are folded, so that the answer is on the first screen
 SVG_DASHES = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3", "longdash": "11 4"}
 SVG_MARKERS = {  # centred on 0, as Plotly draws them
     "circle": '<circle r="4"/>',
+    "circle-open": '<circle r="6" fill="none" stroke-width="2"/>',
+    "line-ns-open": '<path d="M0-6V6" stroke-width="2"/>',
     "square": '<rect x="-4" y="-4" width="8" height="8"/>',
     "diamond": '<path d="M0-5.5 5.5 0 0 5.5-5.5 0Z"/>',
     "triangle-up": '<path d="M0-5 5 4H-5Z"/>',
@@ -75,6 +81,8 @@ class BlockSection:
     emulated: bool
     answer: Sequence[str]
     ranking: Table | None
+    rigs: Table | None = None
+    beside: Sequence[Table] = ()
     tiles: Sequence[tuple[str, str, str]]
     figures: Sequence[Figure]
     singles: Sequence[Singles]
@@ -102,7 +110,7 @@ class Page:
     switches: Sequence[Switches]
     warnings: Sequence[str]
     blocks: Sequence[BlockSection]
-    published_title: str = "The published tables"
+    published_title: str
     published_remark: str
     published: Sequence[Table]
     sentences: Sequence[Understood]
@@ -114,7 +122,7 @@ class Page:
 
     @property
     def switches_opened(self) -> bool:
-        """Whether the list of runs is short enough to stand open."""
+        """Whether the list of runs is short enough to stand open; the page closes it where a window is narrow."""
         return self.runs <= MANY_RUNS
 
     @property
@@ -124,13 +132,13 @@ class Page:
 
     @property
     def provenances(self) -> list[tuple[str, list[Made]]]:
-        """How runs were made, by platform where there are many; else all together, without a title."""
+        """How runs were made: of many, platform by platform, what its runs share once and then what is each run's."""
         if self.runs <= MANY_RUNS:
             return [("", list(self.provenance))]
         found: dict[str, list[Made]] = {}
         for each in self.provenance:
             found.setdefault(each.label, []).append(each)
-        return [(f"{label}: {len(members)} runs", members) for label, members in found.items()]
+        return [(_runs(label, members), without_common(members)) for label, members in found.items()]
 
     @property
     def warnings_summary(self) -> str:
@@ -140,6 +148,22 @@ class Page:
     @property
     def warnings_opened(self) -> bool:
         return len(self.warnings) <= SHORT
+
+
+def _runs(label: str, members: Sequence[Made]) -> str:
+    return f"{label}: {len(members)} run{'s' * (len(members) > 1)}"
+
+
+def without_common(members: Sequence[Made]) -> list[Made]:
+    """Return what all runs share as one entry before them, and of each run the other facts."""
+    common = set.intersection(*(set(each.table.rows) for each in members))
+    if len(members) < 2 or not common:
+        return list(members)
+    shared = tuple(row for row in members[0].table.rows if row in common)
+    name = f"what all {len(members)} share"
+    first = Made(name=name, label=members[0].label, remark="", table=replace(members[0].table, title=name, rows=shared))
+    own = [tuple(row for row in each.table.rows if row not in common) for each in members]
+    return [first, *(replace(m, table=replace(m.table, rows=rows)) for m, rows in zip(members, own, strict=True))]
 
 
 def whole(page: Page) -> str:
@@ -155,19 +179,27 @@ def whole(page: Page) -> str:
         dashes=SVG_DASHES,
         markers=SVG_MARKERS,
         style=_file("page.css"),
-        plotly=get_plotlyjs().replace("</script", "<\\/script"),
+        plotly=packed(get_plotlyjs()),
         script=_file("page.js"),
-        figures=script_json([figure_data(figure) for figure in (*shown, *later)]),
+        figures=packed(json_text([figure_data(figure) for figure in (*shown, *later)])),
+        long=LONG,
     )
     return text.encode("utf-8", "replace").decode("utf-8")  # JSON and file names may hold halves of characters
 
 
-def script_json(value: object) -> str:
-    """JSON that stays JSON inside <script>; raises ValueError for NaN, which is none."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+def packed(text: str) -> str:
+    """Return a text as gzip in base64, the same for the same text; lone halves of characters become "?"."""
+    return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), 9, mtime=0)).decode()
+
+
+def unpacked(text: str) -> str:
+    """Return the text that `packed` made."""
+    return gzip.decompress(base64.b64decode(text)).decode()
+
+
+def json_text(value: object) -> str:
+    """Return JSON without spaces. Raises ValueError for NaN, which is none."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
 
 
 def figure_data(figure: Figure) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.record import Row
 from benchmark.record.phases import EVALUATED, Phase
-from benchmark.report.figures import MINUTES, Block, Figure, Key, Shown, axis, neutral, rounded, thinned, trace
+from benchmark.report.figures import Block, Figure, Key, Shown, axis, neutral, rounded, thinned, trace
 from benchmark.tables import Table
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ else:
     from benchmark.record import arrays as np
 
 PHASES = {  # colour, and the pattern of Plotly that tells it apart without colour
-    Phase.CREATE: ("#CC79A7", "-"),
-    Phase.TRAIN: ("#56B4E9", ""),
+    Phase.CREATE: ("#C46A9C", "-"),
+    Phase.TRAIN: ("#2F93CF", ""),
     Phase.GENERATE: ("#009E73", "."),
-    Phase.CHECKPOINT: ("#E69F00", "|"),
+    Phase.CHECKPOINT: ("#9A7B1C", "|"),
     Phase.SWAP: ("#808080", "x"),
     Phase.EVALUATE: ("#D55E00", "/"),
-    Phase.PROBE: ("#B22A4C", "\\"),
+    Phase.PROBE: ("#CC3D5F", "\\"),
 }
 BANDS = (*EVALUATED, Phase.SWAP)
 BAND_GAP = 2e-4  # of the run: bands closer than that are drawn as one
@@ -61,15 +61,13 @@ def throughput(block: Block) -> Figure:
     runs = [run for run in block.runs if rates[run.key]]
     if not runs:
         return Figure(id=figure_id, title=title, caption="No run has trained a batch yet.")
-    tops = [1.08 * max(rate for _, _, rate in rates[run.key]) for run in runs]
-    if max(tops) < 4 * min(tops):  # else the slower ones would lie on the floor
-        tops = [max(tops)] * len(runs)
+    top = 1.08 * max(rate for run in runs for _, _, rate in rates[run.key])  # one scale: panels are compared
     traces, table = [], []
-    for number, (run, top) in enumerate(zip(runs, tops, strict=True)):
+    for number, run in enumerate(runs):
         place = panel_axis(number)
         traces += [made for phase in BANDS for made in _bands(run, phase, top, axis=place)]
         xs, ys = _steps(rates[run.key], points=block.points)
-        hover = "%{y:.1f} utterances/s<br>%{x:.2f} min"
+        hover = f"%{{y:.1f}} utterances/s<br>%{{x:.2f}} {block.unit.short}"
         traces.append(
             trace([run], mode="lines", x=xs, y=ys, line={**run.line, "dash": "solid"}, yaxis=place, hover=hover)
         )
@@ -78,17 +76,25 @@ def throughput(block: Block) -> Figure:
         table.append((run.name, steady, f"{min(values):.1f}", f"{max(values):.1f}", str(len(values))))
     there = {row.phase for run in runs for row in run.rows}
     caption = (
-        "Utterances a second over rows of at most 50 batches, a panel a run. Shaded: evaluation" +
-        (" (orange) and swapping of models (grey)" if Phase.SWAP in there else "") + ". Higher is better."
+        f"Utterances a second over rows of at most 50 batches{', a panel a run, on one scale' * (len(runs) > 1)}. "
+        f"Shaded: what stopped training. Higher is better."
     )  # fmt: skip
-    y_axes = [axis("utt./s", range=[0, top], nticks=4) for top in tops]
+    y_axes = [axis("utt./s", range=[0, top], nticks=4) for _ in runs]
     header = ("run", "median (utterances/s)", "lowest row", "highest row", "rows")
     return Figure(
-        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=panels(runs, MINUTES, y_axes),
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=panels(runs, block.unit.axis, y_axes),
         height=110, panels=tuple(run.key for run in runs), wide=True,
-        keys=tuple(phase_key(phase) for phase in BANDS if phase in there),
+        keys=(*_rate_keys(block, runs), *(phase_key(phase) for phase in BANDS if phase in there)),
         table=Table(f"{block.workload}: throughput", header, tuple(table)),
     )  # fmt: skip
+
+
+def _rate_keys(block: Block, runs: Sequence[Shown]) -> Iterator[Key]:
+    """Yield the lines' colours: a platform's, or a run's where there is one platform."""
+    for colour in dict.fromkeys(run.colour for run in runs):
+        first = next(run for run in runs if run.colour == colour)
+        name = first.label if len(block.groups) > 1 else first.name
+        yield Key(name=f"{name}, utterances/s", colour=colour, dash="solid")
 
 
 def phase_key(phase: Phase) -> Key:
@@ -96,10 +102,10 @@ def phase_key(phase: Phase) -> Key:
 
 
 def _rates(run: Shown) -> Iterator[tuple[float, float, float]]:
-    """(start, end, utterances per second) of every train row, in minutes."""
+    """(start, end, utterances per second) of every train row, in the block's unit of time."""
     for row in run.rows:
         if row.phase is Phase.TRAIN and row.utterances and row.seconds >= CLOCK_STEP_S:
-            yield run.minutes(row.started_s), run.minutes(row.ended_s), rounded(row.utterances / row.seconds)
+            yield run.time(row.started_s), run.time(row.ended_s), rounded(row.utterances / row.seconds, 4)
 
 
 def _steps(rates: Sequence[tuple[float, float, float]], *, points: int) -> tuple[list, list]:
@@ -118,8 +124,8 @@ def _steps(rates: Sequence[tuple[float, float, float]], *, points: int) -> tuple
 
 def _bands(run: Shown, phase: Phase, top: float, *, axis: str) -> Iterator[dict]:
     spans = joined(
-        [(run.minutes(row.started_s), run.minutes(row.ended_s)) for row in run.rows if row.phase is phase],
-        gap=BAND_GAP * run.minutes(run.record.ended_s),
+        [(run.time(row.started_s), run.time(row.ended_s)) for row in run.rows if row.phase is phase],
+        gap=BAND_GAP * run.time(run.record.ended_s),
     )
     if spans:
         xs = [x for start, end in spans for x in (start, start, end, end, None)]
@@ -160,14 +166,14 @@ def timeline(block: Block) -> Figure:
                        "tickvals": [0, -1] if two else [], "ticktext": ["", "beside"]})  # fmt: skip
     there = [phase for phase in PHASES if any(row.phase is phase for run in runs for row in run.rows)]
     beside = any(-1 in y_axis["tickvals"] for y_axis in y_axes)
-    caption = "What each run was doing when."
+    caption = "What each run was doing when." if len(runs) > 1 else "What the run was doing when."
     caption += " In the lower lane: evaluations that ran during training." if beside else ""
     caption += (
         f" Long runs are drawn in steps of {resolution_s:.3g} s, each in its longest phase." if resolution_s else ""
     )
     rows = [(run.name, *(f"{_seconds_in(run, phase):.1f}" for phase in there)) for run in runs]
     return Figure(
-        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=panels(runs, MINUTES, y_axes),
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=panels(runs, block.unit.axis, y_axes),
         height=44 if beside else 30, panels=tuple(run.key for run in runs), wide=True,
         keys=tuple(map(phase_key, there)),
         table=Table(f"{block.workload}: seconds in each phase", ("run", *(p.value for p in there)), tuple(rows)),
@@ -228,15 +234,15 @@ def _phase_traces(run: Shown, spans: Sequence[Span], *, axis: str) -> Iterator[d
     for phase, (colour, pattern) in PHASES.items():
         mine = [span for span in spans if span.phase is phase]
         if mine:
-            minutes = [rounded((span.ended_s - span.started_s) / 60) for span in mine]
-            bar = {"type": "bar", "orientation": "h", "width": 0.8, "base": [run.minutes(s.started_s) for s in mine]}
+            lengths = [rounded((span.ended_s - span.started_s) / run.unit.seconds) for span in mine]
+            bar = {"type": "bar", "orientation": "h", "width": 0.8, "base": [run.time(s.started_s) for s in mine]}
             fill = {
                 "color": colour,
                 "line": {"width": 0},
                 "pattern": {"shape": pattern, "size": 5, "solidity": 0.25, "fillmode": "overlay"},
             }
             yield trace(
-                [run], phase.value, x=minutes, y=[-span.lane for span in mine], yaxis=axis, marker=fill,
+                [run], phase.value, x=lengths, y=[-span.lane for span in mine], yaxis=axis, marker=fill,
                 customdata=[rounded(span.ended_s - span.started_s) for span in mine],
-                hover=f"{phase.value} from %{{base:.2f}} min, %{{customdata:.1f}} s", **bar,
+                hover=f"{phase.value} from %{{base:.2f}} {run.unit.short}, %{{customdata:.1f}} s", **bar,
             )  # fmt: skip

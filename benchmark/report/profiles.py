@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from benchmark.judge.profiles import MOST, profile_of, profile_table, stability
-from benchmark.report.figures import Block, Figure, axis, group_keys, rounded, trace
+from benchmark.judge.profiles import profile_of, profile_table, stability
+from benchmark.report.figures import Block, Figure, axis, group_keys, log_axis, rounded, trace
 
 if TYPE_CHECKING:
     import numpy as np
 else:
     from benchmark.record import arrays as np
-
-STEPS = 120
 
 
 def profile(block: Block) -> Figure:
@@ -25,9 +24,11 @@ def profile(block: Block) -> Figure:
         caption = "A performance profile compares two platforms or more over levels that all of them reached."
         return Figure(id=figure_id, title=title, caption=caption)
     by_label = {group.label: block.runs_of(group) for group in block.groups}
-    most = min(MOST, max((r for row in found.ratios for r in row if np.isfinite(r)), default=1.0) * 1.02)
-    factors = [rounded(float(f)) for f in np.linspace(1.0, max(1.01, most), STEPS)]
-    shares = [found.within(factor) for factor in factors]
+    most = max((r for row in found.ratios for r in row if np.isfinite(r)), default=1.0) * 1.05
+    # every rig's line goes up to where all its levels are within the factor, however far behind it is
+    steps = {r for row in found.ratios for r in row if np.isfinite(r)}
+    factors = [rounded(float(f)) for f in sorted({1.0, *steps, max(1.01, most)})]
+    shares = [found.within(factor * (1 + 1e-6)) for factor in factors]  # a factor is rounded
     traces = []
     for number, label in enumerate(found.labels):
         runs = by_label[label]
@@ -39,8 +40,9 @@ def profile(block: Block) -> Figure:
         f"Time to one level decides ranks by chance. The share of {len(found.levels)} levels at which a platform took "
         f"at most that many times the best one's time; at 1 it is first. Upper left is better. {stability(found)}"
     )
-    layout = {"xaxis": axis("times the best"), "yaxis": axis("% of levels", range=[-3, 103])}
+    x_axis = log_axis("times the best", factors, range=[0, math.log10(factors[-1])])
+    layout = {"xaxis": x_axis, "yaxis": axis("% of levels", range=[-3, 103])}
     return Figure(
-        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout, keys=group_keys(block),
-        table=profile_table(found),
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout,
+        keys=group_keys(block, lines=True), table=profile_table(found),
     )  # fmt: skip

@@ -5,8 +5,10 @@ for figure in (cost(block), batch_sizes(block), *machines(block)): ...
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from benchmark.judge.circumstances import some
@@ -17,6 +19,7 @@ from benchmark.judge.terms import Terms
 from benchmark.report.figures import (
     COLOURS,
     DASHES,
+    GREY,
     MARKERS,
     Block,
     Figure,
@@ -28,6 +31,7 @@ from benchmark.report.figures import (
     level_name,
     neutral,
     rounded,
+    times_axis,
     trace,
 )
 from benchmark.tables import Table, money
@@ -37,6 +41,10 @@ if TYPE_CHECKING:
     import numpy as np
 else:
     from benchmark.record import arrays as np
+
+
+PLOT, LETTER = (270.0, 330.0), 6.3  # pixels: a plot on a phone, and a letter of a name in it
+LONGEST = 18  # letters of a name in a plot
 
 
 def cost(block: Block) -> Figure:
@@ -53,30 +61,104 @@ def cost(block: Block) -> Figure:
         reasons = "; ".join(f"{some(labels)}: {reason}" for reason, labels in why.items())
         caption = f"No platform here has both a price and a time to {level}. {reasons}"
         return Figure(id=figure_id, title=title, caption=caption, table=table)
-    currency, keys = currencies.most_common(1)[0][0], group_keys(block)
+    currency, keys, unit = currencies.most_common(1)[0][0], group_keys(block), block.unit
     drawn = [
         (group, each, key)
-        for group, each, key in zip(groups, costs, keys or [None] * len(groups), strict=True)
+        for group, each, key in zip(groups, costs, keys, strict=True)
         if each.cost is not None and each.currency == currency
     ]
-    traces = [_front_trace(block, [(group, each) for group, each, _ in drawn if each.on_front])]
+    xs, ys = [unit.of(each.minutes) for _, each, _ in drawn], [rounded(each.cost) for _, each, _ in drawn]
+    front = [(group, each) for group, each, _ in drawn if each.on_front]
+    traces = [_front_trace(block, front)] if len(front) > 1 else []
     for group, each, key in drawn:
-        traces += _cost_traces(block.runs_of(group), each, key)
+        traces += _cost_traces(block, group, each, key)
+    traces.append(_names_trace(block, drawn, xs, ys))
     caption = (
         f"What one training to {level} costs on each platform, against how long it takes: {_ways(terms)}. Ringed: on "
         f"the Pareto front, no other platform is both faster and cheaper. Lower left is better."
     )
-    axes = {"xaxis": axis("minutes", rangemode="tozero"), "yaxis": axis(currency, rangemode="tozero")}
+    axes = {"xaxis": times_axis(unit.name, xs), "yaxis": times_axis(f"{currency} a training", ys)}
     notes = [f"{each.label}: cost NA ({each.reason})" for each in costs if each.cost is None]
     notes += [
         f"{each.label}: in {each.currency}, which has no place on an axis of {currency}; see the table"
         for each in costs
         if each.cost is not None and each.currency != currency
     ]
+    ringed = Key(name="on the Pareto front", colour=GREY, marker="circle-open", dash="dot" if len(front) > 1 else "")
+    rings = [ringed] * bool(front)
     return Figure(
-        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=axes, keys=keys, table=table,
-        notes=tuple(notes),
+        id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=axes, table=table,
+        keys=(*(key for _, _, key in drawn), *rings), notes=tuple(notes),
     )  # fmt: skip
+
+
+def _names_trace(
+    block: Block, drawn: Sequence[tuple[Group, RigCost, Key]], xs: Sequence[float], ys: Sequence[float]
+) -> dict:
+    """The platforms' names beside their points, each at a side where it hides no other."""
+    names = [each.label if len(each.label) <= LONGEST else f"{each.label[: LONGEST - 1]}…" for _, each, _ in drawn]
+    runs = [run for group, _, _ in drawn for run in block.runs_of(group)]
+    front = [place for place, (_, each, _) in enumerate(drawn) if each.on_front]
+    return trace(
+        runs, "names", mode="markers+text", x=list(xs), y=list(ys), text=[neutral(name) for name in names],
+        textposition=sides(names, list(zip(_pixels(xs, PLOT[0]), _pixels(ys, PLOT[1]), strict=True)), front),
+        textfont={"size": 11}, cliponaxis=False,
+        marker={"size": 20, "color": "rgba(0,0,0,0)"},
+    )  # fmt: skip
+
+
+def _pixels(values: Sequence[float], length: float) -> list[float]:
+    """Return where values stand on an axis as `times_axis` makes it, in pixels."""
+    if max(values) > 20 * min(values):
+        logs = [math.log(value) for value in values]
+        return [length * (0.06 + 0.88 * (each - min(logs)) / (max(logs) - min(logs))) for each in logs]
+    return [length * 0.95 * value / (max(values) or 1.0) for value in values]
+
+
+def sides(names: Sequence[str], points: Sequence[tuple[float, float]], front: Sequence[int] = ()) -> list[str]:
+    """Return Plotly's position for each name next to its point so that names hide neither points nor one another.
+
+    Places are in pixels of a plot as narrow as a phone's, from its lower left; `front` are the points that a staircase
+    joins, which no name should lie on. A name that has no free side is under its point.
+    """
+    taken: list[Box] = [(x - 9, y - 9, x + 9, y + 9) for x, y in points]
+    steps = sorted(points[place] for place in front)
+    stairs: list[Box] = [(x, y - 1, further, y + 1) for (x, y), (further, _) in pairwise(steps)]
+    stairs += [(x - 1, low, x + 1, high) for (_, high), (x, low) in pairwise(steps)]
+    found = []
+    for place, (name, (x, y)) in enumerate(zip(names, points, strict=True)):
+        boxes = _boxes(x, y, LETTER * len(name))
+        others = [box for number, box in enumerate(taken) if number != place]
+        clear = [side for side, box in boxes.items() if _inside(box) and not any(_meet(box, each) for each in others)]
+        free = [side for side in clear if not any(_meet(boxes[side], each) for each in stairs)]
+        found.append((*free, *clear, "bottom center")[0])
+        taken.append(boxes[found[-1]])
+    return found
+
+
+Box = tuple[float, float, float, float]  # left, lower, right and upper end, in pixels
+
+
+def _boxes(x: float, y: float, wide: float) -> dict[str, Box]:
+    """Return where a name of that width would stand, by its side of the point."""
+    return {
+        "middle right": (x + 11, y - 7, x + 11 + wide, y + 7),
+        "middle left": (x - 11 - wide, y - 7, x - 11, y + 7),
+        "top center": (x - wide / 2, y + 9, x + wide / 2, y + 23),
+        "bottom center": (x - wide / 2, y - 23, x + wide / 2, y - 9),
+        "top right": (x + 6, y + 6, x + 6 + wide, y + 20),
+        "top left": (x - 6 - wide, y + 6, x - 6, y + 20),
+        "bottom right": (x + 6, y - 20, x + 6 + wide, y - 6),
+        "bottom left": (x - 6 - wide, y - 20, x - 6, y - 6),
+    }
+
+
+def _inside(box: Box) -> bool:
+    return box[0] >= -30 and box[2] <= PLOT[0] + 10 and box[1] >= -5 and box[3] <= PLOT[1] + 15
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _ways(terms: Terms) -> str:
@@ -101,8 +183,8 @@ def _front_trace(block: Block, front: Sequence[tuple[Group, RigCost]]) -> dict:
     """A staircase through the rigs that no other beats."""
     costs = sorted((each for _, each in front), key=lambda each: each.minutes)
     runs = [run for group, _ in front for run in block.runs_of(group)]
-    xs, ys = [rounded(each.minutes) for each in costs], [rounded(each.cost) for each in costs]
-    line = {"color": "#808080", "dash": "dot", "width": 2, "shape": "hv"}
+    xs, ys = [block.unit.of(each.minutes) for each in costs], [rounded(each.cost) for each in costs]
+    line = {"color": GREY, "dash": "dot", "width": 2, "shape": "hv"}
     return trace(runs, "Pareto front", mode="lines", x=xs, y=ys, line=line)
 
 
@@ -113,15 +195,15 @@ def _priced_level(block: Block) -> int:
     return max((n for n in reached if levels[n].metric == metric), default=max(reached, default=len(levels) - 1))
 
 
-def _cost_traces(runs: Sequence[Shown], each: RigCost, key: Key | None) -> Iterator[dict]:
+def _cost_traces(block: Block, group: Group, each: RigCost, key: Key) -> Iterator[dict]:
     """The point of a rig, as its legend has it."""
-    colour, symbol = (key.colour, key.marker) if key else (runs[0].colour, runs[0].marker)
+    runs, unit, colour, symbol = block.runs_of(group), block.unit, key.colour, key.marker
     marker = {"color": colour, "symbol": symbol, "size": 11}
     words = "<br>on the Pareto front" if each.on_front else ""
-    point: dict = {"x": [rounded(each.minutes)], "y": [rounded(each.cost)], "cliponaxis": False}
+    point: dict = {"x": [unit.of(each.minutes)], "y": [rounded(each.cost)], "cliponaxis": False}
     yield trace(
         runs, each.label, mode="markers", marker=marker,
-        hover=f"%{{y:.4g}} {neutral(each.currency)}<br>%{{x:.2f}} min{words}", **point,
+        hover=f"%{{y:.4g}} {neutral(each.currency)}<br>%{{x:.2f}} {unit.short}{words}", **point,
     )  # fmt: skip
     if each.on_front:
         ring = {"color": colour, "symbol": "circle-open", "size": 21, "line": {"width": 2}}
@@ -142,7 +224,7 @@ def batch_sizes(block: Block) -> Figure:
     for number, level in enumerate(block.groups[0].levels):
         colour, symbol, dash = (each[number % len(each)] for each in (COLOURS, MARKERS, DASHES))
         name, points = level_name(level), list(_epoch_points(block, number))
-        keys.append(Key(name=name, colour=colour, dash=dash))
+        keys.append(Key(name=name, colour=colour, dash=dash, marker=symbol))
         for run, batch, epoch in points:
             marker = {"color": colour, "symbol": symbol, "size": 9, "opacity": 0.8}
             hover = f"{neutral(name)}<br>batch %{{x}}: %{{y}} epochs"
@@ -188,7 +270,7 @@ def machines(block: Block) -> Iterator[Figure]:
         hover = "%{x} machines: %{y:.4g} utterances/s"
         measured = {"x": [step.machines for step in steps], "y": [rounded(step.utterances_per_s) for step in steps]}
         ideal = [rounded(fewest.utterances_per_s * count / fewest.machines) for count in counts]
-        line = {"color": "#808080", "dash": "dot", "width": 2}
+        line = {"color": GREY, "dash": "dot", "width": 2}
         traces = (
             trace(runs, "in proportion", mode="lines", x=counts, y=ideal, line=line),
             trace(
@@ -207,8 +289,8 @@ def machines(block: Block) -> Iterator[Figure]:
             id=f"{block.id}-machines{number}", title="More machines", caption=caption, traces=traces,
             layout={"xaxis": axis("machines", **ticks), "yaxis": axis("utterances/s", rangemode="tozero")},
             keys=(
-                Key(name="measured", colour=colour, marker=MARKERS[0]),
-                Key(name="in proportion", colour="#808080", dash="dot"),
+                Key(name="measured", colour=colour, dash="solid", marker=MARKERS[0]),
+                Key(name="in proportion", colour=GREY, dash="dot"),
             ),
             table=scaling.table(block.workload),
         )  # fmt: skip

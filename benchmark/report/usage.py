@@ -1,6 +1,8 @@
 """The report's figures of how busy the machine was, from results/RUN/utilisation.csv.
 
-    window, whole = utilisation(block)
+    found = samples_of(block)                   # read once, for both
+    platforms = by_platform(block, found)       # a row for each platform, on one scale
+    window, whole = utilisation(block, found)   # over time, a panel for each run
 
 benchmark/record/usage.py describes the file's columns. A sensor that could not be read is no zero: it is left out, and
 the reason that run.json has for it ("unavailable") stands under the figure.
@@ -9,7 +11,8 @@ the reason that run.json has for it ("unavailable") stands under the figure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,7 +21,19 @@ from benchmark.record import Facts, FactsError
 from benchmark.record.energy import NO_POWER, Energy, percent
 from benchmark.record.phases import Phase
 from benchmark.record.usage import Summary, Usage, partly
-from benchmark.report.figures import COLOURS, DASHES, MINUTES, Block, Figure, Key, Shown, axis, neutral, rounded, trace
+from benchmark.report.by_platform import lane_depth, rows_height, rows_layout
+from benchmark.report.figures import (
+    COLOURS,
+    DASHES,
+    Block,
+    Figure,
+    Key,
+    Shown,
+    axis,
+    neutral,
+    rounded,
+    trace,
+)
 from benchmark.report.panels import panel_axis, panels
 from benchmark.tables import Table
 from benchmark.tables import cell as styled
@@ -32,6 +47,8 @@ else:
 
 WINDOW_S = 25.0  # at full resolution, as the paper shows it
 GRACE_S = 30.0  # samples may end that much before the run
+MOST_LINES = 2  # GPUs of a run: more are a band from the least to the most busy one, and the line of their mean
+CPU_COLOUR, GPU_COLOUR = COLOURS[0], COLOURS[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +169,67 @@ def _other_hosts(run: Shown) -> Iterator[tuple[str, ...]]:
             yield (name, *("NA",) * 6)
 
 
-def utilisation(block: Block) -> tuple[Figure, Figure]:
+def samples_of(block: Block) -> dict[str, Sampled]:
+    """Read the samples of a block's runs, by the runs' keys."""
+    return {run.key: sampled(run) for run in block.runs}
+
+
+# --- by platform -----------------------------------------------------------------------------------------------------
+
+
+def by_platform(block: Block, samples: Mapping[str, Sampled]) -> Figure:
+    """Means over whole runs: of the GPUs, with a band over them, and of all CPU cores; a row for each platform."""
+    figure_id, title = f"{block.id}-use", "Utilisation"
+    traces, table, kinds = [], [], set()
+    for place, group in enumerate(block.groups):
+        runs = [run for run in block.runs_of(group) if samples[run.key].percent]
+        means = [(name, float(np.nanmean(values))) for run in runs for name, values in samples[run.key].percent.items()]
+        cells = [group.label, str(len(runs))]
+        for lane, (kind, colour, symbol) in enumerate((("GPU", GPU_COLOUR, "square"), ("CPU", CPU_COLOUR, "circle"))):
+            values = [value for name, value in means if name.startswith(kind)]
+            cells += [f"{np.mean(values):.0f}" if values else "NA"]
+            if kind == "GPU":
+                cells += [f"{min(values):.0f} to {max(values):.0f}" if values else "NA"]
+            if not values:
+                continue
+            kinds.add(kind)
+            y = rounded(place + lane * lane_depth(2))
+            if len(values) > 1:
+                ends = [rounded(min(values)), rounded(max(values))]
+                band: dict = {"line": {"color": colour, "width": 9}, "opacity": 0.4}
+                traces.append(trace(runs, group.label, mode="lines", x=ends, y=[y, y], **band))
+            marker = {"symbol": symbol, "size": 10, "color": colour}
+            hover = f"{kind} %{{x:.0f}}%"
+            traces.append(trace(runs, group.label, mode="markers", x=[rounded(float(np.mean(values)))], y=[y],
+                                marker=marker, hover=hover))  # fmt: skip
+        table.append(tuple(cells))
+    if not traces:
+        notes = _notes(list(samples.values()))
+        return Figure(id=figure_id, title=title, caption="Nothing was sampled.", notes=notes)
+    looks = (("GPU", "the mean of the GPUs", GPU_COLOUR, "square"), ("CPU", "of all CPU cores", CPU_COLOUR, "circle"))
+    keys = [Key(name=name, colour=colour, marker=symbol) for kind, name, colour, symbol in looks if kind in kinds]
+    bands = {each["line"]["color"] for each in traces if each["mode"] == "lines"}
+    if GPU_COLOUR in bands:
+        keys.append(Key(name="from the least to the most busy GPU", colour=GPU_COLOUR, band=True))
+    if CPU_COLOUR in bands:
+        keys.append(Key(name="from the lowest to the highest run", colour=CPU_COLOUR, band=True))
+    header = ("platform", "runs", "GPUs %", "least to most busy", "CPU cores %")
+    return Figure(
+        id=figure_id, title=title, traces=tuple(traces), keys=tuple(keys), height=rows_height(block, lanes=2),
+        caption="How busy the machines were: means over whole runs, evaluations inside, a row for each platform. How "
+        "it went over time stands under the single runs.",
+        layout=rows_layout(block, axis("% of the time", range=[0, 104]), lanes=2),
+        notes=tuple(note for note in _notes(list(samples.values())) if "not sampled" in note),
+        table=Table(f"{block.workload}: means over whole runs, percent", header, tuple(table)),
+    )  # fmt: skip
+
+
+# --- over time -------------------------------------------------------------------------------------------------------
+
+
+def utilisation(block: Block, samples: Mapping[str, Sampled] | None = None) -> tuple[Figure, Figure]:
     """(25 seconds from the middle of training, the whole run): CPU solid, GPUs dashed."""
-    found = [sampled(run) for run in block.runs]
+    found = [(samples or {}).get(run.key) or sampled(run) for run in block.runs]
     header = ("run", "cores busy", "host CPU %", "memory MiB", "GPUs %", "GPU memory MiB", "GPU energy Wh")
     rows = tuple((each.run.name, *each.summary) for each in found if each.summary)
     rows += tuple(row for run in block.runs for row in _other_hosts(run))
@@ -172,24 +247,58 @@ def _figure(block: Block, found: Sequence[Sampled], ending: str, title: str, dra
     if not there:
         return Figure(id=figure_id, title=title, caption="Nothing was sampled.", notes=notes)
     names = list(dict.fromkeys(name for each in there for name in each.percent))
-    traces, rows = [], []
+    traces, rows, keys = [], [], {}
     for number, each in enumerate(there):
         lines = {name: (xs, ys) for name, xs, ys in draw(each)}
-        for name, (xs, ys) in lines.items():
-            hover, place = f"{neutral(name)} %{{y:.0f}}%<br>%{{x:.2f}}", panel_axis(number)
-            traces.append(trace([each.run], name, mode="lines", x=xs, y=ys, line=_look(name), yaxis=place, hover=hover))
+        for made, key in _lines(each.run, lines, panel_axis(number)):
+            traces.append(made)
+            keys[key.name] = key
         rows.append((each.run.name, *(_mean(lines[name][1]) if name in lines else "" for name in names)))
     x_title, every = {"window": ("seconds, from the middle of training", "Every sample.")}.get(
-        ending, (MINUTES, "Means over equal stretches.")
+        ending, (block.unit.axis, "Means over equal stretches.")
     )
     y_axes = [axis("%", range=[0, 104], tickvals=[0, 50, 100]) for _ in there]
+    panel = ", a panel a run" * (len(there) > 1)
     return Figure(
         id=figure_id, title=title, traces=tuple(traces), notes=notes, height=90,
-        caption=f"How busy the machine was, a panel a run: the share of all CPU cores solid, GPUs dashed. {every}",
-        keys=tuple(Key(name=name, colour=_look(name)["color"], dash=_look(name)["dash"]) for name in names),
-        layout=panels([each.run for each in there], x_title, y_axes), panels=tuple(each.run.key for each in there),
+        caption=f"How busy the machine was{panel}: the share of all CPU cores solid, GPUs dashed. {every}",
+        keys=tuple(keys.values()), layout=panels([each.run for each in there], x_title, y_axes),
+        panels=tuple(each.run.key for each in there),
         table=Table(f"{block.workload}: means over {WINDOW_S:g} seconds, percent", ("run", *names), tuple(rows)),
     )  # fmt: skip
+
+
+def _lines(
+    run: Shown, lines: Mapping[str, tuple[list[float], list[float | None]]], place: str
+) -> Iterator[tuple[dict, Key]]:
+    """Yield a run's traces with their entries in the legend: of more than two GPUs a band, and the line of the mean."""
+    gpus = [name for name in lines if name.startswith("GPU")]
+    banded = len(gpus) > MOST_LINES
+    for name, (xs, ys) in lines.items():
+        if name in gpus and banded:
+            continue
+        hover, look = f"{neutral(name)} %{{y:.0f}}%<br>%{{x:.2f}}", _look(name)
+        made = trace([run], name, mode="lines", x=xs, y=ys, line=look, yaxis=place, hover=hover)
+        yield made, Key(name=name, colour=look["color"], dash=look["dash"])
+    if not banded:
+        return
+    columns = [
+        (x, known) for x, *ys in zip(lines[gpus[0]][0], *(lines[name][1] for name in gpus), strict=True)
+        if (known := [y for y in ys if y is not None])
+    ]  # fmt: skip
+    xs = [x for x, _ in columns]
+    low, mean, high = ([rounded(of(known), 3) for _, known in columns] for of in (min, statistics.fmean, max))
+    area: dict = {"fill": "toself", "fillcolor": GPU_COLOUR, "opacity": 0.3, "line": {"width": 0, "color": GPU_COLOUR}}
+    yield (
+        trace([run], "GPUs", mode="lines", x=[*xs, *xs[::-1]], y=[*high, *low[::-1]], yaxis=place, **area),
+        Key(name="from the least to the most busy GPU", colour=GPU_COLOUR, band=True),
+    )
+    line = {"color": GPU_COLOUR, "dash": "dash", "width": 1.5}
+    hover = f"mean of {len(gpus)} GPUs %{{y:.0f}}%<br>%{{x:.2f}}"
+    yield (
+        trace([run], "GPUs", mode="lines", x=xs, y=mean, line=line, yaxis=place, hover=hover),
+        Key(name="the mean of the GPUs", colour=GPU_COLOUR, dash="dash"),
+    )
 
 
 def _notes(found: Sequence[Sampled]) -> tuple[str, ...]:
@@ -236,12 +345,12 @@ def _whole(each: Sampled, *, points: int) -> Iterator[tuple[str, list[float], li
     """The mean over each of equal numbers of samples: of a share of time the mean is the right summary."""
     starts = np.unique(np.linspace(0, len(each.seconds), min(points, len(each.seconds)), endpoint=False).astype(int))
     counts = np.diff([*starts, len(each.seconds)])
-    minutes = [each.run.minutes(s) for s in np.add.reduceat(each.seconds, starts) / counts]
+    times = [each.run.time(s) for s in np.add.reduceat(each.seconds, starts) / counts]
     for name, values in each.percent.items():
         known = np.add.reduceat(np.isfinite(values).astype(float), starts)
         sums = np.add.reduceat(np.nan_to_num(values), starts)
-        yield name, minutes, _plain(np.divide(sums, known, out=np.full(len(sums), np.nan), where=known > 0))
+        yield name, times, _plain(np.divide(sums, known, out=np.full(len(sums), np.nan), where=known > 0))
 
 
 def _plain(values: np.ndarray) -> list[float | None]:
-    return [rounded(value) if np.isfinite(value) else None for value in values.tolist()]
+    return [rounded(value, 3) if np.isfinite(value) else None for value in values.tolist()]
