@@ -21,6 +21,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
+from benchmark.judge.energy import energy_parts
 from benchmark.judge.judgement import judge
 from benchmark.judge.offered import check_offers
 from benchmark.judge.prices import cost_parts, cost_rows
@@ -54,7 +55,8 @@ def _price(options: argparse.Namespace) -> None:
     groups = [g for g in judgement if g.runs or g.workload == PAPER_WORKLOAD]
     check_offers(terms, groups)
     if options.format == "table":
-        show([*cost_parts(groups, terms), *warnings_part(judgement.warnings)])
+        energy = energy_parts(groups) if options.energy or terms.kwh_price is not None else []
+        show([*cost_parts(groups, terms), *energy, *warnings_part(judgement.warnings)])
     else:
         cli.print_rows("benchmark.price", cost_rows(groups, terms), options.format, judgement.warnings)
 
@@ -71,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_reference(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
+    words = "add GPU board energy to each level, which reads all samples; --kwh-price does so too"
+    parser.add_argument("--energy", action="store_true", help=words)
     parser.add_argument("--published", action="store_true", help="add the paper's rigs and times")
     cli.add_format(parser)
     cli.add_terms(parser)

@@ -34,6 +34,7 @@
     terms.py          how a rig is paid for
     offered.py        which price is a rig's
     cost.py           what a training costs
+    energy.py         what GPU boards took until a level was reached
     breakeven.py      from when on buying is cheaper than renting
     prices.py         costs for people
     beliefs.py        what is believed of rigs' times, and what a further probe or run would change

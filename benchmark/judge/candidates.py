@@ -22,6 +22,7 @@ import platforms
 from benchmark.judge.beliefs import Evidence
 from benchmark.judge.choice import Candidate, Money
 from benchmark.judge.cost import power_of, preparation_minutes, running_per_hour
+from benchmark.judge.energy import pue_of
 from benchmark.judge.factoring import epochs_of_trainings
 from benchmark.judge.groups import Group
 from benchmark.judge.offered import Paid, paid_for
@@ -277,6 +278,7 @@ def _money_of(group: Group, evidence: Evidence, terms: Terms) -> tuple[Money | N
         paid = Paid(rents=(only,) * (only.rent_per_hour is not None), purchases=(only,) * (only.total is not None))
     rents, bought = paid.rents, min(paid.purchases, key=lambda each: each.total, default=None)
     power_w, _ = power_of(group.runs, at_once=terms.kwh_price is None)
+    paid_w = None if power_w is None else power_w * (pue_of(group) or 1.0)
     hours = (evidence.start_s + 10 * statistics.fmean(evidence.paces_s or (evidence.guess_s or 1.0,))) / 3600
     preparing = (preparation_minutes(group.runs) or 0.0) / 60 * terms.with_preparation
     ways = [_rented(rent, terms, preparing) for rent in rents] if terms.tenure != "owned" else []
@@ -285,7 +287,7 @@ def _money_of(group: Group, evidence: Evidence, terms: Terms) -> tuple[Money | N
             if not ways:
                 return None, "what it costs if bought is not known without its power: leave --kwh-price out"
         else:
-            an_hour = bought.total / terms.hours + running_per_hour(terms, power_w)
+            an_hour = bought.total / terms.hours + running_per_hour(terms, paid_w)
             basis = f"bought for {money(bought.total, bought.currency)}, {terms.use}"
             ways.append(Money(0.0, an_hour, bought.currency, basis))
     if not ways:

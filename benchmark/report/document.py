@@ -19,6 +19,7 @@ from benchmark.judge.terms import Terms
 from benchmark.record import Run, RunRecord
 from benchmark.report import appendix, by_platform, page
 from benchmark.report.curves import errors, loss
+from benchmark.report.energy import energy
 from benchmark.report.figures import COLOURS, DASHES, MARKERS, Block, Figure, Shown, level_name, time_to_accuracy
 from benchmark.report.hosts import hosts
 from benchmark.report.merits import merits
@@ -146,6 +147,7 @@ def _figures(block: Block) -> Iterator[Figure]:
     if block.is_crowded:
         yield by_platform.ladder(block)
         yield cost(block)
+        yield energy(block)
         yield by_platform.errors(block)
         yield by_platform.loss(block)
         yield by_platform.throughput(block)
@@ -153,6 +155,7 @@ def _figures(block: Block) -> Iterator[Figure]:
     else:
         yield time_to_accuracy(block)
         yield cost(block)
+        yield energy(block)
         yield from _of_runs(block)
     yield profile(block)
     yield merits(block)
