@@ -18,6 +18,9 @@ RANK =
 ARGS =
 TRIAL =
 SIZES =
+OFFERS =
+LEVEL =
+BUDGET =
 
 # As many test processes as cores, at most 4: each loads TensorFlow. The order is that of tests/conftest.py.
 WORKERS = -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4))) --dist loadscope --no-loadscope-reorder
@@ -40,7 +43,7 @@ ASK = exec env SPEECH_TTA_MAKE=1 .venv/bin/python -m
 READY = .venv/.complete
 
 # Given to commands as variables of the shell: they may then hold spaces and quotes.
-export PLATFORM WORKLOAD CORPUS RECIPE SEED BATCH NAME OUT RUNS TO HOSTS RANK
+export PLATFORM WORKLOAD CORPUS RECIPE SEED BATCH NAME OUT RUNS TO HOSTS RANK OFFERS LEVEL BUDGET
 
 # The runs asked for as "$$@": one path or pattern, with spaces in it or not, or else several.
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
@@ -49,12 +52,12 @@ LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 SOME_RUNS = $(LIST_RUNS); [ -e "$$1" ] || { \
 	echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; }
 
-.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta compare price export report final lint dead clean
+.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta compare price choose export report final lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 10
-	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= RECIPE= SEED= BATCH= NAME= OUT= RUNS= TO= SIZES= HOSTS= RANK= ARGS= PYTHON='
+	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= RECIPE= SEED= BATCH= NAME= OUT= RUNS= TO= SIZES= HOSTS= RANK= OFFERS= LEVEL= BUDGET= ARGS= PYTHON='
 
 setup: ## make .venv, once and after changes; three minutes or so and 3 GB, without root, nothing outside this folder
 	@$(SETUP)
@@ -115,6 +118,10 @@ price: $(READY) ## what a training costs: [RUNS="results/a.csv ..."] [ARGS="--kw
 
 export: $(READY) ## runs, or their models, in the formats of others: TO=mllog; alone it lists them [RUNS=...] [OUT=exported/] [ARGS=...]
 	@$(if $(TO),$(SOME_RUNS);) $(ASK) benchmark.export "$$@" $(if $(TO),--to "$$TO" -o "$${OUT:-exported/}") $(ARGS)
+
+choose: $(READY) ## which rig to take for a level, and which to try next: LEVEL=wer:20 [OFFERS=offers.toml] [BUDGET=200] [RUNS=...] [ARGS="--trainings 10"]
+	@$(SOME_RUNS); $(ASK) benchmark.choose "$$@" $(if $(LEVEL),--level "$$LEVEL") $(if $(OFFERS),--offers "$$OFFERS") \
+		$(if $(BUDGET),--budget "$$BUDGET") $(ARGS)
 
 report: $(READY) ## results/report.html, a page of all runs to look at: [RUNS="results/a.csv ..."] [ARGS=...]
 	@$(SOME_RUNS); $(ASK) benchmark.report "$$@" -o results/report.html $(ARGS)

@@ -16,6 +16,7 @@ COMMANDS = {
     "tta": ("benchmark.tta", "times to accuracy of runs"),
     "compare": ("benchmark.compare", "which rig is faster, by how much, and is that more than chance"),
     "price": ("benchmark.price", "what a training costs"),
+    "choose": ("benchmark.choose", "which rig to take for a level, and which to try next"),
     "final": ("benchmark.final", "evaluate a run's checkpoints on every dev and test subset"),
     "transcribe": ("benchmark.transcribe", "what a run hears in any recording"),
     "report": ("benchmark.report.__main__", "one HTML page about runs"),

@@ -21,12 +21,14 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
+from benchmark.judge.energy import energy_parts
 from benchmark.judge.judgement import judge
 from benchmark.judge.offered import check_offers
 from benchmark.judge.prices import cost_answers, cost_parts, cost_rows
 from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question
 from benchmark.judge.summary import warnings_part
 from benchmark.metrics import USUAL
+from benchmark.tables import Table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,10 +54,15 @@ def _price(options: argparse.Namespace) -> None:
     judgement = judge(cli.read_runs(options.journals) if options.journals else [], question)
     groups = [g for g in judgement if g.runs or g.workload == PAPER_WORKLOAD]
     check_offers(terms, groups)
+
+    def parts() -> list[str | Table]:
+        energy = energy_parts(groups) if options.energy or terms.kwh_price is not None else []
+        return [*cost_parts(groups, terms), *energy, *warnings_part(judgement.warnings)]
+
     cli.give(
         options,
         "benchmark.price",
-        parts=lambda: [*cost_parts(groups, terms), *warnings_part(judgement.warnings)],
+        parts=parts,
         brief=lambda: cost_answers(groups, terms),
         rows=lambda: cost_rows(groups, terms),
         warnings=judgement.warnings,
@@ -74,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_reference(parser)
     cli.add_clock(parser)
     cli.add_by(parser)
+    words = "add GPU board energy to each level, which reads all samples; --kwh-price does so too"
+    parser.add_argument("--energy", action="store_true", help=words)
     parser.add_argument("--published", action="store_true", help="add the paper's rigs and times")
     cli.add_output(parser)
     cli.add_terms(parser)

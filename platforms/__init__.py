@@ -197,7 +197,18 @@ class Training(_Checked):
     )
 
 
-TABLES = {"price": Price, "hardware": Hardware, "input": Input, "training": Training}
+@dataclass(frozen=True, kw_only=True)
+class Power(_Checked):
+    """What is known of the power of the place where the machine stands."""
+
+    pue: float = _key(
+        Rule("a number from 1 to 10", lambda v: _FROM_0.holds(v) and 1 <= v <= 10),
+        Harmless("energy is told with and without it"),
+    )
+    """Power usage effectiveness: what the place takes, cooling too, over what its machines take."""
+
+
+TABLES = {"price": Price, "power": Power, "hardware": Hardware, "input": Input, "training": Training}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +219,11 @@ class Platform(_Checked):
     label: str = _key(_TEXT, Harmless("words"))
     description: str = _key(_TEXT, Harmless("words"))
     price: Price | None = _key(Rule("a table [price]", lambda v: isinstance(v, Price)), default=None)
+    power: Power | None = _key(
+        Rule("a table [power]", lambda v: isinstance(v, Power)),
+        Harmless("energy is told with and without it"),
+        default=None,
+    )
     hardware: Hardware = _key(Rule("a table [hardware]", lambda v: isinstance(v, Hardware)))
     input: Input = _key(Rule("a table [input]", lambda v: isinstance(v, Input)))
     training: Training = _key(Rule("a table [training]", lambda v: isinstance(v, Training)))

@@ -26,6 +26,7 @@ COMMANDS = (
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",
+    "benchmark.choose",
     "benchmark.report",
     "benchmark.export",
     "benchmark.ingest",
@@ -57,6 +58,7 @@ FILES = {  # command -> the arguments with which it reads a file; OUT does not e
     "benchmark.tta": [["FILE"], ["FILE", "--format", "json"]],
     "benchmark.compare": [["a=FILE", "b=FILE"]],
     "benchmark.price": [["FILE"]],
+    "benchmark.choose": [["FILE", "--level", "wer:20"]],
     "benchmark.report": [["FILE", "-o", "OUT.html"]],
     "benchmark.export": [
         ["FILE", "--to", form, "-o", "OUT"] for form in ("mllog", "dawnbench", "json", "mlperf-system", "card", "onnx")
@@ -125,6 +127,15 @@ ARGUMENTS = {
         ["--published", "--tenure", "stolen"],
         ["--published", "--level", "-3"],
         ["--published", "--by", "luck"],
+    ],
+    "benchmark.choose": [
+        [],
+        ["none.csv"],
+        ["--level", "wer:20"],
+        *(["none.csv", "--level", level] for level in ("wer", "20", "wer:-1", "wer:x", "ser:20", "wer:nan")),
+        ["none.csv", "--level", "wer:20", "--budget", "0"],
+        ["none.csv", "--level", "wer:20", "--trainings", "0"],
+        ["none.csv", "--level", "wer:20", "--goal", "nicer"],
     ],
     "benchmark.report": [
         [],

@@ -21,6 +21,7 @@ DOORS = (
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",
+    "benchmark.choose",
     "benchmark.report",
     "benchmark.export",
     "benchmark.ingest",

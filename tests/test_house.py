@@ -37,6 +37,7 @@ WITHOUT_TENSORFLOW = (
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",
+    "benchmark.choose",
     "benchmark.saturation",
     "benchmark.reference",
     "benchmark.study",
@@ -114,7 +115,7 @@ def table() -> dict[str, set[str]]:
 def is_door(name: str) -> bool:
     return name in ("benchmark.cli", "benchmark.console") or name.endswith("__main__") or name in (
         "benchmark.tta", "benchmark.compare", "benchmark.price", "benchmark.final", "benchmark.saturation",
-        "benchmark.reference", "benchmark.transcribe",
+        "benchmark.reference", "benchmark.transcribe", "benchmark.choose",
         "features.download",
     )  # fmt: skip
 

@@ -34,8 +34,13 @@
     terms.py          how a rig is paid for
     offered.py        which price is a rig's
     cost.py           what a training costs
+    energy.py         what GPU boards took until a level was reached
     breakeven.py      from when on buying is cheaper than renting
     prices.py         costs for people
+    beliefs.py        what is believed of rigs' times, and what a further probe or run would change
+    choice.py         which rig to take, what to look at next, when to stop
+    candidates.py     the rigs that one could take, by their runs, estimates and offers
+    choice_summary.py  a choice for people
     paired.py         statistics of two systems on the same utterances
     against.py        two runs' final evaluations, utterance by utterance
     against_summary.py  what is said of them

@@ -21,6 +21,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from benchmark.judge.circumstances import some
+from benchmark.judge.energy import pue_of
 from benchmark.judge.frames import Listing
 from benchmark.judge.groups import Group, Level
 from benchmark.judge.offered import doubts, paid_for
@@ -213,9 +214,11 @@ def _rig_cost(group: Group, level: Level, terms: Terms) -> RigCost:
         return replace(about, reason=f"{level.name} was not reached")
     power_w, measured = power_of(group.runs, at_once=terms.kwh_price is None)
     unpaid = terms.kwh_price is not None and offer.total is not None and power_w is None
-    costs = _costs(offer, level.minutes, more, terms, power_w, unpaid=unpaid)
+    pue = pue_of(group)
+    paid_w = power_w if pue is None or power_w is None else power_w * pue
+    costs = _costs(offer, level.minutes, more, terms, paid_w, unpaid=unpaid)
     bounds = level.interval_minutes
-    ends = [_costs(offer, minutes, more, terms, power_w, unpaid=unpaid) for minutes in bounds or ()]
+    ends = [_costs(offer, minutes, more, terms, paid_w, unpaid=unpaid) for minutes in bounds or ()]
     low, high = [cheapest(each, terms.tenure) for each in ends] or (None, None)
     reason = ""
     if unpaid:
@@ -223,7 +226,7 @@ def _rig_cost(group: Group, level: Level, terms: Terms) -> RigCost:
     notes = [
         *doubts(rent, group, terms),
         *paid.notes,
-        *_on_energy(terms, power_w, measured, bought=offer.total is not None),
+        *_on_energy(terms, power_w, measured, bought=offer.total is not None, pue=pue),
         *["the price is without storage"] * (offer.total is not None and offer.storage_included is False),
         *(f"{words} adds {number(minutes)} min" for words, minutes in more.items() if minutes),
     ]
@@ -383,7 +386,9 @@ def _by_note(found: Sequence[tuple[str, GpuPower]], *, runs: int) -> str:
     return ", ".join(note if len(own) == runs else f"{note} ({some(own)})" for note, own in sources.items())
 
 
-def _on_energy(terms: Terms, power_w: float | None, measured: str, *, bought: bool) -> list[str]:
+def _on_energy(
+    terms: Terms, power_w: float | None, measured: str, *, bought: bool, pue: float | None = None
+) -> list[str]:
     """Return the notes on what energy is in the costs, and how it was measured."""
     if terms.kwh_price is None:
         notes = ["energy is left out: no --kwh-price is given"] if bought else []
@@ -391,7 +396,8 @@ def _on_energy(terms: Terms, power_w: float | None, measured: str, *, bought: bo
         return [*notes, f"energy kWh: {measured}"] if told else notes
     if not bought:
         return []
-    return [] if power_w is None else [f"energy is the GPUs' alone, {measured}"]
+    times = "" if pue is None else f", times the PUE of the place, {pue:g}"
+    return [] if power_w is None else [f"energy is the GPUs' alone{times}, {measured}"]
 
 
 def cost_of_hours(group: Group, hours: float, terms: Terms) -> tuple[float, str, str] | None:

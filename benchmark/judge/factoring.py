@@ -140,13 +140,13 @@ def comparable(group: Group, groups: Sequence[Group]) -> list[Group]:
 
 def members_of(groups: Sequence[Group], number: int) -> list[Group]:
     """Return the groups that make a pool at one level: those with enough curves that all reached it."""
-    return [g for g in groups if len(epochs := _epochs(g, number)) >= POOLED_FROM and None not in epochs]
+    return [g for g in groups if len(epochs := epochs_of_trainings(g, number)) >= POOLED_FROM and None not in epochs]
 
 
 def pool_of(groups: Sequence[Group], number: int) -> Pool:
     """Return the pool of groups at one of their levels. Runs of one seed on several rigs are one training."""
     seeds = {run.identity.seed for group in groups for run in group.runs}
-    epochs = [_epochs(group, number) for group in groups]
+    epochs = [epochs_of_trainings(group, number) for group in groups]
     return Pool.of(epochs, trainings=min(len(seeds), sum(map(len, epochs))))
 
 
@@ -199,8 +199,8 @@ def _why_no_guest(group: Group, number: int, pool: Pool) -> str:
 
 
 def _estimate(group: Group, number: int, pool: Pool, members: Sequence[Group]) -> Estimate:
-    own = [epochs for epochs in _epochs(group, number) if epochs is not None]
-    whole = len(own) == len(_epochs(group, number))  # with a miss the others are the fast ones
+    own = [epochs for epochs in epochs_of_trainings(group, number) if epochs is not None]
+    whole = len(own) == len(epochs_of_trainings(group, number))  # with a miss the others are the fast ones
     startup_s = statistics.median(r.startup_s for r in group.records if r.startup_s is not None)
     return product([pool.mean_of(own if whole else ()), _speed(group, members)], plus=startup_s)
 
@@ -228,7 +228,7 @@ def _disjoint(one: Estimate, other: Estimate | None) -> bool:
     return one.high < other.low or other.high < one.low
 
 
-def _epochs(group: Group, number: int) -> list[float | None]:
+def epochs_of_trainings(group: Group, number: int) -> list[float | None]:
     """Return epochs to a level of each different training: those of one error curve, or of one seed, are one.
 
     It is their geometric mean; None if one of them did not reach the level.

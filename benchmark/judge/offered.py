@@ -286,6 +286,8 @@ def recorded_price(group: Group) -> Offer:
     if group.published:
         return Offer.of(platforms.load(PUBLISHED_RIGS[group.platform]).price)
     found = dict(_recorded_prices(group))
+    if not found:
+        raise PriceError("it has no runs here, which would have recorded one")
     if len(found) > 1:
         raise PriceError(f"the runs recorded {len(found)} different prices: {', '.join(found.values())}")
     return Offer.of(next(iter(found)))

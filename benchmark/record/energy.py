@@ -4,6 +4,7 @@
     found.wh, found.mean_w              # None if known for less than LEAST_SHARE of the time
     found.share, found.gap              # 0.11, "gpu2 was last read at 61.3 s: power is known for 11% of the run"
     found.source                        # COUNTERS, POWER or BOTH
+    found.ratio                         # 1.02: counters over power, where both are known
 
 A sample ends a step. What a GPU took in a step is known from two readings of its counter (`gpu2_energy_j`), however
 far apart, or from two of its power (`gpu2_power_w`), at most LONGEST_STEP usual steps apart. A step counts if it is
@@ -12,6 +13,10 @@ known, the steps that are short enough to be no pause between attempts.
 
 A counter is not followed from one attempt to the next, as it also counts the pause between them, nor where it falls or
 jumps: a driver that is loaded again begins at 0, and a counter may wrap. One that stands still altogether is none.
+
+Where a GPU has both, each checks the other: over steps in which both are known, CHECKED_S or more, they may differ by
+BOUND. Beyond that one of them is wrong (a counter that stood still for a while, a sensor that lags or sees a quarter of
+the time), nobody knows which, and the energy is refused.
 """
 
 from __future__ import annotations
@@ -33,6 +38,8 @@ LEAST_SHARE = 0.9
 WHOLE = 0.9995  # a share that is said to be all
 LONGEST_STEP = 10  # usual steps; a longer one may be a pause between attempts, in which power is not known
 MOST_POWER_W = 5_000.0  # of a GPU; the largest draw 1,400 W
+BOUND = 1.25  # a counter over power, or power over a counter; as measured elsewhere, 187 J against 327 J
+CHECKED_S = 30.0  # less says little: power is a mean of the second before
 COARSE_S = 1.0  # a counter may move in steps of so long
 COUNTERS = "by their energy counters"
 POWER = "by their power over time"
@@ -47,7 +54,8 @@ class Energy:
     """The energy of some GPUs together in Wh, over the `seconds` in which it is known.
 
     Those are a `share`, 0 to 1, of the time that was asked about. `wh` is None if that is less than LEAST_SHARE; `gap`
-    says what is missing, and is empty if nothing is.
+    says what is missing, and is empty if nothing is. `ratio` is what counters tell over what power tells, where both
+    do.
     """
 
     wh: float | None = None
@@ -55,6 +63,7 @@ class Energy:
     share: float = 0.0
     source: str = ""
     gap: str = ""
+    ratio: float | None = None
 
     @property
     def mean_w(self) -> float | None:
@@ -76,13 +85,17 @@ def energy_of(
     if not gpus or not steps.asked_s:
         return Energy(gap=NO_POWER)
     readings = [_readings(samples, gpu, steps) for gpu in gpus]
-    watts = np.array([power_w for power_w, _ in readings])  # [gpus, steps]
+    watts = np.array([each.watts for each in readings])  # [gpus, steps]
     known = np.isfinite(watts).all(axis=0) & (steps.inside_s > 0)
     seconds = float(steps.inside_s[known].sum())
     share = seconds / max(seconds, steps.asked_without_edges_s(known))
     joules = float((watts.sum(axis=0) * steps.inside_s)[known].sum())
-    by_counter = np.array([counted for _, counted in readings])[:, known]
+    by_counter = np.array([each.counts for each in readings])[:, known]
+    apart, ratio = _checked(gpus, readings, steps)
+    if apart:
+        return Energy(seconds=seconds, share=share, gap=apart, ratio=ratio)
     return Energy(
+        ratio=ratio,
         wh=joules / 3600 if seconds and share >= LEAST_SHARE else None,
         seconds=seconds,
         share=share,
@@ -186,12 +199,45 @@ def _between_attempts(times_s: np.ndarray, spans_s: Spans) -> np.ndarray:
 # --- readings --------------------------------------------------------------------------------------------------------
 
 
-def _readings(samples: DataFrame, gpu: str, steps: _Steps) -> tuple[np.ndarray, np.ndarray]:
-    """Return a GPU's mean power in each step, NaN if not known, and where its counter told it; each [steps]."""
+@dataclass(frozen=True, eq=False)
+class _Readings:
+    """A GPU's mean power in each step by its counter and by its power, NaN if not known; each [steps]."""
+
+    counted_w: np.ndarray
+    measured_w: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Return where the counter tells it, bool."""
+        return np.isfinite(self.counted_w)
+
+    @property
+    def watts(self) -> np.ndarray:
+        return np.where(self.counts, self.counted_w, self.measured_w)
+
+
+def _readings(samples: DataFrame, gpu: str, steps: _Steps) -> _Readings:
     counted_w = _by_counter(_column(samples, f"{gpu}_energy_j"), steps)
-    measured_w = _by_power(_column(samples, f"{gpu}_power_w"), steps)
-    counts = np.isfinite(counted_w)
-    return np.where(counts, counted_w, measured_w), counts
+    return _Readings(counted_w, _by_power(_column(samples, f"{gpu}_power_w"), steps))
+
+
+def _checked(gpus: Sequence[str], readings: Sequence[_Readings], steps: _Steps) -> tuple[str, float | None]:
+    """Return how a GPU's counter and its power differ, "" if they do not; and the ratio of all that have both."""
+    counted_j = measured_j = 0.0
+    for gpu, each in zip(gpus, readings, strict=True):
+        both = each.counts & np.isfinite(each.measured_w) & (steps.inside_s > 0)
+        seconds = steps.inside_s[both]
+        mine_j, theirs_j = float((each.counted_w[both] * seconds).sum()), float((each.measured_w[both] * seconds).sum())
+        if float(seconds.sum()) < CHECKED_S or not theirs_j:
+            continue
+        if not 1 / BOUND <= mine_j / theirs_j <= BOUND:
+            return (
+                f"{gpu}'s energy counter says {mine_j / 3600:.4g} Wh where its power over time says "
+                f"{theirs_j / 3600:.4g} Wh, a ratio of {mine_j / theirs_j:.2f}; expected {1 / BOUND:g} to {BOUND:g}: "
+                f"one of the two is wrong"
+            ), mine_j / theirs_j
+        counted_j, measured_j = counted_j + mine_j, measured_j + theirs_j
+    return "", counted_j / measured_j if measured_j else None
 
 
 def _column(samples: DataFrame, name: str) -> np.ndarray:

@@ -9,9 +9,10 @@ alone can be judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,12 +39,14 @@ SHARE_UNKNOWN = "of what share of the run is not known: an older version wrote i
 class GpuPower:
     """The mean power in watts of the GPUs that a run used, and the share of the run, 0 to 1, of which it is known.
 
-    `note` says how it was measured, and what is missing; without `watts` it says why.
+    `note` says how it was measured, and what is missing; without `watts` it says why. `ratio` is what energy counters
+    tell over what power tells, where both do.
     """
 
     watts: float | None = None
     share: float | None = None
     note: str = NO_POWER
+    ratio: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +148,11 @@ class Run:
         others = {number for number, hosts in addresses.items() if hosts != last}
         return times.of_attempts({row.attempt for row in times.rows} - others)
 
+    def gpu_powers_until(self, ends_s: Sequence[float | None]) -> list[GpuPower | None]:
+        """Return the mean power of the run's GPUs until some moments of its clock, by the samples; None for None."""
+        usage_of = cache(self.usage)  # a run of days has millions of samples
+        return [None if end is None else self._sampled_power(end, usage_of) or GpuPower() for end in ends_s]
+
     def gpu_power(self, *, at_once: bool = False) -> GpuPower:
         """Return the mean power of the GPUs that the run used; `at_once` reads what its end wrote down, and no samples.
 
@@ -158,14 +166,17 @@ class Run:
             return GpuPower(watts=end.gpu_power_w, note=SHARE_UNKNOWN)
         return sampled or GpuPower()
 
-    def _sampled_power(self) -> GpuPower | None:
-        """Return the power by the samples; None if there are none."""
+    def _sampled_power(
+        self, end_s: float | None = None, usage_of: Callable[[int], Usage | None] | None = None
+    ) -> GpuPower | None:
+        """Return the power by the samples, of the whole run or until a moment of its clock; None if there are none."""
+        usage_of = usage_of or self.usage
         try:
             devices = self.facts.devices if self.facts else None
         except FactsError:
             devices = None
         try:
-            usage = self.usage()
+            usage = usage_of(0)
         except (UsageError, OSError):
             return None
         if usage is None or not usage.gpus:
@@ -178,30 +189,40 @@ class Run:
             if there != replicas:
                 return GpuPower(note=f"which {replicas} of the machine's {there} GPUs trained is not known")
             sensors = tuple(usage.gpus)
-        return self._power_of(sensors, usage) if sensors else GpuPower()
+        return self._power_of(sensors, usage_of, end_s) if sensors else GpuPower()
 
-    def _power_of(self, sensors: Sequence[str], usage: Usage) -> GpuPower:
-        """Return the power of these GPUs of every machine of the run, which are alike; `usage` is the chief's."""
-        energies = [usage.energy(sensors)]
-        for rank in range(1, self.identity.machines):
-            energy = self._energy_of_rank(rank, sensors)
+    @staticmethod
+    def _energy_of_rank(
+        rank: int, sensors: Sequence[str], usage_of: Callable[[int], Usage | None], end_s: float | None
+    ) -> Energy | None:
+        try:
+            usage = usage_of(rank)
+        except (UsageError, OSError):
+            return None
+        return usage.energy(sensors, end_s=end_s) if usage and usage.gpus else None
+
+    def _power_of(
+        self, sensors: Sequence[str], usage_of: Callable[[int], Usage | None], end_s: float | None
+    ) -> GpuPower:
+        """Return the power of these GPUs of every machine of the run, which are alike."""
+        energies = []
+        for rank in range(self.identity.machines):
+            energy = self._energy_of_rank(rank, sensors, usage_of, end_s)
             if energy is None:
                 return GpuPower(note="the power of its other machines was not sampled")
-            energies.append(replace(energy, gap=energy.gap and f"host {rank}: {energy.gap}"))
+            energies.append(replace(energy, gap=energy.gap and f"host {rank}: {energy.gap}") if rank else energy)
         least = min(energies, key=lambda energy: energy.share)
         watts = [energy.mean_w for energy in energies]
         if None in watts:
-            return GpuPower(share=least.share, note=least.gap)
+            unknown = next(energy for energy in energies if energy.mean_w is None)
+            return GpuPower(share=unknown.share, note=unknown.gap)
         sources = {energy.source for energy in energies}
         source = sources.pop() if len(sources) == 1 else BOTH
-        return GpuPower(watts=sum(watts), share=least.share, note=replace(least, source=source).note)
-
-    def _energy_of_rank(self, rank: int, sensors: Sequence[str]) -> Energy | None:
-        try:
-            usage = self.usage(rank)
-        except (UsageError, OSError):
-            return None
-        return usage.energy(sensors) if usage and usage.gpus else None
+        ratios = [energy.ratio for energy in energies if energy.ratio is not None]
+        note = replace(least, source=source).note
+        return GpuPower(
+            watts=sum(watts), share=least.share, note=note, ratio=statistics.fmean(ratios) if ratios else None
+        )
 
     def heard(self) -> Heard | None:
         """Read the sentences of the last evaluation; None if there are none."""

@@ -14,6 +14,7 @@
     profiles.py     how near each platform is to the best over many levels
     panels.py       throughput and phases over time
     hosts.py        how long each of several machines took by itself
+    energy.py       what GPU boards took until a level, against time
     usage.py        how busy the machine was
     tradeoffs.py    cost against time, batch size against epochs
     appendix.py     published tables, sentences, how each run was made

@@ -19,6 +19,7 @@ from benchmark.judge.terms import Terms
 from benchmark.record import Run, RunRecord
 from benchmark.report import appendix, by_platform, page, usage
 from benchmark.report.curves import errors, loss
+from benchmark.report.energy import energy
 from benchmark.report.figures import (
     COLOURS,
     DASHES,
@@ -168,6 +169,7 @@ def styled(blocks: Sequence[Block]) -> list[Block]:
 def _figures(block: Block, samples: Mapping[str, Sampled]) -> Iterator[Figure]:
     yield by_platform.ladder(block) if block.is_crowded else time_to_accuracy(block)
     yield cost(block)
+    yield energy(block)
     yield by_platform.errors(block) if block.is_crowded else errors(block)
     yield by_platform.loss(block) if block.is_crowded else loss(block)
     if block.has_several:

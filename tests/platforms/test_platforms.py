@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import platforms
-from platforms import Hardware, Input, Platform, PlatformError, Price, Training, load
+from platforms import Hardware, Input, Platform, PlatformError, Power, Price, Training, load
 
 FOLDER = Path(platforms.__file__).parent
 SYS1 = (FOLDER / "sys1.toml").read_text(encoding="utf-8")
@@ -131,9 +131,18 @@ def test_the_default_is_one_replica_without_gpu_or_price_on_whatever_this_machin
 def test_the_readme_explains_every_key():
     _, _, readme = (FOLDER / "README.md").read_text(encoding="utf-8").partition("\n## Keys\n")
     explained = re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE)
-    tables = (Price, Hardware, Input, Training)
+    tables = (Price, Power, Hardware, Input, Training)
     keys = ["name", "label", "description"] + [key.name for table in tables for key in fields(table)]
     assert explained == keys
+
+
+@pytest.mark.parametrize("pue", [0.9, 0, 10.1, "1.2", True])
+def test_a_place_takes_at_least_what_its_machines_take(pue):
+    keys = load("sys1").to_dict()
+    assert Platform.from_dict({**keys, "power": {"pue": 1.25}}).power.pue == 1.25
+    assert load("sys1").power is None
+    with pytest.raises(PlatformError, match=r"\[power\] pue = .*; expected a number from 1 to 10"):
+        Platform.from_dict({**keys, "power": {"pue": pue}})
 
 
 # --- names and paths

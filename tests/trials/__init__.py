@@ -8,6 +8,7 @@
     threshold    what does the beam's threshold cost and save?                             docs/evaluation.md
     search       is our beam search as good as flashlight-text's and pyctcdecode's?        docs/evaluation.md
     judging      does the judge say the truth about 1,170 runs of others?                  docs/judging.md
+    choosing     does benchmark.choose take the right rig, and are its probabilities true? docs/judging.md
     guard        how often does the guard of convergence mark honest runs, and cheats?     docs/judging.md
     saturation   what do studies of data show of curves that are known?                    docs/saturation.md
     streaming    what does it cost to train straight from the audio, in time and memory?   docs/speed.md

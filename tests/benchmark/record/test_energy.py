@@ -119,7 +119,7 @@ def test_a_counter_is_taken_before_power_and_the_source_is_said():
     """The counter says 480 W, the power that a sensor shows between its updates 450 W."""
     table = samples(gpu0_energy_j=counter(480), gpu0_power_w=steady(450))
     assert energy_of(table, ["gpu0"]) == Energy(
-        wh=pytest.approx(480 * 100 / 3600), seconds=100, share=1.0, source=COUNTERS
+        wh=pytest.approx(480 * 100 / 3600), seconds=100, share=1.0, source=COUNTERS, ratio=pytest.approx(480 / 450)
     )
     assert energy_of(table.drop(columns="gpu0_energy_j"), ["gpu0"]).source == POWER  # a file of an older version
     assert energy_of(table.drop(columns="gpu0_power_w"), ["gpu0"]).mean_w == pytest.approx(480)
@@ -188,3 +188,38 @@ def test_a_gpu_with_a_counter_that_is_lost_is_refused_as_any_other():
     table = samples(until_s=600, gpu0_energy_j=until(61, counter(480)), gpu0_power_w=until(61, steady(450)))
     found = energy_of(table, ["gpu0"], spans_s=[(0, 600)])
     assert (found.wh, found.gap) == (None, "gpu0 was last read at 61.0 s: power is known for 10% of the run")
+
+
+# Counters against power
+
+
+@pytest.mark.parametrize(
+    ("counted_w", "refused"), [(450, False), (560, False), (570, True), (362, False), (350, True)]
+)  # 1.25 times 450 is 562.5, and 450 / 1.25 is 360
+def test_a_counter_and_power_that_differ_by_more_than_a_quarter_are_refused_with_both(counted_w, refused):
+    found = energy_of(samples(gpu0_energy_j=counter(counted_w), gpu0_power_w=steady(450)), ["gpu0"])
+    assert (found.wh is None) is refused
+    assert found.ratio == pytest.approx(counted_w / 450)
+    if refused:
+        said = f"gpu0's energy counter says {counted_w / 36:.4g} Wh where its power over time says 12.5 Wh"
+        assert found.gap.startswith(said) and found.note.endswith("expected 0.8 to 1.25: one of the two is wrong")
+
+
+def test_a_counter_that_stood_still_for_half_of_the_run_is_found_by_power():
+    stuck = samples(gpu0_energy_j=lambda second: 5000 + 480 * min(second, 50), gpu0_power_w=steady(480))
+    found = energy_of(stuck, ["gpu0"])
+    assert (found.wh, found.ratio) == (None, pytest.approx(0.5))
+
+
+def test_each_gpu_is_checked_by_itself_and_the_one_at_fault_is_named():
+    two = samples(
+        gpu0_energy_j=counter(900), gpu0_power_w=steady(450), gpu1_energy_j=counter(450), gpu1_power_w=steady(900)
+    )
+    assert energy_of(two, ["gpu0", "gpu1"]).gap.startswith("gpu0's energy counter says 25 Wh")
+    sound = two.assign(gpu0_power_w=900.0, gpu1_power_w=450.0)
+    assert energy_of(sound, ["gpu0", "gpu1"]).ratio == pytest.approx(1)
+
+
+def test_a_few_seconds_say_nothing_of_the_ratio():
+    short = samples(until_s=20, gpu0_energy_j=counter(480), gpu0_power_w=steady(100))
+    assert (energy_of(short, ["gpu0"]).mean_w, energy_of(short, ["gpu0"]).ratio) == (pytest.approx(480), None)
