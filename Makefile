@@ -45,7 +45,7 @@ export PLATFORM WORKLOAD CORPUS RECIPE SEED BATCH NAME OUT RUNS HOSTS RANK
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 	[ -e "$$1" ] || set -- $(or $(RUNS),results/*.csv)
 
-.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta report final lint dead clean
+.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta report final seal verify lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -112,6 +112,12 @@ report: $(READY) ## results/report.html, a page of all runs to look at: [RUNS="r
 
 final: $(READY) ## evaluate a run's best and last checkpoint on every dev and test subset: RUNS=results/name [ARGS=...]
 	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.final "$$@" $(ARGS)
+
+seal: $(READY) ## a run in one file that anyone can check: RUNS=results/name [OUT=name.tta.zip] [ARGS="--corpus data/corpora/... --sign ~/.ssh/id_ed25519"]
+	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.seal "$$@" $(if $(OUT),-o "$$OUT") $(ARGS)
+
+verify: $(READY) ## is a sealed run true? RUNS=name.tta.zip [CORPUS=dir] [ARGS="--replay"]
+	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.verify "$$@" $(if $(CORPUS),--corpus "$$CORPUS") $(ARGS)
 
 lint: $(READY) ## check style, form and types of the code
 	@$(RUN) ruff check

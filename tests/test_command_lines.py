@@ -33,6 +33,8 @@ COMMANDS = (
     "benchmark.transcribe",
     "benchmark.rig",
     "benchmark.rig.doctor",
+    "benchmark.seal",
+    "benchmark.verify",
     "install",
 )
 GARBAGE = {
@@ -61,6 +63,8 @@ FILES = {  # command -> the arguments with which it reads a file; OUT does not e
     ],
     "benchmark.ingest": [["FILE", "-o", "OUT"]],
     "benchmark.transcribe": [["FILE", "FILE"]],
+    "benchmark.seal": [["FILE", "-o", "OUT.tta.zip"]],
+    "benchmark.verify": [["FILE"], ["FILE", "-q"]],
     "benchmark.final": [["FILE"], ["FILE/checkpoints/ckpt-1"], ["FILE/ckpt-x"]],
 }
 ARGUMENTS = {
