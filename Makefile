@@ -52,7 +52,7 @@ LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 SOME_RUNS = $(LIST_RUNS); [ -e "$$1" ] || { \
 	echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; }
 
-.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta compare price choose export report final lint dead clean
+.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta compare price choose export report final seal verify lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -128,6 +128,12 @@ report: $(READY) ## results/report.html, a page of all runs to look at: [RUNS="r
 
 final: $(READY) ## evaluate a run's best and last checkpoint on every dev and test subset: RUNS=results/name; alone it lists them [ARGS=...]
 	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.final "$$@" $(ARGS)
+
+seal: $(READY) ## a run in one file that anyone can check: RUNS=results/name [OUT=name.tta.zip] [ARGS="--corpus data/corpora/... --sign ~/.ssh/id_ed25519"]
+	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.seal "$$@" $(if $(OUT),-o "$$OUT") $(ARGS)
+
+verify: $(READY) ## is a sealed run true? RUNS=name.tta.zip [CORPUS=dir] [ARGS="--replay"]
+	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.verify "$$@" $(if $(CORPUS),--corpus "$$CORPUS") $(ARGS)
 
 lint: $(READY) ## check style, form and types of the code
 	@$(RUN) ruff check

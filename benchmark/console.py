@@ -20,6 +20,8 @@ COMMANDS = {
     "final": ("benchmark.final", "evaluate a run's checkpoints on every dev and test subset"),
     "transcribe": ("benchmark.transcribe", "what a run hears in any recording"),
     "report": ("benchmark.report.__main__", "one HTML page about runs"),
+    "seal": ("benchmark.seal", "a run in one file, for anyone to check"),
+    "verify": ("benchmark.verify", "is a sealed run true?"),
     "export": ("benchmark.export.__main__", "runs in the formats of others"),
     "ingest": ("benchmark.ingest.__main__", "logs of others as runs"),
     "saturation": ("benchmark.saturation", "how much data is enough"),

@@ -37,6 +37,8 @@ COMMANDS = (
     "benchmark.rig",
     "benchmark.rig.doctor",
     "platforms",
+    "benchmark.seal",
+    "benchmark.verify",
     "install",
 )
 GARBAGE = {
@@ -66,6 +68,8 @@ FILES = {  # command -> the arguments with which it reads a file; OUT does not e
     "benchmark.ingest": [["FILE", "-o", "OUT"]],
     "benchmark.transcribe": [["FILE", "FILE"]],
     "platforms": [["FILE.toml"]],
+    "benchmark.seal": [["FILE", "-o", "OUT.tta.zip"]],
+    "benchmark.verify": [["FILE"], ["FILE", "-q"]],
     "benchmark.final": [["FILE"], ["FILE/checkpoints/ckpt-1"], ["FILE/ckpt-x"]],
 }
 ARGUMENTS = {

@@ -31,6 +31,8 @@ DOORS = (
     "benchmark.speed",
     "benchmark.transcribe",
     "benchmark.rig",
+    "benchmark.seal",
+    "benchmark.verify",
     "benchmark.console",
     "features",
     "features.download",

@@ -34,6 +34,11 @@ WITHOUT_TENSORFLOW = (
     "benchmark.speed.__main__",
     "benchmark.rig.detect",
     "benchmark.rig.doctor",
+    "benchmark.proof.seal",
+    "benchmark.proof.verify",
+    "benchmark.proof.child",
+    "benchmark.seal",
+    "benchmark.verify",
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",
@@ -115,7 +120,7 @@ def table() -> dict[str, set[str]]:
 def is_door(name: str) -> bool:
     return name in ("benchmark.cli", "benchmark.console") or name.endswith("__main__") or name in (
         "benchmark.tta", "benchmark.compare", "benchmark.price", "benchmark.final", "benchmark.saturation",
-        "benchmark.reference", "benchmark.transcribe", "benchmark.choose",
+        "benchmark.reference", "benchmark.transcribe", "benchmark.choose", "benchmark.seal", "benchmark.verify",
         "features.download",
     )  # fmt: skip
 

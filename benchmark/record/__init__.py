@@ -21,6 +21,7 @@ host_times.py  hosts.csv: how long each host of several took by itself
 slowest.py     which host is slower than the others
 stillness.py   time in which the run stood still
 sentences.py   sentences.jsonl: references and hypotheses
+hypotheses.py  hypotheses.jsonl: those of every utterance of every evaluation
 finals.py      the final evaluations, each in files of its own
 confusions.py  the commonest word errors of an evaluation
 folder.py      the run's folder: lock, heartbeat, end.json

@@ -5,7 +5,7 @@
     heard = last_evaluation(folder)             # Heard, or None
 
 Every evaluation writes its worst, median and best utterances, and the commonest word errors of all utterances. Every
-generation writes the sentences that it showed.
+generation writes the sentences that it showed. All utterances of every evaluation are in hypotheses.jsonl beside them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from benchmark.record.confusions import Confusions
+from benchmark.record.hypotheses import HypothesisLog, Utterance
 
 NAME, NAME_FOR_PEOPLE = "sentences.jsonl", "sentences.txt"
 TAIL_BYTES = 2**20  # read from the end of the file, where the last evaluation is
@@ -48,7 +49,7 @@ class Heard:
     """Sentences of one evaluation or generation.
 
     `wer` and `cer`, in percent, and `confusions` are of all utterances evaluated, not of the examples only. Older
-    versions wrote no confusions.
+    versions wrote no confusions. `said` has every utterance of an evaluation, for hypotheses.jsonl; none is read back.
     """
 
     phase: str
@@ -58,6 +59,7 @@ class Heard:
     cer: float | None = None
     examples: tuple[Example, ...] = ()
     confusions: Confusions | None = None
+    said: tuple[Utterance, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -67,15 +69,19 @@ class Heard:
 
 
 class SentenceLog(AbstractContextManager["SentenceLog"]):
-    """A log that appends to both files in a run's folder and flushes each entry."""
+    """A log that appends to the files in a run's folder and flushes each entry."""
 
     def __init__(self, folder: Path) -> None:
         self._stack = ExitStack()
         self._lines = self._stack.enter_context((folder / NAME).open("a", encoding="utf-8"))
         self._text = self._stack.enter_context((folder / NAME_FOR_PEOPLE).open("a", encoding="utf-8"))
+        self._all = self._stack.enter_context(HypothesisLog(folder))
 
     def write(self, heard: Heard) -> None:
-        self._lines.write(json.dumps(asdict(heard), ensure_ascii=False) + "\n")
+        if heard.said:
+            self._all.write(heard.phase, epoch=heard.epoch, step=heard.step, said=heard.said)
+        content = {name: value for name, value in asdict(replace(heard, said=())).items() if name != "said"}
+        self._lines.write(json.dumps(content, ensure_ascii=False) + "\n")
         self._lines.flush()
         self._text.write(for_people(heard))
         self._text.flush()

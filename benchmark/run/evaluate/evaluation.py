@@ -62,7 +62,9 @@ class Evaluated:
         """Return what the sentence log is given: the worst, median and best of an evaluation, else all sentences."""
         if phase != "evaluate":
             shown = tuple(Example(id=s.id, reference=s.reference, hypothesis=s.hypothesis) for s in self.sentences)
-            return Heard(phase=phase, epoch=epoch, step=step, examples=shown)
+            return Heard(
+                phase=phase, epoch=epoch, step=step, examples=shown, said=self.said if phase == "probe" else ()
+            )
         return Heard(
             phase=phase,
             epoch=epoch,
@@ -71,7 +73,13 @@ class Evaluated:
             cer=self.errors.cer,
             examples=self.examples(),
             confusions=self.confusions(),
+            said=self.said,
         )
+
+    @property
+    def said(self) -> tuple[tuple[str, str, str], ...]:
+        """Id, reference and hypothesis of every utterance."""
+        return tuple((s.id, s.reference, s.hypothesis) for s in self.sentences)
 
     def confusions(self) -> Confusions:
         """Return the commonest word errors of all sentences."""
