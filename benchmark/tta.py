@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
+from benchmark.judge.foretold import foretold_part
 from benchmark.judge.judgement import judge
 from benchmark.judge.offered import check_offers
 from benchmark.judge.question import AS_THE_PAPER, Question
@@ -37,7 +38,8 @@ def _judge(options: argparse.Namespace) -> None:
     judgement = judge(cli.read_runs(options.journals), _question(options))
     check_offers(terms, judgement)
     if options.format == "table":
-        show(report_parts(judgement, terms=terms, left_out=options.leave_one_out))
+        parts = report_parts(judgement, terms=terms, left_out=options.leave_one_out)
+        show([*parts, *foretold_part(judgement.runs)])
         return
     cli.print_rows("benchmark.tta", judgement.long_rows(), options.format, judgement.warnings)
 

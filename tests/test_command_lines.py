@@ -33,6 +33,7 @@ COMMANDS = (
     "benchmark.transcribe",
     "benchmark.rig",
     "benchmark.rig.doctor",
+    "benchmark.rig.estimate",
     "install",
 )
 GARBAGE = {
@@ -173,6 +174,18 @@ ARGUMENTS = {
         ["detect", "mine", "--format", "pdf"],
     ],
     "benchmark.rig.doctor": [["--only", "gpsu"], ["--level", "4"], ["--root", "nowhere"], ["surplus"], ["--only"]],
+    "benchmark.rig.estimate": [
+        ["--platform", "sys3"],
+        ["--workload", "maxi"],
+        ["--workload", "librispeech", "--data", "OUT"],
+        ["--minutes", "0"],
+        ["--minutes", "nan"],
+        ["--batch", "0"],
+        ["--reference", "none.csv"],
+        ["--reference", "text.csv"],
+        ["--offer", "cpu=free"],
+        ["--years", "0"],
+    ],
     "install": [["--venv"], ["--no-such-option"], ["surplus"]],
 }
 

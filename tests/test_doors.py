@@ -30,6 +30,7 @@ DOORS = (
     "benchmark.speed",
     "benchmark.transcribe",
     "benchmark.rig",
+    "benchmark.rig.estimate",
     "benchmark.console",
     "features",
     "features.download",
@@ -45,6 +46,7 @@ MAY_LOAD = {
     "benchmark": NETWORK,  # the names of LibriSpeech's language models
     "benchmark.final": NETWORK,
     "benchmark.speed": {"email"},  # versions of packages, by importlib.metadata
+    "benchmark.rig.estimate": NETWORK,  # as a run's
     "benchmark.saturation": {"email"},
     "benchmark.transcribe": NETWORK,
     "features": {"email", "multiprocessing"},

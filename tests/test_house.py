@@ -34,6 +34,8 @@ WITHOUT_TENSORFLOW = (
     "benchmark.speed.__main__",
     "benchmark.rig.detect",
     "benchmark.rig.doctor",
+    "benchmark.rig.estimate.__main__",
+    "benchmark.rig.estimate.child",
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",
