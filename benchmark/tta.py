@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
+from benchmark.judge.foretold import foretold_part
 from benchmark.judge.judgement import judge
 from benchmark.judge.offered import check_offers
 from benchmark.judge.question import AS_THE_PAPER, Question
@@ -40,7 +41,10 @@ def _judge(options: argparse.Namespace) -> None:
     cli.give(
         options,
         "benchmark.tta",
-        parts=lambda: report_parts(judgement, terms=terms, left_out=options.leave_one_out),
+        parts=lambda: [
+            *report_parts(judgement, terms=terms, left_out=options.leave_one_out),
+            *foretold_part(judgement.runs),
+        ],
         brief=lambda: brief_parts(judgement, terms=terms),
         rows=judgement.long_rows,
         warnings=judgement.warnings,

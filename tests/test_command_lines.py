@@ -39,6 +39,7 @@ COMMANDS = (
     "platforms",
     "benchmark.seal",
     "benchmark.verify",
+    "benchmark.rig.estimate",
     "install",
 )
 GARBAGE = {
@@ -192,6 +193,18 @@ ARGUMENTS = {
     ],
     "benchmark.rig.doctor": [["--only", "gpsu"], ["--level", "4"], ["--root", "nowhere"], ["surplus"], ["--only"]],
     "platforms": [["sys3"], ["./none.toml"], ["--no-such-option"]],
+    "benchmark.rig.estimate": [
+        ["--platform", "sys3"],
+        ["--workload", "maxi"],
+        ["--workload", "librispeech", "--data", "OUT"],
+        ["--minutes", "0"],
+        ["--minutes", "nan"],
+        ["--batch", "0"],
+        ["--reference", "none.csv"],
+        ["--reference", "text.csv"],
+        ["--offer", "cpu=free"],
+        ["--years", "0"],
+    ],
     "install": [["--venv"], ["--no-such-option"], ["surplus"]],
 }
 

@@ -33,6 +33,7 @@ DOORS = (
     "benchmark.rig",
     "benchmark.seal",
     "benchmark.verify",
+    "benchmark.rig.estimate",
     "benchmark.console",
     "features",
     "features.download",
@@ -49,6 +50,7 @@ MAY_LOAD = {
     "benchmark": NETWORK,  # the names of LibriSpeech's language models
     "benchmark.final": NETWORK,
     "benchmark.speed": {"email"},  # versions of packages, by importlib.metadata
+    "benchmark.rig.estimate": NETWORK,  # as a run's
     "benchmark.saturation": {"email"},
     "benchmark.transcribe": NETWORK,
     "features": {"email", "multiprocessing"},

@@ -39,6 +39,8 @@ WITHOUT_TENSORFLOW = (
     "benchmark.proof.child",
     "benchmark.seal",
     "benchmark.verify",
+    "benchmark.rig.estimate.__main__",
+    "benchmark.rig.estimate.child",
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",

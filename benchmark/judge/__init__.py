@@ -18,6 +18,7 @@
     reference.py      how honest runs converged: reference.csv
     reference_table.py  the epochs to each target of the reference, for people
     guard.py          whether epochs to a level are fewer than the reference allows
+    foretold.py       a run beside the estimate that was made of it
     stopping.py       how many runs are enough: a plan, equivalence, a rule for checks after each run
     checks.py         what to doubt about a judgement
     circumstances.py  how runs were made: machine, software, data, other load; what differs

@@ -25,6 +25,7 @@ hypotheses.py  hypotheses.jsonl: those of every utterance of every evaluation
 finals.py      the final evaluations, each in files of its own
 confusions.py  the commonest word errors of an evaluation
 folder.py      the run's folder: lock, heartbeat, end.json
+foretold.py    estimates: what was foretold of a run before it was made
 run.py         all of these files in one object
 """
 

@@ -1,0 +1,112 @@
+"""A probe of a run on a tiny corpus of tones, and what the command says of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tones import write_chapter
+from trained import MODELS, TINY
+
+ROOT = Path(__file__).resolve().parents[4]
+SENTENCES = ["one two", "two three", "three one two", "cool one", "don't two", "three"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a tiny workload and a corpus of 24 sentences to learn and 12 to evaluate."""
+    root = tmp_path_factory.mktemp("estimate")
+    for speaker in range(4):
+        write_chapter(root / "corpus", "train-tones", 11 + speaker, SENTENCES)
+    for speaker in range(2):
+        write_chapter(root / "corpus", "dev-tones", 31 + speaker, SENTENCES)
+    (root / "tiny.toml").write_text(TINY.format(more='decoder = "dictionary"\nbuckets = 2\n' + MODELS["deepspeech"]))
+    return root
+
+
+def estimate(folder: Path, *arguments: object) -> subprocess.CompletedProcess:
+    words = [
+        "--workload",
+        "./tiny.toml",
+        "--corpus",
+        "corpus",
+        "--batch",
+        "4",
+        "--minutes",
+        "0.02",
+        *map(str, arguments),
+    ]
+    return subprocess.run(
+        [sys.executable, "-m", "benchmark.rig", "estimate", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.slow
+def test_an_estimate_is_made_and_written_and_the_run_stands_beside_it(folder):
+    done = estimate(folder, "--offer", "cpu=0.50/h")
+    assert done.returncode == 0, done.stderr
+    shown = " ".join(done.stdout.split())
+    assert shown.startswith("cpu, tiny") and ", batch 4, float32: " in shown
+    assert "Epochs to a level: not known: no reference run is of workload tiny" in shown
+    assert "1 epochs, where the workload ends a run, would take" in shown and "USD rented" in shown
+    assert "Next: python -m benchmark --workload ./tiny.toml --corpus corpus --batch 4; its table" in shown
+    (path,) = (folder / "results" / "estimates").glob("*.json")  # and no scratch folder
+    assert [each.name for each in (folder / "results" / "estimates").iterdir()] == [path.name]
+    foretold = json.loads(path.read_text())
+    measured = foretold["measured"]
+    assert sum(bucket["batches"] for bucket in measured["buckets"]) == measured["batches_per_epoch"] == 6
+    assert all(len(bucket["seconds"]) >= 3 for bucket in measured["buckets"]) and len(measured["buckets"]) == 2
+    assert measured["evaluation"]["utterances"] == 12 and measured["evaluation"]["share"] == 1
+    assert measured["evaluation"]["sure_s"] > 0 and measured["checkpoint_bytes"] > 10_000
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmark", "--workload", "./tiny.toml", "--corpus", "corpus", "--batch", "4",
+         "--max-epochs", "3", "--name", "r1"],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    told = subprocess.run(
+        [sys.executable, "-m", "benchmark.tta", "results"],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "s an epoch were foretold, and it took" in " ".join(told.stdout.split()), told.stdout + told.stderr
+
+
+@pytest.mark.slow
+def test_a_step_is_traced_once_for_all_pieces(folder, monkeypatch):
+    code = f"""
+import os; os.chdir({str(folder)!r})
+import argparse, tempfile, time
+from pathlib import Path
+from benchmark.rig.estimate import probe
+from benchmark.rig.estimate.asked import add_job, job_of
+from benchmark.run.prepared import prepare
+parser = argparse.ArgumentParser(); add_job(parser)
+job = job_of(parser.parse_args(["--workload", "./tiny.toml", "--corpus", "corpus", "--batch", "4"]))
+prepared = prepare(job, None, lambda _: None)
+with tempfile.TemporaryDirectory() as place, prepared.pool() as pool:
+    one = probe.Probe(prepared, Path(place), pool, until_s=time.monotonic() + 1, say=lambda _: None)
+    one.measured(before_s=0.0, prepared_s=0.0)
+    print(one.trainer.models.step.segment.experimental_get_tracing_count())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1"]
+
+
+def test_librispeech_without_its_features_is_refused_before_anything_begins(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark.rig", "estimate", "--workload", "librispeech", "--data", "data"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "LibriSpeech's features are not there, and making them takes hours; expected them" in done.stderr
