@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="results/RUN or results/RUN.csv")
-    add("-o", "--output", type=Path, metavar="FILE.tta.zip", help="default: beside the journal")
+    add("-o", "--output", type=Path, metavar="FILE.tta.zip", help="the file to write; default: beside the journal")
     words = "first, last, numbers of batches, or none; default: first last, of those that are left"
     add("--checkpoints", nargs="+", default=["first", "last"], metavar="N", help=words)
     words = "with the optimiser's state before the last epoch, so that it can be trained again; three times the size"

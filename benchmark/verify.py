@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--replay", nargs="*", type=cli.whole_from_1, metavar="EPOCH", help=words)
     add("--signers", type=Path, metavar="FILE", help="who may sign, as ssh-keygen has it: a name and a key a line")
     add("-q", "--quiet", action="store_true", help="a line for each bundle")
-    add("--format", choices=("table", "json"), default="table", help="default: table")
+    add("--format", choices=("table", "json"), default="table", help="a table for people, or JSON; default: table")
     return parser
 
 

@@ -32,10 +32,10 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     words = "where corpora and features are kept; default: %(default)s"
     add("--data", type=Path, default=Path("data"), metavar="DIR", help=words)
     add("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs; default: %(default)s")
-    add("--seed", type=int, default=1, help="default: %(default)s")
+    add("--seed", type=int, default=1, help="seed of weights and order of utterances; default: %(default)s")
     add("--decode-jobs", type=int, metavar="N", help="decoding worker processes; default: one per core")
     add("--skip-bad", action="store_true", help="leave out utterances whose audio or transcript is broken")
-    add("--language-model", metavar="FILE", help="as of a run")
+    add("--language-model", metavar="FILE", help="ARPA or KenLM binary file for the decoder, as of a run")
     enters.add_options(parser.add_argument_group("the platform's settings"), *KNOBS)
     enters.add_options(parser.add_argument_group("the workload's settings"), *CONFIGS, Workload)
 
