@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     words = "journals of runs, or files of reference runs, that say how many epochs a level takes, beside the suite's"
     parser.add_argument("--reference", nargs="+", default=[], metavar="FILE", help=words)
     cli.add_targets(parser)
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="tables for people, or JSON; default: table")
+    parser.add_argument(
+        "--format", choices=("table", "json"), default="table", help="tables for people, or JSON; default: table"
+    )
     add_job(parser)
     cli.add_terms(parser)
     return parser
