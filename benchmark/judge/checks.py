@@ -324,7 +324,7 @@ def _checks_of_speed(group: Group) -> Iterator[str]:
 
 
 def _checks_of_published(groups: Sequence[Group], question: Question) -> list[str]:
-    found = []
+    found: list[str] = []
     if not any(group.records for group in groups):
         return found  # the paper's alone
     if not any(group.records and group.workload == PAPER_WORKLOAD for group in groups):
