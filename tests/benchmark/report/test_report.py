@@ -70,7 +70,7 @@ def save(results: Path, record: RunRecord, *, facts=None, usage: str = "", heard
 def run_json(platform: str = "cpu", **changes) -> dict:
     facts = {
         "schema": 3,
-        "platform": platforms.load(platform).to_dict(),
+        "platform": platforms.load(platform).to_dict() | {"label": platform},
         "plan": {"targets": TARGETS},
         "host": {"logical_cores": 4},
     }
@@ -728,7 +728,7 @@ def test_options_that_are_no_numbers_end_with_status_2(option, capsys):
     with pytest.raises(SystemExit) as stopped:
         command.main(["run.csv", *option])
     assert stopped.value.code == 2
-    assert f"argument {option[0]}: '{option[1]}'; expected a" in capsys.readouterr().err
+    assert f"{option[0]} '{option[1]}'; expected a" in capsys.readouterr().err
 
 
 def test_a_sampler_that_ended_before_the_run_is_stated_with_the_minute(results):
