@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import platforms
 from features.jobs.streams import one_line, parse, reported, say
-from platforms.summary import summary
+from platforms.summary import entry, summary
 
 NAME = "platforms"
 
@@ -26,14 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
     with reported(NAME):
         if not options.platforms:
-            return _listed()
+            return _listed(width)
         return max([_checked(each, width, first=not n) for n, each in enumerate(options.platforms)])
 
 
-def _listed() -> int:
+def _listed(width: int) -> int:
     for name in platforms.names():
-        platform = platforms.load(name)
-        print(f"{name:<14} {platform.description}")
+        print("\n".join(entry(name, platforms.load(name).description, width)))
     return 0
 
 

@@ -28,13 +28,13 @@ def summary(platform: Platform, *, named: str, width: int = WIDEST) -> list[str]
         ("run it", f"make bench PLATFORM={shlex.quote(named)}"),
     ]
     head = [f"{platform.name}: {platform.label}", *_wrapped(platform.description, "  ", width)]
-    return head + [line for name, words in rows if words for line in _row(name, words, width)]
+    return head + [line for name, words in rows if words for line in entry(f"  {name}", words, width, indent=12)]
 
 
-def _row(name: str, words: str, width: int) -> list[str]:
-    indent = " " * 12
-    first, *more = _wrapped(words, indent, width)
-    return [f"  {name:<10}{first[len(indent) :]}", *more]
+def entry(name: str, words: str, width: int, *, indent: int = 15) -> list[str]:
+    """Return a name and what is said of it, as lines of at most `width` characters; the words begin at `indent`."""
+    first, *more = _wrapped(words, " " * indent, width)
+    return [name.ljust(indent) + first[indent:], *more]
 
 
 def _wrapped(words: str, indent: str, width: int) -> list[str]:

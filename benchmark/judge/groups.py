@@ -23,7 +23,7 @@ from functools import cached_property
 
 from benchmark.judge import censored
 from benchmark.judge.censored import Times
-from benchmark.judge.circumstances import value_of
+from benchmark.judge.circumstances import part_of, value_of
 from benchmark.judge.estimates import Estimate, coefficient_of_variation, log_interval, olympic_mean
 from benchmark.judge.published import time_to_accuracy
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, JudgeError, Question, level_name, levels_of
@@ -272,7 +272,25 @@ def judged_groups(runs: Iterable[Run], question: Question) -> list[Group]:
     for run in runs:
         members.setdefault(_key(run, question), []).append(run)
     groups = [_group(key, tuple(alike), question, levels[key[2]]) for key, alike in members.items()]
+    names = _labels(groups)
+    groups = [replace(group, name=names.get(group.platform, "")) for group in groups]
     return sorted(groups + _published(levels, question), key=lambda group: _order(group, question))
+
+
+def _labels(groups: Sequence[Group]) -> dict[str, str]:
+    """Return what tables call platforms: the label of their files, where it is one and nobody else's."""
+    said: dict[str, set[str]] = {}
+    for group in groups:
+        found = [part_of(run, lambda facts: (facts.platform.name, facts.platform.label)) for run in group.runs]
+        labels = {pair[1] if pair and pair[0] == group.platform else group.platform for pair in found}
+        said.setdefault(group.platform, set()).update(labels)
+    taken = [label for labels in said.values() for label in labels]
+    return {
+        platform: label
+        for platform, labels in said.items()
+        for label in labels
+        if len(labels) == 1 and taken.count(label) == 1 and label not in said
+    }
 
 
 def _key(run: Run, question: Question) -> tuple:

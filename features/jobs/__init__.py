@@ -1,5 +1,6 @@
 """What long work needs, whatever it is; nothing here knows of speech.
 
+completion.py  what a shell completes of a command line
 files.py     whole writes, digests, locks
 process.py   TensorFlow without its log lines, memory that is kept
 workers.py   worker processes

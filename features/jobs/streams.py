@@ -17,7 +17,7 @@ import io
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
@@ -26,6 +26,7 @@ GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ECONNRESET)
 """Errors that say that nobody reads any more: a closed pipe, a terminal that is gone."""
 
 _protected = False
+_wanted = False
 
 
 class Unshakeable(io.TextIOBase):
@@ -81,6 +82,8 @@ def parse(parser: ArgumentParser, argv: Sequence[str] | None) -> Namespace:
     What is wrong with it is said in one line, and ends the process with status 2 (`features.jobs.wrong`). argparse
     itself ignores a help that is not shown.
     """
+    if _wanted:
+        raise _ParserFound(parser)
     from features.jobs import version, wrong  # here, not above: they say it by way of this module
 
     def print_help(file: Any = None) -> None:
@@ -91,6 +94,27 @@ def parse(parser: ArgumentParser, argv: Sequence[str] | None) -> Namespace:
     parser.print_help = print_help  # type: ignore[method-assign]
     version.add_version(parser)
     return wrong.parsed(parser, sys.argv[1:] if argv is None else argv)
+
+
+class _ParserFound(Exception):
+    """Carries a command's parser out of its `main`."""
+
+
+def parser_of(main: Callable[[list[str]], int]) -> ArgumentParser:
+    """Return the parser of a command, whose `main` calls `parse` before anything else; nothing is parsed or done."""
+    from features.jobs.version import add_version
+
+    global _wanted
+    _wanted = True
+    try:
+        main([])
+    except _ParserFound as found:
+        parser: ArgumentParser = found.args[0]
+        add_version(parser)
+        return parser
+    finally:
+        _wanted = False
+    raise AssertionError(f"{main} did not ask for its arguments to be parsed")
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import pytest
+from journals import make_run, write
 
 from benchmark import __main__ as command
-from benchmark import workloads
-from benchmark.record import Run, RunRecord
+from benchmark import tta, workloads
+from benchmark.record import Run, RunRecord, read_run
 
 
 def job(*arguments: str) -> command.Job:
@@ -139,3 +140,35 @@ def test_the_epilogue_of_help_names_every_workload(capsys):
         command.main(["--help"])
     shown = capsys.readouterr().out
     assert all(name in shown for name in workloads.names()) and "sys10" in shown
+
+
+def test_a_run_ends_with_the_answer_with_which_tta_begins(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    for n, (platform, train_s) in enumerate([("cpu", 60.0), ("cpu", 61.0), ("other", 90.0), ("other", 91.0)]):
+        record = make_run([50.0, 40.0, 30.0 - n, 20.0], run=f"r{n}", platform=platform, train_s=train_s, seed=n + 1)
+        write(tmp_path / "results" / f"r{n}.csv", record)
+    command._show(read_run("results/r0.csv"), Path("results"), say=lambda _: None)
+    shown = capsys.readouterr().out
+    assert tta.main(["results"]) == 0
+    answer = capsys.readouterr().out.partition("\n\n")[0]
+    assert answer.startswith("mini:\n- Soonest: cpu takes") and shown.endswith(f"\n\n{answer}\n")
+    assert "r1" not in shown.rpartition("\n\nmini:")[0].partition("Warnings:")[0]  # the tables are of this run alone
+
+
+def test_a_run_beside_a_file_that_is_none_ends_with_its_own_answer_and_says_why(tmp_path, capsys):
+    write(tmp_path / "r0.csv", make_run([50.0, 40.0, 30.0, 20.0], run="r0", platform="cpu"))
+    (tmp_path / "broken.csv").write_text("a,b\n1,2\n")
+    command._show(read_run(tmp_path / "r0.csv"), tmp_path, say=lambda _: None)
+    answer, why = capsys.readouterr().out.rstrip().split("\n\n")[-2:]
+    assert (
+        answer.startswith("mini:\n- cpu takes") and why.startswith("Without the other runs: ") and "broken.csv" in why
+    )
+
+
+def test_quiet_says_warnings_alone(capsys):
+    for sentence in ("platform cpu", "WARNING: busy", "EMULATED: sys1"):
+        command._warn(sentence)
+    command._hush("where the run is")
+    assert capsys.readouterr().err.splitlines() == ["WARNING: busy", "EMULATED: sys1"]
+    assert job("-q").quiet and not job().quiet

@@ -36,7 +36,7 @@ def run_of(tmp_path, name, *, wers=(30, 30, 30), price_table=None, power_w=None,
     """
     made = make_run(wers, platform=name, run=name, **identity)
     path = write(tmp_path / f"{name}.csv", made)
-    platform = replace(platforms.load("sys1"), price=price_table)
+    platform = replace(platforms.load("sys1"), price=price_table, label="sys1")
     if (machines := identity.get("machines", 1)) > 1:
         hardware, training = replace(platform.hardware, machines=machines), replace(platform.training, reduction="nccl")
         platform = replace(platform, hardware=hardware, training=training)

@@ -1,5 +1,6 @@
 """The statistics of a group of runs, worked by hand on small journals."""
 
+import json
 import math
 import time
 from dataclasses import replace
@@ -8,11 +9,12 @@ from pathlib import Path
 import pytest
 from journals import make_row, make_run, make_runs, write
 
+import platforms
 from benchmark.judge import Question, judge
 from benchmark.judge.checks import warnings
 from benchmark.judge.repetitions import curves_of
 from benchmark.judge.summary import report_parts
-from benchmark.record import read_run
+from benchmark.record import Run, read_run
 from benchmark.record.columns import READABLE
 from benchmark.record.history import RunRecord
 from benchmark.record.journal import read
@@ -238,3 +240,33 @@ def test_twenty_runs_of_ten_thousand_rows_are_judged_in_a_second_of_cpu_and_some
     shown = plain(report_parts(judge(records)))
     assert time.process_time() - started_s < 4
     assert "20/20" in shown
+
+
+# --- what tables call a platform --------------------------------------------------------------------------------------
+
+
+def labelled(tmp_path, name: str, label: str, *, of: str = "", **identity) -> Run:
+    """A run of a platform whose file had a label, as its run.json says."""
+    path = tmp_path / f"{name}.csv"
+    write(path, make_run([50.0, 40.0, 30.0], run=name, platform=name, source=str(path), **identity))
+    platform = platforms.load("sys1").to_dict() | {"name": of or name, "label": label}
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "run.json").write_text(
+        json.dumps({"schema": 3, "plan": {"targets": {"wer": [30]}}, "platform": platform})
+    )
+    return read_run(path)
+
+
+def test_tables_call_a_platform_by_the_label_of_its_file(tmp_path):
+    runs = [labelled(tmp_path, "mine", "4 x 2070"), make_run([50.0, 40.0, 30.0], platform="bare", run="b")]
+    assert {group.platform: group.label for group in judge(runs, AT_30)} == {"mine": "4 x 2070", "bare": "bare"}
+    assert {row["platform"] for row in judge(runs, AT_30).long_rows()} == {"mine", "bare"}  # rows have names
+
+
+def test_labels_that_would_mislead_are_not_used(tmp_path):
+    twins = [labelled(tmp_path, "one", "rig"), labelled(tmp_path, "two", "rig")]  # a copied file, its label left alone
+    assert {group.label for group in judge(twins, AT_30)} == {"one", "two"}
+    named = [labelled(tmp_path, "three", "four"), labelled(tmp_path, "four", "mine")]  # the name of another
+    assert {group.platform: group.label for group in judge(named, AT_30)} == {"three": "three", "four": "mine"}
+    other = labelled(tmp_path, "five", "sixth", of="six")  # a run.json of another platform
+    assert {group.label for group in judge([other], AT_30)} == {"five"}
