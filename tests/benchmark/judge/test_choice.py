@@ -96,6 +96,15 @@ def test_a_rig_without_a_price_may_be_the_soonest_and_not_the_cheapest():
     assert choose(rigs, wish=Wish(goal=SOONER)).taken == 1
 
 
+def test_a_look_at_a_rig_without_a_price_is_not_free():
+    """Its runs would tell the epochs of both others, and nobody knows what they cost."""
+    rigs = [rig("a", epochs=(10.0,) * 3), rig("b", batch=192, paces_s=(46.0,)), rig("free", None, batch=192)]
+    found = choose(rigs, wish=Wish(trainings=1000))
+    assert found.next.look.rig == 1 and found.next.price(CHEAPER) > 0
+    once = choose(rigs, wish=Wish(trainings=1))
+    assert once.next is None and once.nearest.look.rig != 2
+
+
 @pytest.mark.parametrize(
     ("rigs", "wish", "said"),
     [
