@@ -21,7 +21,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
-from benchmark.judge.energy import energy_parts
+from benchmark.judge.energy import energy_by_level, energy_parts
 from benchmark.judge.judgement import judge
 from benchmark.judge.offered import check_offers
 from benchmark.judge.prices import cost_parts, cost_rows
@@ -60,7 +60,11 @@ def _price(options: argparse.Namespace) -> None:
         energy = energy_parts(groups, meters) if options.energy or meters or terms.kwh_price is not None else []
         show([*cost_parts(groups, terms), *energy, *warnings_part(judgement.warnings)])
     else:
-        cli.print_rows("benchmark.price", cost_rows(groups, terms), options.format, judgement.warnings)
+        rows = cost_rows(groups, terms)
+        if options.energy or meters:
+            beside = energy_by_level(groups, meters)
+            rows = [row | beside[row["label"], row["metric"], row["level_percent"], row["workload"]] for row in rows]
+        cli.print_rows("benchmark.price", rows, options.format, judgement.warnings)
 
 
 def _meters(given: Sequence[str], platforms: Sequence[str]) -> dict[str, Meter]:

@@ -198,15 +198,37 @@ def pue_of(group: Group) -> float | None:
     return found.pop() if len(found) == 1 else None
 
 
+def energy_by_level(
+    groups: Sequence[Group], meters: Mapping[str, Meter] | None = None
+) -> dict[tuple[object, ...], dict[str, object]]:
+    """Return the columns for machines by label, metric, percent and workload; without energy they are None.
+
+    Raises:
+        JudgeError: a meter is of a platform that has no runs here.
+    """
+    _check_meters(groups, meters)
+    none = dict.fromkeys(EnergyTo(group=groups[0], level=groups[0].levels[0]).fields()) if groups else {}
+    found: dict[tuple[object, ...], dict[str, object]] = {
+        (group.label, level.metric, level.percent, group.workload): none for group in groups for level in group.levels
+    }
+    for each in energies_to(groups, meters):
+        found[each.group.label, each.level.metric, each.level.percent, each.group.workload] = each.fields()
+    return found
+
+
+def _check_meters(groups: Sequence[Group], meters: Mapping[str, Meter] | None) -> None:
+    there = sorted({group.platform for group in groups if group.runs})
+    if missing := [name for name in meters or {} if name not in there]:
+        raise JudgeError(f"a meter of {missing[0]!r}, which has no runs here; there are {', '.join(there) or 'none'}")
+
+
 def energy_parts(groups: Sequence[Group], meters: Mapping[str, Meter] | None = None) -> list[str | Table]:
     """Return a table of energy to each level for every workload, with what the figures are and are not.
 
     Raises:
         JudgeError: a meter is of a platform that has no runs here.
     """
-    there = sorted({group.platform for group in groups if group.runs})
-    if missing := [name for name in meters or {} if name not in there]:
-        raise JudgeError(f"a meter of {missing[0]!r}, which has no runs here; there are {', '.join(there) or 'none'}")
+    _check_meters(groups, meters)
     parts: list[str | Table] = []
     for workload in dict.fromkeys(group.workload for group in groups if group.runs and not group.emulated):
         found = energies_to([group for group in groups if group.workload == workload], meters)

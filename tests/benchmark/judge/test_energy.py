@@ -131,6 +131,12 @@ def test_a_meter_tells_of_the_whole_machine_beside_its_boards(tmp_path, capsys):
     given = [run.source, "--level", "20", "--epochs", "1", "--metric", "wer", "--meter"]
     assert price.main([*given, str(plug)]) == 0
     assert "metered Wh" in (shown := capsys.readouterr().out) and "58.7" in shown  # 450 * 470 / 3600
+    assert price.main([*given, str(plug), "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["gpu_board_wh"], row["metered_wh"]) == (
+        pytest.approx(300 * 470 / 3600),
+        pytest.approx(450 * 470 / 3600),
+    )
     assert price.main([*given, f"sys9={plug}"]) == 2
     assert "a meter of 'sys9', which has no runs here; there are sys1" in capsys.readouterr().err
     assert price.main([*given, f"sys1={plug}", "--meter", str(plug)]) == 2

@@ -1,11 +1,14 @@
 """A wall plug's log, matched with a run by the time of day; worked out by hand."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from journals import make_run, write
 
-from benchmark.record import read_run
+from benchmark.record import RunRecord, read_run
 from benchmark.record.meter import MeterError, day_spans, read_meter
 
 BEGAN = "2026-03-01T12:00:00+00:00"
@@ -37,6 +40,19 @@ def test_a_run_takes_what_the_meter_says_of_its_time(tmp_path):
     found = steady(tmp_path).energy(run)
     assert (found.wh, found.share, found.gap) == (pytest.approx(500 * 250 / 3600), 1.0, "")
     assert steady(tmp_path).energy(run, end_s=140.0).wh == pytest.approx(500 * 140 / 3600)
+
+
+def test_every_attempt_has_its_own_time_of_day():
+    """The run's clock stands still between attempts; the night between them is no part of it."""
+    first = make_run([60, 40])
+    again = [replace(row, attempt=2, started_s=row.started_s + 250) for row in first.rows]
+    began = {n: SimpleNamespace(created=datetime.fromtimestamp(BEGAN_S + at, UTC)) for n, at in ((1, 0), (2, 40_000))}
+    run = SimpleNamespace(attempts=began, record=RunRecord((*first.rows, *again)))
+    assert day_spans(run) == [(BEGAN_S, BEGAN_S + 250), (BEGAN_S + 40_000, BEGAN_S + 40_250)]
+    assert day_spans(run, end_s=300.0) == [(BEGAN_S, BEGAN_S + 250), (BEGAN_S + 40_000, BEGAN_S + 40_050)]
+    assert day_spans(run, end_s=100.0) == [(BEGAN_S, BEGAN_S + 100)]
+    del began[2]
+    assert day_spans(run) == []
 
 
 def test_a_counter_of_kwh_is_as_good_and_may_begin_anew(tmp_path):
