@@ -3,11 +3,12 @@
     python -m benchmark.choose results/*.csv --level wer:20 --offers offers.toml --budget 200 --trainings 10
 
 A run to the level on any rig tells how many epochs it takes; a probe, a run of an epoch (--max-epochs 1) or an
-estimate.json, tells a rig's seconds an epoch. Without a run to the level the reference runs count. The answer names
-the rig with the least expected cost (--goal sooner: time) of a training, and how probably another is cheaper, or
-sooner; then the probe or run that is expected to save more than it costs, or that there is none: stop. What is learnt
-serves as many trainings as --trainings says. --budget is the most that these and all further looks may cost. Rigs that
---offer or the file names by platform, and that nobody has tried, take part: their speed is guessed from their price.
+estimate (python -m benchmark.rig estimate), tells a rig's seconds an epoch. Without a run to the level the reference
+runs count. The answer names the rig with the least expected cost (--goal sooner: time) of a training, and how probably
+another is cheaper, or sooner; then the probe or run that is expected to save more than it costs, or that there is none:
+stop. What is learnt serves as many trainings as --trainings says. --budget is the most that these and all further looks
+may cost. Rigs that --offer or the file names by platform, and that nobody has tried, take part: their speed is guessed
+from their price.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from benchmark import cli
 from benchmark.judge import guard
 from benchmark.judge.apart import said
 from benchmark.judge.beliefs import Evidence
-from benchmark.judge.candidates import candidates_of, estimates_in, reference_of
+from benchmark.judge.candidates import candidates_of, reference_of
 from benchmark.judge.choice import CHEAPER, GOALS, SOONER, Wish, choose
 from benchmark.judge.choice_summary import choice_parts, choice_rows
 from benchmark.judge.common import unlike
 from benchmark.judge.groups import Group
 from benchmark.judge.judgement import judge
+from benchmark.judge.probes import estimates_in
 from benchmark.judge.question import JudgeError, Question, level_name
 from benchmark.judge.summary import warnings_part
 from benchmark.metrics import METRICS
@@ -50,7 +52,7 @@ def _choose(options: argparse.Namespace) -> None:
     groups = [group for group in judgement if group.runs and not group.emulated]
     _check(groups, emulated=len(judgement) - len(groups))
     candidates = candidates_of(groups, terms, estimates=estimates)
-    reference: list[Evidence] = reference_of(groups, question)
+    reference: list[Evidence] = reference_of(groups, question, estimates)
     priced = any(each.money for each in candidates)
     goal = options.goal or (CHEAPER if priced else SOONER)
     found = choose(candidates, reference, Wish(goal=goal, trainings=options.trainings, budget=options.budget))
@@ -92,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmark.choose", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    words = "journals of runs and probes, folders of them, or an estimate.json"
+    words = "journals of runs and probes, folders of them, or estimates"
     add("journals", nargs="*", metavar="results/RUN.csv", help=words)
     add("--level", type=_level, required=True, metavar="METRIC:PERCENT", help="the level to reach, as wer:20")
     add("--goal", choices=GOALS, help="what the rig to take should be; default: cheaper, sooner without prices")

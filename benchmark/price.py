@@ -21,13 +21,14 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import cli
-from benchmark.judge.energy import energy_parts
+from benchmark.judge.energy import energy_by_level, energy_parts
 from benchmark.judge.judgement import judge
 from benchmark.judge.offered import check_offers
 from benchmark.judge.prices import cost_answers, cost_parts, cost_rows
 from benchmark.judge.question import PAPER_WORKLOAD, JudgeError, Question
 from benchmark.judge.summary import warnings_part
 from benchmark.metrics import USUAL
+from benchmark.record.meter import Meter, read_meter
 from benchmark.tables import Table
 
 
@@ -54,19 +55,50 @@ def _price(options: argparse.Namespace) -> None:
     judgement = judge(cli.read_runs(options.journals) if options.journals else [], question)
     groups = [g for g in judgement if g.runs or g.workload == PAPER_WORKLOAD]
     check_offers(terms, groups)
+    meters = _meters(options.meter, sorted({group.platform for group in groups if group.runs}))
 
     def parts() -> list[str | Table]:
-        energy = energy_parts(groups) if options.energy or terms.kwh_price is not None else []
+        energy = energy_parts(groups, meters) if options.energy or meters or terms.kwh_price is not None else []
         return [*cost_parts(groups, terms), *energy, *warnings_part(judgement.warnings)]
+
+    def rows() -> list[dict[str, object]]:
+        found = cost_rows(groups, terms)
+        if not options.energy and not meters:
+            return found
+        beside = energy_by_level(groups, meters)
+        return [row | beside[row["label"], row["metric"], row["level_percent"], row["workload"]] for row in found]
 
     cli.give(
         options,
         "benchmark.price",
         parts=parts,
         brief=lambda: cost_answers(groups, terms),
-        rows=lambda: cost_rows(groups, terms),
+        rows=rows,
         warnings=judgement.warnings,
     )
+
+
+def _meters(given: Sequence[str], platforms: Sequence[str]) -> dict[str, Meter]:
+    """Return the logs of meters by platform; a log without a name is of the only one.
+
+    Raises:
+        JudgeError: a log has no name and there are several platforms, or two logs are of one.
+        MeterError, OSError: a log cannot be used.
+    """
+    found: dict[str, Meter] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals:
+            if len(platforms) != 1:
+                raise JudgeError(
+                    f"--meter {text}: of which platform? there are {', '.join(platforms) or 'none'}; expected "
+                    f"NAME={text}"
+                )
+            name, path = platforms[0], text
+        if name in found:
+            raise JudgeError(f"--meter {text}: a second log of {name}; expected one of each platform")
+        found[name] = read_meter(path)
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_by(parser)
     words = "add GPU board energy to each level, which reads all samples; --kwh-price does so too"
     parser.add_argument("--energy", action="store_true", help=words)
+    words = "a wall plug's log of a platform's whole machine (time, and watts or kwh), matched by time; repeatable"
+    parser.add_argument("--meter", action="append", default=[], metavar="[NAME=]CSV", help=words)
     parser.add_argument("--published", action="store_true", help="add the paper's rigs and times")
     cli.add_output(parser)
     cli.add_terms(parser)

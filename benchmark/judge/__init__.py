@@ -40,6 +40,7 @@
     prices.py         costs for people
     beliefs.py        what is believed of rigs' times, and what a further probe or run would change
     choice.py         which rig to take, what to look at next, when to stop
+    probes.py         estimates of runs that were not made, as probes of rigs
     candidates.py     the rigs that one could take, by their runs, estimates and offers
     choice_summary.py  a choice for people
     paired.py         statistics of two systems on the same utterances

@@ -1,22 +1,20 @@
 """The rigs that one could take, by their runs and probes: what was seen of each, and what it costs.
 
-    found = candidates_of(groups, terms, estimates=[read_estimate("results/estimate.json")])
+    found = candidates_of(groups, terms, estimates=estimates)
     found[0].evidence.epochs, found[0].evidence.paces_s, found[0].money.per_hour
 
 A run that reached the level tells epochs and seconds an epoch. Any other run with an evaluation is a probe, which tells
-seconds an epoch alone; so does an estimate.json. Of a single epoch what creation and the first batches took more than
-the others is start-up. A rig that an offer names, and that nobody has tried, is taken to cost what an epoch on the
-others does, give or take a factor of four. Emulated runs say nothing of a rig.
+seconds an epoch alone; so does the newest estimate of a rig without runs. Of a single epoch what creation and the first
+batches took more than the others is start-up. A rig that an offer names, and that nobody has tried, is taken to cost
+what an epoch on the others does, give or take a factor of four. Emulated runs say nothing of a rig.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import platforms
 from benchmark.judge.beliefs import Evidence
@@ -26,6 +24,7 @@ from benchmark.judge.energy import pue_of
 from benchmark.judge.factoring import epochs_of_trainings
 from benchmark.judge.groups import Group
 from benchmark.judge.offered import Paid, paid_for
+from benchmark.judge.probes import Estimated, newest
 from benchmark.judge.question import JudgeError, Question
 from benchmark.judge.reference import Convergence, ConvergenceError, convergence_of, read_reference
 from benchmark.judge.terms import PriceError, Terms
@@ -33,28 +32,12 @@ from benchmark.metrics import USUAL
 from benchmark.record import RunRecord
 from benchmark.record.phases import Phase
 from benchmark.tables import money
-from platforms import LARGEST, PlatformError
+from platforms import PlatformError
 from platforms.offers import Offer
 
 PROBE_ERROR = 0.02
 """Deviation of log seconds an epoch that a single epoch tells, or an estimate without an interval."""
 NORMAL_95 = 1.96
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimated:
-    """What an estimate.json says of a rig: seconds an epoch, with their 95% interval if it has one, and start-up."""
-
-    source: str
-    platform: str
-    seconds_per_epoch: float
-    low: float | None = None
-    high: float | None = None
-    start_s: float = 0.0
-    batch: int | None = None
-    replicas: int | None = None
-    precision: str | None = None
-    workload: str | None = None
 
 
 def candidates_of(
@@ -63,13 +46,11 @@ def candidates_of(
     """Return the rigs that are known by runs, by estimates, and by offers alone; the groups have one level each.
 
     Raises:
-        JudgeError: nothing tells the batch of an estimate, or an estimate is of a rig that has runs of the same kind.
+        JudgeError: nothing tells the batch of an estimate, or estimates are of several trainings.
     """
     found = [_of_group(group, groups, terms) for group in groups]
     known = [(group.platform, each) for group, each in zip(groups, found, strict=True)]
-    for estimate in estimates:
-        if estimate.platform in {name for name, _ in known}:
-            continue  # journals tell more
+    for estimate in newest(estimates, groups):
         known.append((estimate.platform, _of_estimate(estimate, found, terms)))
     if unseen:
         named = [name for name, _ in terms.offers] + list(terms.book.by_platform if terms.book else ())
@@ -159,62 +140,18 @@ def pace_of(record: RunRecord) -> Pace | None:
 # --- estimates and offers --------------------------------------------------------------------------------------------
 
 
-def read_estimate(path: str | Path) -> Estimated:
-    """Read an estimate.json: `platform`, `seconds_per_epoch`, and what it says of batch, start-up and interval.
-
-    Raises:
-        JudgeError: it is no such file.
-    """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise JudgeError(f"{path}: no JSON ({str(error)[:80]}); expected an estimate.json") from None
-    if not isinstance(content, Mapping):
-        raise JudgeError(f"{path}: {type(content).__name__}; expected an object with platform and seconds_per_epoch")
-    platform, seconds = content.get("platform"), content.get("seconds_per_epoch")
-    of_platform = platform if isinstance(platform, Mapping) else {}
-    name = of_platform.get("name", platform)
-    spread = seconds if isinstance(seconds, Mapping) else {"value": seconds}
-    value, low, high = (_positive(spread.get(key)) for key in ("value", "low", "high"))
-    if not isinstance(name, str) or value is None:
-        raise JudgeError(
-            f"{path}: platform {str(name)[:40]!r}, seconds_per_epoch {str(seconds)[:40]!r}; expected a name and a "
-            f"number above 0, or an object with value, low and high"
-        )
-    batch = content.get("batch") or (of_platform.get("input") or {}).get("batch")
-    workload = content.get("workload")
-    return Estimated(
-        source=str(path),
-        platform=name,
-        seconds_per_epoch=value,
-        low=low,
-        high=high,
-        start_s=_positive(content.get("start_s") or content.get("startup_s")) or 0.0,
-        batch=batch if isinstance(batch, int) and batch > 0 else None,
-        replicas=content.get("replicas"),
-        precision=content.get("precision"),
-        workload=workload.get("name") if isinstance(workload, Mapping) else workload,
-    )
-
-
-def _positive(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST:
-        return None
-    return float(value)
-
-
 def _of_estimate(estimate: Estimated, others: Sequence[Candidate], terms: Terms) -> Candidate:
-    file = _platform(estimate.platform)
-    batch = estimate.batch or (file.input.batch if file else None)
+    file, about = _platform(estimate.platform), estimate.about
+    batch = about.get("batch") or (file.input.batch if file else None)
     likes = [each.evidence for each in others]
-    if batch is None:
+    if not isinstance(batch, int) or batch < 1:
         sizes = {each.batch for each in likes}
         if len(sizes) != 1:
             raise JudgeError(f"{estimate.source}: says no batch, and {estimate.platform} has no file; expected batch")
         batch = sizes.pop()
     kind = next((each.kind for each in likes if each.batch == batch), ())
-    if estimate.replicas is not None and estimate.precision is not None:
-        kind = (estimate.replicas, estimate.precision)
+    if "replicas" in about and "precision" in about:
+        kind = (about["replicas"], about["precision"])
     error = PROBE_ERROR
     if estimate.low and estimate.high and estimate.low < estimate.high:
         error = math.log(estimate.high / estimate.low) / 2 / NORMAL_95
@@ -307,8 +244,8 @@ def _rented(rent: Offer, terms: Terms, preparing_hours: float) -> Money:
 # --- the reference ---------------------------------------------------------------------------------------------------
 
 
-def reference_of(groups: Sequence[Group], question: Question) -> list[Evidence]:
-    """Return the reference runs that train as these groups' do and reached the level: an evidence for each kind.
+def reference_of(groups: Sequence[Group], question: Question, estimates: Sequence[Estimated] = ()) -> list[Evidence]:
+    """Return the reference runs that train as these do and reached the level: an evidence for each kind.
 
     Raises:
         JudgeError: the file of reference runs cannot be used.
@@ -324,6 +261,7 @@ def reference_of(groups: Sequence[Group], question: Question) -> list[Evidence]:
     epochs: dict[tuple, list[float]] = {}
     for other in read_reference(question.reference):
         alike = any(other.workload == each.workload and not each.unlike(other) for each in mine)
+        alike |= any(each.is_of(other) for each in estimates)
         reached = other.reached(metric, percent, window=question.window) if alike and metric in USUAL else None
         if reached is not None and other.run not in {each.run for each in mine}:
             epochs.setdefault((other.batch, (other.replicas, other.precision)), []).append(other.epochs(reached))
@@ -331,17 +269,3 @@ def reference_of(groups: Sequence[Group], question: Question) -> list[Evidence]:
         Evidence(name=f"the reference at batch {batch}", batch=batch, kind=kind, epochs=tuple(found))
         for (batch, kind), found in epochs.items()
     ]
-
-
-def estimates_in(paths: Sequence[str]) -> tuple[list[str], list[Estimated]]:
-    """Return the paths that are no estimates, and the estimates: files that end in .json, and those in folders."""
-    journals, found = [], []
-    for path in paths:
-        if path.endswith(".json"):
-            found.append(read_estimate(path))
-            continue
-        inside = sorted(Path(path).glob("**/estimate.json")) if Path(path).is_dir() else []
-        found += [read_estimate(each) for each in inside]
-        if not inside or any(Path(path).glob("*.csv")):
-            journals.append(path)
-    return journals, found

@@ -111,7 +111,7 @@ class Worth:
 
     def price(self, goal: str) -> float:
         """Return what it costs in the goal's unit, money or hours."""
-        return self.hours if goal == SOONER else self.money or 0.0
+        return self.hours if goal == SOONER else math.inf if self.money is None else self.money
 
     def pays_from(self, goal: str) -> float:
         """Return the number of trainings from which on it is worth its cost."""

@@ -17,6 +17,7 @@ system.py      the machine by the keys of MLPerf's system description
 command.py     the command that began a run, as its user would type it again
 usage.py       utilisation.csv: how busy the machine was
 energy.py      the energy of GPUs by its samples, and of what share of the run
+meter.py       the log of a meter, matched with runs by the time of day
 host_times.py  hosts.csv: how long each host of several took by itself
 slowest.py     which host is slower than the others
 stillness.py   time in which the run stood still

@@ -77,14 +77,24 @@ class Energy:
 
 
 def energy_of(
-    samples: DataFrame, gpus: Sequence[str], *, spans_s: Spans = (), start_s: float = 0.0, end_s: float = math.inf
+    samples: DataFrame,
+    gpus: Sequence[str],
+    *,
+    spans_s: Spans = (),
+    start_s: float = 0.0,
+    end_s: float = math.inf,
+    most_w: float = MOST_POWER_W,
 ) -> Energy:
-    """Return the energy of some GPUs ("gpu3") together between two moments of the run's clock."""
+    """Return the energy of some GPUs ("gpu3") together between two moments of the run's clock.
+
+    So is that of whatever else has columns of counters or power: processors ("package0"), a meter. A counter that grows
+    by more than `most_w` jumps.
+    """
     samples = samples[samples["seconds"].abs() <= LARGEST]
     steps = _steps(samples["seconds"].to_numpy(float), spans_s, start_s, end_s)
     if not gpus or not steps.asked_s:
         return Energy(gap=NO_POWER)
-    readings = [_readings(samples, gpu, steps) for gpu in gpus]
+    readings = [_readings(samples, gpu, steps, most_w) for gpu in gpus]
     watts = np.array([each.watts for each in readings])  # [gpus, steps]
     known = np.isfinite(watts).all(axis=0) & (steps.inside_s > 0)
     seconds = float(steps.inside_s[known].sum())
@@ -216,8 +226,8 @@ class _Readings:
         return np.where(self.counts, self.counted_w, self.measured_w)
 
 
-def _readings(samples: DataFrame, gpu: str, steps: _Steps) -> _Readings:
-    counted_w = _by_counter(_column(samples, f"{gpu}_energy_j"), steps)
+def _readings(samples: DataFrame, gpu: str, steps: _Steps, most_w: float) -> _Readings:
+    counted_w = _by_counter(_column(samples, f"{gpu}_energy_j"), steps, most_w)
     return _Readings(counted_w, _by_power(_column(samples, f"{gpu}_power_w"), steps))
 
 
@@ -244,12 +254,12 @@ def _column(samples: DataFrame, name: str) -> np.ndarray:
     return samples[name].to_numpy(float) if name in samples else np.full(len(samples), math.nan)
 
 
-def _by_counter(energy_j: np.ndarray, steps: _Steps) -> np.ndarray:
+def _by_counter(energy_j: np.ndarray, steps: _Steps, most_w: float) -> np.ndarray:
     rows = np.flatnonzero(np.isfinite(energy_j))
     seconds, joules = np.diff(steps.times_s[rows]), np.diff(energy_j[rows])
     breaks = np.concatenate([[0], np.cumsum(steps.breaks)])
     follows = (np.diff(breaks[rows]) == 0) & (seconds > 0)
-    grows = follows & (joules >= 0) & (joules <= MOST_POWER_W * np.maximum(seconds, COARSE_S))
+    grows = follows & (joules >= 0) & (joules <= most_w * np.maximum(seconds, COARSE_S))
     if not joules[grows].any():
         grows[:] = False
     return _spread(np.divide(joules, seconds, out=np.full(len(joules), math.nan), where=grows), rows, steps)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from benchmark.record.columns import Identity, JournalError
 from benchmark.record.energy import BOTH, NO_POWER, Energy
 from benchmark.record.facts import NAME as RUN_JSON
-from benchmark.record.facts import Facts, FactsError, read_facts
+from benchmark.record.facts import DevicesUsed, Facts, FactsError, read_facts
 from benchmark.record.folder import FINISHED, End, folder_of, read_end
 from benchmark.record.history import RunRecord
 from benchmark.record.holes import check_made, check_whole
@@ -32,6 +32,9 @@ from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
 if TYPE_CHECKING:
     from benchmark.record.sentences import Heard
 
+NO_RAPL = "the machine showed no RAPL package, or an older version sampled"
+NO_IDLE = "no power was sampled before model creation"
+IDLE_SAMPLES = 5
 SHARE_UNKNOWN = "of what share of the run is not known: an older version wrote it down, which did not look"
 
 
@@ -153,6 +156,41 @@ class Run:
         usage_of = cache(self.usage)  # a run of days has millions of samples
         return [None if end is None else self._sampled_power(end, usage_of) or GpuPower() for end in ends_s]
 
+    def package_powers_until(self, ends_s: Sequence[float | None]) -> list[GpuPower | None]:
+        """Return the mean power of the machine's processor packages until some moments, by RAPL; None for None."""
+        try:
+            usage = self.usage()
+        except (UsageError, OSError):
+            usage = None
+        if usage is None or not usage.packages or self.identity.machines > 1:
+            why = NO_RAPL if self.identity.machines == 1 else "of several machines the GPUs alone are counted"
+            return [None if end is None else GpuPower(note=why) for end in ends_s]
+        found = [None if end is None else usage.energy(usage.packages, end_s=end) for end in ends_s]
+        return [
+            None if each is None else GpuPower(watts=each.mean_w, share=each.share, note=each.note) for each in found
+        ]
+
+    def idle_power(self) -> GpuPower:
+        """Return the mean power of the run's GPUs before model creation, TensorFlow's context open; no part of a run.
+
+        It is of the chief's machine, by its samples of power; IDLE_SAMPLES of them or more.
+        """
+        try:
+            usage = self.usage()
+        except (UsageError, OSError):
+            return GpuPower(note=NO_IDLE)
+        devices = self._devices
+        sensors = devices.sensors if devices else None
+        if sensors is None and usage is not None and len(usage.gpus) == self.identity.replicas:
+            sensors = tuple(usage.gpus)
+        columns = [f"{sensor}_power_w" for sensor in sensors or ()]
+        if usage is None or not columns or not set(columns) <= set(usage.samples):
+            return GpuPower(note=NO_IDLE)
+        before = usage.samples[usage.samples["seconds"] < self.record.created_s][columns].dropna()
+        if len(before) < IDLE_SAMPLES:
+            return GpuPower(note=f"{len(before)} samples before model creation; expected {IDLE_SAMPLES}")
+        return GpuPower(watts=float(before.mean().sum()), note=f"{len(before)} samples before model creation")
+
     def gpu_power(self, *, at_once: bool = False) -> GpuPower:
         """Return the mean power of the GPUs that the run used; `at_once` reads what its end wrote down, and no samples.
 
@@ -166,15 +204,19 @@ class Run:
             return GpuPower(watts=end.gpu_power_w, note=SHARE_UNKNOWN)
         return sampled or GpuPower()
 
+    @property
+    def _devices(self) -> DevicesUsed | None:
+        try:
+            return self.facts.devices if self.facts else None
+        except FactsError:
+            return None
+
     def _sampled_power(
         self, end_s: float | None = None, usage_of: Callable[[int], Usage | None] | None = None
     ) -> GpuPower | None:
         """Return the power by the samples, of the whole run or until a moment of its clock; None if there are none."""
         usage_of = usage_of or self.usage
-        try:
-            devices = self.facts.devices if self.facts else None
-        except FactsError:
-            devices = None
+        devices = self._devices
         try:
             usage = usage_of(0)
         except (UsageError, OSError):

@@ -17,6 +17,8 @@ the chief's; each other host has a utilisation-rank1.csv, with times of the run'
     gpu{i}_{sensor}      for every GPU of the machine, in NVML's order: util_percent, memory_mib, power_w,
                          temperature_c, sm_clock_mhz, memory_clock_mhz, pcie_gen, pcie_width, and energy_j: the GPU's
                          own count since its driver was loaded, which some lack, and files of older versions
+    package{i}_energy_j  for every processor package that RAPL shows, which many machines do not, or to root alone:
+                         its own count, over which it wraps
 
 A value that could not be read is an empty field, never 0. `benchmark.run.watch.sampler` writes the file. pandas is
 imported only where it is needed, as importing it takes time and memory.
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 NAME = "utilisation.csv"
 OF_RANK = "utilisation-rank{}.csv"
+PACKAGE_COLUMN = re.compile(r"(package\d+)_energy_j")
 GPU_COLUMN = re.compile(r"(gpu\d+)_util_percent")
 MOST = {
     "util_percent": 100.0,
@@ -112,6 +115,11 @@ class Usage:
     def gpus(self) -> list[str]:
         """The names of the GPUs that have columns: "gpu0", "gpu1" and so on."""
         return [match[1] for column in self.samples if (match := GPU_COLUMN.fullmatch(str(column)))]
+
+    @property
+    def packages(self) -> list[str]:
+        """The names of the processor packages that have columns: "package0" and so on."""
+        return [match[1] for column in self.samples if (match := PACKAGE_COLUMN.fullmatch(str(column)))]
 
     def summary(self, *, start_s: float = 0, end_s: float | None = None) -> Summary:
         """Summarise the samples with start_s <= seconds <= end_s; without end_s, to the end of the file."""

@@ -48,7 +48,16 @@ int nvmlDeviceGetMemoryInfo(gpu g, memory *m) {
 int nvmlDeviceGetPowerUsage(gpu g, unsigned *mw) { ALIVE(g); *mw = g->milliwatts; return *mw ? OK : NOT_SUPPORTED; }
 int nvmlDeviceGetTotalEnergyConsumption(gpu g, unsigned long long *mj) {
   ALIVE(g);
-  *mj = 5000000 + (unsigned long long)((now_s() - began_s) * g->milliwatts); /* since the driver was loaded */
+  const char *kind = getenv("STANDIN_COUNTER");
+  double counted_s = now_s() - began_s, late_s = counted_s > 0.5 ? counted_s - 0.5 : 0.0;
+  unsigned long long start = 5000000; /* since the driver was loaded */
+  if (kind && !strcmp(kind, "wraps")) { /* 32 bits, over after half a second */
+    *mj = ((1ull << 32) - (unsigned long long)(0.5 * g->milliwatts) + (unsigned long long)(counted_s * g->milliwatts)) & 0xffffffffull;
+    return OK;
+  }
+  if (kind && !strcmp(kind, "resets") && late_s > 0) start = 0, counted_s = late_s;
+  if (kind && !strcmp(kind, "stands") && late_s > 0) counted_s = 0.5;
+  *mj = start + (unsigned long long)(counted_s * g->milliwatts);
   return g->has_counter ? OK : NOT_SUPPORTED;
 }
 int nvmlDeviceGetTemperature(gpu g, int sensor, unsigned *celsius) { ALIVE(g); *celsius = 60 + index_of(g); return OK; }

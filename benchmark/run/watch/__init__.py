@@ -3,6 +3,7 @@
 monitor.py     starts and ends sampler.py, which writes utilisation.csv
 sampler.py     samples how busy the machine is
 curves.py      starts and ends what writes TensorBoard's events
+rapl.py        the energy of processors as Linux shows it
 gpus.py        the machine's GPUs as NVML shows them
 neighbours.py  looks for other load on the machine
 interrupts.py  handles Ctrl-C, SIGTERM and SIGHUP

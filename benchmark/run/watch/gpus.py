@@ -28,7 +28,6 @@ GPU_SENSORS = {  # NVML counts memory in bytes, power in milliwatts and energy i
     "pcie_width": lambda nvml, gpu: nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu),
     "energy_j": lambda nvml, gpu: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1000,
 }
-LATER_SENSORS = ("energy_j",)  # files that were begun without them go on without them
 BOARD = {  # asked apart: a board whose name cannot be read is still matched with CUDA's by its bus id
     "name": lambda nvml, gpu: _text(nvml.nvmlDeviceGetName(gpu)),
     "pci": lambda nvml, gpu: pci_bus_id(_text(nvml.nvmlDeviceGetPciInfo(gpu).busId)),

@@ -22,6 +22,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+POWERCAP = Path("/sys/class/powercap")  # as benchmark.run.watch.rapl has it, which the sampler loads
 START_LIMIT_S = 30.0  # a driver without persistence mode takes seconds per GPU to wake
 END_LIMIT_S = 1.0
 TAIL_BYTES = 2**16  # more than a row
@@ -34,14 +35,14 @@ class Monitor:
     A sampler that dies does not end the run. Raises ValueError on entry if the sampler cannot use the file.
     """
 
-    def __init__(self, output: str | Path, *, started_at: float, hz: float = 10):
+    def __init__(self, output: str | Path, *, started_at: float, hz: float = 10, powercap: Path | None = None):
         if not 0 < hz <= 100:
             raise ValueError(f"hz is {hz}; expected above 0 and at most 100 samples a second, 10 is usual")
         self.unavailable: dict[str, str] = {}
         self.boards: dict[str, dict] = {}  # the machine's GPUs, by the prefix of their columns
         self.failure: str | None = None
         # With "=", as the origin of a resumed run may be negative and argparse takes "-1e-05" for an option.
-        flags = [f"--pid={os.getpid()}", f"--origin={started_at}", f"--hz={hz}"]
+        flags = [f"--pid={os.getpid()}", f"--origin={started_at}", f"--hz={hz}", f"--powercap={powercap or POWERCAP}"]
         self._output = Path(output).resolve()
         self._command = [sys.executable, "-m", "benchmark.run.watch.sampler", *flags, f"--output={self._output}"]
 

@@ -18,6 +18,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import select
 import signal
 import sys
@@ -27,10 +28,12 @@ from pathlib import Path
 import psutil
 import pynvml
 
-from benchmark.run.watch.gpus import LATER_SENSORS, boards, by_gpu, gpu_sensors, reason
+from benchmark.run.watch.gpus import boards, by_gpu, gpu_sensors, reason
+from benchmark.run.watch.rapl import POWERCAP, rapl_sensors
 
 MIB = 2**20
 TAIL_BYTES = 2**16  # more than a row
+LATER = (re.compile(r"package\d+_energy_j"), re.compile(r"(package|gpu)\d+_energy_j"))  # newest first
 REFRESH_S = 1.0
 REFRESH_SHARE = 0.002  # of a core's time at most: to find children, psutil reads /proc/*/stat of the whole host
 
@@ -114,10 +117,13 @@ def read(sensors: dict) -> tuple[dict[str, float], dict[str, str]]:
 
 
 def columns_of(path: Path, *, columns: list[str]) -> list[str]:
-    """Return the columns of a file's rows: without LATER_SENSORS if it was begun by a version that had none."""
-    earlier = [column for column in columns if not column.endswith(LATER_SENSORS)]
+    """Return the columns of a file's rows: without those of LATER that the version which began it did not have."""
     with contextlib.suppress(OSError), path.open(errors="replace") as file:
-        return earlier if file.readline() == ",".join(earlier) + "\n" else columns
+        header = file.readline()
+        for later in LATER:
+            earlier = [column for column in columns if not later.fullmatch(column)]
+            if header == ",".join(earlier) + "\n":
+                return earlier
     return columns
 
 
@@ -165,9 +171,9 @@ def ticks(hz: float):
         due_s += (1 + round((time.monotonic() - due_s) * hz)) / hz
 
 
-def sample(*, pid: int, origin: float, hz: float, output: Path) -> None:
+def sample(*, pid: int, origin: float, hz: float, output: Path, powercap: Path) -> None:
     gpu, told = gpu_sensors(pynvml)
-    sensors = {"seconds": lambda: time.monotonic() - origin, **host_sensors(pid), **gpu}
+    sensors = {"seconds": lambda: time.monotonic() - origin, **host_sensors(pid), **gpu, **rapl_sensors(powercap)}
     sensors = {column: sensors[column] for column in columns_of(output, columns=list(sensors))}
     told |= read(sensors)[1]  # these values make no row: CPU time is the difference between two readings
     try:
@@ -195,6 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmark.run.watch.sampler", description=__doc__.splitlines()[0])
     for flag, kind in {"pid": int, "origin": float, "hz": float, "output": Path}.items():
         parser.add_argument(f"--{flag}", type=kind, required=True)
+    parser.add_argument("--powercap", type=Path, default=POWERCAP)
     with contextlib.suppress(psutil.NoSuchProcess):  # the sampled process has ended, so the sampler ends too
         sample(**vars(parser.parse_args()))
     os._exit(0)  # at once: on a busy machine, normal exit may take longer than the parent waits

@@ -65,6 +65,12 @@ def test_reference_runs_tell_epochs_and_without_any_nothing_does():
     assert math.exp(told.log_epochs(1)[0]) == pytest.approx(10, rel=1e-3)
 
 
+def test_many_runs_of_the_reference_leave_open_how_rigs_differ():
+    """A thousand runs on one rig: what is left is that rig's own part and this rig's, .02 each."""
+    told = believe([rig()], [Evidence(name="reference", batch=96, epochs=(10.0,) * 1000)])
+    assert math.sqrt(told.log_epochs(0)[1]) == pytest.approx(math.hypot(0.02, 0.02), rel=0.02)
+
+
 def test_epochs_of_one_seed_on_two_rigs_are_one_training():
     alone, copied = (believe([rig(epochs=(10.0, 10.5), copies=copies)]).log_epochs(0)[1] for copies in (1.0, 2.0))
     assert copied == pytest.approx(2 * alone, rel=0.01)

@@ -8,7 +8,8 @@ from journals import make_run, make_runs, write
 from benchmark.choose import main
 from benchmark.judge import Question, judge
 from benchmark.judge.beliefs import Evidence
-from benchmark.judge.candidates import candidates_of, estimates_in, pace_of, read_estimate, reference_of
+from benchmark.judge.candidates import candidates_of, pace_of, reference_of
+from benchmark.judge.probes import estimates_in, read_estimate
 from benchmark.judge.question import JudgeError
 from benchmark.judge.reference import COLUMNS, rows_of
 from benchmark.judge.terms import Terms
@@ -85,6 +86,37 @@ def test_an_estimate_is_read_with_its_interval_and_gives_way_to_journals(tmp_pat
     assert estimates_in([str(tmp_path)]) == ([], [estimate])  # no runs to look for
 
 
+ABOUT = {
+    "platform": "b", "workload": "mini", "variant": "", "recipe": "paper", "features": "ab12", "decoder": "greedy",
+    "emulated": False, "batch": 96, "replicas": 4, "precision": "float32", "settings": "",
+}  # fmt: skip
+
+
+def estimate_of(folder, name, *, created="2026-11-01T10:00:00+00:00", value=50.0, **about):
+    """An estimate as python -m benchmark.rig estimate writes it."""
+    (folder / "estimates").mkdir(exist_ok=True)
+    content = {"schema": 1, "created": created, "about": ABOUT | about, "startup_s": 12.0}
+    content["epoch_s"] = {"value": value, "low": None, "high": None}
+    path = folder / "estimates" / f"{name}.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_the_newest_estimate_of_the_same_training_counts(tmp_path):
+    estimate_of(tmp_path, "new", created="2026-11-02T10:00:00+00:00", value=45.0)
+    estimate_of(tmp_path, "old")
+    estimate_of(tmp_path, "other", created="2026-11-03T10:00:00+00:00", value=1.0, recipe="modern")
+    estimate_of(tmp_path, "emulated", created="2026-11-03T10:00:00+00:00", value=1.0, emulated=True)
+    _, estimates = estimates_in([str(tmp_path)])
+    assert len(estimates) == 4
+    judged = judge(make_runs(FALLING, platform="a"), WER_20)
+    found = named(candidates_of(judged, offered(a=1.0, b=1.5), estimates=estimates))
+    assert found["b"].evidence.paces_s == (45.0,) and found["b"].evidence.start_s == 12.0
+    another = read_estimate(estimate_of(tmp_path, "c", platform="c", recipe="modern"))
+    with pytest.raises(JudgeError, match="estimates of several trainings"):
+        candidates_of([], offered(b=1.5), estimates=[estimates[1], another])
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{", '{"platform": "a"}', '{"platform": "a", "seconds_per_epoch": -1}', '{"seconds_per_epoch": 1}'],
@@ -136,6 +168,9 @@ def test_the_reference_tells_epochs_where_no_run_reached_the_level(tmp_path):
     question = Question(metrics=("wer",), levels=(20.0,), window=3, reference=str(path))
     (found,) = reference_of(judge([probe], question), question)
     assert isinstance(found, Evidence) and sorted(found.epochs) == [7.0, 8.0] and found.kind == (4, "float32")
+    estimate = read_estimate(estimate_of(tmp_path, "b"))
+    assert reference_of([], question, [estimate]) == [found]
+    assert reference_of([], question, [read_estimate(estimate_of(tmp_path, "b", recipe="authors"))]) == []
     other = make_run([60, 50], run="probe", platform="new", seed=7, recipe="authors")
     assert reference_of(judge([other], question), question) == []
 

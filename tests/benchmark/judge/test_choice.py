@@ -90,10 +90,34 @@ def test_the_budget_is_for_the_trainings_and_what_is_left_for_looks():
         choose(rigs, wish=Wish(budget=0.1))
 
 
+def test_the_budget_is_for_all_the_trainings():
+    rigs = [rig("a", epochs=(10.0,) * 3), rig("fast", 9.0, paces_s=(20.0,))]
+    assert choose(rigs, wish=Wish(goal=SOONER, budget=1.8, trainings=10)).taken == 0  # 1.67 on a, 5 on fast
+    with pytest.raises(JudgeError, match="10 trainings cost 1.6"):
+        choose(rigs, wish=Wish(budget=1.0, trainings=10))
+
+
+def test_a_look_that_the_budget_does_not_pay_is_not_proposed():
+    rigs = [rig("a", epochs=(10.0,) * 3), rig("b", batch=192, paces_s=(46.0,))]
+    rich, poor = (choose(rigs, wish=Wish(trainings=50, budget=budget)) for budget in (1000.0, 8.36))
+    assert rich.next.money == pytest.approx(0.165, abs=0.001)  # a run of b, on which a training costs as much
+    assert not poor.options[0].too_dear and poor.next is None  # fifty trainings on b leave .1 of 8.36
+    assert poor.nearest is None or poor.nearest.money < 0.12
+
+
 def test_a_rig_without_a_price_may_be_the_soonest_and_not_the_cheapest():
     rigs = [rig("a", epochs=(10.0,) * 3), rig("free", None, paces_s=(30.0,))]
     assert choose(rigs).taken == 0 and choose(rigs).options[1].p_cheapest is None
     assert choose(rigs, wish=Wish(goal=SOONER)).taken == 1
+
+
+def test_a_look_at_a_rig_without_a_price_is_not_free():
+    """Its runs would tell the epochs of both others, and nobody knows what they cost."""
+    rigs = [rig("a", epochs=(10.0,) * 3), rig("b", batch=192, paces_s=(46.0,)), rig("free", None, batch=192)]
+    found = choose(rigs, wish=Wish(trainings=1000))
+    assert found.next.look.rig == 1 and found.next.price(CHEAPER) > 0
+    once = choose(rigs, wish=Wish(trainings=1))
+    assert once.next is None and once.nearest.look.rig != 2
 
 
 @pytest.mark.parametrize(

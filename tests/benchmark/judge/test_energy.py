@@ -101,3 +101,43 @@ def test_the_table_says_what_it_is_and_price_shows_it(tmp_path, capsys):
 
 def test_emulated_runs_have_no_energy(tmp_path):
     assert energies_to(judge([run_of(tmp_path, emulated=True)], WER)) == []
+
+
+def test_processors_and_idle_gpus_stand_apart(tmp_path):
+    run = run_of(tmp_path)
+    usage = tmp_path / "r1" / "utilisation.csv"
+    header, *rows = usage.read_text().splitlines()
+    before = [f"{-1 + n / 10:.1f},0,55,,0" for n in range(10)]  # a second before model creation
+    packages = [f"{row},{80 * n}" for n, row in enumerate(rows)]  # 80 W
+    usage.write_text("\n".join([f"{header},package0_energy_j", *before, *packages]) + "\n")
+    _, hard = energies_to(judge([read_run(run.source)], WER))
+    assert (hard.idle_w, hard.packages_wh.value) == (pytest.approx(55), pytest.approx(80 * 470 / 3600))
+    assert hard.wh.value == pytest.approx(300 * 470 / 3600)  # nothing is subtracted, nor added
+
+
+def test_without_rapl_and_idle_samples_there_are_reasons_and_no_zeros(tmp_path):
+    run = run_of(tmp_path)
+    _, hard = energies_to(judge([run], WER))
+    assert hard.packages_wh is None and hard.packages_reason.startswith("the machine showed no RAPL package")
+    assert (hard.idle_w, run.idle_power().note) == (None, "0 samples before model creation; expected 5")
+
+
+def test_a_meter_tells_of_the_whole_machine_beside_its_boards(tmp_path, capsys):
+    run = run_of(tmp_path)
+    facts = json.loads((tmp_path / "r1" / "run.json").read_text())
+    (tmp_path / "r1" / "run.json").write_text(json.dumps(facts | {"created": "2026-03-01T12:00:00+00:00"}))
+    plug = tmp_path / "plug.csv"
+    plug.write_text("\n".join(["time,watts", *(f"{1772366400 + s},450" for s in range(-60, 600, 5))]))
+    given = [run.source, "--level", "20", "--epochs", "1", "--metric", "wer", "--meter"]
+    assert price.main([*given, str(plug)]) == 0
+    assert "metered Wh" in (shown := capsys.readouterr().out) and "58.7" in shown  # 450 * 470 / 3600
+    assert price.main([*given, str(plug), "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["gpu_board_wh"], row["metered_wh"]) == (
+        pytest.approx(300 * 470 / 3600),
+        pytest.approx(450 * 470 / 3600),
+    )
+    assert price.main([*given, f"sys9={plug}"]) == 2
+    assert "a meter of 'sys9', which has no runs here; there are sys1" in capsys.readouterr().err
+    assert price.main([*given, f"sys1={plug}", "--meter", str(plug)]) == 2
+    assert "a second log of sys1" in capsys.readouterr().err

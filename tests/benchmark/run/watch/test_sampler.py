@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from standin import cuda_boards, environment_of
 
+from benchmark.record import energy
+from benchmark.record.energy import BOTH
 from benchmark.record.usage import read_usage
 from benchmark.run.watch.gpus import GPU_SENSORS, by_gpu
 from benchmark.run.watch.monitor import Monitor
@@ -68,6 +70,24 @@ def test_an_energy_counter_is_a_column_in_joules(sampled, output):
     assert float(first["gpu0_energy_j"]) > 5000  # 5,000,000 mJ since the driver was loaded
     assert joules / seconds == pytest.approx(480, rel=0.2)  # 480 W; seconds are of the row's first sensor
     assert read_usage(output).energy(["gpu0"]).mean_w == pytest.approx(480, rel=0.2)
+
+
+@pytest.mark.parametrize("kind", ["wraps", "resets"])
+def test_a_counter_that_wraps_or_begins_anew_loses_a_step_to_power(sampled, output, kind):
+    sampled(lambda rows: len(rows) > 60, STANDIN="h200", STANDIN_COUNTER=kind)  # it falls after half a second of 1.2
+    joules = [float(row["gpu0_energy_j"]) for row in rows_of(output)]
+    assert min(joules) < joules[0]
+    found = read_usage(output).energy(["gpu0"])
+    assert (found.mean_w, found.source) == (pytest.approx(480, rel=0.05), BOTH)
+    assert found.ratio is None  # a second says too little of it
+
+
+def test_a_counter_that_stands_still_is_refused_as_power_goes_on(sampled, output, monkeypatch):
+    monkeypatch.setattr(energy, "CHECKED_S", 0.5)
+    sampled(lambda rows: len(rows) > 60, STANDIN="h200", STANDIN_COUNTER="stands")
+    found = read_usage(output).energy(["gpu0"])
+    assert found.wh is None and found.ratio < 0.8
+    assert "gpu0's energy counter says" in found.gap and "expected 0.8 to 1.25" in found.gap
 
 
 def test_a_gpu_that_was_lost_before_the_start_hides_none_behind_it(sampled, output):
