@@ -45,7 +45,7 @@ export PLATFORM WORKLOAD CORPUS RECIPE SEED BATCH NAME OUT RUNS HOSTS RANK
 LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 	[ -e "$$1" ] || set -- $(or $(RUNS),results/*.csv)
 
-.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta report final seal verify lint dead clean
+.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor saturation reference features tta report final seal verify gallery lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -118,6 +118,9 @@ seal: $(READY) ## a run in one file that anyone can check: RUNS=results/name [OU
 
 verify: $(READY) ## is a sealed run true? RUNS=name.tta.zip [CORPUS=dir] [ARGS="--replay"]
 	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.verify "$$@" $(if $(CORPUS),--corpus "$$CORPUS") $(ARGS)
+
+gallery: $(READY) ## static pages of sealed runs, refused where one does not verify: RUNS=gallery [OUT=site] [ARGS="--check"]
+	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.gallery "$$@" $(if $(OUT),-o "$$OUT") $(ARGS)
 
 lint: $(READY) ## check style, form and types of the code
 	@$(RUN) ruff check

@@ -35,6 +35,7 @@ COMMANDS = (
     "benchmark.rig.doctor",
     "benchmark.seal",
     "benchmark.verify",
+    "benchmark.gallery",
     "install",
 )
 GARBAGE = {

@@ -32,6 +32,7 @@ DOORS = (
     "benchmark.rig",
     "benchmark.seal",
     "benchmark.verify",
+    "benchmark.gallery",
     "benchmark.console",
     "features",
     "features.download",

@@ -37,8 +37,10 @@ WITHOUT_TENSORFLOW = (
     "benchmark.proof.seal",
     "benchmark.proof.verify",
     "benchmark.proof.child",
+    "benchmark.proof.site.pages",
     "benchmark.seal",
     "benchmark.verify",
+    "benchmark.gallery",
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",
@@ -119,6 +121,7 @@ def is_door(name: str) -> bool:
     return name in ("benchmark.cli", "benchmark.console") or name.endswith("__main__") or name in (
         "benchmark.tta", "benchmark.compare", "benchmark.price", "benchmark.final", "benchmark.saturation",
         "benchmark.reference", "benchmark.transcribe", "benchmark.seal", "benchmark.verify",
+        "benchmark.gallery",
         "features.download",
     )  # fmt: skip
 
