@@ -13,6 +13,7 @@ import json
 import tempfile
 import zipfile
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import platforms
@@ -148,8 +149,9 @@ def write_run(
     header = "seconds,process_cpu_percent,process_memory_mib,host_cpu_percent,host_memory_mib"
     (run / "utilisation.csv").write_text("\n".join([header, *samples]) + "\n")
     (run / "run.json").write_text(json.dumps(facts(platform, seed=seed, gpu=gpu), indent=1))
+    at = datetime.fromisoformat(CREATED) + timedelta(seconds=round(ended_s + 1))
     end = {"status": "finished", "message": "", "step": BATCHES * EPOCHS, "epoch": EPOCHS, "clock_s": ended_s,
-           "still": [], "suspended_s": 0.0, "at": f"2026-01-31T12:{round(ended_s + 1) // 60:02d}:{round(ended_s + 1) % 60:02d}+00:00"}  # fmt: skip
+           "still": [], "suspended_s": 0.0, "at": at.isoformat()}  # fmt: skip
     (run / "end.json").write_text(json.dumps(end, indent=1))
     (run / "words.txt").write_text("".join(f"{word}\n" for word in features().words))
     return folder / "r1.csv"

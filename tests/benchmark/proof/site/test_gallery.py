@@ -117,7 +117,7 @@ def test_a_verdict_raises_the_level_of_its_own_bundle_alone(bundles, tmp_path, c
     verdict = json.loads(capsys.readouterr().out)
     verdict[0]["level"] = "replay"  # as with the corpus
     (tmp_path / "verdicts.json").write_text(json.dumps(verdict))
-    out = tmp_path / "site"
+    out, said = tmp_path / "site", tmp_path / "verdicts.json"
     assert (
         main([str(one), str(other), "-o", str(out), "--no-reports", "--verdicts", str(tmp_path / "verdicts.json")]) == 0
     )
