@@ -117,7 +117,7 @@ def test_a_verdict_raises_the_level_of_its_own_bundle_alone(bundles, tmp_path, c
     verdict = json.loads(capsys.readouterr().out)
     verdict[0]["level"] = "replay"  # as with the corpus
     (tmp_path / "verdicts.json").write_text(json.dumps(verdict))
-    out, said = tmp_path / "site", tmp_path / "verdicts.json"
+    out = tmp_path / "site"
     assert (
         main([str(one), str(other), "-o", str(out), "--no-reports", "--verdicts", str(tmp_path / "verdicts.json")]) == 0
     )
@@ -159,8 +159,8 @@ def test_the_pages_fit_every_width_in_light_and_dark_and_filters_work(site, tmp_
         assert page.evaluate(shown) == 6
         for field, text, count in (("text", "v100", 2), ("text", "", 6), ("cost", "0.004", 2), ("level", "3", 0)):
             page.evaluate(
-                f"(() => {{ const form = document.querySelector('.filters'); form.cost.value = ''; form.{field}.value = "
-                f"'{text}'; form.dispatchEvent(new Event('input')); }})()"
+                f"(() => {{ const form = document.querySelector('.filters'); form.cost.value = ''; "
+                f"form.{field}.value = '{text}'; form.dispatchEvent(new Event('input')); }})()"
             )
             assert page.evaluate(shown) == count, field
         assert page.problems() == []
