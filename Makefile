@@ -52,7 +52,7 @@ LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 SOME_RUNS = $(LIST_RUNS); [ -e "$$1" ] || { \
 	echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; }
 
-.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor estimate saturation reference features tta compare price choose export report final seal verify lint dead clean
+.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor estimate saturation reference features tta compare price choose export report final seal verify gallery lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -138,6 +138,9 @@ seal: $(READY) ## a run in one file that anyone can check: RUNS=results/name [OU
 
 verify: $(READY) ## is a sealed run true? RUNS=name.tta.zip [CORPUS=dir] [ARGS="--replay"]
 	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.verify "$$@" $(if $(CORPUS),--corpus "$$CORPUS") $(ARGS)
+
+gallery: $(READY) ## static pages of sealed runs, refused where one does not verify: RUNS=gallery [OUT=site] [ARGS="--check"]
+	@$(if $(RUNS),$(LIST_RUNS);) $(ASK) benchmark.gallery "$$@" $(if $(OUT),-o "$$OUT") $(ARGS)
 
 lint: $(READY) ## check style, form and types of the code
 	@$(RUN) ruff check

@@ -23,6 +23,7 @@ COMMANDS = {
     "report": ("benchmark.report.__main__", "one HTML page about runs"),
     "seal": ("benchmark.seal", "a run in one file, for anyone to check"),
     "verify": ("benchmark.verify", "is a sealed run true?"),
+    "gallery": ("benchmark.gallery", "static pages of sealed runs"),
     "export": ("benchmark.export.__main__", "runs in the formats of others"),
     "ingest": ("benchmark.ingest.__main__", "logs of others as runs"),
     "saturation": ("benchmark.saturation", "how much data is enough"),

@@ -13,6 +13,7 @@ import json
 import tempfile
 import zipfile
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import platforms
@@ -63,17 +64,18 @@ def said() -> dict[str, list[list[str]]]:
                                      enumerate(SAID_IN_DEV)]}  # fmt: skip
 
 
-def facts() -> dict:
-    """A run.json as a run writes it."""
+def facts(platform: str = "cpu", *, seed: int = 1, gpu: str = "") -> dict:
+    """A run.json as a run writes it; with the name of a `gpu` of a platform that trained on its GPUs."""
     workload = load("mini").changed({"max_epochs": EPOCHS})
+    replicas = platforms.load(platform).hardware.gpus or 1
     return {
         "schema": 4,
         "created": CREATED,
         "code": {"version": "0.1.0", "git_commit": "1a2b3c4d" * 5, "git_dirty": False},
-        "platform": platforms.load("cpu").to_dict(),
+        "platform": platforms.load(platform).to_dict(),
         "workload": workload.to_dict(),
         "plan": json.loads(json.dumps(asdict(PLAN))),
-        "seed": 1,
+        "seed": seed,
         "command": {"arguments": ["--max-epochs", "3"], "make": False},
         "features": {
             "folder": None,
@@ -86,7 +88,7 @@ def facts() -> dict:
         },
         "decoder": {"label": "dictionary-256"},
         "preparation_s": 5.2,
-        "devices": {"names": ["CPU"], "replicas": 1, "emulated": False, "sensors": []},
+        "devices": {"names": [gpu or "CPU"] * replicas, "replicas": replicas, "emulated": False, "sensors": []},
         "kernels": {"lstm": "llvm", "ctc": "cpu"},
         "host": {"cpu": "a processor", "logical_cores": 2, "usable_cores": 2, "python": "3.11.7"},
         "versions": {"tensorflow": "2.21.0"},
@@ -113,11 +115,17 @@ def rates(heard) -> dict[str, float]:
         "substitutions": edits - missing, "deletions": missing, "insertions": 0}  # fmt: skip
 
 
-def write_run(folder: Path, *, factor: float = 1.0, train_s: float = TRAIN_S, changes: dict | None = None) -> Path:
+def write_run(
+    folder: Path, *, factor: float = 1.0, train_s: float = TRAIN_S, platform: str = "cpu", seed: int = 1, gpu: str = ""
+) -> Path:
     """Write journal and folder of the run; `factor` makes its clock slower, or faster. Returns the journal's path."""
+    hardware = platforms.load(platform).hardware
+    devices = f"{hardware.gpus} x {gpu}" if hardware.gpus else "CPU"
+    about = identity(platform=platform, seed=seed, replicas=hardware.gpus or 1, devices=devices,
+                     batch=platforms.load(platform).input.batch)  # fmt: skip
     run = folder / "r1"
     run.mkdir(parents=True)
-    journal, at_s = Journal.create(folder / "r1.csv", identity(**(changes or {}))), 0.3
+    journal, at_s = Journal.create(folder / "r1.csv", about), 0.3
 
     def add(phase: Phase, seconds: float, **outcome) -> None:
         nonlocal at_s
@@ -140,9 +148,10 @@ def write_run(folder: Path, *, factor: float = 1.0, train_s: float = TRAIN_S, ch
     samples = [f"{factor * n / 10:.3f},97.0,800.0,95.0,950.0" for n in range(3, count)]
     header = "seconds,process_cpu_percent,process_memory_mib,host_cpu_percent,host_memory_mib"
     (run / "utilisation.csv").write_text("\n".join([header, *samples]) + "\n")
-    (run / "run.json").write_text(json.dumps(facts(), indent=1))
+    (run / "run.json").write_text(json.dumps(facts(platform, seed=seed, gpu=gpu), indent=1))
+    at = datetime.fromisoformat(CREATED) + timedelta(seconds=round(ended_s + 1))
     end = {"status": "finished", "message": "", "step": BATCHES * EPOCHS, "epoch": EPOCHS, "clock_s": ended_s,
-           "still": [], "suspended_s": 0.0, "at": f"2026-01-31T12:00:{round(ended_s + 1):02d}+00:00"}  # fmt: skip
+           "still": [], "suspended_s": 0.0, "at": at.isoformat()}  # fmt: skip
     (run / "end.json").write_text(json.dumps(end, indent=1))
     (run / "words.txt").write_text("".join(f"{word}\n" for word in features().words))
     return folder / "r1.csv"

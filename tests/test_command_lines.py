@@ -40,6 +40,7 @@ COMMANDS = (
     "benchmark.seal",
     "benchmark.verify",
     "benchmark.rig.estimate",
+    "benchmark.gallery",
     "install",
 )
 GARBAGE = {

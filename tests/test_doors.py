@@ -34,6 +34,7 @@ DOORS = (
     "benchmark.seal",
     "benchmark.verify",
     "benchmark.rig.estimate",
+    "benchmark.gallery",
     "benchmark.console",
     "features",
     "features.download",

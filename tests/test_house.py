@@ -37,10 +37,12 @@ WITHOUT_TENSORFLOW = (
     "benchmark.proof.seal",
     "benchmark.proof.verify",
     "benchmark.proof.child",
+    "benchmark.proof.site.pages",
     "benchmark.seal",
     "benchmark.verify",
     "benchmark.rig.estimate.__main__",
     "benchmark.rig.estimate.child",
+    "benchmark.gallery",
     "benchmark.tta",
     "benchmark.compare",
     "benchmark.price",
@@ -123,6 +125,7 @@ def is_door(name: str) -> bool:
     return name in ("benchmark.cli", "benchmark.console") or name.endswith("__main__") or name in (
         "benchmark.tta", "benchmark.compare", "benchmark.price", "benchmark.final", "benchmark.saturation",
         "benchmark.reference", "benchmark.transcribe", "benchmark.choose", "benchmark.seal", "benchmark.verify",
+        "benchmark.gallery",
         "features.download",
     )  # fmt: skip
 

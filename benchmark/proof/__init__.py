@@ -1,4 +1,4 @@
-"""Is a result true? Sealed runs that anyone can check without trust.
+"""Is a result true? Sealed runs that anyone can check without trust, and a gallery of them.
 
     seal(Path("results/a"), Path("a.tta.zip"), Wish())      # one file with all that proves a run
     verify(Path("a.tta.zip"), Ask()).status                 # 0 verified, 1 refuted, 2 cannot
@@ -19,6 +19,7 @@ at_figures.py  the level *figures*: figures that follow from what was recorded
 peaks.py       the most that a device can compute
 child.py       the levels *weights* and *replay*: what a child process computed, against the journal
 again          that child process, which alone loads TensorFlow
+site           the gallery: a folder of static pages
 
 What no level can see stands in docs/proof.md.
 """

@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from benchmark.proof.bundle import BundleError
 from benchmark.proof.unpacked import Place
 from benchmark.proof.verdict import REPLAY, WEIGHTS, Refuted, Report
 from benchmark.record import Row, Run
+from benchmark.record.hypotheses import read_hypotheses
 from benchmark.record.phases import EVALUATED, Phase
 from platforms.machine import usable_cores
 
@@ -46,8 +47,22 @@ def check_weights(place: Place, corpus: Path | None, report: Report, *, say: Say
     for found in _results(place, corpus, {"what": "weights", "steps": steps}):
         row, how = rows[found["step"]], _exact(place.run, found)
         _check_rates(WEIGHTS, row, found, how)
+        if not how:
+            _check_heard(place.run, row, found["heard"])
         report.checked(WEIGHTS, f"the checkpoint after batch {row.step}: WER {row.wer:.2f}%, CER {row.cer:.2f}%"
                                 f"{_within(how)}")  # fmt: skip
+
+
+def _check_heard(run: Run, row: Row, found: Sequence[Sequence[str]]) -> None:
+    """Check what was heard in every utterance, where the run has kept it."""
+    said = (read_hypotheses(run.folder) or {}).get((row.phase.value, row.step))
+    if said is None:
+        return
+    again = {each[0]: each[1] for each in found}
+    for (name, _), heard in zip(said.references, said.hypotheses, strict=True):
+        if again.get(name, heard) != heard:
+            raise Refuted(WEIGHTS, f"after batch {row.step} {heard[:60]!r} was heard in {name}; evaluated again it is "
+                                   f"{again[name][:60]!r}")  # fmt: skip
 
 
 def replay(place: Place, corpus: Path, epochs: tuple[int, ...], report: Report, *, say: Say) -> None:
@@ -147,6 +162,8 @@ def _results(place: Place, corpus: Path, request: Mapping[str, Any]) -> Iterator
         out, err = child.communicate(json.dumps(asked))
     for line in out.splitlines():
         found = json.loads(line)
+        if "broken" in found:
+            raise Refuted(request["what"], place.told(found["broken"]))
         if "cannot" in found:
             raise BundleError(place.told(found["cannot"]))
         yield found

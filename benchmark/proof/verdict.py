@@ -41,6 +41,7 @@ class Report:
     difference: str = ""
     cannot: str = ""
     signer: str = ""
+    seal: str = ""  # SHA-256 of seal.json, by which a verdict is known to be of this bundle
     done: dict[str, list[str]] = field(default_factory=dict)
     left: dict[str, list[str]] = field(default_factory=dict)
 
@@ -86,6 +87,7 @@ class Report:
             "difference": self.difference or None,
             "cannot": self.cannot or None,
             "signer": self.signer or None,
+            "seal": self.seal or None,
             "checked": self.done,
             "not_checked": self.left,
         }

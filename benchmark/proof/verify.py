@@ -53,6 +53,7 @@ def verify(path: Path, ask: Ask) -> Report:
 
 def _verify(bundle: Bundle, ask: Ask, report: Report) -> None:
     content = read_seal(bundle)
+    report.seal = bundle.sha256(SEAL)
     check_files(bundle, content)
     report.checked(BYTES, f"{len(content['files'])} files are those of {SEAL}, and the chain over the journal's rows")
     _signature(bundle, ask, report)

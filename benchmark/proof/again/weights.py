@@ -15,7 +15,7 @@ from models.ctc.decoders import SPOKEN, Decoder
 
 
 def evaluated_again(folder: Path, corpus: Path, steps: Sequence[int], *, jobs: int) -> Iterator[dict[str, Any]]:
-    """Yield the figures of each checkpoint: {"step", "utterances", "figures": {"wer": percent, ...}, "digest"}.
+    """Yield the figures of each checkpoint: {"step", "heard": [[id, text]], "figures": {"wer": percent, ...}}.
 
     Raises:
         ValueError: the corpus is another one, or the model or its decoder cannot be made.
@@ -45,7 +45,7 @@ def evaluated_again(folder: Path, corpus: Path, steps: Sequence[int], *, jobs: i
             evaluated = transcriber.transcribe(task.validation, pool).result()
             yield {
                 "step": step,
-                "utterances": len(evaluated.sentences),
+                "heard": [[each.id, each.hypothesis] for each in evaluated.sentences],
                 "figures": {name: round(value, 6) for name, value in asdict(evaluated.errors).items()},
                 **machine(),
             }
