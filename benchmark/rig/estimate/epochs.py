@@ -111,12 +111,16 @@ def to_level(sides: Sides, metric: str, percent: float, *, window: int, samples:
     law = Law(tuple(made))
     error, freedom = law.error(1)
     epochs = law.mean - math.log(samples)
-    until = max(2, round(math.exp(epochs)))
     return Epochs(
         mean=Mean(log=epochs, variance=error**2, freedom=freedom),
         runs=sum(len(runs) for _, _, runs in sides),
-        errors=tuple(_mean_error(errors, place) for place in range(1, until)),
+        errors=mean_errors(errors, max(2, round(math.exp(epochs)))),
     )
+
+
+def mean_errors(curves: Sequence[Sequence[float | None]], epochs: int) -> tuple[float, ...]:
+    """Return the mean error after each of so many epochs but the first, over curves of runs."""
+    return tuple(_mean_error(curves, place) for place in range(1, epochs))
 
 
 def _mean_error(curves: Sequence[Sequence[float | None]], place: int) -> float:
