@@ -23,7 +23,7 @@
   const boxes = [...document.querySelectorAll("input[name=run]")];
   const platforms = [...document.querySelectorAll("details.platform")];
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const TITLE = 20, BOTTOM = 46, TOP = 30, PRINTED = 680; // pixels
+  const TITLE = 20, BOTTOM = 46, TOP = 30, PRINTED = 680, LEAF = 800; // pixels
   const config = { displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
   const place = (id) => document.getElementById(id);
   const isOn = () => new Set(boxes.filter((box) => box.checked).map((box) => box.value));
@@ -112,8 +112,8 @@
     }
   }
 
-  const recolour = (more = {}) => figures.filter(isDrawn).forEach((figure) =>
-    Plotly.relayout(place(figure.id), { ...colours(place(figure.id).layout), ...more }));
+  const recolour = () => figures.filter(isDrawn).forEach((figure) =>
+    Plotly.relayout(place(figure.id), colours(place(figure.id).layout)));
 
   // Not Plotly's own "responsive": it stops once a height has been set, and packing sets one.
   function resized() {
@@ -132,12 +132,17 @@
     opened = [...document.querySelectorAll("details:is(.data, .doubts, .tables):not([open])")]
       .filter((each) => !each.closest(".singles:not([open])"));
     opened.forEach((each) => { each.open = true; });
-    recolour({ width: PRINTED });
+    for (const { id } of figures.filter(isDrawn)) { // none is higher than a leaf
+      const { layout } = place(id);
+      Plotly.relayout(place(id), { ...colours(layout), width: PRINTED, height: Math.min(layout.height, LEAF) });
+    }
   });
   addEventListener("afterprint", () => {
     document.documentElement.classList.remove("printing");
     opened.forEach((each) => { each.open = false; });
-    recolour();
+    const on = isOn();
+    figures.filter(isDrawn).forEach((figure) =>
+      Plotly.relayout(place(figure.id), { ...colours(place(figure.id).layout), ...packed(figure, on) }));
     resized();
   });
   dark.addEventListener("change", () => recolour());

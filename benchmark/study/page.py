@@ -18,10 +18,11 @@ from benchmark.judge.question import metric_name
 from benchmark.report.figures import COLOURS, Figure, Key, axis, log_axis, neutral, rounded
 from benchmark.report.page import BlockSection, Page, whole
 from benchmark.study.curves import Band, Curve, StudyError, bootstrap, fit, fitted_points
-from benchmark.study.judgement import DRAWS, published_table, study_parts, worth_table
+from benchmark.study.judgement import DRAWS, published_table, study_parts
 from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points, without_times
 from benchmark.study.saturation import detectable, gains
-from benchmark.tables import Table, number
+from benchmark.study.worth import worth_table
+from benchmark.tables import Table, count, number
 from features.jobs.files import write_whole
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def write_page(found: Sequence[Observation], path: Path, *, metric: str = "wer",
     page = Page(
         title=f"How much data is enough? {path.parent.name}",
         heading="How much data is enough?",
-        made=f"{len(found)} runs of {len({each.samples for each in found})} sizes, {batches} utterances a batch",
+        made=f"{count(len(found), 'run')} of {count(len({each.samples for each in found}), 'size')}, "
+        f"{batches} utterances a batch",
         definition=f"Error ({metric_name(metric)}, greedily decoded) against the utterances that were trained on. "
         f"Points are runs; intervals hold 95%, over seeds and test utterances.",
         links=[(section.id, section.title) for section in sections] + [("published", "Beside it")] * bool(tables),
@@ -69,7 +71,6 @@ def _section(identity: str, found: Sequence[Observation], metric: str) -> BlockS
     parts = study_parts(found, metric=metric)
     prefix = f"{found[0].label}: "
     words = [part.removeprefix(prefix) for part in parts if isinstance(part, str)]
-    words.sort(key=lambda said: not said.startswith("test "))  # the curve first
     return BlockSection(
         id=identity,
         title=found[0].label,
