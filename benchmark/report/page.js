@@ -18,6 +18,7 @@
     figures = JSON.parse(await unpacked("figures"));
   } catch (error) {
     document.getElementById("undrawn").hidden = false;
+    document.documentElement.setAttribute("data-drawn", 0);
     throw error;
   }
   const boxes = [...document.querySelectorAll("input[name=run]")];

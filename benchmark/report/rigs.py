@@ -41,7 +41,7 @@ def _row(group: Group, cost: RigCost) -> tuple[str, ...]:
         said(_memory),
         _together(group.values("batch")),
         _together(group.values("precision")),
-        _price(cost),
+        price_of(cost),
         said(lambda facts: facts.host.nvidia_driver),
         said(lambda facts: facts.versions.get("tensorflow")),
     )
@@ -68,7 +68,7 @@ def _memory(facts: Facts) -> str | None:
     return facts.system.accelerator_memory_capacity or (f"{gib:g} GiB" if gib else None)
 
 
-def _price(cost: RigCost) -> str:
+def price_of(cost: RigCost) -> str:
     """Return what the rig was bought for, what it is rented for, or both, with the date of the price."""
     bought = [] if cost.total is None else [f"{cost.total:,.0f} {cost.currency}"]
     rented = [] if cost.rent_per_hour is None else [f"{money(cost.rent_per_hour, cost.currency)} an hour"]

@@ -44,7 +44,7 @@ else:
 
 
 PLOT, LETTER = (270.0, 330.0), 6.3  # pixels: a plot on a phone, and a letter of a name in it
-LONGEST = 18  # letters of a name in a plot
+LONGEST = 24  # letters of a name in a plot
 
 
 def cost(block: Block) -> Figure:
