@@ -24,7 +24,7 @@
   const boxes = [...document.querySelectorAll("input[name=run]")];
   const platforms = [...document.querySelectorAll("details.platform")];
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const TITLE = 20, BOTTOM = 46, TOP = 30, PRINTED = 680, LEAF = 800; // pixels
+  const TITLE = 20, BOTTOM = 46, TOP = 30, PRINTED = 680, LEAF = 800, NARROW = 520, PANEL = 150; // pixels
   const config = { displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
   const place = (id) => document.getElementById(id);
   const isOn = () => new Set(boxes.filter((box) => box.checked).map((box) => box.value));
@@ -85,6 +85,11 @@
     }, figure.layout);
     for (const axis of Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))) {
       layout[axis] = { automargin: true, ...layout[axis] };
+    }
+    if (layout.grid && layout.width < NARROW) { // small panels stand below one another
+      const panels = layout.grid.rows * layout.grid.columns;
+      layout.grid = { ...layout.grid, rows: panels, columns: 1 };
+      figure.height = PANEL * panels;
     }
     const on = isOn();
     assign(layout, { ...packed(figure, on), ...colours(layout) });
