@@ -48,7 +48,7 @@ from benchmark.study.kind import Kind, check, declare, model_of, sizeless, subse
 from benchmark.study.making import make, missing, time_left
 from benchmark.study.proxy import proxy_parts
 from benchmark.study.results import Observation, check_points, observations, without_times
-from benchmark.tables import money, show
+from benchmark.tables import count, money, show
 from benchmark.workloads import Workload
 from features.reading.subsets import SELECTIONS
 from models.table import MODELS
@@ -148,8 +148,8 @@ def _before(
     costs = [each.cost for each in without_times(found) if each.cost is not None and each.protocol == grid.protocol]
     cost = f", for about {money(fmean(costs) * len(todo), found[0].currency)}" if costs and todo else ""
     return (
-        f"study of {grid.available:,} utterances, protocol {grid.protocol}: {len(grid.sizes)} sizes ({sizes}) x "
-        f"{len(grid.seeds)} seeds; {len(mine)} points here, {len(todo)} of them to make: "
+        f"study of {grid.available:,} utterances, protocol {grid.protocol}: {count(len(grid.sizes), 'size')} ({sizes}) "
+        f"x {count(len(grid.seeds), 'seed')}; {count(len(mine), 'point')} here, {len(todo)} of them to make: "
         f"at most {steps:,} batches of {grid.batch}{time_left(todo, found)}{cost}. Up to {KEPT} checkpoints each take "
         f"at most {needed:,.1f} GiB; {free:,.0f} GiB are free"
     )

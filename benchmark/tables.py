@@ -27,6 +27,17 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
+def without_empty(table: Table, columns: Sequence[str] = ()) -> Table:
+    """Return a table without those of `columns`, by default of all but the first, that say nothing: NA or nothing."""
+    kept = [
+        place
+        for place, name in enumerate(table.header)
+        if not place or (columns and name not in columns) or any(row[place] not in ("NA", "") for row in table.rows)
+    ]
+    rows = tuple(tuple(row[place] for place in kept) for row in table.rows)
+    return Table(table.title, tuple(table.header[place] for place in kept), rows)
+
+
 def show(parts: Sequence[str | Table]) -> None:
     """Print paragraphs and tables on standard output: with rich on a terminal, else as plain text."""
     if sys.stdout.isatty():
@@ -39,6 +50,11 @@ def show(parts: Sequence[str | Table]) -> None:
 def plain(parts: Iterable[str | Table]) -> str:
     """Return paragraphs and tables as plain text, without colours or box drawing."""
     return "\n\n".join(_plain(part) if isinstance(part, Table) else _wrapped(part) for part in parts)
+
+
+def count(amount: int, noun: str) -> str:
+    """Return so many of something: "1 run", "1,200 runs"."""
+    return f"{amount:,} {noun}{'s' * (amount != 1)}"
 
 
 def number(value: float | None) -> str:

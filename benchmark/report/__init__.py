@@ -7,6 +7,7 @@
     document.py     the whole page: sections, answers, warnings
     tiles.py        which rig is soonest, what it costs, which is cheapest, how certain that is
     rigs.py         what each platform is
+    recipes.py      what software bought, and hardware that would do the same
     figures.py      what a figure is, and time to accuracy
     curves.py       loss and errors over time
     by_platform.py  of many runs: a row, or a median and a band, for every platform

@@ -112,10 +112,11 @@ def ladder(block: Block) -> Figure:
             )  # fmt: skip
     times = [s / unit.seconds for group in block.groups for level in group.levels for s in level.seconds if s]
     missed = [f"{g.label}: {level_name(level)} NA" for g in block.groups for level in g.levels if level.minutes is None]
+    lanes = ", in it a line for each level" * (len(levels) > 1)
     caption = (
         f"{unit.name.capitalize()} until {error_words(block)} was at most the level, a row for each platform, the "
-        f"soonest first, in it a line for each level. Points are geometric means, bars 95% intervals, ticks single "
-        f"runs. " + ("These are not the rigs' own times." if block.emulated else "Left is better.")
+        f"soonest first{lanes}. Points are geometric means, bars 95% intervals, ticks single runs. "
+        + ("These are not the rigs' own times." if block.emulated else "Left is better.")
     )
     keys = [Key(name=level_name(level), colour=COLOURS[n % len(COLOURS)], marker=MARKERS[n % len(MARKERS)])
             for n, level in enumerate(levels)]  # fmt: skip

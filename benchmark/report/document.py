@@ -34,6 +34,7 @@ from benchmark.report.hosts import hosts
 from benchmark.report.merits import merits
 from benchmark.report.panels import throughput, timeline
 from benchmark.report.profiles import profile
+from benchmark.report.recipes import software
 from benchmark.report.rigs import rigs
 from benchmark.report.tiles import tiles
 from benchmark.report.tradeoffs import batch_sizes, cost, machines
@@ -254,15 +255,19 @@ def _warnings(judgement: Judgement) -> list[str]:
 def _section(block: Block) -> page.BlockSection:
     data = data_table(block.workload, [run for group in block.groups for run in group.runs])
     found = answer(block.groups, block.question, terms=block.terms)
-    samples = usage.samples_of(block)
+    samples, bought = usage.samples_of(block), software(block)
+    answers = [found] if isinstance(found, str) else found.sentences
+    if bought:  # first where rigs are not ranked, as they differ in what is learnt
+        answers = [*bought.sentences, *answers] if isinstance(found, str) else [*answers, *bought.sentences]
     ranking = None if isinstance(found, str) or len(found.places) < 2 else found.table()
     return page.BlockSection(
         id=block.id,
         title=_title(block),
         emulated=block.emulated,
-        answer=[found] if isinstance(found, str) else found.sentences,
+        answer=answers,
         ranking=ranking,
         rigs=rigs(block),
+        beside=[bought.table] if bought else [],
         tiles=list(tiles(block, found)),
         figures=list(_figures(block, samples)),
         singles=list(_singles(block, samples)),

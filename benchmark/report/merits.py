@@ -7,6 +7,7 @@ evaluation and the rest; the last bar is the time, and begins at 1.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator
 
 from benchmark.judge.circumstances import some
@@ -16,6 +17,8 @@ from benchmark.report.figures import COLOURS, Block, Figure, Key, axis, neutral,
 
 MOST = 5  # pairs drawn: the table has all
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100)
+WIDE_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+LINE = 12  # letters of a name on one line under its bars
 TIME_COLOUR = "#808080"
 
 
@@ -33,7 +36,7 @@ def merits(block: Block) -> Figure:
     for number, merit in enumerate(drawn):
         runs = [run for group in block.groups if group.label == merit.first for run in block.runs_of(group)]
         place = number * (len(PARTS) + 2)
-        ticks.append((place + len(PARTS) / 2, neutral(names_of[merit.first])))
+        ticks.append((place + len(PARTS) / 2, _broken(names_of[merit.first])))
         traces += [
             trace(
                 runs, f"{merit.first} / {merit.second}: {name}", type="bar", x=[place + n], y=[height], base=[base],
@@ -42,7 +45,12 @@ def merits(block: Block) -> Figure:
             for n, (name, part, base, height, colour) in enumerate(_bars(merit))
         ]  # fmt: skip
     ends = [edge for t in traces for edge in (t["base"][0], t["base"][0] + t["y"][0])]
-    marks = [tick for tick in TICKS if min(ends, default=0) - 0.1 <= math.log10(tick) <= max(ends, default=0) + 0.1]
+    wide = max(ends, default=0) - min(ends, default=0) > math.log10(4)
+    marks = [
+        tick
+        for tick in (WIDE_TICKS if wide else TICKS)
+        if min(ends, default=0) - 0.1 <= math.log10(tick) <= max(ends, default=0) + 0.1
+    ]
     first = found[0]
     caption = (
         f"How many times as long each takes as {first.second} to {first.level}%, as a product: a bar begins where the "
@@ -75,6 +83,12 @@ def _notes(found: list[Merit]) -> tuple[str, ...]:
         for remark in merit.remarks:
             about.setdefault(remark, []).append(merit.first)
     return tuple(f"{some(names)}, against {found[0].second}: {remark}" for remark, names in about.items())
+
+
+def _broken(name: str) -> str:
+    """Return a name in lines that are narrow enough to stand beside others under an axis."""
+    lines = textwrap.wrap(name, LINE, break_on_hyphens=True) or [name]
+    return "<br>".join(map(neutral, lines))
 
 
 def _short(labels: list[str]) -> dict[str, str]:

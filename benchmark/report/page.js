@@ -18,12 +18,13 @@
     figures = JSON.parse(await unpacked("figures"));
   } catch (error) {
     document.getElementById("undrawn").hidden = false;
+    document.documentElement.setAttribute("data-drawn", 0);
     throw error;
   }
   const boxes = [...document.querySelectorAll("input[name=run]")];
   const platforms = [...document.querySelectorAll("details.platform")];
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const TITLE = 20, BOTTOM = 46, TOP = 30, PRINTED = 680; // pixels
+  const TITLE = 20, BOTTOM = 46, TOP = 30, PRINTED = 680, LEAF = 800, NARROW = 520, PANEL = 150; // pixels
   const config = { displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
   const place = (id) => document.getElementById(id);
   const isOn = () => new Set(boxes.filter((box) => box.checked).map((box) => box.value));
@@ -85,6 +86,11 @@
     for (const axis of Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))) {
       layout[axis] = { automargin: true, ...layout[axis] };
     }
+    if (layout.grid && layout.width < NARROW) { // small panels stand below one another
+      const panels = layout.grid.rows * layout.grid.columns;
+      layout.grid = { ...layout.grid, rows: panels, columns: 1 };
+      figure.height = PANEL * panels;
+    }
     const on = isOn();
     assign(layout, { ...packed(figure, on), ...colours(layout) });
     const traces = figure.traces.map((trace) => ({ ...trace, visible: shows(trace.meta.runs, on) }));
@@ -112,8 +118,8 @@
     }
   }
 
-  const recolour = (more = {}) => figures.filter(isDrawn).forEach((figure) =>
-    Plotly.relayout(place(figure.id), { ...colours(place(figure.id).layout), ...more }));
+  const recolour = () => figures.filter(isDrawn).forEach((figure) =>
+    Plotly.relayout(place(figure.id), colours(place(figure.id).layout)));
 
   // Not Plotly's own "responsive": it stops once a height has been set, and packing sets one.
   function resized() {
@@ -132,12 +138,17 @@
     opened = [...document.querySelectorAll("details:is(.data, .doubts, .tables):not([open])")]
       .filter((each) => !each.closest(".singles:not([open])"));
     opened.forEach((each) => { each.open = true; });
-    recolour({ width: PRINTED });
+    for (const { id } of figures.filter(isDrawn)) { // none is higher than a leaf
+      const { layout } = place(id);
+      Plotly.relayout(place(id), { ...colours(layout), width: PRINTED, height: Math.min(layout.height, LEAF) });
+    }
   });
   addEventListener("afterprint", () => {
     document.documentElement.classList.remove("printing");
     opened.forEach((each) => { each.open = false; });
-    recolour();
+    const on = isOn();
+    figures.filter(isDrawn).forEach((figure) =>
+      Plotly.relayout(place(figure.id), { ...colours(place(figure.id).layout), ...packed(figure, on) }));
     resized();
   });
   dark.addEventListener("change", () => recolour());

@@ -83,6 +83,7 @@ class BlockSection:
     ranking: Table | None
     rigs: Table | None = None
     beside: Sequence[Table] = ()
+    beneath: Sequence[str] = ()  # sentences below the figures
     tiles: Sequence[tuple[str, str, str]]
     figures: Sequence[Figure]
     singles: Sequence[Singles]

@@ -175,7 +175,7 @@ def timeline(block: Block) -> Figure:
     return Figure(
         id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=panels(runs, block.unit.axis, y_axes),
         height=44 if beside else 30, panels=tuple(run.key for run in runs), wide=True,
-        keys=tuple(map(phase_key, there)),
+        keys=tuple(phase_key(phase) for phase in there if phase.value in {trace["name"] for trace in traces}),
         table=Table(f"{block.workload}: seconds in each phase", ("run", *(p.value for p in there)), tuple(rows)),
     )  # fmt: skip
 

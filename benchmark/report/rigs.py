@@ -15,8 +15,9 @@ from benchmark.judge.cost import RigCost, rig_costs
 from benchmark.judge.groups import Group
 from benchmark.record import Facts, Run
 from benchmark.report.figures import Block
-from benchmark.tables import Table, money
+from benchmark.tables import Table, money, without_empty
 
+UNKNOWN = "not known"  # as a log that was taken in has it
 HEADER = ("platform", "what", "GPUs", "memory each", "batch", "precision", "price or rent", "driver", "TensorFlow")
 
 
@@ -24,9 +25,7 @@ def rigs(block: Block) -> Table:
     """Return what each platform of a block is."""
     costs = rig_costs(block.groups, block.terms, level=0)
     rows = tuple(_row(group, cost) for group, cost in zip(block.groups, costs, strict=True))
-    kept = [n for n, name in enumerate(HEADER) if n < 3 or any(row[n] != "NA" for row in rows)]
-    cells = tuple(tuple(row[n] for n in kept) for row in rows)
-    return Table(f"{block.workload}: the rigs", tuple(HEADER[n] for n in kept), cells)
+    return without_empty(Table(f"{block.workload}: the rigs", HEADER, rows))
 
 
 def _row(group: Group, cost: RigCost) -> tuple[str, ...]:
@@ -41,7 +40,7 @@ def _row(group: Group, cost: RigCost) -> tuple[str, ...]:
         said(_memory),
         _together(group.values("batch")),
         _together(group.values("precision")),
-        _price(cost),
+        price_of(cost),
         said(lambda facts: facts.host.nvidia_driver),
         said(lambda facts: facts.versions.get("tensorflow")),
     )
@@ -68,7 +67,7 @@ def _memory(facts: Facts) -> str | None:
     return facts.system.accelerator_memory_capacity or (f"{gib:g} GiB" if gib else None)
 
 
-def _price(cost: RigCost) -> str:
+def price_of(cost: RigCost) -> str:
     """Return what the rig was bought for, what it is rented for, or both, with the date of the price."""
     bought = [] if cost.total is None else [f"{cost.total:,.0f} {cost.currency}"]
     rented = [] if cost.rent_per_hour is None else [f"{money(cost.rent_per_hour, cost.currency)} an hour"]
@@ -77,5 +76,5 @@ def _price(cost: RigCost) -> str:
 
 
 def _together(values: Sequence[object]) -> str:
-    found = list(dict.fromkeys(str(value) for value in values if value is not None and str(value)))
+    found = list(dict.fromkeys(str(value) for value in values if value is not None and str(value) not in ("", UNKNOWN)))
     return "; ".join(found) or "NA"

@@ -44,7 +44,7 @@ else:
 
 
 PLOT, LETTER = (270.0, 330.0), 6.3  # pixels: a plot on a phone, and a letter of a name in it
-LONGEST = 18  # letters of a name in a plot
+LONGEST = 24  # letters of a name in a plot
 
 
 def cost(block: Block) -> Figure:
@@ -154,7 +154,7 @@ def _boxes(x: float, y: float, wide: float) -> dict[str, Box]:
 
 
 def _inside(box: Box) -> bool:
-    return box[0] >= -30 and box[2] <= PLOT[0] + 10 and box[1] >= -5 and box[3] <= PLOT[1] + 15
+    return box[0] >= 0 and box[2] <= PLOT[0] + 10 and box[1] >= -5 and box[3] <= PLOT[1] + 15
 
 
 def _meet(one: Box, other: Box) -> bool:

@@ -7,7 +7,9 @@
     finals.py      the rows of their final evaluations that count
     curves.py      learning curves and their uncertainty
     saturation.py  from which size more data is not worth it; the sources' formulas
+    sentence.py    the answer, in one sentence
     judgement.py   the answer, in paragraphs and tables
+    worth.py       what a point of an arm is worth in data of the plain runs
     machines.py    what runs took on each machine, where there are several
     money.py       what further speech, further training or a larger rig would gain
     proxy.py       the smallest part of the data that puts rigs in the order that all of it does

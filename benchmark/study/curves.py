@@ -30,6 +30,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from benchmark.tables import count
+
 if TYPE_CHECKING:
     import numpy as np
 else:
@@ -130,8 +132,8 @@ def fitted_points(points: Sequence[Point]) -> list[Point]:
         none = f"; no error was made at {named(faultless)}, where nothing can be gained" if faultless else ""
         way = "test on more speech, or on harder speech" if faultless else "add larger sizes, or train longer"
         raise StudyError(
-            f"{len(sizes)} sizes with an error of at most {WORST:g}%, and above 0, by every seed that read all of "
-            f"their data{none}; expected {LEAST_SIZES} or more for a curve: {way}"
+            f"{count(len(sizes), 'size')} with an error of at most {WORST:g}%, and above 0, by every seed that read "
+            f"all of their data{none}; expected {LEAST_SIZES} or more for a curve: {way}"
         )
     return kept
 

@@ -27,8 +27,7 @@ from benchmark.study.curves import (
     left_out,
     named,
 )
-from benchmark.study.kind import LIMITS, worded
-from benchmark.study.machines import machine_parts, mean_of
+from benchmark.study.machines import load_parts, machine_parts, mean_of
 from benchmark.study.money import money_parts
 from benchmark.study.results import Observation, common_level, fitted_gaps, points, without_times
 from benchmark.study.saturation import (
@@ -42,7 +41,9 @@ from benchmark.study.saturation import (
     linear_knee,
     spread_between_seeds,
 )
-from benchmark.tables import Table, cell, money, number
+from benchmark.study.sentence import sentence
+from benchmark.study.worth import worth_table
+from benchmark.tables import Table, cell, count, money, number, without_empty
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,6 @@ else:
     from benchmark.record import arrays as np
 
 DRAWS = 300
-OF_ARM = ("workload", "variant", "features", "tested")  # in which an arm may differ from the plain runs
 
 
 def study_parts(
@@ -67,11 +67,13 @@ def study_parts(
     for protocol in dict.fromkeys(each.label for each in found):
         every = [each for each in found if each.label == protocol]
         mine = without_times(every)
-        parts += [points_table(mine, protocol, metric), *machine_parts(every, protocol), *_confounded(mine, protocol)]
+        measured: list[str | Table] = [points_table(mine, protocol, metric), *machine_parts(every, protocol)]
+        measured += [*load_parts(every, protocol), *_confounded(mine, protocol)]
         try:
-            parts += _curve_parts(mine, protocol, metric, speech_price)
+            answer, *others = _curve_parts(mine, protocol, metric, speech_price)
         except StudyError as error:
-            parts.append(f"{protocol}: no curve: {error}")
+            answer, others = f"{protocol}: no curve: {error}", []
+        parts += [answer, *measured, *others]
         parts += [*gap_parts(mine, protocol, metric), *times_parts(every, protocol, metric)]
     return [*parts, *(part for part in [worth_table(found, metric)] if part), *theirs]
 
@@ -84,9 +86,13 @@ def _told_apart(found: Sequence[Observation]) -> Iterator[str]:
             kinds = dict.fromkeys(each.apart for each in others)
             what = ". ".join(f"{sum(each.apart == kind for each in others)}: {kind}" for kind in kinds)
             whole = len(others) == sum(each.study == study for each in found)
-            start = "points of several studies are here" if whole else f"{len(others)} points are of another study"
+            start = (
+                "points of several studies are here"
+                if whole
+                else f"{count(len(others), 'point')} {'is' if len(others) == 1 else 'are'} of another study"
+            )
             yield (
-                f"{study}: {start}, and are fitted apart. Points and what is other in them: {what}. Make each study in "
+                f"{study}: {start}, and fitted apart. Points and what is other in them: {what}. Make each study in "
                 f"a folder of its own: python -m benchmark.saturation -o DIR"
             )
 
@@ -97,51 +103,6 @@ def published_table() -> Table:
         "The Whisper-Tiny study of 2025, as printed there (another model and corpus, pretrained: not to be compared)"
     )
     return Table(title, ("quantity", "samples", "value", "unit", "where"), tuple(saturation_study()))
-
-
-def worth_table(found: Sequence[Observation], metric: str) -> Table | None:
-    """Return what each point of an arm is worth in clean utterances and hours; None without an arm and plain runs.
-
-    A point is worth the size at which the curve of the plain runs has its error.
-    """
-    rows = []
-    for arm in dict.fromkeys(each.label for each in found if each.arm):
-        mine = [each for each in found if each.label == arm]
-        plain = [each for each in found if each.protocol == mine[0].protocol and each.is_plain]
-        try:
-            curve = fit(points(plain, metric))
-        except StudyError:
-            continue
-        hours = statistics.fmean(each.hours / each.samples for each in plain)
-        sizes = np.geomspace(1, 1e4 * max(each.samples for each in plain), 20_000)
-        errors = curve.at(sizes)
-        plain_sizes = sorted({each.samples for each in plain})
-        for size in sorted({each.samples for each in mine}):
-            here = [error for each in mine if each.samples == size and (error := each.error(metric)) is not None]
-            if not here:
-                continue
-            if unlike := mine[0].kind.differing(plain[0].kind, but=(*OF_ARM, *LIMITS)):
-                measured, seeds = f"{statistics.fmean(here):.2f}", str(len(here))
-                rows.append((arm, f"{size:,}", seeds, measured, "NA", "NA", "NA", f"not compared: {worded(unlike)}"))
-                continue
-            if not any(here):
-                remark = "no run made an error: what that is worth cannot be told"
-                rows.append((arm, f"{size:,}", str(len(here)), "0.00", "NA", "NA", "NA", remark))
-                continue
-            there = np.flatnonzero(errors <= statistics.fmean(here))
-            worth = float(sizes[there[0]]) if len(there) else None
-            share = "NA" if worth is None else f"x {worth / size:.2f}"
-            amount = "more than any" if worth is None else f"{worth:,.0f}"
-            time = "NA" if worth is None else number(worth * hours)
-            inside = worth is not None and plain_sizes[0] <= worth <= plain_sizes[-1]
-            remarks = [] if inside else [f"beyond the plain runs' {plain_sizes[0]:,} to {plain_sizes[-1]:,}"]
-            remark = "; ".join([*remarks, *map(str, mine[0].kind.differing(plain[0].kind, but=OF_ARM))])
-            measured = f"{statistics.fmean(here):.2f}"
-            rows.append((arm, f"{size:,}", str(len(here)), measured, amount, time, share, remark))
-    name = f"test {metric_name(metric)}"
-    header = ("runs", "utterances", "seeds", name, "worth clean utterances", "hours", "factor", "remark")
-    title = "What an arm is worth in data of the plain runs, by their curve"
-    return Table(title, header, tuple(rows)) if rows else None
 
 
 def points_table(found: Sequence[Observation], protocol: str, metric: str = "wer") -> Table:
@@ -178,9 +139,8 @@ def points_table(found: Sequence[Observation], protocol: str, metric: str = "wer
                 cell(mean(lambda o: o.memory_mib), ".0f"),
             )
         )
-    return Table(
-        f"{protocol}: means over seeds (lowest to highest); errors in percent, greedily decoded", header, tuple(rows)
-    )
+    title = f"{protocol}: means over seeds (lowest to highest); errors in percent, greedily decoded"
+    return without_empty(Table(title, header, tuple(rows)), ("CPU %", "memory MiB"))
 
 
 def _spread(found: Sequence[Observation], metric: str) -> str:
@@ -229,15 +189,15 @@ def _curve_parts(
     fitted = points(found, metric)
     kept = fitted_points(fitted)
     curve, band = fit(fitted), bootstrap(fitted, draws=DRAWS)
-    parts: list[str | Table] = [_curve_words(curve, band, protocol, metric, fitted)]
+    parts: list[str | Table] = [f"{protocol}: {sentence(found, fitted, curve, band, metric=metric)}"]
     parts += _extrapolation(fitted, protocol)
     parts.append(_saturation_table(fitted, curve, band, protocol))
     parts.append(_gains_table(found, fitted, curve, band, protocol))
     parts += money_parts(found, curve, band, metric=metric, speech_price=speech_price)
-    parts.append(_claims(found, metric, protocol))
+    parts += [_curve_words(curve, band, protocol, metric, fitted), _claims(found, metric, protocol)]
     if left := len(fitted) - len(kept):
         why = "; ".join(f"{named(sizes)}: {reason}" for reason, sizes in left_out(fitted).items())
-        parts.append(f"{protocol}: {left} points were not fitted: of {why}")
+        parts.append(f"{protocol}: {count(left, 'point')} {'was' if left == 1 else 'were'} not fitted: of {why}")
     if zeros := {point.size for point in fitted if not point.error} & {point.size for point in kept}:
         parts.append(
             f"{protocol}: of {named(zeros)} utterances some runs made no error and others did: 0 has no logarithm, and "
@@ -284,21 +244,27 @@ def _extrapolation(fitted: Sequence, protocol: str) -> Iterator[str]:
         return
     small = [point for point in kept if point.size in half]
     curve, band = fit(small), bootstrap(small, draws=DRAWS)
-    words = []
+    words, missed = [], []
     for size in sizes[len(half) :]:
         there = [p.error for p in kept if p.size == size]
         measured, predicted = statistics.fmean(there), float(curve.at(size))
         bounds = band.of(methodcaller("error_at", size))
-        between = ""
+        between = verdict = ""
         if bounds:  # of the curve, and of a mean over so few seeds
             own = 1.96 * spread_between_seeds(small) / math.sqrt(len(there))
             low, high = (math.copysign(math.hypot(math.log(bound / predicted), own), side)
                          for bound, side in zip(bounds, (-1, 1), strict=True))  # fmt: skip
-            between = f" ({predicted * math.exp(low):.2f} to {predicted * math.exp(high):.2f})"
-        words.append(
-            f"{size:,.0f}: predicted {predicted:.2f}{between}, measured {measured:.2f}, {predicted / measured - 1:+.1%}"
-        )
-    yield f"{protocol}: from sizes up to {half[-1]:,.0f} alone: " + "; ".join(words)
+            ends = predicted * math.exp(low), predicted * math.exp(high)
+            missed.append(not ends[0] <= measured <= ends[1])
+            verdict = ": a miss" * missed[-1]
+            between = f" ({ends[0]:.2f} to {ends[1]:.2f})"
+        off = f"{predicted / measured - 1:+.1%}"
+        words.append(f"{size:,.0f}: predicted {predicted:.2f}{between}, measured {measured:.2f}, {off}{verdict}")
+    start = f"{protocol}: from sizes up to {half[-1]:,.0f} alone"
+    if missed:
+        told = f"{sum(missed)} of {count(len(missed), 'prediction')} missed {'its' if sum(missed) == 1 else 'their'}"
+        start += f", {told} interval{'s' * (sum(missed) != 1)}" if any(missed) else ", every prediction held"
+    yield f"{start}: " + "; ".join(words)
 
 
 def _saturation_table(fitted: Sequence, curve: Curve, band: Band, protocol: str) -> Table:
@@ -356,7 +322,7 @@ def _gains_table(found: Sequence[Observation], fitted: Sequence, curve: Curve, b
     noise, seeds = detectable(fitted), "all seeds have one error" if has_repetitions(kept) else "one seed a size"
     told = f"these seeds tell {noise:.1%} from nothing" if noise else f"{seeds}: what is noise is not known"
     title = f"{protocol}: what twice the data gains, by the curve; {told}"
-    return Table(title, header, tuple(rows))
+    return without_empty(Table(title, header, tuple(rows)), ("further cost",))
 
 
 def _share(estimate: Estimate) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from benchmark.judge.circumstances import LARGE_OTHER_LOAD
 from benchmark.study.results import Observation
-from benchmark.tables import Table, cell, money, number
+from benchmark.tables import Table, cell, count, money, number
 
 
 def machine_parts(found: Sequence[Observation], protocol: str) -> list[str | Table]:
@@ -43,6 +44,20 @@ def machine_parts(found: Sequence[Observation], protocol: str) -> list[str | Tab
         f"loads are not, and stand for each machine by itself ({named})"
     )
     return [words, Table(f"{protocol}: what runs took, by machine", header, tuple(rows))]
+
+
+def load_parts(found: Sequence[Observation], protocol: str) -> list[str]:
+    """Return a sentence on what other processes took of the machines while runs were made; [] if that was little."""
+    loads = [each.other_load for each in found if each.other_load is not None]
+    busy = [load for load in loads if load >= LARGE_OTHER_LOAD]
+    if not busy:
+        return []
+    words = (
+        f"{protocol}: other processes took up to {max(busy):.0%} of the machine's CPUs during {len(busy)} of "
+        f"{count(len(found), 'run')}: minutes, samples a second and costs are those of a shared machine; errors are "
+        f"not touched by it"
+    )
+    return [words]
 
 
 def mean_of(found: Sequence[Observation], name: str) -> float | None:

@@ -15,7 +15,7 @@ from functools import partial
 
 from benchmark.study.curves import Band, Curve, faultless_sizes, fitted_points
 from benchmark.study.results import Observation, points
-from benchmark.tables import Table, money, number
+from benchmark.tables import Table, money, number, without_empty
 
 FASTER = 2.0  # times as fast is a larger rig
 LAST = 0.25  # of the training
@@ -69,7 +69,7 @@ def money_parts(
         f"{FASTER:g} times the data, and that is worth {doubled:.2f} points if {number((FASTER - 1) * hours)} further "
         f"hours of speech are there."
     )
-    return [Table(title, header, tuple(rows)), words]
+    return [without_empty(Table(title, header, tuple(rows)), header[4:]), words]
 
 
 def _of_speech(

@@ -18,10 +18,11 @@ from benchmark.judge.question import metric_name
 from benchmark.report.figures import COLOURS, Figure, Key, axis, log_axis, neutral, rounded
 from benchmark.report.page import BlockSection, Page, whole
 from benchmark.study.curves import Band, Curve, StudyError, bootstrap, fit, fitted_points
-from benchmark.study.judgement import DRAWS, published_table, study_parts, worth_table
+from benchmark.study.judgement import DRAWS, published_table, study_parts
 from benchmark.study.results import FIGURES_OF_SIZE, Observation, fitted_gaps, points, without_times
 from benchmark.study.saturation import detectable, gains
-from benchmark.tables import Table, number
+from benchmark.study.worth import worth_table
+from benchmark.tables import Table, count, number
 from features.jobs.files import write_whole
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ else:
 
 BLUE, GREY, RED, GREEN = COLOURS[0], "#808080", COLOURS[1], COLOURS[2]
 ROLES = {"train": BLUE, "dev": GREY, "test": RED}  # the Whisper-Tiny study's
+FORMULAS = ("test ", "dev ", "on linear axes", "the gap of")  # how paragraphs begin that stand below the figures
 LOWEST = 0.01  # percent, of a logarithmic axis
 AHEAD = 4  # how many times the largest size the curve is drawn to
 
@@ -49,7 +51,8 @@ def write_page(found: Sequence[Observation], path: Path, *, metric: str = "wer",
     page = Page(
         title=f"How much data is enough? {path.parent.name}",
         heading="How much data is enough?",
-        made=f"{len(found)} runs of {len({each.samples for each in found})} sizes, {batches} utterances a batch",
+        made=f"{count(len(found), 'run')} of {count(len({each.samples for each in found}), 'size')}, "
+        f"{batches} utterances a batch",
         definition=f"Error ({metric_name(metric)}, greedily decoded) against the utterances that were trained on. "
         f"Points are runs; intervals hold 95%, over seeds and test utterances.",
         links=[(section.id, section.title) for section in sections] + [("published", "Beside it")] * bool(tables),
@@ -69,12 +72,13 @@ def _section(identity: str, found: Sequence[Observation], metric: str) -> BlockS
     parts = study_parts(found, metric=metric)
     prefix = f"{found[0].label}: "
     words = [part.removeprefix(prefix) for part in parts if isinstance(part, str)]
-    words.sort(key=lambda said: not said.startswith("test "))  # the curve first
+    formulas = [said for said in words[1:] if said.startswith(FORMULAS)]
     return BlockSection(
         id=identity,
         title=found[0].label,
         emulated=False,
-        answer=words or ["No curve."],
+        answer=[said for said in words if said not in formulas] or ["No curve."],
+        beneath=formulas,
         ranking=next((part for part in parts if isinstance(part, Table)), None),
         tiles=(),
         figures=list(_figures(identity, without_times(found), metric)),
@@ -148,10 +152,20 @@ def learning_curve(identity: str, found: Sequence[Observation], curve: Curve, ba
             "yaxis": log_axis(f"{metric_name(metric)}, percent", [max(LOWEST, error) for error in errors]),
             "shapes": [_upright(largest)],
         },
-        keys=(Key(name="runs", colour=RED, marker="circle"), Key(name=f"fit: {curve.form}", colour=RED, dash="solid")),
+        keys=tuple(_curve_keys(curve, traces)),
         wide=True,
         table=_table(found, {f"test {metric_name(metric)}": lambda each: each.error(metric)}),
     )
+
+
+def _curve_keys(curve: Curve, traces: Sequence[dict]) -> Iterator[Key]:
+    names = {trace["name"] for trace in traces}
+    yield Key(name="runs", colour=RED, marker="circle")
+    if "not fitted" in names:
+        yield Key(name="not fitted", colour=RED, marker="circle-open")
+    yield Key(name=f"fit: {curve.form}", colour=RED, dash="solid")
+    yield Key(name="95%", colour=RED, band=True)
+    yield Key(name="the largest size" + " and the asymptote" * ("asymptote" in names), colour=GREY, dash="dot")
 
 
 def gained(identity: str, found: Sequence[Observation], curve: Curve, band: Band, metric: str) -> Figure:
@@ -251,6 +265,7 @@ def gap(identity: str, found: Sequence[Observation], metric: str) -> Figure:
         traces=traces,
         layout={"xaxis": _sizes_axis(sizes), "yaxis": log_axis("points", values)},
         keys=(Key(name="runs", colour=GREEN, marker="circle"), Key(name="slope -1/2", colour=GREY, dash="dash")),
+        table=_table(found, {f"gap of {metric_name(metric)}, points": lambda each: each.gap(metric)}),
     )
 
 
@@ -273,7 +288,8 @@ def metrics(identity: str, found: Sequence[Observation]) -> Figure:
         marker = {"color": BLUE, "size": 5}
         xs, ys = [x for x, _ in runs], [y for _, y in runs]
         traces.append(_trace(name, x=xs, y=ys, mode="markers", marker=marker, hovertemplate=hover, **on))
-        layout[f"xaxis{suffix}"] = {"type": "log", "nticks": 4}
+        ends = sorted({min(sizes), max(sizes)})
+        layout[f"xaxis{suffix}"] = {"type": "log", "tickvals": ends, "ticktext": [f"{size:,}" for size in ends]}
         layout[f"yaxis{suffix}"] = {**axis(name), "nticks": 4}
     return Figure(
         id=f"{identity}-metrics",
@@ -369,9 +385,11 @@ def _means(
 
 def _table(found: Sequence[Observation], figures: dict[str, Callable[[Observation], float | None]]) -> Table:
     rows = tuple(
-        (f"{each.samples:,}", str(each.seed), *(_cell(figure(each)) for figure in figures.values())) for each in found
+        (f"{each.samples:,}", str(each.seed), *(_cell(figure(each)) for figure in figures.values()))
+        for each in sorted(found, key=lambda each: -each.samples)
     )
-    return Table(f"{found[0].label}: every run", ("utterances", "seed", *figures), rows)
+    title = f"{found[0].label}: every run, the largest size first"
+    return Table(title, ("utterances", "seed", *figures), rows)
 
 
 def _cell(value: float | None) -> str:

@@ -78,6 +78,7 @@ class Observation:
     gpu_memory_mib: float | None
     cost: float | None
     currency: str = ""
+    other_load: float | None = None  # share of the machine's CPUs that other processes took
     name: str = ""
     platform: str = ""
     rig: str = ""  # platform, machine and software
@@ -225,6 +226,7 @@ def observation_of(run: Run, *, say: Callable[[str], None] | None = None) -> Obs
         cpu_percent=usage["cpu_percent"],
         memory_mib=usage["memory_mib"],
         gpu_memory_mib=usage["gpu_memory_mib"],
+        other_load=run.end.other_load if run.end else None,
     )
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.judge.estimates import Estimate
 from benchmark.study.curves import Band, Curve, Point, fitted_points
+from benchmark.tables import count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +101,7 @@ def by_gain(points: Sequence[Point], curve: Curve, band: Band) -> Saturation:
 
     if 0 < (here := gain(curve, least)) < noise:  # nowhere in the range could a gain be told
         seeds = math.ceil(len(kept) / len({p.size for p in kept}) * (noise / here) ** 2)
-        few = f"a doubling gains {here:.1%} at the smallest size: about {seeds} seeds a size would tell that"
+        few = f"a doubling gains {here:.1%} at the smallest size: about {count(seeds, 'seed')} a size would tell that"
         return Saturation(rule=rule, size=None, reason=few)
 
     def first(each: Curve) -> float:

@@ -53,7 +53,7 @@ def test_errors_over_90_percent_and_points_that_did_not_read_their_data_are_not_
     whole = [Point(size=n, error=power(n), seed=0) for n in SIZES]
     odd = [Point(size=20, error=99.0, seed=0), Point(size=5000, error=60.0, seed=0, whole=False)]
     assert fit([*whole, *odd]) == fit(whole)
-    with pytest.raises(StudyError, match="1 sizes with an error of at most 90%"):
+    with pytest.raises(StudyError, match="1 size with an error of at most 90%"):
         fit([whole[0], *odd])
 
 

@@ -41,7 +41,7 @@ def test_points_of_two_studies_in_one_folder_are_fitted_apart_and_the_fields_and
     kinds = {f"features of the corpus {digest}" for digest in ("aaaa; batch 16; passes 1", "bbbb; batch 4; passes 2")}
     assert {each.label for each in found} == {f"epochs ({kind})" for kind in kinds}
     text = said(found)
-    assert "epochs: points of several studies are here, and are fitted apart" in text
+    assert "epochs: points of several studies are here, and fitted apart" in text
     assert "5: features of the corpus aaaa; batch 16; passes 1. 5: features of the corpus bbbb; batch 4" in text
     assert "test WER = 300" in text and "test WER = 90" in text, "300 n^-0.35 and 90 n^-0.35, each by itself"
 
@@ -52,9 +52,8 @@ def test_with_a_study_json_the_points_of_the_study_have_its_name_and_others_what
     labels = {each.seed: each.label for each in observations(folder)}
     other = "features of the corpus bbbb, not aaaa; batch 4, not 16; passes 2, not 1"
     assert labels == {1: "epochs", 2: f"epochs ({other})"}
-    assert (
-        f"epochs: 5 points are of another study, and are fitted apart. Points and what is other in them: 5: {other}"
-        in (said(observations(folder)))
+    assert f"epochs: 5 points are of another study, and fitted apart. Points and what is other in them: 5: {other}" in (
+        said(observations(folder))
     )
 
 
@@ -133,7 +132,8 @@ def test_times_of_unlike_machines_are_not_pooled_and_errors_are(tmp_path):
         make_point(tmp_path, size, 1, 300 * size**-0.35, machine="slow", train_s=300.0)
         make_point(tmp_path, size, 2, 310 * size**-0.35, machine="fast", train_s=100.0)
     found = observations(tmp_path)
-    (points, *rest) = study_parts(found)
+    (answer, points, *rest) = study_parts(found)
+    assert str(answer).startswith("target: Not enough: ")
     row = dict(zip(points.header, points.rows[0], strict=True))
     assert (row["seeds"], row["minutes"], row["samples/s"]) == ("2", "NA", "NA") and " to " in row["test WER"]
     text = " ".join(plain(rest).split())

@@ -12,13 +12,17 @@ from benchmark.study.page import write_page
 from benchmark.study.results import observations
 
 
-def test_the_page_has_the_curve_first_and_a_section_for_every_arm(tmp_path):
+def test_the_page_has_the_answer_first_the_formula_below_and_a_section_for_every_arm(tmp_path):
     study(tmp_path)
     make_point(tmp_path, 800, 1, 45.0, arm="noise-<b>0.1")
     write_page(observations(tmp_path), tmp_path / "study.html", published=True)
     text = (tmp_path / "study.html").read_text()
     headline = re.search('<p class="headline">(.*?)</p>', text)[1]
-    assert headline.startswith("test WER = ") and "percent of n utterances" in headline
+    # 300 n^-0.35 is 22.7 at 1,600 utterances, which are 1.6 hours here, and 17.8 at 3,200
+    assert headline == (
+        "Not enough: twice the data (1.6 h more) takes WER 22.7 to 17.8; no rule is reached up to 1,600 utterances."
+    )
+    assert text.index("Not enough: ") < text.index("test WER = 300") < text.index("percent of n utterances")
     assert "<h2>target</h2>" in text and "target + noise-&lt;b&gt;0.1</h2>" in text and "noise-<b>" not in text
     assert "worth clean utterances" in text and "The Whisper-Tiny study of 2025" in text
     assert "What was understood" not in text and "Provenance" not in text, "those are of a report of runs"

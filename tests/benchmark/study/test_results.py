@@ -39,7 +39,7 @@ def test_the_answer_has_the_curve_the_prediction_the_rules_and_the_gap(tmp_path)
     text = plain(study_parts(observations(study(tmp_path))))
     flat = " ".join(text.split())
     assert "test WER = 300" in flat and "n^-0.35" in flat and "AICc weights: power" in flat
-    assert "from sizes up to 400 alone: 800: predicted" in flat
+    assert "from sizes up to 400 alone, every prediction held: 800: predicted" in flat
     assert "not reached" in flat and "a straight line does as well" in flat
     assert "Neither is evidence of saturation" in flat
     assert "the bound sqrt(C / n) says n^-0.50" in flat
@@ -182,7 +182,7 @@ def test_the_metric_asked_for_is_that_of_all_columns(tmp_path):
     """CER is half the WER here: 40 and 20 on test, 41 and 20.5 on dev, 5 and 2.5 on training data."""
     make_point(tmp_path, 500, 3, 40.0)
     for metric, columns in (("wer", ("41.00", "5.00", "35.00")), ("cer", ("20.50", "2.50", "17.50"))):
-        table = study_parts(observations(tmp_path), metric=metric)[0]
+        table = study_parts(observations(tmp_path), metric=metric)[1]
         row, name = dict(zip(table.header, table.rows[0], strict=True)), metric.upper()
         assert (row[f"dev {name}"], row[f"train {name}"], row[f"gap of {name}"]) == columns
 
@@ -219,7 +219,7 @@ def test_runs_that_their_time_limit_ended_are_named_and_not_fitted(tmp_path):
     assert [each.cut for each in found] == [False, False, False, True]
     flat = " ".join(plain(study_parts(found)).split())
     assert "runs of 800 utterances were ended by their time limit, --max-minutes, and not by the protocol" in flat
-    assert "1 points were not fitted: of 800: a run did not read all of its data, or ended by its time limit" in flat
+    assert "1 point was not fitted: of 800: a run did not read all of its data, or ended by its time limit" in flat
 
 
 def test_an_arm_is_worth_the_size_at_which_plain_runs_have_its_error(tmp_path):
