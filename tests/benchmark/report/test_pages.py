@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from chromium import open_page, program
 from invented import RIGS, invent, make
+from journals import make_run, write
 
 from benchmark.judge import Question, judge, read_runs
 from benchmark.report import by_platform, document, page, usage
@@ -99,6 +100,13 @@ def test_the_table_of_rigs_has_what_a_reader_asks_of_a_rig(blocks):
         ("l40sx4", "4 x L40S workstation", "4 x NVIDIA L40S", "48 GiB", "192", "mixed_bfloat16",
          "41,800 USD (2026-10-14)", "570.86.15", "2.20.0"),
     )  # fmt: skip
+
+
+def test_of_a_log_that_says_nothing_of_its_rig_there_is_no_table_of_not_known(tmp_path):
+    for seed in (1, 2):
+        record = make_run([60, 50, 40], run=f"r{seed}", seed=seed, devices="not known", precision="not known")
+        write(tmp_path / f"r{seed}.csv", record)
+    assert rigs(block_of(tmp_path)) is None
 
 
 # --- legends and colours ---------------------------------------------------------------------------------------------
