@@ -191,9 +191,14 @@ class Group:
         return middle([record.startup_s for record in self.records])
 
     @property
+    def rig(self) -> str:
+        """Return what tables call the platform: the label of its file, where it is nobody else's."""
+        return self.name or self.platform
+
+    @property
     def label(self) -> str:
         marks = ["(emulated)"] * self.emulated + ["(published)"] * self.published
-        return " ".join([self.name or self.platform, *(f"{name}={value}" for name, value in self.split), *marks])
+        return " ".join([self.rig, *(f"{name}={value}" for name, value in self.split), *marks])
 
     @property
     def epochs(self) -> float | None:

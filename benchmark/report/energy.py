@@ -9,7 +9,19 @@ from collections.abc import Iterator
 
 from benchmark.judge.circumstances import some
 from benchmark.judge.energy import WORDS, EnergyTo, energies_to, energy_table
-from benchmark.report.figures import Block, Figure, Key, Shown, axis, group_keys, level_name, neutral, rounded, trace
+from benchmark.report.figures import (
+    Block,
+    Figure,
+    Key,
+    Shown,
+    Unit,
+    axis,
+    group_keys,
+    level_name,
+    neutral,
+    rounded,
+    trace,
+)
 
 
 def energy(block: Block) -> Figure:
@@ -32,26 +44,31 @@ def energy(block: Block) -> Figure:
     shown = [each for each in known if each.level.name == level]
     keys = group_keys(block)
     by_label = {key.name: key for key in keys}
-    traces = [made for each in shown for made in _traces(block.runs_of(each.group), each, by_label)]
+    traces = [made for each in shown for made in _traces(block.runs_of(each.group), each, by_label, block.unit)]
     caption = (
-        f"Watt-hours until {level_name(shown[0].level)}, against minutes; small points are runs, large ones their "
+        f"Watt-hours until {level_name(shown[0].level)}, against {block.unit.name}; small points are runs, large ones their "
         f"mean, bars the 95% interval of the energy. Lower left is better. {WORDS}"
     )
-    layout = {"xaxis": axis("minutes", rangemode="tozero"), "yaxis": axis("Wh of GPU boards", rangemode="tozero")}
+    layout = {
+        "xaxis": axis(block.unit.name, rangemode="tozero"),
+        "yaxis": axis("Wh of GPU boards", rangemode="tozero"),
+    }
     return Figure(
         id=figure_id, title=title, caption=caption, traces=tuple(traces), layout=layout, keys=keys, notes=notes,
         table=energy_table(block.workload, found),
     )  # fmt: skip
 
 
-def _traces(runs: list[Shown], each: EnergyTo, keys: dict[str, Key]) -> Iterator[dict]:
+def _traces(runs: list[Shown], each: EnergyTo, keys: dict[str, Key], unit: Unit) -> Iterator[dict]:
     key = keys.get(each.group.label)
     colour, symbol = (key.colour, key.marker) if key else (runs[0].colour, runs[0].marker)
-    hover = "%{y:.4g} Wh<br>%{x:.2f} min"
+    hover = f"%{{y:.4g}} Wh<br>%{{x:.2f}} {unit.short}"
     for run, wh, seconds in zip(runs, each.of_runs, each.level.wall_seconds, strict=True):
         if wh is not None and seconds is not None:
             marker = {"color": run.colour, "symbol": run.marker, "size": 7 if len(runs) > 1 else 11}
-            yield trace([run], mode="markers", x=[rounded(seconds / 60)], y=[rounded(wh)], marker=marker, hover=hover)
+            yield trace(
+                [run], mode="markers", x=[rounded(seconds / unit.seconds)], y=[rounded(wh)], marker=marker, hover=hover
+            )
     minutes = each.level.clock_minutes("wall")
     if len(runs) < 2 or each.wh is None or minutes is None:
         return
@@ -60,6 +77,6 @@ def _traces(runs: list[Shown], each: EnergyTo, keys: dict[str, Key]) -> Iterator
         up, down = rounded(each.wh.high - each.wh.value), rounded(each.wh.value - each.wh.low)
         about["error_y"] = {"array": [up], "arrayminus": [down], "symmetric": False, "color": colour, "width": 7}
     yield trace(
-        runs, f"{neutral(each.group.label)}, geometric mean", mode="markers", x=[rounded(minutes)],
+        runs, f"{neutral(each.group.label)}, geometric mean", mode="markers", x=[unit.of(minutes)],
         y=[rounded(each.wh.value)], marker={"color": colour, "symbol": symbol, "size": 13}, hover=hover, **about,
     )  # fmt: skip

@@ -83,7 +83,7 @@ def _trained(block: Block) -> Iterator[_Trained]:
 
 def _rig(group: Group) -> str:
     """Return a group's label without its recipe."""
-    return " ".join([group.platform, *(f"{name}={value}" for name, value in group.split if name != "recipe")])
+    return " ".join([group.rig, *(f"{name}={value}" for name, value in group.split if name != "recipe")])
 
 
 def _row(base: _Trained, other: _Trained, trained: Sequence[_Trained]) -> tuple[str, ...]:

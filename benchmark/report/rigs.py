@@ -18,24 +18,24 @@ from benchmark.report.figures import Block
 from benchmark.tables import Table, money, without_empty
 
 UNKNOWN = "not known"  # as a log that was taken in has it
-HEADER = ("platform", "what", "GPUs", "memory each", "batch", "precision", "price or rent", "driver", "TensorFlow")
+HEADER = ("platform", "file", "GPUs", "memory each", "batch", "precision", "price or rent", "driver", "TensorFlow")
 
 
-def rigs(block: Block) -> Table:
-    """Return what each platform of a block is."""
+def rigs(block: Block) -> Table | None:
+    """Return what each platform of a block is; None where nothing is known but its batch, as of a log of others."""
     costs = rig_costs(block.groups, block.terms, level=0)
     rows = tuple(_row(group, cost) for group, cost in zip(block.groups, costs, strict=True))
-    return without_empty(Table(f"{block.workload}: the rigs", HEADER, rows))
+    table = without_empty(Table(f"{block.workload}: the rigs", HEADER, rows))
+    return table if set(table.header) - {"platform", "batch"} else None
 
 
 def _row(group: Group, cost: RigCost) -> tuple[str, ...]:
     def said(read: Callable[[Facts], object]) -> str:
         return _together([part_of(run, read) for run in group.runs])
 
-    label = said(lambda facts: facts.platform.label)
     return (
         group.label,
-        label if label != group.platform else "NA",
+        group.platform if group.platform != group.rig else "NA",  # as options and files call it
         _together([_devices(run) for run in group.runs]),
         said(_memory),
         _together(group.values("batch")),

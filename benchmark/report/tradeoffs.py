@@ -73,9 +73,10 @@ def cost(block: Block) -> Figure:
     for group, each, key in drawn:
         traces += _cost_traces(block, group, each, key)
     traces.append(_names_trace(block, drawn, xs, ys))
+    ringed_words = " Ringed: on the Pareto front, no other platform is both faster and cheaper." if front else ""
     caption = (
-        f"What one training to {level} costs on each platform, against how long it takes: {_ways(terms)}. Ringed: on "
-        f"the Pareto front, no other platform is both faster and cheaper. Lower left is better."
+        f"What one training to {level} costs{' on each platform' * (len(drawn) > 1)}, against how long it takes: "
+        f"{_ways(terms)}.{ringed_words} Lower left is better."
     )
     axes = {"xaxis": times_axis(unit.name, xs), "yaxis": times_axis(f"{currency} a training", ys)}
     notes = [f"{each.label}: cost NA ({each.reason})" for each in costs if each.cost is None]

@@ -77,7 +77,7 @@ def _section(identity: str, found: Sequence[Observation], metric: str) -> BlockS
         id=identity,
         title=found[0].label,
         emulated=False,
-        answer=[said for said in words if said not in formulas] or ["No curve."],
+        answer=[_capital(said) for said in words if said not in formulas] or ["No curve."],
         beneath=formulas,
         ranking=next((part for part in parts if isinstance(part, Table)), None),
         tiles=(),
@@ -85,6 +85,10 @@ def _section(identity: str, found: Sequence[Observation], metric: str) -> BlockS
         singles=(),
         tables=[part for part in parts if isinstance(part, Table)][1:],
     )
+
+
+def _capital(said: str) -> str:
+    return said[:1].upper() + said[1:]
 
 
 def _figures(identity: str, found: Sequence[Observation], metric: str) -> Iterator[Figure]:

@@ -11,6 +11,7 @@ from benchmark.judge.summary import report_parts
 from benchmark.record import Run, read_run
 from benchmark.record.history import RunRecord
 from benchmark.record.phases import Phase
+from benchmark.report import report
 from benchmark.tables import plain
 
 QUESTION = Question(metrics=("wer",), levels=(60.0, 30.0))
@@ -41,6 +42,15 @@ def test_errors_epochs_and_minutes_are_those_of_runs_that_are_over(tmp_path):
     (alone,) = found = judge([part], QUESTION)
     assert alone.is_so_far and (alone.best, alone.epochs) == ({"wer": 94.0}, 3)
     assert "3 so far" in plain(report_parts(found)) and found.long_rows()[0]["so_far"] is True
+
+
+def test_no_tile_of_the_report_is_of_a_run_that_is_not_over(tmp_path):
+    part = on_disk(tmp_path / "b.csv", make_run([95, 94, 25, 24, 23], run="b", seed=2, platform="sys2"), over=False)
+    whole = on_disk(tmp_path / "a.csv", make_run([90, 60, 50, 30, 30], run="a", seed=1), over=True)
+    text = report([part, whole], QUESTION)
+    shown = text[text.index('class="tiles"') :]
+    shown = shown[: shown.index("</ul>")]
+    assert "to WER 30%" in shown and "24.00" not in shown  # times to levels: the lowest error so far is no figure
 
 
 def test_the_beginning_of_a_run_is_no_curve_of_its_own():

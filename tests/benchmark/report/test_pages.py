@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from chromium import open_page, program
 from invented import RIGS, invent, make
+from journals import make_run, write
 
 from benchmark.judge import Question, judge, read_runs
 from benchmark.report import by_platform, document, page, usage
@@ -64,13 +65,13 @@ def test_the_answer_stands_above_the_switches_and_these_above_the_figures(pages,
 
 
 def test_tiles_are_the_soonest_its_cost_the_cheapest_and_how_certain(blocks):
-    block = blocks[12]
+    block, RTX = blocks[12], next(rig for rig in RIGS if rig.name == "rtx4090x2")
     found = list(tiles(block, document.answer(block.groups, block.question)))
     assert [what for _, what, _ in found] == [
-        "to WER 19.2%, the soonest", "a training on h100x8", "a training, the cheapest", "the soonest of 4 rigs",
+        "to WER 19.2%, the soonest", "a training on 8 x H100 SXM", "a training, the cheapest", "the soonest of 4 rigs",
     ]  # fmt: skip
-    assert found[0][2] == "h100x8" and found[2][2].startswith("rtx4090x2, in ")
-    assert found[3][0] == "very likely" and "3 runs of h100x8" in found[3][2] and "95% interval" in found[3][2]
+    assert found[0][2] == "8 x H100 SXM" and found[2][2].startswith(f"{RTX.label}, in ")
+    assert found[3][0] == "very likely" and "3 runs of 8 x H100 SXM" in found[3][2] and "95% interval" in found[3][2]
     assert not [text for tile in found for text in tile if "lowest" in text]  # runs stop at their target
 
 
@@ -91,14 +92,21 @@ def test_a_tile_says_when_it_is_open_which_rig_is_the_soonest(tmp_path):
 def test_the_table_of_rigs_has_what_a_reader_asks_of_a_rig(blocks):
     table = rigs(blocks[4])
     assert table.header == (
-        "platform", "what", "GPUs", "memory each", "batch", "precision", "price or rent", "driver", "TensorFlow",
+        "platform", "file", "GPUs", "memory each", "batch", "precision", "price or rent", "driver", "TensorFlow",
     )  # fmt: skip
     assert table.rows == (
-        ("h100x8", "8 x H100 SXM", "8 x NVIDIA H100 80GB HBM3", "80 GiB", "512", "mixed_bfloat16",
+        ("8 x H100 SXM", "h100x8", "8 x NVIDIA H100 80GB HBM3", "80 GiB", "512", "mixed_bfloat16",
          "19.92 USD an hour (2026-10-14)", "570.86.15", "2.20.0"),
-        ("l40sx4", "4 x L40S workstation", "4 x NVIDIA L40S", "48 GiB", "192", "mixed_bfloat16",
+        ("4 x L40S workstation", "l40sx4", "4 x NVIDIA L40S", "48 GiB", "192", "mixed_bfloat16",
          "41,800 USD (2026-10-14)", "570.86.15", "2.20.0"),
     )  # fmt: skip
+
+
+def test_of_a_log_that_says_nothing_of_its_rig_there_is_no_table_of_not_known(tmp_path):
+    for seed in (1, 2):
+        record = make_run([60, 50, 40], run=f"r{seed}", seed=seed, devices="not known", precision="not known")
+        write(tmp_path / f"r{seed}.csv", record)
+    assert rigs(block_of(tmp_path)) is None
 
 
 # --- legends and colours ---------------------------------------------------------------------------------------------
@@ -266,17 +274,16 @@ def test_what_software_bought_and_hardware_that_would_match_it(tmp_path):
     block = block_of(tmp_path)
     found = software(block)
     minutes = {group.label: group.levels[2].minutes for group in block.groups}
-    ratio = minutes["l40sx4 recipe=paper"] / minutes["l40sx4 recipe=modern"]
-    assert found.table.rows[1][:2] == ("l40sx4", "modern") and found.table.rows[1][4] == f"{ratio:.2f}"
+    ratio = minutes["4 x L40S workstation recipe=paper"] / minutes["4 x L40S workstation recipe=modern"]
+    assert found.table.rows[1][:2] == ("4 x L40S workstation", "modern") and found.table.rows[1][4] == f"{ratio:.2f}"
     assert found.table.header[-1] == "which here does it as paper"
-    assert "Software: on l40sx4 recipe modern takes" in found.sentences[2]
-    assert (
-        f"would have to be {ratio:.3g} times as fast as l40sx4, and cost no more than l40sx4, 41,800 USD"
-        in (found.sentences[3])
-    )
+    assert "Software: on 4 x L40S workstation recipe modern takes" in found.sentences[2]
+    rig = "4 x L40S workstation"
+    said = f"would have to be {ratio:.3g} times as fast as {rig}, and cost no more than {rig}, 41,800 USD"
+    assert said in found.sentences[3]
     assert "none here is so fast" in found.sentences[1]
     text = report([run.run for run in block.runs])
-    assert '<p class="headline">Software: on h100x8 recipe modern' in text and "what software bought" in text
+    assert '<p class="headline">Software: on 8 x H100 SXM recipe modern' in text and "what software bought" in text
 
 
 def test_without_a_second_recipe_nothing_is_said_of_software(blocks):

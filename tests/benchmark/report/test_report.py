@@ -201,8 +201,8 @@ def test_bars_of_the_time_to_accuracy_are_minutes_and_a_missed_level_is_na(recor
     missed = [trace for trace in figure.traces if trace["mode"] == "text"]
     assert [trace["text"] for trace in missed] == [["NA"], ["NA"]]  # sys2's and sys1's WER 30
     rows = {row[:2]: row[2:] for row in figure.table.rows}
-    assert rows["sys1", "WER 30%"] == ("NA", "", "0 of 2", "NA")
-    assert rows["sys2", "WER 50%"][0] == "4.50"  # 30 + 4 * (50 + 10) = 270 s
+    assert rows["Sys1$", "WER 30%"] == ("NA", "", "0 of 2", "NA")
+    assert rows["Sys2$", "WER 50%"][0] == "4.50"  # 30 + 4 * (50 + 10) = 270 s
 
 
 def test_several_runs_have_their_median_and_the_interval_of_their_logarithms(records):
@@ -316,12 +316,12 @@ def test_the_pareto_front_is_marked_and_a_rig_without_a_price_is_na(results):
     runs = [run("sys1", 150), run("sys2", 100), run("sys10", 110), run("mine", 90)]
     figure = cost(block_of(*runs))
     ringed = [trace["name"] for trace in figure.traces if trace.get("marker", {}).get("symbol") == "circle-open"]
-    assert sorted(ringed) == ["sys1, on the front", "sys2, on the front"]
+    assert sorted(ringed) == ["Sys1$, on the front", "Sys2$, on the front"]
     front = next(trace for trace in figure.traces if trace["name"] == "Pareto front")
     assert front["x"] == sorted(front["x"])
     cells = {row[0]: row[1:] for row in figure.table.rows}
-    assert cells["sys1"][3] == "yes"
-    assert cells["sys10"][3] == ""
+    assert cells["Sys1$"][3] == "yes"
+    assert cells["Sys10$"][3] == ""
     assert cells["mine"][1] == "NA"
     assert figure.notes == ("mine: cost NA (platform mine has no [price])",)
 
@@ -346,7 +346,7 @@ def test_the_report_takes_terms_and_offers(results, tmp_path, capsys):
     assert "bought for 2,605 USD, 1 year, half in use, without energy" in out.read_text()
     assert "written off over 1 year, half in use; energy left out" in out.read_text()
     assert command.main([path, "-o", str(out), "--offer", "sys1=36/h", "--setup-minutes", "22"]) == 0
-    assert "A training costs 17.90 USD (rented at 36.00 USD an hour, 22 minutes of set-up) on sys1." in out.read_text()
+    assert "A training costs 17.90 USD (rented at 36.00 USD an hour, 22 minutes of set-up) on Sys1$." in out.read_text()
     assert "2,605 USD" not in out.read_text()
     capsys.readouterr()
     assert command.main([path, "-o", str(out), "--offer", "other=36/h"]) == 2
@@ -546,8 +546,8 @@ def test_every_drawn_figure_has_a_place_a_caption_and_a_table(records):
 def test_the_headline_names_the_soonest_and_how_far_ahead(records):
     text = Outline(report.report(records)).text
     # of WER, 50 is the hardest reached. sys2: 270 s; sys1: the median of 470 and 550 s, 510 s
-    assert "No rig is certain to be the soonest to WER 50: sys2 takes 4.50 minutes to WER 50, the least of 2." in text
-    assert "What would tell: a second run at least of sys2, each with a seed of its own." in text
+    assert "No rig is certain to be the soonest to WER 50: Sys2$ takes 4.50 minutes to WER 50, the least of 2." in text
+    assert "What would tell: a second run at least of Sys2$, each with a seed of its own." in text
 
 
 def test_the_soonest_is_named_and_by_how_much(results):
@@ -556,12 +556,12 @@ def test_the_soonest_is_named_and_by_how_much(results):
             run = make_run(WERS, run=f"{platform}{seed}", platform=platform, seed=seed, train_s=train_s + seed / 50)
             save(results, run, facts=run_json(platform))
     text = Outline(report.report(read_runs(f"{results}/*.csv"))).text
-    assert "Soonest: sys1 takes 7.84 minutes to WER 50" in text and "95%: 7.09 to 8.67" in text
+    assert "Soonest: Sys1$ takes 7.84 minutes to WER 50" in text and "95%: 7.09 to 8.67" in text
     # a step of 110 / 470 of the time: t of 2 degrees 4.303 * sqrt(.03) * .234 / sqrt(3) = .1007, and 7.84 * exp(.1007)
     # as a machine sys2 takes .4% more, and as a training, which is known to a step of 23%, nothing tells it apart
-    assert "Tied with it: sys2, the same within 5%." in text
+    assert "Tied with it: Sys2$, the same within 5%." in text
     # 1 - (30 + 4 * 110.04) / (30 + 4 * 170.04) = 33.8%
-    assert "sys1 takes 33.8% less time (" in text and "at equal epochs than sys10." in text
+    assert "Sys1$ takes 33.8% less time (" in text and "at equal epochs than Sys10$." in text
 
 
 def test_emulated_runs_stand_apart_and_are_never_ranked(records):
