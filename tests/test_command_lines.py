@@ -239,6 +239,16 @@ def refused(command: str, arguments: list[str], capsys) -> str:
 
 
 WRONG = [  # command, arguments, and the line that they get
+    (
+        "benchmark.tta",
+        ["--precison", "tf32"],  # which tta has not, nor anything near it
+        "benchmark.tta: no option --precison; python -m benchmark.tta --help lists all",
+    ),
+    (
+        "benchmark.tta",
+        ["--level"],
+        "benchmark.tta: --level is without a value; expected LEVEL after it: error rate (%)",
+    ),
     ("benchmark", ["--seed", "abc"], "benchmark: --seed 'abc'; expected a whole number, such as 1"),
     ("benchmark", ["--seed", "1,000"], "benchmark: --seed '1,000'; expected a whole number: 1000"),
     (

@@ -69,7 +69,7 @@ def run(folder, tone_corpus):
 
 def test_it_says_loudly_that_it_emulates(run):
     assert "EMULATED: twin has 2 x Imaginary 1, which are not here" in run.stderr
-    assert "twin (emulated)" in run.stdout and "say nothing about the rig" in run.stdout
+    assert "Twin (emulated)" in run.stdout and "say nothing about the rig" in run.stdout
 
 
 def test_the_journal_has_every_phase_in_an_order_that_the_machine_allows(run, folder):

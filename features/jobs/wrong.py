@@ -21,6 +21,7 @@ from features.jobs.streams import say
 
 BAD = 2
 LONGEST = 60  # characters of a value that is shown
+OPTIONS_NEAR = 0.75  # of many options some one is always a little like a word: --region is no guess for --precison
 NUMBERS = {int: "a whole number, such as 1", float: "a number, such as 0.5"}
 """What the types that argparse knows take."""
 
@@ -71,14 +72,14 @@ def unknown(parser: ArgumentParser, word: str) -> str:
     """Return the words about an option or a word that the command does not take."""
     if word[:1] != "-" or " " in word:
         return f"{_shown(word)} is one word too many; {_help(parser)} says what it takes"
-    meant = guess(word.partition("=")[0], _known(parser))
+    meant = guess(word.partition("=")[0], _known(parser), near=OPTIONS_NEAR)
     return f"no option {word.partition('=')[0]:.60}; {meant}{_help(parser)} lists all"
 
 
-def guess(word: str, known: Iterable[str]) -> str:
-    """Return "did you mean 'wer'? ", or nothing if no known word is near."""
+def guess(word: str, known: Iterable[str], *, near: float = 0.6) -> str:
+    """Return "did you mean 'wer'? ", or nothing if no known word is `near`, a share of common letters."""
     by_letters = {each.lower().lstrip("-"): each for each in known}
-    close = get_close_matches(word.lower().lstrip("-"), by_letters, n=1)
+    close = get_close_matches(word.lower().lstrip("-"), by_letters, n=1, cutoff=near)
     found = by_letters[close[0]] if close else ""
     return f"did you mean {found if found[:1] == '-' else repr(found)}? " if found else ""
 
@@ -151,8 +152,8 @@ def _metavar(action: Action | None) -> str:
 
 
 def _purpose(action: Action | None) -> str:
-    words = action.help.partition(";")[0] if action is not None and action.help else ""
-    return f": {words}" if words and "%" not in words else ""
+    words = action.help.partition(";")[0].replace("%%", "%") if action is not None and action.help else ""
+    return f": {words}" if words and "%(" not in words else ""
 
 
 def _purposes(parser: ArgumentParser, names: Sequence[str]) -> str:

@@ -2,11 +2,12 @@
 
 import csv
 import json
+import os
 
 import pytest
 from journals import make_run, write
 
-from benchmark import compare, price, tta
+from benchmark import compare, final, price, tta
 
 DOORS = {"tta": tta, "compare": compare, "price": price}
 
@@ -75,3 +76,17 @@ def test_compare_without_platforms_lists_what_there_is(given, capsys, monkeypatc
     assert capsys.readouterr().err.endswith('expected two or more: make compare RUNS="sys1 sys2"\n')
     assert compare.main(["--results", "nowhere"]) == 2
     assert "no platforms given, and no runs in nowhere; make bench makes them" in capsys.readouterr().err
+
+
+def test_final_without_a_run_lists_those_with_checkpoints_the_newest_first(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert final.main([]) == 2
+    assert "no run given, and none with checkpoints in results; python -m benchmark makes" in capsys.readouterr().err
+    for age, name in enumerate(("newest", "older", "empty")):
+        (tmp_path / "results" / name / "checkpoints").mkdir(parents=True)
+        if name != "empty":
+            (tmp_path / "results" / name / "checkpoints" / "ckpt-5.index").touch()
+        os.utime(tmp_path / "results" / name, (1000 - age, 1000 - age))
+    assert final.main([]) == 2
+    listed = "no run given; results has newest, older, the newest first: python -m benchmark.final results/newest"
+    assert capsys.readouterr().err == f"benchmark.final: {listed}\n"
