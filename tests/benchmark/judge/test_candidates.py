@@ -117,6 +117,17 @@ def test_the_newest_estimate_of_the_same_training_counts(tmp_path):
         candidates_of([], offered(b=1.5), estimates=[estimates[1], another])
 
 
+def test_an_estimate_has_the_price_of_its_gpus(tmp_path):
+    a100s = Offer(gpu="A100", gpus=4, rent_per_hour=8.0, **DATED)
+    estimate = read_estimate(estimate_of(tmp_path, "b", devices="4 x NVIDIA A100-SXM4-40GB", machines=1))
+    terms = Terms(book=Offers((a100s, Offer(gpu="H100", gpus=4, rent_per_hour=16.0, **DATED))))
+    judged = judge(make_runs(FALLING, platform="a", devices="4 x NVIDIA H100 80GB HBM3"), WER_20)
+    found = named(candidates_of(judged, terms, estimates=[estimate]))
+    assert (found["a"].money.per_hour, found["b"].money.per_hour) == (16.0, 8.0)
+    other = read_estimate(estimate_of(tmp_path, "c", devices="1 x NVIDIA T4", replicas=1))
+    assert "no offer for 1 x T4" in named(candidates_of(judged, terms, estimates=[other]))["b"].no_price
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{", '{"platform": "a"}', '{"platform": "a", "seconds_per_epoch": -1}', '{"seconds_per_epoch": 1}'],
