@@ -88,7 +88,7 @@ def _of_group(group: Group, groups: Sequence[Group], terms: Terms) -> Candidate:
         if seconds is None and run.record.evaluations
     )
     paid, why = _money_of(group, evidence, terms)
-    return Candidate(evidence=evidence, money=paid, no_price=why, missed=missed)
+    return Candidate(evidence=evidence, platform=group.platform, money=paid, no_price=why, missed=missed)
 
 
 def _copies(group: Group, groups: Sequence[Group]) -> float:
@@ -162,7 +162,8 @@ def _of_estimate(estimate: Estimated, others: Sequence[Candidate], terms: Terms)
         start_s=estimate.start_s,
     )  # fmt: skip
     paid, why = _money_of(_planned(estimate, batch, file), evidence, terms)
-    return Candidate(evidence=evidence, money=paid, no_price=why, remark="known by its estimate alone")
+    remark = "known by its estimate alone"
+    return Candidate(evidence=evidence, platform=estimate.platform, money=paid, no_price=why, remark=remark)
 
 
 def _of_offer(name: str, others: Sequence[Candidate], terms: Terms) -> Candidate | None:
@@ -185,6 +186,7 @@ def _of_offer(name: str, others: Sequence[Candidate], terms: Terms) -> Candidate
     guess_s = statistics.median(prices) / paid.per_hour
     return Candidate(
         evidence=replace(evidence, guess_s=guess_s),
+        platform=name,
         money=paid,
         no_price=why,
         remark="nobody has tried it: its speed is guessed from its price",

@@ -194,9 +194,11 @@ def test_the_command_says_which_rig_to_take_and_what_to_do_next(tmp_path, capsys
     shown = " ".join(capsys.readouterr().out.split())
     assert "Take b for WER 20" in shown and "Another is cheaper with a probability of under 1%" in shown
     assert "Stop: " in shown and "2.10 USD an hour" in shown
+    assert shown.endswith("python -m benchmark --platform b --workload mini --recipe paper --batch 96.")
     assert main([*given, "--trainings", "500", "--offer", "new=2/h"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "Next probe new for an epoch" in shown and "nobody has tried it" in shown
+    assert shown.endswith("--platform new --workload mini --recipe paper --batch 96 --max-epochs 1; then ask again.")
     assert main([*given, "--format", "json"]) == 0
     rows = {row["rig"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["b"]["taken"] and rows["a"]["p_cheapest"] < 0.01 and rows["b"]["cost"] < rows["a"]["cost"]
