@@ -73,9 +73,9 @@ def _command(found: Choice, groups: Sequence[Group]) -> list[str]:
     about = groups[0].runs[0].identity
     candidate = found.candidates[found.next.look.rig if found.next else found.taken]
     probe = found.next is not None and found.next.look.what == PROBE
-    options: dict[str, object] = {"platform": candidate.platform, "workload": about.workload, "recipe": about.recipe}
-    options |= {"batch": candidate.evidence.batch} | ({"max-epochs": 1} if probe else {})
-    command = CommandLine(make=by_make()).changed(**options)
+    words = ["--platform", candidate.platform, "--workload", about.workload, "--recipe", about.recipe]
+    words += ["--batch", str(candidate.evidence.batch), *["--max-epochs", "1"] * probe]
+    command = CommandLine(tuple(words), make=by_make())
     then = "; then ask again" if found.next else ""
     return [f"To do so, on that rig, with whatever else the runs here were given: {command}{then}."]
 
