@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from benchmark import cli
 from benchmark.judge import guard
 from benchmark.judge.apart import said
-from benchmark.judge.beliefs import Evidence
+from benchmark.judge.beliefs import PROBE, Evidence
 from benchmark.judge.candidates import candidates_of, reference_of
-from benchmark.judge.choice import CHEAPER, GOALS, SOONER, Wish, choose
+from benchmark.judge.choice import CHEAPER, GOALS, SOONER, Choice, Wish, choose
 from benchmark.judge.choice_summary import choice_parts, choice_rows
 from benchmark.judge.common import unlike
 from benchmark.judge.groups import Group
@@ -31,6 +31,7 @@ from benchmark.judge.probes import estimates_in
 from benchmark.judge.question import JudgeError, Question, level_name
 from benchmark.judge.summary import warnings_part
 from benchmark.metrics import METRICS
+from benchmark.record.command import CommandLine, by_make
 from benchmark.tables import show
 
 
@@ -59,9 +60,24 @@ def _choose(options: argparse.Namespace) -> None:
     warnings = said(judgement.runs, judgement.question, question)
     warnings += [f"{group.label}: {text}" for group in groups for text in guard.doubts(group, question)]
     if options.format == "table":
-        show([*choice_parts(found, level_name(metric, percent)), *warnings_part(warnings)])
+        parts = [*choice_parts(found, level_name(metric, percent)), *warnings_part(warnings)]
+        show([*parts, *_command(found, groups)])
     else:
         cli.print_rows("benchmark.choose", choice_rows(found), options.format, warnings)
+
+
+def _command(found: Choice, groups: Sequence[Group]) -> list[str]:
+    """Return the line that says what to do next, with the command; nothing where no run says what is trained."""
+    if not groups:
+        return []
+    about = groups[0].runs[0].identity
+    candidate = found.candidates[found.next.look.rig if found.next else found.taken]
+    probe = found.next is not None and found.next.look.what == PROBE
+    words = ["--platform", candidate.platform, "--workload", about.workload, "--recipe", about.recipe]
+    words += ["--batch", str(candidate.evidence.batch), *["--max-epochs", "1"] * probe]
+    command = CommandLine(tuple(words), make=by_make())
+    then = "; then ask again" if found.next else ""
+    return [f"To do so, on that rig, with whatever else the runs here were given: {command}{then}."]
 
 
 def _check(groups: Sequence[Group], *, emulated: int) -> None:

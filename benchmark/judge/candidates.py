@@ -15,6 +15,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import platforms
 from benchmark.judge.beliefs import Evidence
@@ -29,7 +30,8 @@ from benchmark.judge.question import JudgeError, Question
 from benchmark.judge.reference import Convergence, ConvergenceError, convergence_of, read_reference
 from benchmark.judge.terms import PriceError, Terms
 from benchmark.metrics import USUAL
-from benchmark.record import RunRecord
+from benchmark.record import Facts, Row, Run, RunRecord
+from benchmark.record.columns import Identity
 from benchmark.record.phases import Phase
 from benchmark.tables import money
 from platforms import PlatformError
@@ -86,7 +88,7 @@ def _of_group(group: Group, groups: Sequence[Group], terms: Terms) -> Candidate:
         if seconds is None and run.record.evaluations
     )
     paid, why = _money_of(group, evidence, terms)
-    return Candidate(evidence=evidence, money=paid, no_price=why, missed=missed)
+    return Candidate(evidence=evidence, platform=group.platform, money=paid, no_price=why, missed=missed)
 
 
 def _copies(group: Group, groups: Sequence[Group]) -> float:
@@ -159,8 +161,9 @@ def _of_estimate(estimate: Estimated, others: Sequence[Candidate], terms: Terms)
         name=estimate.platform, batch=batch, kind=kind, paces_s=(estimate.seconds_per_epoch,), pace_error=error,
         start_s=estimate.start_s,
     )  # fmt: skip
-    paid, why = _money_of(_without_runs(estimate.platform), evidence, terms)
-    return Candidate(evidence=evidence, money=paid, no_price=why, remark="known by its estimate alone")
+    paid, why = _money_of(_planned(estimate, batch, file), evidence, terms)
+    remark = "known by its estimate alone"
+    return Candidate(evidence=evidence, platform=estimate.platform, money=paid, no_price=why, remark=remark)
 
 
 def _of_offer(name: str, others: Sequence[Candidate], terms: Terms) -> Candidate | None:
@@ -183,10 +186,37 @@ def _of_offer(name: str, others: Sequence[Candidate], terms: Terms) -> Candidate
     guess_s = statistics.median(prices) / paid.per_hour
     return Candidate(
         evidence=replace(evidence, guess_s=guess_s),
+        platform=name,
         money=paid,
         no_price=why,
         remark="nobody has tried it: its speed is guessed from its price",
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Planned(Run):
+    """A run that is not made: its first row alone, and what its run.json would say of the platform."""
+
+    platform: platforms.Platform | None
+
+    @cached_property
+    def facts(self) -> Facts | None:
+        return Facts({"platform": self.platform.to_dict()}) if self.platform else None
+
+
+def _planned(estimate: Estimated, batch: int, file: platforms.Platform | None) -> Group:
+    """Return a group of the run that an estimate is of: its price is by its GPUs, else by its name alone."""
+    about = estimate.about
+    if not isinstance(about.get("devices"), str) or not isinstance(about.get("replicas"), int):
+        return _without_runs(estimate.platform)
+    identity = Identity(
+        run="estimate", platform=estimate.platform, workload=str(about.get("workload") or ""), variant="", recipe="",
+        seed=0, machines=about.get("machines") or 1, replicas=about["replicas"], devices=about["devices"],
+        emulated=False, batch=batch, precision=str(about.get("precision") or ""), features="", decoder="",
+        evaluation="", code="",
+    )  # fmt: skip
+    row = Row(**identity.__dict__, phase=Phase.CREATE, step=0, epoch=0, started_s=0.0, seconds=0.0)
+    return Group(platform=estimate.platform, workload="", runs=(_Planned(RunRecord((row,)), file),), levels=())
 
 
 def _without_runs(name: str) -> Group:

@@ -61,6 +61,7 @@ class Candidate:
     """
 
     evidence: Evidence
+    platform: str = ""
     money: Money | None = None
     no_price: str = ""
     missed: tuple[float, ...] = ()

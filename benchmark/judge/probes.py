@@ -100,7 +100,7 @@ def read_estimate(path: str | Path) -> Estimated:
             f"{path}: platform {str(name)[:40]!r}, seconds an epoch {str(seconds)[:40]!r}; expected a name and a "
             f"number above 0, or an object with value, low and high"
         )
-    names = (*LEARNT, "emulated", "batch", "replicas", "precision", "settings")
+    names = (*LEARNT, "emulated", "batch", "machines", "replicas", "devices", "precision", "settings")
     return Estimated(
         source=str(path),
         platform=name,

@@ -117,6 +117,17 @@ def test_the_newest_estimate_of_the_same_training_counts(tmp_path):
         candidates_of([], offered(b=1.5), estimates=[estimates[1], another])
 
 
+def test_an_estimate_has_the_price_of_its_gpus(tmp_path):
+    a100s = Offer(gpu="A100", gpus=4, rent_per_hour=8.0, **DATED)
+    estimate = read_estimate(estimate_of(tmp_path, "b", devices="4 x NVIDIA A100-SXM4-40GB", machines=1))
+    terms = Terms(book=Offers((a100s, Offer(gpu="H100", gpus=4, rent_per_hour=16.0, **DATED))))
+    judged = judge(make_runs(FALLING, platform="a", devices="4 x NVIDIA H100 80GB HBM3"), WER_20)
+    found = named(candidates_of(judged, terms, estimates=[estimate]))
+    assert (found["a"].money.per_hour, found["b"].money.per_hour) == (16.0, 8.0)
+    other = read_estimate(estimate_of(tmp_path, "c", devices="1 x NVIDIA T4", replicas=1))
+    assert "no offer for 1 x T4" in named(candidates_of(judged, terms, estimates=[other]))["b"].no_price
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{", '{"platform": "a"}', '{"platform": "a", "seconds_per_epoch": -1}', '{"seconds_per_epoch": 1}'],
@@ -183,9 +194,11 @@ def test_the_command_says_which_rig_to_take_and_what_to_do_next(tmp_path, capsys
     shown = " ".join(capsys.readouterr().out.split())
     assert "Take b for WER 20" in shown and "Another is cheaper with a probability of under 1%" in shown
     assert "Stop: " in shown and "2.10 USD an hour" in shown
+    assert shown.endswith("python -m benchmark --platform b --workload mini --recipe paper --batch 96.")
     assert main([*given, "--trainings", "500", "--offer", "new=2/h"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "Next probe new for an epoch" in shown and "nobody has tried it" in shown
+    assert shown.endswith("--platform new --workload mini --recipe paper --batch 96 --max-epochs 1; then ask again.")
     assert main([*given, "--format", "json"]) == 0
     rows = {row["rig"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["b"]["taken"] and rows["a"]["p_cheapest"] < 0.01 and rows["b"]["cost"] < rows["a"]["cost"]

@@ -1,5 +1,6 @@
 """What a run says at its end about its own time."""
 
+from contextlib import ExitStack, nullcontext
 from types import SimpleNamespace
 
 import pandas
@@ -45,3 +46,32 @@ def test_the_stretches_of_a_run_are_those_of_its_samples(tmp_path):
     samples = pandas.DataFrame({"seconds": range(141), "process_cpu_percent": used})
     samples.to_csv(tmp_path / "r1" / "utilisation.csv", index=False)
     assert attempt._still(job) == [(60.0, 20.0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("boards", "on_cpu", "number", "slept"),
+    [
+        ({"gpu0": {}}, False, 1, [attempt.IDLE_S]),
+        ({"gpu0": {}}, False, 2, []),
+        ({"gpu0": {}}, True, 1, []),
+        ({}, False, 1, []),
+    ],
+    ids=["first attempt", "second attempt", "on CPUs", "no GPUs"],
+)
+def test_idle_gpus_are_sampled_before_the_model_is_created(boards, on_cpu, number, slept, monkeypatch, tmp_path):
+    found: list[float] = []
+    sampler = nullcontext()
+    sampler.unavailable, sampler.boards = {}, boards
+    monkeypatch.setattr(attempt.time, "sleep", found.append)
+    monkeypatch.setattr(attempt, "Monitor", lambda *_, **__: sampler)
+    monkeypatch.setattr(attempt, "write_facts", lambda *_, **__: None)
+    monkeypatch.setattr(attempt, "heartbeat", lambda *_: nullcontext())
+    monkeypatch.setattr("benchmark.run.prepare.provenance.collect", lambda **_: None)
+    prepared = SimpleNamespace(
+        job=SimpleNamespace(folder=tmp_path, monitor_hz=10, command=None, hosts=None),
+        task=None, decoder=SimpleNamespace(words=None), devices=SimpleNamespace(on_cpu=on_cpu),
+    )  # fmt: skip
+    clock = SimpleNamespace(origin=0.0, elapsed=lambda: 0.0)
+    with ExitStack() as stack:
+        attempt._watch(prepared, None, SimpleNamespace(attempt=number), clock, stack, None)
+    assert found == slept
