@@ -37,6 +37,7 @@ class Result:
     report: Report
     level: str
     id: str
+    checkpoints: Sequence[int] = ()
 
     @property
     def facts(self) -> Facts:
@@ -129,4 +130,5 @@ def _result(path: Path, report: Report, verdicts: Verdicts, stack: ExitStack) ->
         report=report,
         level=verdicts.level_of(report.seal, report.level),
         id=f"{place.run.identity.run}-{report.seal[:8]}",
+        checkpoints=sorted(bundle.checkpoints),
     )
