@@ -49,6 +49,11 @@ class Result:
         return self.run.identity.platform + " (emulated)" * self.run.identity.emulated
 
     @property
+    def workload(self) -> str:
+        """What was learnt, as one page of the gallery has it; emulated runs are never beside real ones."""
+        return self.run.identity.workload_label + " (emulated)" * self.run.identity.emulated
+
+    @property
     def hardware(self) -> str:
         """What trained, in words: its devices, and the processor."""
         cpu = self.facts.host.cpu or "an unknown processor"

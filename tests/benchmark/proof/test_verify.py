@@ -1,6 +1,7 @@
 """A bundle of a run that adds up is verified; each thing that could not be checked is said, with why."""
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -135,3 +136,10 @@ def test_epochs_that_no_honest_training_takes_so_few_of_are_refuted(times, statu
         assert report.refuted_at == "figures" and "of honest trainings are as quick" in report.difference
     else:
         assert "beside the reference of convergence" in report.done["figures"][-1]
+
+
+def test_a_package_that_is_missing_is_said(files, tmp_path, monkeypatch):
+    path = bundle(tmp_path / "a.tta.zip", files)
+    monkeypatch.setitem(sys.modules, "rapidfuzz.distance", None)  # as where it is not installed
+    report = verify(path, Ask())
+    assert (report.status, report.level) == (2, "bytes") and "pip install rapidfuzz" in report.cannot
