@@ -116,9 +116,19 @@ def rates(heard) -> dict[str, float]:
 
 
 def write_run(
-    folder: Path, *, factor: float = 1.0, train_s: float = TRAIN_S, platform: str = "cpu", seed: int = 1, gpu: str = ""
+    folder: Path,
+    *,
+    factor: float = 1.0,
+    train_s: float = TRAIN_S,
+    platform: str = "cpu",
+    seed: int = 1,
+    gpu: str = "",
+    down_s: float | None = None,
 ) -> Path:
-    """Write journal and folder of the run; `factor` makes its clock slower, or faster. Returns the journal's path."""
+    """Write journal and folder of the run; `factor` makes its clock slower, or faster. Returns the journal's path.
+
+    With `down_s` it was killed after the first epoch, and went on so many seconds later.
+    """
     hardware = platforms.load(platform).hardware
     devices = f"{hardware.gpus} x {gpu}" if hardware.gpus else "CPU"
     about = identity(platform=platform, seed=seed, replicas=hardware.gpus or 1, devices=devices,
@@ -142,6 +152,11 @@ def write_run(
             add(Phase.EVALUATE, EVALUATE_S, **at, utterances=len(heard), audio_s=8.0, **rates(heard))
             texts = [(name, text, each) for (name, text), each in zip(SAID_IN_DEV, heard, strict=True)]
             log.write("evaluate", **at, said=texts)
+            if down_s is not None and epoch == 1:
+                journal.close()
+                journal = Journal.resume(folder / "r1.csv", about)
+                add(Phase.CREATE, 2.0, **at, down_s=down_s)
+                (run / "run-attempt-2.json").write_text(json.dumps(facts(platform, seed=seed, gpu=gpu), indent=1))
     journal.close()
     ended_s = round(factor * (at_s - GAP_S), 6)
     count = int((at_s + 1) * 10)
@@ -149,7 +164,7 @@ def write_run(
     header = "seconds,process_cpu_percent,process_memory_mib,host_cpu_percent,host_memory_mib"
     (run / "utilisation.csv").write_text("\n".join([header, *samples]) + "\n")
     (run / "run.json").write_text(json.dumps(facts(platform, seed=seed, gpu=gpu), indent=1))
-    at = datetime.fromisoformat(CREATED) + timedelta(seconds=round(ended_s + 1))
+    at = datetime.fromisoformat(CREATED) + timedelta(seconds=round(ended_s + 1 + (down_s or 0)))
     end = {"status": "finished", "message": "", "step": BATCHES * EPOCHS, "epoch": EPOCHS, "clock_s": ended_s,
            "still": [], "suspended_s": 0.0, "at": at.isoformat()}  # fmt: skip
     (run / "end.json").write_text(json.dumps(end, indent=1))

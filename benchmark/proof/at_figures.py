@@ -17,7 +17,7 @@ from typing import Any
 from benchmark.judge import guard
 from benchmark.judge.groups import judged_groups
 from benchmark.judge.question import Question
-from benchmark.metrics import FIGURES, METRICS, share
+from benchmark.metrics import COUNTS, FIGURES, METRICS, share
 from benchmark.proof.at_bytes import evaluations_of, facts_of
 from benchmark.proof.claims import claims_of, unlike
 from benchmark.proof.peaks import peak_of
@@ -101,34 +101,35 @@ def figures_of(pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
     """
     from rapidfuzz.distance import Levenshtein  # here: it is needed nowhere else without a training
 
-    counts: list[dict[str, int]] = []
+    distance = Levenshtein.distance
+    counts: dict[str, list[int]] = {name: [] for name in (*COUNTS, "longer")}
+    said_before: dict[str, tuple[str, list[str]]] = {}
     for reference, hypothesis in pairs:
-        said, heard = _tidy(reference), _tidy(hypothesis)
-        said_words, heard_words = said.split(), heard.split()
-        word_edits = Levenshtein.distance(said_words, heard_words)
-        counts.append({
-            "word_edits": word_edits,
-            "words": len(said_words),
-            "character_edits": Levenshtein.distance(said, heard),
-            "characters": len(said),
-            "longest": max(len(said), len(heard)),
-            "sentence_errors": int(word_edits > 0),
-            "sentences": 1,
-            "longer": len(heard_words) - len(said_words),
-        })  # fmt: skip
-    found: dict[str, float] = {"longer": sum(each["longer"] for each in counts)}
+        said, said_words = said_before.get(reference) or said_before.setdefault(reference, _words(reference))
+        heard, heard_words = _words(hypothesis)
+        word_edits = 0 if said == heard else distance(said_words, heard_words)
+        counts["word_edits"].append(word_edits)
+        counts["words"].append(len(said_words))
+        counts["character_edits"].append(distance(said, heard) if word_edits else 0)
+        counts["characters"].append(len(said))
+        counts["longest"].append(max(len(said), len(heard)))
+        counts["sentence_errors"].append(word_edits > 0)
+        counts["sentences"].append(1)
+        counts["longer"].append(len(heard_words) - len(said_words))
+    found: dict[str, float] = {"longer": sum(counts["longer"])}
     for name, metric in METRICS.items():
-        pairs_of_counts = [(each[metric.edits], each[metric.units]) for each in counts]
+        edits, units = counts[metric.edits], counts[metric.units]
         if metric.averaged:
-            found[name] = 100 * math.fsum(share(*pair) for pair in pairs_of_counts) / max(len(counts), 1)
+            found[name] = 100 * math.fsum(map(share, edits, units)) / max(len(edits), 1)
         else:
-            found[name] = 100 * sum(e for e, _ in pairs_of_counts) / max(sum(u for _, u in pairs_of_counts), 1)
+            found[name] = 100 * sum(edits) / max(sum(units), 1)
     return found
 
 
-def _tidy(sentence: str) -> str:
-    """Return a sentence as it is compared: without the separators of doubled letters, in lower case."""
-    return " ".join(sentence.replace("_", "").lower().split())
+def _words(sentence: str) -> tuple[str, list[str]]:
+    """Return a sentence as it is compared, without the separators of doubled letters, in lower case; and its words."""
+    words = sentence.replace("_", "").lower().split()
+    return " ".join(words), words
 
 
 def _shown(run: Run, step: int, rates: Mapping[str, float | None]) -> None:

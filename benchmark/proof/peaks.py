@@ -32,8 +32,8 @@ TFLOP_PER_S = {
     r"\bT4\b": 65.0,
     r"2080 Ti|TITAN RTX|Quadro RTX": 131.0,
     r"P100": 21.2,
-    r"TITAN X|1080": 12.2,
-    r"K80|M60|M40": 9.0,
+    r"TITAN X|1080": 14.0,
+    r"K80|M60|M40": 10.0,
 }
 """10^12 operations a second by what a GPU's name has in it; the first that fits."""
 

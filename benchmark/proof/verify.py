@@ -48,6 +48,9 @@ def verify(path: Path, ask: Ask) -> Report:
         report.refuted_at, report.difference = error.level, str(error)
     except (BundleError, SignatureError, OSError) as error:
         report.cannot = str(error)
+    except ModuleNotFoundError as error:  # a continuous integration that installs a few packages may lack one
+        package = (error.name or "a package").partition(".")[0]
+        report.cannot = f"{package} is not installed here; expected it: pip install {package}"
     return report
 
 

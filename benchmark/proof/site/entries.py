@@ -37,6 +37,7 @@ class Result:
     report: Report
     level: str
     id: str
+    checkpoints: Sequence[int] = ()
 
     @property
     def facts(self) -> Facts:
@@ -46,6 +47,11 @@ class Result:
     def rig(self) -> str:
         """The rig as one page of the gallery has it: its platform's name; emulated ones are rigs of their own."""
         return self.run.identity.platform + " (emulated)" * self.run.identity.emulated
+
+    @property
+    def workload(self) -> str:
+        """What was learnt, as one page of the gallery has it; emulated runs are never beside real ones."""
+        return self.run.identity.workload_label + " (emulated)" * self.run.identity.emulated
 
     @property
     def hardware(self) -> str:
@@ -129,4 +135,5 @@ def _result(path: Path, report: Report, verdicts: Verdicts, stack: ExitStack) ->
         report=report,
         level=verdicts.level_of(report.seal, report.level),
         id=f"{place.run.identity.run}-{report.seal[:8]}",
+        checkpoints=sorted(bundle.checkpoints),
     )

@@ -58,7 +58,7 @@ class Row:
     def text(self) -> str:
         """What the filter of hardware looks in."""
         about = self.result.run.identity
-        return " ".join((self.result.rig, self.result.facts.platform.label, self.result.hardware, about.workload_label,
+        return " ".join((self.result.rig, self.result.facts.platform.label, self.result.hardware, self.result.workload,
                          about.recipe)).lower()  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def contents(results: Sequence[Result], ingested: Sequence[Run], terms: Terms) -
     """Judge all results, workload by workload, and the runs of others by themselves."""
     by_workload: dict[str, list[Result]] = {}
     for result in results:
-        by_workload.setdefault(result.run.identity.workload_label, []).append(result)
+        by_workload.setdefault(result.workload, []).append(result)
     workloads = [_workload(name, each, terms) for name, each in sorted(by_workload.items())]
     rows = [row for workload in workloads for row in workload.rows]
     return Contents(workloads, [_ingested(run) for run in ingested], rows)

@@ -1,11 +1,15 @@
 """A bundle of a run that adds up is verified; each thing that could not be checked is said, with why."""
 
 import json
+import sys
+from dataclasses import replace
 
 import pytest
 from sealed import bundle, run_files
 
+from benchmark.judge.reference import convergence_of
 from benchmark.proof.verify import Ask, verify
+from benchmark.record import read_run
 from benchmark.verify import main
 
 
@@ -92,3 +96,50 @@ def test_a_pause_that_the_run_noticed_is_no_missing_row(tmp_path):
     end["still"] = [[8.2, 3.0, 2]]
     files["run/end.json"] = json.dumps(end).encode()
     assert verify(bundle(tmp_path / "b.tta.zip", files), Ask()).sentence == "verified at figures by rules 1"
+
+
+def test_a_run_that_was_killed_and_went_on_is_verified(tmp_path):
+    files = run_files(tmp_path / "run", down_s=3600.0)
+    report = verify(bundle(tmp_path / "a.tta.zip", files), Ask())
+    assert report.status == 0, report.sentence
+    assert "11 rows" in report.done["bytes"][1] and "3621 s apart" in report.done["bytes"][2]  # 3,600 of them down
+    end = json.loads(files["run/end.json"])
+    end["at"] = (
+        "2026-01-31T12:00:21+00:00"  # as if it had not been down: fewer seconds than its clock are all that shows
+    )
+    files["run/end.json"] = json.dumps(end).encode()
+    assert verify(bundle(tmp_path / "b.tta.zip", files), Ask()).status == 0
+
+
+def reference_of(files, tmp_path, *, times: float):
+    """Six reference runs of the same training that took so many times the utterances, give or take 2%."""
+    (tmp_path / "r1.csv").write_bytes(files["journal.csv"])
+    (tmp_path / "r1").mkdir()
+    (tmp_path / "r1" / "run.json").write_bytes(files["run/run.json"])
+    mine = convergence_of(read_run(tmp_path / "r1.csv"))
+    errors = [90.0 * 0.9**n for n in range(60)]
+    found = []
+    for seed in range(6):
+        scale = times * (1 + 0.02 * (seed - 2.5) / 2.5)
+        steps = tuple(round(106 * scale * (n + 1) / 10) for n in range(60))
+        found.append(replace(mine, seed=100 + seed, run=f"x{seed}", utterances=steps, wer=errors, cer=errors))
+    return tuple(found)
+
+
+@pytest.mark.parametrize(("times", "status"), [(1.0, 0), (3.0, 1)])
+def test_epochs_that_no_honest_training_takes_so_few_of_are_refuted(times, status, files, tmp_path, monkeypatch):
+    runs = reference_of(files, tmp_path, times=times)
+    monkeypatch.setattr("benchmark.judge.guard.read_reference", lambda _: runs)
+    report = verify(bundle(tmp_path / "a.tta.zip", files), Ask())
+    assert report.status == status, report.sentence
+    if status:
+        assert report.refuted_at == "figures" and "of honest trainings are as quick" in report.difference
+    else:
+        assert "beside the reference of convergence" in report.done["figures"][-1]
+
+
+def test_a_package_that_is_missing_is_said(files, tmp_path, monkeypatch):
+    path = bundle(tmp_path / "a.tta.zip", files)
+    monkeypatch.setitem(sys.modules, "rapidfuzz.distance", None)  # as where it is not installed
+    report = verify(path, Ask())
+    assert (report.status, report.level) == (2, "bytes") and "pip install rapidfuzz" in report.cannot

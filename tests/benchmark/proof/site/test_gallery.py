@@ -141,6 +141,20 @@ def test_what_a_bundle_says_is_text_and_no_markup(tmp_path):
         assert not re.search("<script>alert|<img src=x|<b>fast", page.read_text()), page
 
 
+def test_an_emulated_run_has_a_page_of_its_own_and_is_ranked_with_nothing(bundles, tmp_path):
+    files = run_files(tmp_path / "run", platform="sys1", gpu="CPU")
+    facts = json.loads(files["run/run.json"])
+    facts["devices"]["emulated"] = True
+    files["run/run.json"] = json.dumps(facts).encode()
+    files["journal.csv"] = files["journal.csv"].replace(b",no,96,", b",yes,96,")
+    path = bundle(tmp_path / "a.tta.zip", files)
+    assert main([str(path), str(next(bundles.glob("cpu-1*"))), "-o", str(tmp_path / "site"), "--no-reports"]) == 0
+    assert {each.name for each in (tmp_path / "site" / "workload").iterdir()} == {"mini.html", "mini--emulated.html"}
+    assert "sys1" not in (tmp_path / "site" / "workload" / "mini.html").read_text()
+    (result,) = (each for each in (tmp_path / "site" / "result").iterdir() if "Emulated:" in each.read_text())
+    assert "its times say nothing of it" in result.read_text()
+
+
 @pytest.mark.skipif(program() is None, reason="no Chromium is here")
 def test_the_pages_fit_every_width_in_light_and_dark_and_filters_work(site, tmp_path):
     pages = [site / "index.html", *(next((site / kind).glob("*.html")) for kind in ("workload", "rig", "result"))]
