@@ -34,6 +34,7 @@ COMMANDS = (
     "benchmark.rig",
     "benchmark.rig.doctor",
     "benchmark.rig.estimate",
+    "benchmark.rig.tune",
     "install",
 )
 GARBAGE = {
@@ -174,6 +175,15 @@ ARGUMENTS = {
         ["detect", "mine", "--format", "pdf"],
     ],
     "benchmark.rig.doctor": [["--only", "gpsu"], ["--level", "4"], ["--root", "nowhere"], ["surplus"], ["--only"]],
+    "benchmark.rig.tune": [
+        [],
+        ["--platform", "sys3"],
+        ["--platform", "cpu"],
+        ["-o", "mine.txt"],
+        ["--limit", "0"],
+        ["--workload", "maxi", "-o", "mine.toml"],
+        ["--batch", "0", "-o", "mine.toml"],
+    ],
     "benchmark.rig.estimate": [
         ["--platform", "sys3"],
         ["--workload", "maxi"],

@@ -31,6 +31,7 @@ DOORS = (
     "benchmark.transcribe",
     "benchmark.rig",
     "benchmark.rig.estimate",
+    "benchmark.rig.tune",
     "benchmark.console",
     "features",
     "features.download",
@@ -47,6 +48,7 @@ MAY_LOAD = {
     "benchmark.final": NETWORK,
     "benchmark.speed": {"email"},  # versions of packages, by importlib.metadata
     "benchmark.rig.estimate": NETWORK,  # as a run's
+    "benchmark.rig.tune": NETWORK,
     "benchmark.saturation": {"email"},
     "benchmark.transcribe": NETWORK,
     "features": {"email", "multiprocessing"},

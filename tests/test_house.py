@@ -35,6 +35,8 @@ WITHOUT_TENSORFLOW = (
     "benchmark.rig.detect",
     "benchmark.rig.doctor",
     "benchmark.rig.estimate.__main__",
+    "benchmark.rig.tune.__main__",
+    "benchmark.rig.tune.tries",
     "benchmark.rig.estimate.child",
     "benchmark.tta",
     "benchmark.compare",
