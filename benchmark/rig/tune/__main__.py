@@ -61,11 +61,24 @@ def _parser() -> argparse.ArgumentParser:
     add("--limit", type=cli.whole_from_1, default=LIMIT, metavar="N", help=words)
     add("-o", "--out", type=Path, metavar="FILE", help="the file to write; default: the platform's own")
     add("--dry-run", action="store_true", help="write no platform file")
+    words = "also time the batch with other settings, as precision=mixed_bfloat16 or accumulation=2; never written"
+    add("--also", nargs="+", type=_setting, default=[], metavar="KEY=VALUE", help=words)
     add("--fresh", action="store_true", help="begin anew, whatever an earlier call found")
     words = "reference runs at several batches, by which time to accuracy decides"
     add("--reference", nargs="+", default=[], metavar="FILE", help=words)
     add_job(parser)
     return parser
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Return a setting and its value. Raises argparse.ArgumentTypeError."""
+    name, _, value = text.partition("=")
+    if name == "precision" and value in platforms.PRECISIONS:
+        return name, value
+    if name == "accumulation" and value.isdigit() and int(value) > 1:
+        return name, int(value)
+    known = f"precision={'|'.join(platforms.PRECISIONS)} or accumulation=K, from 2"
+    raise argparse.ArgumentTypeError(f"{text[:60]!r}; expected {known}")
 
 
 def _tune(options: argparse.Namespace) -> None:
@@ -82,9 +95,10 @@ def _tune(options: argparse.Namespace) -> None:
     advice = advised(job, raced, cli_references(options))
     batch = advice.batch or taken
     settings = {"batch": batch, **feeding(with_batch(job, batch=batch), kept)}
+    others = [beside(with_batch(job, batch=batch), name, value, kept) for name, value in options.also]
     rows = curve(found, raced)
     files = write_curve(folder, rows)
-    show([_table(rows), *_words(found, raced, taken, advice, settings, job)])
+    show([_table(rows), *_words(found, raced, taken, advice, settings, job), *others])
     print(f"\nCurve: {', '.join(map(str, files))}")
     if options.dry_run:
         print(f"Not written (--dry-run): {settings}")
@@ -203,6 +217,35 @@ def _enough(job: Job, knob: str, values: Sequence[int], most: int, kept: Kept) -
         if known >= 1 - NEAR:
             return value
     return max(ratios, key=lambda value: ratios[value])
+
+
+def beside(job: Job, name: str, value: Any, kept: Kept) -> str:
+    """Return how fast a batch trains with another setting, and what else that changes, in a sentence.
+
+    A batch in K pieces is K times as large, which is what pieces are for.
+    """
+    larger = value if name == "accumulation" else 1
+    batch = job.platform.input.batch * larger
+    other = with_batch(job, batch=batch, **{name: value})
+    key = f"{name}={value},{batch}"
+    if (known := kept.find("also", key)) is None:
+        cli.say(f"{name} {value}, batch {batch}: trying and timing")
+        tried = attempt(other)
+        known = {"tried": described(tried)}
+        if tried.fits:
+            ratio = _race({"own": job, "other": other}, most=6).ratio("other", "own")
+            known |= asdict(ratio)
+        kept.keep("also", key, known)
+    if "value" not in known:
+        return f"With {name} {value}: {known['tried']}."
+    if name == "precision":
+        changes = "other arithmetic, so a training of its own, which is never pooled with this one"
+    elif job.workload.model.rules.by_pieces:
+        changes = f"a batch of {batch} whose normalisation sees the pieces: a variant, never pooled with this one"
+    else:
+        changes = f"a batch of {batch}, the same training as without pieces"
+    within = interval(known["low"], known["high"])
+    return f"With {name} {value} it trains {number(known['value'])} times as fast ({within}); it changes {changes}."
 
 
 def curve(found: Search, raced: Raced) -> list[dict[str, Any]]:

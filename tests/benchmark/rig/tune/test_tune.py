@@ -65,6 +65,28 @@ def test_a_tuning_writes_what_it_found_and_says_why(rig, tmp_path, monkeypatch, 
     assert sorted(path.name for path in folder.iterdir()) == ["curve.csv", "curve.svg", "found.jsonl"]
 
 
+def test_other_settings_are_timed_and_named_by_what_they_change_and_never_written(rig, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    also = ["--also", "precision=mixed_bfloat16", "accumulation=2", "accumulation=4"]
+    assert tune.main(["-o", "mine.toml", "--limit", "96", *also]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "With precision mixed_bfloat16 it trains 1.00 times as fast (1.00 to 1.00); it changes other arithm" in shown
+    # 32 in two pieces of 32 are 64, which counts as 48 here: 99 against 97.5
+    assert (
+        "With accumulation 2 it trains 1.02 times as fast" in shown and "whose normalisation sees the pieces" in shown
+    )
+    assert "With accumulation 4: batch 128: does not run (killed (status 137), at worst)." in shown
+    mine = platforms.load(tmp_path / "mine.toml")
+    assert (mine.training.precision, mine.input.accumulation) == ("float32", 1)
+
+
+@pytest.mark.parametrize("setting", ["precision=fp8", "accumulation=1", "reduction=nccl", "precision"])
+def test_settings_that_are_none_are_refused(setting, capsys):
+    with pytest.raises(SystemExit):
+        tune.main(["--also", setting])
+    assert "expected precision=float32|" in capsys.readouterr().err
+
+
 def test_one_that_was_stopped_goes_on(rig, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
