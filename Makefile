@@ -52,7 +52,7 @@ LIST_RUNS = IFS=; set -- $${RUNS:-results/*.csv}; unset IFS; \
 SOME_RUNS = $(LIST_RUNS); [ -e "$$1" ] || { \
 	echo "$$1: no such run. make bench makes one, RUNS= says where others are." >&2; exit 2; }
 
-.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor estimate saturation reference features tta compare price choose export report final seal verify gallery lint dead clean
+.PHONY: help setup platform bench test test-all lock coverage fuzz trial speed doctor tune estimate saturation reference features tta compare price choose export report final seal verify gallery lint dead clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -96,6 +96,10 @@ speed: $(READY) ## how fast each part is, against what one would pick instead: [
 
 doctor: $(READY) ## is anything wrong with this machine? GPUs, links, kernels, disk, system: [ARGS="--level 2"]
 	@$(ASK) benchmark.rig doctor $(ARGS)
+
+tune: $(READY) ## batch, readers and buffer of a platform, found by trying: PLATFORM=mine [WORKLOAD=mini] [CORPUS=dir] [RECIPE=modern] [OUT=file.toml] [ARGS="--limit 256"]
+	@$(ASK) benchmark.rig tune --platform "$$PLATFORM" $(if $(WORKLOAD),--workload "$$WORKLOAD") \
+		$(if $(CORPUS),--corpus "$$CORPUS") $(if $(RECIPE),--recipe "$$RECIPE") $(if $(OUT),-o "$$OUT") $(ARGS)
 
 estimate: $(READY) ## what a run would take and cost, from a minute of timed pieces: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] [RECIPE=modern] [BATCH=n] [ARGS="--minutes 2"]
 	@$(ASK) benchmark.rig estimate --platform "$$PLATFORM" $(if $(WORKLOAD),--workload "$$WORKLOAD") \

@@ -54,13 +54,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("bundles", nargs="+", type=Path, metavar="BUNDLE", help="sealed runs (*.tta.zip), or folders of them")
-    add("-o", "--output", type=Path, default=Path("site"), metavar="DIR", help="default: site")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("site"),
+        metavar="DIR",
+        help="the folder to write; default: %(default)s",
+    )
     add("--check", action="store_true", help="verify the bundles, and write nothing")
     words = "verdicts of python -m benchmark.verify --format json, for levels that take the corpus; repeatable"
     add("--verdicts", type=Path, action="append", default=[], metavar="FILE", help=words)
     words = "runs of python -m benchmark.ingest, for a table of what nobody can verify"
     add("--ingested", nargs="+", default=[], metavar="RUN.csv", help=words)
-    add("--title", default="Time to accuracy, verified", help="default: %(default)s")
+    add("--title", default="Time to accuracy, verified", help="title of the pages; default: %(default)s")
     words = "where the bundles are to be had, by their names; default: copied into DIR/bundles"
     add("--bundles-at", default="", metavar="URL", help=words)
     add("--no-reports", action="store_true", help="without the report's page of each workload, 5 MB each")

@@ -41,6 +41,7 @@ COMMANDS = (
     "benchmark.verify",
     "benchmark.rig.estimate",
     "benchmark.gallery",
+    "benchmark.rig.tune",
     "install",
 )
 GARBAGE = {
@@ -194,6 +195,15 @@ ARGUMENTS = {
     ],
     "benchmark.rig.doctor": [["--only", "gpsu"], ["--level", "4"], ["--root", "nowhere"], ["surplus"], ["--only"]],
     "platforms": [["sys3"], ["./none.toml"], ["--no-such-option"]],
+    "benchmark.rig.tune": [
+        [],
+        ["--platform", "sys3"],
+        ["--platform", "cpu"],
+        ["-o", "mine.txt"],
+        ["--limit", "0"],
+        ["--workload", "maxi", "-o", "mine.toml"],
+        ["--batch", "0", "-o", "mine.toml"],
+    ],
     "benchmark.rig.estimate": [
         ["--platform", "sys3"],
         ["--workload", "maxi"],

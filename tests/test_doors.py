@@ -35,6 +35,7 @@ DOORS = (
     "benchmark.verify",
     "benchmark.rig.estimate",
     "benchmark.gallery",
+    "benchmark.rig.tune",
     "benchmark.console",
     "features",
     "features.download",
@@ -52,6 +53,7 @@ MAY_LOAD = {
     "benchmark.final": NETWORK,
     "benchmark.speed": {"email"},  # versions of packages, by importlib.metadata
     "benchmark.rig.estimate": NETWORK,  # as a run's
+    "benchmark.rig.tune": NETWORK,
     "benchmark.saturation": {"email"},
     "benchmark.transcribe": NETWORK,
     "features": {"email", "multiprocessing"},

@@ -41,6 +41,8 @@ WITHOUT_TENSORFLOW = (
     "benchmark.seal",
     "benchmark.verify",
     "benchmark.rig.estimate.__main__",
+    "benchmark.rig.tune.__main__",
+    "benchmark.rig.tune.tries",
     "benchmark.rig.estimate.child",
     "benchmark.gallery",
     "benchmark.tta",

@@ -8,6 +8,7 @@
     platform_file.py  the text of a platform file
     detect.py    the command that writes one
     doctor.py    is anything wrong with it? The command; its questions stand in checks/
+    tune/        which batch, readers and buffer a platform should have
     estimate/    what a run would take, before it is made
     load.py      copies or matrix products on every GPU, in a child process: links and clocks fall at idle
 

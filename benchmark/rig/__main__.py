@@ -2,6 +2,7 @@
 
     python -m benchmark.rig detect mine     # platforms/mine.toml from what this machine is
     python -m benchmark.rig doctor          # is anything wrong with it: seconds; --level 2 a minute; --long
+    python -m benchmark.rig tune --platform mine    # which batch, readers, buffer
     python -m benchmark.rig estimate        # what a run would take, from a minute of timed pieces
 
 Each command's --help says more.
@@ -20,6 +21,7 @@ BAD_INPUT = 2
 COMMANDS = {
     "detect": ("benchmark.rig.detect", "write a platform file from what this machine is"),
     "doctor": ("benchmark.rig.doctor", "check drivers, GPUs, links, kernels, disk and system"),
+    "tune": ("benchmark.rig.tune.__main__", "find batch, readers and buffer by trying, and write them into its file"),
     "estimate": ("benchmark.rig.estimate.__main__", "say what a run would take and cost, before it is made"),
 }
 """Each command's module, whose `main` takes the arguments and returns the exit status, and what it does."""

@@ -15,6 +15,7 @@
     whisper      how fast is our Whisper against Hugging Face's and faster-whisper?          docs/whisper.md
     machines     what do many machines bring, and what does a step cost between hosts?     docs/machines.md
     estimate     does a run take what an estimate of a minute foretold?                     docs/rig.md
+    tune         does a tuned batch train an epoch with its evaluation?                     docs/rig.md
     scale        do planning, merging and opening hold at 30 million utterances?             docs/machines.md
     gpu          is what the suite does on a GPU right, and how fast is it?                 docs/gpu.md
     distributions  do the README's two commands work on a bare system, from nothing?       docs/results.md

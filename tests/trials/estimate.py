@@ -6,7 +6,8 @@
 For the workload `mini`, and for AN4 if its folder is given, in the recipes `paper` and `modern`: a probe, then three
 seeds of `python -m benchmark`. The seconds of an epoch are foretold for just the epochs that the runs have, and the
 times to accuracy are those of runs that go to their targets: without --max-epochs those made here, and --runs, which
-were made before on the same machine. Prints two tables; they stand in docs/rig.md.
+were made before on the same machine. A third table says how straight the line is in which an evaluation's seconds
+follow the character error rate. They stand in docs/rig.md.
 
 With --max-epochs 3 it takes a quarter of an hour on two cores that do nothing else; without it three quarters.
 """
@@ -28,7 +29,7 @@ from benchmark.judge.reference import settings_digest
 from benchmark.record import Run, read_run
 from benchmark.record.foretold import Foretold, about_of, facts_of, foretold_in
 from benchmark.rig.estimate import epochs
-from benchmark.rig.estimate.measured import Measured
+from benchmark.rig.estimate.measured import UNSURE_FROM, Measured
 from tests.trials import common
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ def told(foretold: Foretold, count: int) -> float:
     sides = epochs.reference_for(epochs.convergence_to_be(measured.about), epochs.read_references([]))
     if isinstance(sides, str):
         return foretold.epoch_s.value
-    return measured.epoch(epochs.mean_errors([run.cer for _, _, runs in sides for run in runs], count)).total_s
+    return measured.epoch(epochs.mean_errors([run.cer for _, _, runs in sides for run in runs], count)[1:]).total_s
 
 
 def of_epochs(cases: Sequence[Case]) -> Iterator[str]:
@@ -94,6 +95,23 @@ def of_levels(cases: Sequence[Case], others: Sequence[Run]) -> Iterator[str]:
                 f"| {case.name} | {level_name(level.metric, level.percent)} | {bounds.value:.2f} | {around} | "
                 f"{', '.join(f'{each:.2f}' for each in minutes)} | {inside} of {len(minutes)} |"
             )
+
+
+def of_decoding(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield the table of how an evaluation's seconds follow the character error rate."""
+    yield "| run | evaluations | s at the first | s at the last | a point of CER | r2 |"
+    yield "|---|---|---|---|---|---|"
+    for run in runs:
+        rows = [row for row in run.record.evaluations if row.cer is not None]
+        if len(rows) < 3:
+            continue
+        errors, seconds = [min(UNSURE_FROM, row.cer) for row in rows], [row.seconds for row in rows]
+        slope, _ = statistics.linear_regression(errors, seconds)
+        r = statistics.correlation(errors, seconds)
+        yield (
+            f"| {run.identity.workload_label}, {run.identity.recipe}, seed {run.identity.seed} | {len(rows)} | "
+            f"{seconds[0]:.2f} | {seconds[-1]:.2f} | {slope:.3f} s | {r * r:.2f} |"
+        )
 
 
 def is_alike(run: Run, foretold: Foretold) -> bool:
@@ -141,7 +159,8 @@ def trial(options: argparse.Namespace) -> None:
         raise ValueError(f"--only {', '.join(sorted(unknown))}; there are {', '.join(asked)}")
     cases = [made(name, words, options) for name, words in asked.items() if name in (options.only or asked)]
     others = cli.read_runs(options.runs) if options.runs else []
-    print("\n".join([*of_epochs(cases), "", *of_levels(cases, others)]))
+    whole = [*(run for case in cases for run in case.runs), *others]
+    print("\n".join([*of_epochs(cases), "", *of_levels(cases, others), "", *of_decoding(whole)]))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

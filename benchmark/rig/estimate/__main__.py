@@ -16,15 +16,15 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from benchmark import cli
-from benchmark.judge.cost import PriceError
 from benchmark.judge.estimates import product
 from benchmark.judge.question import level_name
+from benchmark.judge.terms import PriceError, Terms
 from benchmark.record.command import by_make
 from benchmark.record.foretold import FOLDER, Foretold, ToLevel, write_foretold
 from benchmark.rig.estimate import epochs, page
@@ -85,10 +85,7 @@ def _estimate(options: argparse.Namespace) -> int | None:
     check_features(job)
     seconds = 60 * (options.minutes or (LONG_MINUTES if job.workload.name in LONG else SHORT_MINUTES))
     measured = measure(job, seconds)
-    try:
-        costs: Costs | str = Costs.of(job.platform, measured.about["identity"], terms)
-    except PriceError as error:
-        costs = str(error)
+    costs = _costs(job, measured.about["identity"], terms)
     targets = [(metric, level) for metric, levels in job.workload.targets.items() for level in levels]
     foretold, epoch, missing = foretell(measured, references, targets + options.target, window=job.workload.window)
     path = write_foretold(job.results / FOLDER, foretold)
@@ -98,6 +95,16 @@ def _estimate(options: argparse.Namespace) -> int | None:
     show(list(page.parts(foretold, measured, epoch, job=job, costs=costs, missing=missing)))
     print(f"\nWritten: {path}\n{page.next_step(_bench(options))}")
     return None
+
+
+def _costs(job: Job, identity: Mapping[str, Any], terms: Terms) -> Costs | str:
+    """Return the price of the rig, or why there is none."""
+    if identity["emulated"]:
+        return "emulated: these times are not the rig's"
+    try:
+        return Costs.of(job.platform, identity, terms)
+    except PriceError as error:
+        return str(error)
 
 
 def check_features(job: Job) -> None:
@@ -163,7 +170,7 @@ def foretell(
         minutes = page.rounded(*(None if v is None else v / 60 for v in (whole.value, whole.low, whole.high)))
         levels.append(ToLevel(metric=metric, percent=percent, epochs=found.value, minutes=minutes, runs=found.runs))
         errors = max(errors, found.errors, key=len)
-    epoch = measured.epoch(errors)
+    epoch = measured.epoch(errors[1:])  # the first one is no usual one
     seconds = product([epoch.mean])
     foretold = Foretold(
         created=datetime.now(UTC).isoformat(timespec="seconds"),

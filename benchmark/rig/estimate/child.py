@@ -5,9 +5,9 @@
             ...
     process.ending                                      # Ending(kind="done"), or killed, aborted, hung, failed
 
-The object is pickled onto the child's standard input. What the child prints elsewhere is kept: `Ending.said` has the
-last line. The child runs in a session of its own, so that all that it started ends with it, and it dies with its
-parent.
+The object is pickled onto the child's standard input, and lines may follow it (`ask`). What the child prints elsewhere
+is kept: `Ending.said` has the last line. The child runs in a session of its own, so that all that it started ends with
+it, and it dies with its parent.
 """
 
 from __future__ import annotations
@@ -71,7 +71,13 @@ class Child:
         self._text = b""
         with suppress(BrokenPipeError):
             pickle.dump(given, self.process.stdin)
-            self.process.stdin.close()
+            self.process.stdin.flush()
+
+    def ask(self, line: str) -> None:
+        """Give the child a line; one that is over is told nothing."""
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(line.encode() + b"\n")
+            self.process.stdin.flush()
 
     def messages(self, *, limit_s: float) -> Iterator[dict[str, Any]]:
         """Yield what the child says until it ends; without a word for `limit_s` it is taken to hang, and ended."""
@@ -105,6 +111,8 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(END_S)
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
         os.close(self._from)
         self._errors.close()
 

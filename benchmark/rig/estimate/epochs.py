@@ -36,7 +36,7 @@ MORE_RUNS = "more runs say how many: --reference results/*.csv"
 class Epochs:
     """Epochs to a level: `mean` of their logarithms with the spread of one further run, by `runs` of the reference.
 
-    `errors` are the mean CERs, in percent, after each epoch but the first, as far as the level takes.
+    `errors` are the mean CERs, in percent, after each epoch, as far as the level takes.
     """
 
     mean: Mean
@@ -119,8 +119,8 @@ def to_level(sides: Sides, metric: str, percent: float, *, window: int, samples:
 
 
 def mean_errors(curves: Sequence[Sequence[float | None]], epochs: int) -> tuple[float, ...]:
-    """Return the mean error after each of so many epochs but the first, over curves of runs."""
-    return tuple(_mean_error(curves, place) for place in range(1, epochs))
+    """Return the mean error after each of so many epochs, over curves of runs."""
+    return tuple(_mean_error(curves, place) for place in range(epochs))
 
 
 def _mean_error(curves: Sequence[Sequence[float | None]], place: int) -> float:

@@ -8,9 +8,9 @@ others from memory, times a ratio: what stretches of a real epoch took, input an
 say of the same batches. So neither the lengths that came by chance nor the input pipeline are left out.
 
 Decoding takes less and less as a model grows sure of what it hears. Its time is measured on the probe's model, and on
-outputs that are certain of the right sentence; between the two it follows the character error rate, in a straight line
-(docs/rigs.md has runs): so the curves of reference runs say what an epoch's evaluation takes, and without them it
-stands as the probe's model has it, which is too much.
+outputs that are certain of the right sentence; between the two it follows the character error rate in a straight line
+(tests/trials/estimate.py says how straight): so the curves of reference runs say what an epoch's evaluation takes, and
+without them it stands as the probe's model has it, which is too much.
 """
 
 from __future__ import annotations

@@ -144,7 +144,8 @@ def assumed(foretold: Foretold, measured: Measured, costs: Costs | str, job: Job
         yield "an evaluation that overlaps training is reckoned as if training waited for it, which is too long"
     yield f"before the clock starts, {measured.before_s:.0f} s go by until all is loaded"
     if not isinstance(costs, str):
-        prepared = f"{measured.prepared_s / 60:.1f} minutes" if costs.terms.with_preparation else "not paid for"
+        took = f"{measured.prepared_s / 60:.1f} minutes, as long as it took now, where what is there already takes none"
+        prepared = took if costs.terms.with_preparation else "not paid for"
         yield f"{costs.terms.use}; energy is left out; preparation of features: {prepared}"
 
 
