@@ -46,8 +46,8 @@ def energy(block: Block) -> Figure:
     by_label = {key.name: key for key in keys}
     traces = [made for each in shown for made in _traces(block.runs_of(each.group), each, by_label, block.unit)]
     caption = (
-        f"Watt-hours until {level_name(shown[0].level)}, against {block.unit.name}; small points are runs, large ones their "
-        f"mean, bars the 95% interval of the energy. Lower left is better. {WORDS}"
+        f"Watt-hours until {level_name(shown[0].level)}, against {block.unit.name}; small points are runs, large ones "
+        f"their mean, bars the 95% interval of the energy. Lower left is better. {WORDS}"
     )
     layout = {
         "xaxis": axis(block.unit.name, rangemode="tozero"),
