@@ -83,7 +83,7 @@ def report(runs: Sequence[Run | RunRecord], question: Question | None = None, *,
             made=_made(given),
             definition=_definition(question),
             links=[
-                *((f"{block.id}-figures", f"Figures{_title(block).removeprefix('Workload')}") for block in blocks),
+                *((f"{block.id}-figures", f"Figures of {_name_of(block)}") for block in blocks),
                 *_links(beside),
             ],
             switches=_switches(blocks),
