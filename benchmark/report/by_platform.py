@@ -313,6 +313,6 @@ def phases(block: Block) -> Figure:
     header = ("platform", "s an epoch", *(phase.value for phase in there))
     return Figure(
         id=f"{block.id}-phases", title="Phases", caption=caption, traces=tuple(traces),
-        layout=rows_layout(block, axis("% of the time", range=[0, 100])), height=rows_height(block),
+        layout=rows_layout(block, axis("% of the time", range=[0, 100])), height=rows_height(block), wide=True,
         keys=tuple(map(phase_key, there)), table=Table(f"{block.workload}: where the time went", header, tuple(table)),
     )  # fmt: skip

@@ -83,7 +83,10 @@ def report(runs: Sequence[Run | RunRecord], question: Question | None = None, *,
             title=title,
             made=_made(given),
             definition=_definition(question),
-            links=[*((f"{block.id}-figures", f"Figures of {block.workload}") for block in blocks), *_links(beside)],
+            links=[
+                *((f"{block.id}-figures", f"Figures of {_name_of(block)}") for block in blocks),
+                *_links(beside),
+            ],
             switches=_switches(blocks),
             warnings=_warnings(judgement),
             blocks=[_section(block) for block in blocks],
@@ -168,17 +171,22 @@ def styled(blocks: Sequence[Block]) -> list[Block]:
 
 
 def _figures(block: Block, samples: Mapping[str, Sampled]) -> Iterator[Figure]:
-    yield by_platform.ladder(block) if block.is_crowded else time_to_accuracy(block)
+    first = by_platform.ladder(block) if block.is_crowded else time_to_accuracy(block)
+    yield first
     yield cost(block)
     yield energy(block)
     yield by_platform.errors(block) if block.is_crowded else errors(block)
-    yield by_platform.loss(block) if block.is_crowded else loss(block)
+    losses = by_platform.loss(block) if block.is_crowded else loss(block)
+    if not first.wide:  # figures stand in pairs, and each beside one of its height
+        yield losses
     if block.has_several:
         yield by_platform.throughput(block)
         yield usage.by_platform(block, samples)
         yield by_platform.phases(block)
     else:
         yield from _over_time(block, samples)
+    if first.wide:
+        yield losses
     yield profile(block)
     yield merits(block)
     yield batch_sizes(block)
@@ -215,7 +223,11 @@ def _singles(block: Block, samples: Mapping[str, Sampled]) -> Iterator[page.Sing
 
 
 def _title(block: Block) -> str:
-    return f"Workload {block.workload}" + (", emulated" if block.emulated else "")
+    return f"Workload {_name_of(block)}"
+
+
+def _name_of(block: Block) -> str:
+    return block.workload + ", emulated" * block.emulated
 
 
 def _made(runs: Sequence[Run]) -> str:
