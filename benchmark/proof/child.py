@@ -174,4 +174,4 @@ def _results(place: Place, corpus: Path, request: Mapping[str, Any]) -> Iterator
 
 def _environ(root: str) -> dict[str, str]:
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
-    return {**os.environ, "PYTHONPATH": path}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}  # the user's folder may hold another `models`

@@ -9,7 +9,7 @@ from benchmark.metrics import METRICS, USUAL
 from benchmark.record import Run
 
 WIDTH, HEIGHT = 640, 280
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 30, 44
 MOST_POINTS = 400
 
 
@@ -39,14 +39,14 @@ def drawing(run: Run) -> str:
         at, _ = place(tick, 0)
         parts.append(f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">minutes</text>')
-    parts.append(f'<text x="{LEFT}" y="{TOP - 3}" text-anchor="start">percent</text>')
+    parts.append(f'<text x="{LEFT}" y="{TOP - 10}" text-anchor="start">percent</text>')
     for number, (metric, line) in enumerate(lines.items()):
         if not line:
             continue
         path = "L".join("{:.1f} {:.1f}".format(*place(*point)) for point in line)
         parts.append(f'<path class="line line{number}" d="M{path}"/>')
         parts += ['<circle class="dot line{}" cx="{:.1f}" cy="{:.1f}" r="3"/>'.format(number, *place(*p)) for p in line]
-        parts.append(f'<text class="name line{number}" x="{WIDTH - RIGHT - 50 * number}" y="{TOP - 3}" '
+        parts.append(f'<text class="name line{number}" x="{WIDTH - RIGHT - 70 * number}" y="{TOP - 10}" '
                      f'text-anchor="end">{METRICS[metric].label}</text>')  # fmt: skip
     return "".join([*parts, "</svg>"])
 

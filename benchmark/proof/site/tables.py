@@ -23,6 +23,8 @@ from benchmark.tables import money, number
 
 NOT_KNOWN = "\u2013"
 NO_COST = "no price is known"
+SOURCES = {"mllog": ("MLPerf Training", "mlperf"), "algoperf": ("AlgoPerf", "train")}
+"""By the format of a log: whose benchmark it is of, and the clock by which that counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,16 +190,16 @@ def _answer(groups: Sequence[Group], terms: Terms) -> list[str]:
 
 def _ingested(run: Run) -> Ingested:
     """Read a run of another's log at its own target, by its own clock, at the first evaluation there."""
-    question = Question(window=1, clock="mlperf", metrics=("wer",))
-    (group,) = judged_groups([run], question)
-    level = group.levels[-1]
     log: Any = (run.facts.log if run.facts else None) or {}
+    source, clock = SOURCES.get(str(log.get("format")), ("another log", "wall"))
+    (group,) = judged_groups([run], Question(window=1, clock=clock, metrics=("wer",)))
+    level = group.levels[-1]
     seconds = level.seconds[0]
     return Ingested(
         run=run.identity.run,
         rig=run.identity.platform,
         workload=run.identity.workload_label,
-        source=str(log.get("format", "a log")),
+        source=source,
         level=level.name,
         minutes=NOT_KNOWN if seconds is None else number(seconds / 60),
         seen=str(run.identity.devices),
