@@ -39,7 +39,8 @@ PIECE_S = 0.3  # the least that a timed piece takes, so that a call's own cost i
 LOOKED_THROUGH = 40  # batches for each bucket, at most, in search of one of every shape
 ROUNDS = 3  # at least
 EVALUATING = 0.2  # the share of the time that is left for an evaluation
-LEAST_EVALUATED = 100  # utterances, if there are so many
+LEAST_EVALUATED = 200  # utterances, if there are so many
+STRETCHES = 4  # at least, of as many batches as a row of the journal has, where there is time for them
 SURE = 12.0  # the logit of a certain letter, against 0 of all others
 
 
@@ -227,8 +228,9 @@ class Probe:
     ) -> tuple[list[Stretch], list[float]]:
         """Time every bucket and a stretch of a real epoch in turns, until the time is over; fill `seconds`."""
         counts = {edge: min(self.plan.segment, max(1, round(PIECE_S / each))) for edge, each in usual.items()}
-        each_s = sum(counts[edge] * usual[edge] for edge in usual)
-        stretch = max(1, min(self.plan.segment, round(each_s / (sum(usual.values()) / len(usual)))))
+        mean_s = sum(usual.values()) / len(usual)
+        fitting = round((self.until_s - time.monotonic()) / STRETCHES / mean_s / 2)
+        stretch = max(1, min(self.plan.segment, max(fitting, round(PIECE_S / mean_s))))
         stretches: list[Stretch] = []
         open_s: list[float] = []
         until_s, number = self.until_s - EVALUATING * max(0.0, self.until_s - time.monotonic()), 0
