@@ -55,6 +55,14 @@ class Place:
         )
 
 
+def telling(place: Place) -> Answer | None:
+    """Return the answer that tells the soonest rig ahead of a place; None if nothing does, or it was but luckier."""
+    if place.pair is None or place.is_tied:
+        return None
+    answer = _answer(place.pair)
+    return answer if _first_is_faster(answer) else None
+
+
 def _training_differs(pair: Pair) -> bool:
     return pair.training is not None and pair.training.differs
 

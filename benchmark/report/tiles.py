@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from benchmark.judge.circumstances import some
 from benchmark.judge.cost import rig_costs
 from benchmark.judge.groups import Group
-from benchmark.judge.ranking import Place, Ranking, certainty
+from benchmark.judge.ranking import Place, Ranking, certainty, telling
 from benchmark.report.figures import Block, level_name
 from benchmark.tables import HOURS_FROM, duration, durations, money
 
@@ -86,19 +86,21 @@ def _certainty(found: Ranking, first: Place) -> Tile:
     runs = f"{first.level.n} {'run' if first.level.n == 1 else 'runs'}"
     if not others:
         return "1 rig", f"reached {found.level}%", f"{first.label}, {runs}{between}"
-    tied = [place.label for place in found.tied]
-    if len(tied) == len(others):
-        return "open", "whether it is the soonest", f"not told from {some(tied)}; {runs}{between}"
-    ps = [pair.p for place in others if not place.is_tied and (pair := place.pair.deciding) and pair.p is not None]
+    told = [(place, answer) for place in others if (answer := telling(place)) is not None]
+    left = [place.label for place in others if telling(place) is None]
+    if not told:
+        return "open", "whether it is the soonest", f"not told from {some(left)}; {runs}{between}"
+    as_machine = any(answer is place.pair.hardware for place, answer in told if place.pair)
+    ps = [answer.p for _, answer in told if answer.p is not None]
     words, share = certainty(max(ps)) if ps else ("told apart", "")
-    if tied:
-        what = f"sooner than {len(others) - len(tied)} of {len(others)} other rigs"
-        left = f"not told from {some(tied)}; "
-    else:
-        what = f"the soonest of {len(found.ranked)} rigs" if len(others) > 1 else f"sooner than {others[0].label}"
-        left = ""
     sure = f"over {share}; " if share else ""
-    return words, what, f"{sure}{left}{runs} of {first.label}{between}"
+    about = f"{sure}{runs} of {first.label}{between}"
+    if left:
+        what = f"{'faster' if as_machine else 'sooner'} than {len(told)} of {len(others)} other rigs"
+        return words, what, f"not told from {some(left)}; {about}"
+    if len(others) == 1:
+        return words, f"{'a faster machine' if as_machine else 'sooner'} than {others[0].label}", about
+    return words, f"the {'fastest machine' if as_machine else 'soonest'} of {len(found.ranked)} rigs", about
 
 
 def _short(minutes: float | None) -> str:
