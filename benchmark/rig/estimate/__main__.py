@@ -29,7 +29,7 @@ from benchmark.record.command import by_make
 from benchmark.record.foretold import FOLDER, Foretold, ToLevel, write_foretold
 from benchmark.rig.estimate import epochs, page
 from benchmark.rig.estimate.asked import add_job, job_of, words_of
-from benchmark.rig.estimate.child import DONE, child, now_s
+from benchmark.rig.estimate.child import DONE, child, now_s, scratch
 from benchmark.rig.estimate.costs import Costs
 from benchmark.rig.estimate.measured import Measured
 from benchmark.run.prepare.job import Job
@@ -126,7 +126,8 @@ def measure(job: Job, seconds: float) -> Measured:
     Raises:
         EstimateError: it did not get to its end.
     """
-    with child("benchmark.rig.estimate.probe", job, f"{seconds:g}", f"{now_s()!r}") as probe:
+    given = (f"{seconds:g}", f"{now_s()!r}")
+    with scratch(job.results / FOLDER) as place, child("benchmark.rig.estimate.probe", job, place, *given) as probe:
         found = None
         for message in probe.messages(limit_s=SILENT_S):
             if "said" in message:

@@ -133,6 +133,14 @@ def _ending(code: int | None, said: str) -> Ending:
 
 
 @contextmanager
+def scratch(folder: Path) -> Iterator[str]:
+    """Make a hidden folder in which a child may work, on the disk of `folder`; it goes even if the child was killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".child-", ignore_cleanup_errors=True) as place:
+        yield place
+
+
+@contextmanager
 def child(module: str, given: object, *arguments: str) -> Iterator[Child]:
     """Begin a child, and end it with the block."""
     process = Child(module, given, *arguments)

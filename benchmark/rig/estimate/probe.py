@@ -1,6 +1,6 @@
 """The child process of an estimate: makes a run ready as `benchmark` would, and times its pieces.
 
-    python -m benchmark.rig.estimate.probe FD SECONDS BEGAN     # the job, pickled, on standard input
+    python -m benchmark.rig.estimate.probe FD SCRATCH SECONDS BEGAN     # the job, pickled, on standard input
 
 Model, optimiser, compiled step, input pipeline, evaluation and checkpoints are those of the run, by its own code
 (`benchmark.run.train.trainer`). Every bucket of batches is timed in turns with the others and with stretches of a real
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import resource
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -56,21 +55,18 @@ class Silent:
 
 def main(argv: list[str]) -> None:
     job, say = begun(argv)
-    measure(job, seconds=float(argv[1]), began_s=float(argv[2]), say=say)
+    measure(job, Path(argv[1]), seconds=float(argv[2]), began_s=float(argv[3]), say=say)
 
 
-def measure(job: Job, *, seconds: float, began_s: float, say: Say) -> None:
-    """Measure, and say {"said": sentence} and at last {"measured": ...}."""
+def measure(job: Job, scratch: Path, *, seconds: float, began_s: float, say: Say) -> None:
+    """Measure, with checkpoints in a scratch folder; say {"said": sentence} and at last {"measured": ...}."""
     neighbours = Neighbours()
     prepared = prepare(job, None, lambda sentence: say({"said": sentence}))
     prepared.wake(lambda sentence: say({"said": sentence}))
     prepared_s = prepared.data.seconds
     before_s = time.monotonic() - began_s - prepared_s
-    folder = job.results / "estimates"
-    folder.mkdir(parents=True, exist_ok=True)
-    scratch = tempfile.TemporaryDirectory(dir=folder, prefix=".probe-")
-    with scratch as place, prepared.data.opened(), prepared.pool() as pool:
-        probe = Probe(prepared, Path(place), pool, until_s=time.monotonic() + seconds, say=say)
+    with prepared.data.opened(), prepared.pool() as pool:
+        probe = Probe(prepared, scratch, pool, until_s=time.monotonic() + seconds, say=say)
         found = probe.measured(before_s=before_s, prepared_s=prepared_s)
     found = replace(found, others=neighbours.warning(), seconds=time.monotonic() - began_s)
     say({"measured": found.to_dict()})

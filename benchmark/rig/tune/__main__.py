@@ -31,7 +31,7 @@ from benchmark.rig.tune.advice import Advice, advised
 from benchmark.rig.tune.kept import Kept
 from benchmark.rig.tune.race import Raced, race, smallest_within
 from benchmark.rig.tune.search import Search, Tried, described, search
-from benchmark.rig.tune.tries import TuneError, attempt, contestant, unit_of, with_batch
+from benchmark.rig.tune.tries import FOLDER, TuneError, attempt, contestant, unit_of, with_batch
 from benchmark.rig.tune.written import tuned_text, write_curve
 from benchmark.run.prepare.job import Job
 from benchmark.tables import Table, interval, number, show
@@ -84,7 +84,7 @@ def _setting(text: str) -> tuple[str, Any]:
 def _tune(options: argparse.Namespace) -> None:
     job = job_of(options)
     path = _target(options, job)
-    folder = job.results / "tune" / f"{job.platform.name}-{job.workload.label}-{job.workload.recipe}"
+    folder = job.results / FOLDER / f"{job.platform.name}-{job.workload.label}-{job.workload.recipe}"
     kept = Kept(folder, about=about(job, options.limit), fresh=options.fresh)
     if len(kept):
         cli.say(f"going on with {len(kept)} findings in {kept.path}; --fresh begins anew")

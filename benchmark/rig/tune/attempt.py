@@ -1,7 +1,7 @@
 """The child process of a tuning: tries whether a batch fits, or trains in turns when it is asked to.
 
-    python -m benchmark.rig.tune.attempt FD fits        # the job, pickled, on standard input
-    python -m benchmark.rig.tune.attempt FD speed       # then a line of seconds for every turn
+    python -m benchmark.rig.tune.attempt FD fits SCRATCH        # the job, pickled, on standard input
+    python -m benchmark.rig.tune.attempt FD speed SCRATCH       # then a line of seconds for every turn
 
 A try has the worst batch first: as long as the longest bucket, every utterance with as many labels as the longest
 transcript has, and a whole step of the optimiser. Then come an evaluation of the longest, a checkpoint, a batch of
@@ -11,7 +11,6 @@ every bucket, and the worst one again, as memory gets fragmented. A real run has
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,12 +32,9 @@ def main(argv: list[str]) -> None:
 
     prepared = prepare(job, None, lambda _: None)
     prepared.wake(lambda _: None)
-    place = job.results / "tune"
-    place.mkdir(parents=True, exist_ok=True)
-    scratch = tempfile.TemporaryDirectory(dir=place, prefix=".try-")
     try:
-        with scratch as folder, prepared.data.opened(), prepared.pool() as pool:
-            probe = Probe(prepared, Path(folder), pool, until_s=time.monotonic(), say=lambda _: None)
+        with prepared.data.opened(), prepared.pool() as pool:
+            probe = Probe(prepared, Path(argv[2]), pool, until_s=time.monotonic(), say=lambda _: None)
             do(prepared, probe, say)
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         say({"full": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"})

@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from benchmark.rig.estimate.child import ABORTED, DONE, HUNG, KILLED, Ending, child
+from benchmark.rig.estimate.child import ABORTED, DONE, HUNG, KILLED, Ending, child, scratch
 from benchmark.rig.tune.search import Tried
 from benchmark.run.prepare.job import Job
 from platforms import Platform
 
 MODULE = "benchmark.rig.tune.attempt"
+FOLDER = "tune"  # in that of the results
 SILENT_S = 900.0  # compiling a large model takes minutes; without a word for so long, it hangs
 TURN_S = 4.0
 FULL = re.compile(
@@ -54,7 +55,7 @@ def attempt(job: Job, *, module: str = MODULE, silent_s: float = SILENT_S) -> Tr
     """
     batch, step = job.platform.input.batch, "the start"
     said: dict[str, Any] = {}
-    with child(module, job, "fits") as process:
+    with scratch(job.results / FOLDER) as place, child(module, job, "fits", place) as process:
         for message in process.messages(limit_s=silent_s):
             step = message.get("step", step)
             said |= message
@@ -75,7 +76,7 @@ def contestant(
 ) -> Iterator[Callable[[], float]]:
     """Begin a child that trains on real lengths when it is asked; yield what asks it, and returns its speed."""
     about = f"batch {job.platform.input.batch}"
-    with child(module, job, "speed") as process:
+    with scratch(job.results / FOLDER) as place, child(module, job, "speed", place) as process:
         messages = process.messages(limit_s=silent_s)
 
         def heard(wanted: str) -> Any:

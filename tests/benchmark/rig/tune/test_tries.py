@@ -14,6 +14,7 @@ from benchmark.rig.estimate.child import begun
 
 job, say = begun(sys.argv[1:])
 batch = job.platform.input.batch
+open(os.path.join(sys.argv[3], "half"), "w").close()
 say({"step": "worst"})
 {deed}
 """
@@ -24,6 +25,7 @@ JOB = Job(platform=platforms.load("cpu"), workload=workloads.load("mini"), name=
 @pytest.fixture
 def stub(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # where results/ is
 
     def make(deed: str) -> str:
         (tmp_path / "stub.py").write_text(STUB.replace("{deed}", deed))
@@ -47,9 +49,10 @@ def test_one_that_runs_says_what_it_took(stub):
         ("raise RuntimeError('std::bad_alloc')", "failed (status 1): RuntimeError: std::bad_alloc, at worst"),
     ],
 )  # fmt: skip
-def test_whatever_becomes_of_it_for_want_of_memory_does_not_fit(stub, deed, ending):
+def test_whatever_becomes_of_it_for_want_of_memory_does_not_fit(stub, tmp_path, deed, ending):
     tried = attempt(JOB, module=stub(deed), silent_s=1.5)
     assert not tried.ran and not tried.fits and tried.ending == ending
+    assert list((tmp_path / "results" / "tune").iterdir()) == []  # nor does anything of it stay behind
 
 
 def test_a_fault_that_is_no_matter_of_memory_ends_the_tuning(stub):
