@@ -181,7 +181,14 @@ class Measured:
         ]
         unmet = len(self.unmet) * (statistics.median(extra) if extra else 0.0)
         generate = self.generate_s[0] - min(self.generate_s[1:], default=self.generate_s[0]) if self.generate_s else 0.0
-        return max(0.0, sum(extra) + unmet) + max(0.0, generate) + max(0.0, self.evaluation.first_s)
+        opening = self.open_s[0] - self._open_s if self.open_s else 0.0
+        calls = (sum(extra) + unmet, generate, opening, self.evaluation.first_s)
+        return sum(max(0.0, each) for each in calls)
+
+    @property
+    def _open_s(self) -> float:
+        """Return what opening an epoch takes, the first one left out."""
+        return statistics.median(self.open_s[1:] or self.open_s or (0.0,))
 
     @property
     def startup_s(self) -> float:
@@ -200,7 +207,7 @@ class Measured:
             Phase.SWAP: statistics.fmean(self.swap_s or (0.0,)),
         }
         other_s = sum(self.phases.get(phase, 0.0) * seconds for phase, seconds in others.items())
-        other_s += statistics.median(self.open_s or (0.0,))
+        other_s += self._open_s
         total_s = train_s + other_s + evaluations * evaluate_s
         share = train_s / total_s
         spread = [(part.variance, part.freedom) for part in rounds if part.variance]

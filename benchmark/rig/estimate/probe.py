@@ -39,6 +39,7 @@ LOOKED_THROUGH = 40  # batches for each bucket, at most, in search of one of eve
 ROUNDS = 3  # at least
 EVALUATING = 0.2  # the share of the time that is left for an evaluation
 LEAST_EVALUATED = 200  # utterances, if there are so many
+OPENED = 3  # epochs, at least: the first one traces functions that are there for the others
 STRETCHES = 4  # at least, of as many batches as a row of the journal has, where there is time for them
 SURE = 12.0  # the logit of a certain letter, against 0 of all others
 
@@ -237,6 +238,9 @@ class Probe:
             stretches += [found] if found else []
             number += 1
             self.say({"round": number, "left_s": max(0.0, until_s - time.monotonic())})
+        while len(open_s) < OPENED:
+            self._position = self.plan.batches_per_epoch
+            self.stretch(0, open_s)
         return stretches, open_s
 
     def stretch(self, count: int, open_s: list[float]) -> Stretch | None:

@@ -29,7 +29,7 @@ from benchmark.record.command import by_make
 from benchmark.rig.estimate.asked import add_job, job_of
 from benchmark.rig.tune.advice import Advice, advised
 from benchmark.rig.tune.kept import Kept
-from benchmark.rig.tune.race import Raced, race, smallest_within
+from benchmark.rig.tune.race import CERTAIN, Raced, race, smallest_within
 from benchmark.rig.tune.search import Search, Tried, described, search
 from benchmark.rig.tune.tries import FOLDER, TuneError, attempt, contestant, unit_of, with_batch
 from benchmark.rig.tune.written import tuned_text, write_curve
@@ -284,6 +284,11 @@ def _words(found: Search, raced: Raced, taken: int, advice: Advice, settings: di
         f"Batch {taken} is the smallest within 3% of the fastest ({ratio:.1%} of batch {raced.fastest}): throughput is "
         f"not time to accuracy, and a larger batch takes as many or more epochs."
     )
+    if raced.open > CERTAIN:
+        words.append(
+            f"WARNING: after {len(raced.speeds[str(taken)])} rounds the widest interval of a ratio is "
+            f"{raced.open:.1%}; {CERTAIN:.0%} was wanted: the machine was not quiet; --fresh tries again."
+        )
     words.append(advice.words)
     old = job.platform.input
     changed = [f"{name} {getattr(old, name)} -> {value}" for name, value in settings.items()]

@@ -20,6 +20,7 @@ from benchmark.record.phases import Phase
 from benchmark.rig.estimate.child import Say, begun
 from benchmark.rig.estimate.probe import Probe
 from benchmark.run.prepared import Prepared, prepare
+from features.corpus.audio import FRAME_STEP_S
 
 READ_UP_TO = 20_000  # utterances whose sentences are read to find the longest
 DECODED = 4  # utterances of the worst batch: decoding needs no more memory for more
@@ -74,8 +75,11 @@ def speed(_: Prepared, probe: Probe, say: Say) -> None:
     kept = probe.look()[1]
     for edge in sorted(kept):
         probe.piece(probe.endless(kept[edge]), 1)
-    say({"ready": True})
     host, place = probe.trainer.host, {"epoch": 1, "position": 0}
+    if host.source.batches_per_epoch > 1:  # opening an epoch is no part of the first turn
+        host.segment(epoch=1, skip=0, step=probe.step, count=1)
+        place["position"] = 1
+    say({"ready": True})
     each_s = 0.0
     for line in sys.stdin.buffer:
         wanted_s, audio_s, waited_s = float(line), 0.0, 0.0
@@ -90,7 +94,7 @@ def speed(_: Prepared, probe: Probe, say: Say) -> None:
             totals = host.segment(
                 epoch=place["epoch"], skip=place["position"], step=probe.step, count=count
             )  # the run's own
-            audio_s += float(totals.frames) / 100
+            audio_s += float(totals.frames) * FRAME_STEP_S
             waited_s += float(totals.input_s)
             each_s = (time.monotonic() - before_s) / count
             place["position"] += count

@@ -1,5 +1,6 @@
 """A whole tuning, with children that are made up."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -101,6 +102,20 @@ def test_one_that_was_stopped_goes_on(rig, tmp_path, monkeypatch, capsys):
     assert rig == [16, 32, 96] and "going on with 3 findings" in capsys.readouterr().err
     assert tune.main(["-o", "mine.toml", "--limit", "64"]) == 0  # asked for something else: all is tried anew
     assert rig[3:] == [16, 32, 64]
+
+
+def test_a_machine_that_is_not_quiet_is_said_to_be_none(rig, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    numbers = itertools.count()
+
+    @contextmanager
+    def shaky(job: Job):
+        yield lambda: 100.0 * (1 + next(numbers) % 3)
+
+    monkeypatch.setattr(tune, "contestant", shaky)
+    assert tune.main(["-o", "mine.toml", "--limit", "32"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "WARNING: after 12 rounds the widest interval of a ratio is" in shown
 
 
 def test_the_suites_own_platform_is_not_written_over(rig, tmp_path, monkeypatch, capsys):
