@@ -39,7 +39,7 @@ from features.jobs.files import write_whole
 from platforms import machine
 
 PROG = "python -m benchmark.rig tune"
-SUITES_OWN = ("cpu", "sys1", "sys10", "sys2")
+SUITES_OWN = ("cpu", "rented-8xh100", "rented-a100", "sys1", "sys10", "sys2")
 LIMIT = 4096
 CANDIDATES = 4
 ALONE_S = 20.0  # of a turn whose process starts anew
