@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmark.judge.circumstances import machine_name
 from benchmark.judge.cost import RigCost, rig_costs
 from benchmark.judge.groups import Group, Level, judged_groups
+from benchmark.judge.judgement import judge
 from benchmark.judge.question import JudgeError, Question
 from benchmark.judge.ranking import answer
 from benchmark.judge.terms import PriceError, Terms
@@ -76,6 +78,12 @@ class Rig:
         return NOT_KNOWN if level.minutes is None else number(level.minutes)
 
     @property
+    def name(self) -> str:
+        """The rig, and what sets it apart beside what has a column or a line of its own."""
+        apart = [f"{name}={value}" for name, value in self.group.split if name not in ("recipe", "machine")]
+        return " ".join([self.group.rig, *apart])
+
+    @property
     def money(self) -> str:
         known = self.cost is not None and self.cost.cost is not None
         return money(self.cost.cost, self.cost.currency) if known else NOT_KNOWN
@@ -136,8 +144,7 @@ def contents(results: Sequence[Result], ingested: Sequence[Run], terms: Terms) -
 
 def _workload(name: str, results: Sequence[Result], terms: Terms) -> Workload:
     of_run = {id(result.run): result for result in results}
-    question = Question()
-    groups = [group for group in judged_groups([result.run for result in results], question) if group.runs]
+    groups = _groups([result.run for result in results])
     rigs, rows = [], []
     costs = _costs(groups, terms)
     for group, cost in zip(groups, costs, strict=True):
@@ -146,6 +153,15 @@ def _workload(name: str, results: Sequence[Result], terms: Terms) -> Workload:
         rows += [_row(result, group, place, terms) for place, result in enumerate(mine)]
     levels = [level.name for level in groups[0].levels]
     return Workload(name=name, id=slug(name), rigs=rigs, rows=rows, levels=levels, answer=_answer(groups, terms))
+
+
+def _groups(runs: Sequence[Run]) -> list[Group]:
+    """Return the runs of one workload by what may be pooled: unlike trainings apart, and machines of one name too."""
+    machines: dict[str, set[str]] = {}
+    for run in runs:
+        machines.setdefault(run.identity.platform, set()).add(machine_name(run))
+    several = any(len(names) > 1 for names in machines.values())
+    return [group for group in judge(runs, Question(by=("machine",) if several else ())) if group.runs]
 
 
 def hardest(levels: Sequence[tuple[str, float | None]]) -> int:
@@ -181,11 +197,20 @@ def _costs(groups: Sequence[Group], terms: Terms) -> list[RigCost | None]:
 
 
 def _answer(groups: Sequence[Group], terms: Terms) -> list[str]:
-    try:
-        found = answer(groups, Question(), terms=terms)
-    except (JudgeError, PriceError) as error:
-        return [str(error)]
-    return [found] if isinstance(found, str) else list(found.sentences)
+    """Return the judge's answer, recipe by recipe: they learn unlike things, and are ranked apart."""
+    by_recipe: dict[str, list[Group]] = {}
+    for group in groups:
+        by_recipe.setdefault(group.runs[0].identity.recipe, []).append(group)
+    sentences: list[str] = []
+    for recipe, alike in by_recipe.items():
+        start = f"Recipe {recipe}: " if len(by_recipe) > 1 else ""
+        try:
+            found = answer(alike, Question(), terms=terms)
+        except (JudgeError, PriceError) as error:
+            found = str(error)
+        first, *others = [found] if isinstance(found, str) else found.sentences
+        sentences += [f"{start}{first}", *others]
+    return sentences
 
 
 def _ingested(run: Run) -> Ingested:

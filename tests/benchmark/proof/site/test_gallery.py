@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 from chromium import open_page, program
+from journals import make_run
 from mllogs import a_log
 from sealed import bundle, run_files
 
 from benchmark.gallery import main
 from benchmark.ingest.__main__ import main as ingest
+from benchmark.judge.terms import Terms
+from benchmark.proof.site import tables
 from benchmark.proof.verify import Ask, verify
+from benchmark.record import Run
 from benchmark.verify import main as verified
 
 RIGS = {"cpu": ("", 4.0), "sys1": ("NVIDIA GeForce RTX 2080 Ti", 1.1), "sys10": ("NVIDIA Tesla V100", 0.7)}
@@ -153,6 +157,30 @@ def test_an_emulated_run_has_a_page_of_its_own_and_is_ranked_with_nothing(bundle
     assert "sys1" not in (tmp_path / "site" / "workload" / "mini.html").read_text()
     (result,) = (each for each in (tmp_path / "site" / "result").iterdir() if "Emulated:" in each.read_text())
     assert "its times say nothing of it" in result.read_text()
+
+
+def test_unlike_trainings_are_never_pooled_and_answered_apart():
+    """Two recipes on one rig: each has its one run, and the answer names them."""
+    runs = [Run(make_run([90, 60, 30, 30, 30], run=recipe, recipe=recipe)) for recipe in ("paper", "modern")]
+    groups = tables._groups(runs)
+    assert sorted((group.runs[0].identity.recipe, group.n) for group in groups) == [("modern", 1), ("paper", 1)]
+    said = tables._answer(groups, Terms())
+    assert [each.split(":")[0] for each in said if each.startswith("Recipe")] == ["Recipe modern", "Recipe paper"]
+    assert not any("Not ranked" in each for each in said)
+
+
+def test_machines_of_one_name_are_rigs_of_their_own(bundles, tmp_path):
+    files = run_files(tmp_path / "run", platform="cpu", seed=3)
+    facts = json.loads(files["run/run.json"])
+    facts["host"]["cpu"] = "Another Processor"
+    files["run/run.json"] = json.dumps(facts).encode()
+    paths = [bundle(tmp_path / "a.tta.zip", files), bundles / "cpu-1.tta.zip", bundles / "cpu-2.tta.zip"]
+    assert main([*map(str, paths), "-o", str(tmp_path / "site"), "--no-reports"]) == 0
+    text = (tmp_path / "site" / "workload" / "mini.html").read_text()
+    table = text[text.index("<h2>Rigs</h2>") : text.index("<h2>Results</h2>")]
+    rows = re.findall(r"<small>(.*?)</small></th><td>paper</td><td class=\"number\">(\d)</td>", table)
+    assert sorted(count for _, count in rows) == ["1", "2"]
+    assert sum("Another Processor" in hardware for hardware, _ in rows) == 1
 
 
 @pytest.mark.skipif(program() is None, reason="no Chromium is here")
