@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import platforms
-from benchmark.rig.tune.__main__ import SUITES_OWN
+from benchmark.rig.tune.__main__ import SUITES_OWN, _as_path
 from benchmark.rig.tune.kept import Kept
 from benchmark.rig.tune.written import WriteError, tuned_text, write_curve
 
@@ -78,3 +78,11 @@ def test_what_was_found_is_there_again_unless_it_is_about_something_else(tmp_pat
     kept = Kept(tmp_path, about={"cpu": "b"})
     kept.keep("try", 8, 1)
     assert Kept(tmp_path, about={"cpu": "b"}, fresh=True).find("try", 8) is None
+
+
+def test_a_path_stays_one_in_the_command_that_is_next():
+    assert [_as_path(Path(text)) for text in ("/a/b.toml", "b.toml", "a/b.toml")] == [
+        "/a/b.toml",
+        "./b.toml",
+        "a/b.toml",
+    ]
