@@ -289,9 +289,9 @@ def _checks_of_rebounds(group: Group, question: Question) -> Iterator[str]:
 
 
 def _rebounds(record: RunRecord, level: Level) -> bool:
-    errors = [getattr(row, level.metric) for row in record.evaluations]
-    crossed = next((n for n, error in enumerate(errors) if error is not None and error <= level.percent), None)
-    return crossed is not None and any(e is not None and e > level.percent for e in errors[crossed + 1 :])
+    errors = record.medians(level.metric, window=1)  # NaN, where one is not known, is neither above nor below
+    crossed = next((n for n, error in enumerate(errors) if error <= level.percent), None)
+    return crossed is not None and any(error > level.percent for error in errors[crossed + 1 :])
 
 
 def _best_words(group: Group, metric: str, question: Question) -> str:

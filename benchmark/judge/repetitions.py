@@ -33,7 +33,7 @@ def curves_of(records: Sequence[RunRecord]) -> tuple[int, ...]:
     kept: dict[tuple, list[int]] = {}  # by the first evaluation: the first run of each curve
     alike: dict[int, int] = {}  # each run's first run of its curve
     for place, curve in enumerate(curves):
-        if curve.evaluations:
+        if curve.record.evaluations:
             known = kept.setdefault(_first_errors(curve.record), [])
             alike[place] = next((other for other in known if _same_curve(curve, curves[other])), place)
             known += [place] * (alike[place] == place)

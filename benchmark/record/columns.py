@@ -18,10 +18,10 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from benchmark.metrics import FIGURES, Errors
 from benchmark.record import bulk
@@ -370,6 +370,41 @@ class Table:
         return row
 
 
+class Rows(Sequence[Row]):
+    """Some rows of a table, by their numbers. One is made when it is asked for, and all when they are gone through."""
+
+    def __init__(self, table: Table, numbers: Sequence[int]) -> None:
+        self._table, self._numbers = table, numbers
+        self._made: dict[int, Row] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._all)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, place: int | slice) -> Row | tuple[Row, ...]:
+        if isinstance(place, slice):
+            return self._all[place]
+        number = self._numbers[place]
+        if number not in self._made:
+            self._made[number] = self._table.row(number)
+        return self._made[number]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @cached_property
+    def _all(self) -> tuple[Row, ...]:
+        return self._table.rows(self._numbers)
+
+
 def _values(kind: Kind, values: list[Any]) -> list[Any]:
     if kind.type is Phase:
         return [PHASES[value] for value in values]
@@ -383,11 +418,11 @@ def read_table(source: str, text: str) -> Table:
         JournalError: the text is no journal; the message names the file, the line, what was found and expected.
     """
     text = text.replace("\r\n", "\n") if "\r" in text else text  # to look is quicker, where there is none
-    header, _, body = text.removesuffix("\n").partition("\n")
+    header, _, body = text.partition("\n")
     layout = read_header(source, header)
     if bulk.worth_it(len(body)) and (table := _read_bulk(body, layout)):
         return table
-    lines = body.split("\n")
+    lines = body.removesuffix("\n").split("\n")
     while lines and not lines[-1].strip(", \t"):  # blank lines at the end, as spreadsheets and editors leave them
         lines.pop()
     commons, rests, problem = _read_commons(lines, layout)
@@ -411,16 +446,17 @@ def _identity(common: dict[str, Any]) -> Identity:
 
 def _read_bulk(body: str, layout: Layout) -> Table | None:
     """Read many lines at once; None if anything in them is unusual, which the plain way reads or refuses."""
+    kinds = {name: KINDS[name] for name in layout.varying}
     first = body.partition("\n")[0]
     prefix = first.rsplit(",", len(layout.varying))[0] + ","
     try:
         commons = [_read_common(prefix, first, layout)]
-        rests = bulk.without_prefix(body, prefix)
-        if rests is None:  # of several attempts
-            commons, rests, _ = _read_commons(body.split("\n"), layout)
+        found = bulk.read_columns(body, kinds, prefix=prefix)
+        if found is None:  # of several attempts, or with a comma in a name
+            commons, rests, _ = _read_commons(body.removesuffix("\n").split("\n"), layout)
+            found = bulk.read_columns("\n".join(rests), kinds) if commons else None
     except ValueError:
         return None
-    found = bulk.read_columns(rests, {name: KINDS[name] for name in layout.varying}) if commons else None
     if found is None:
         return None
     rows = len(found["phase"])

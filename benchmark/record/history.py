@@ -13,14 +13,15 @@ row by row to decide what comes next.
 from __future__ import annotations
 
 import math
-import statistics
+import sys
 from bisect import bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from benchmark.record.columns import COLUMNS, POOLED, Identity, Row, Table
+from benchmark.record import arrays
+from benchmark.record.columns import COLUMNS, POOLED, Identity, Row, Rows, Table
 from benchmark.record.phases import EVALUATED, Phase
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ CLOCKS = {
 
 CLOCK_STEP_S = 1e-6  # the resolution of a journal's times
 TOUCHING_S = 1e-5  # rows overlap only if one begins at least this much before the one above ended
+MANY = 50  # evaluations whose medians NumPy has sooner, where it is loaded
 COMPILING_ROWS = 2  # train rows at the start of an attempt, in which TensorFlow compiles; rates leave them out
 
 
@@ -51,6 +53,7 @@ class RunRecord:
         self.table = Table.of(rows) if table is None else table
         self.source = source
         self._medians: dict[tuple[str, int], list[float]] = {}
+        self._masks: dict[frozenset[Phase], np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.table)
@@ -115,8 +118,11 @@ class RunRecord:
         return self.table.columns["started_s"] + self.table.columns["seconds"]
 
     def _are(self, *phases: Phase) -> np.ndarray:
-        """Return which rows are of these phases, bool [rows]."""
-        return np.isin(self.table.columns["phase"], [phase.value for phase in phases])
+        """Return which rows are of these phases, bool [rows]; not to be written to."""
+        asked = frozenset(phases)
+        if asked not in self._masks:
+            self._masks[asked] = np.isin(self.table.columns["phase"], [phase.value for phase in asked])
+        return self._masks[asked]
 
     # --- rows that still hold ------------------------------------------------------------------------------------
 
@@ -151,9 +157,9 @@ class RunRecord:
         return [latest[value] for value in sorted(latest)]
 
     @cached_property
-    def evaluations(self) -> tuple[Row, ...]:
+    def evaluations(self) -> Sequence[Row]:
         """The evaluate rows that still hold, one per epoch, in order of epochs."""
-        return self.table.rows(self._evaluated)
+        return Rows(self.table, self._evaluated)
 
     @cached_property
     def finely(self) -> RunRecord:
@@ -194,9 +200,9 @@ class RunRecord:
 
     def _medians_of(self, metric: str, window: int) -> list[float]:
         errors, epochs = self._of_evaluations(metric, "epoch")
+        consecutive = [last - first == window - 1 for first, last in zip(epochs, epochs[window - 1 :], strict=False)]
         return [math.nan] * min(window - 1, len(epochs)) + [
-            _median(errors[first : first + window]) if last - epochs[first] == window - 1 else math.nan
-            for first, last in enumerate(epochs[window - 1 :])
+            median if whole else math.nan for median, whole in zip(_medians(errors, window), consecutive, strict=True)
         ]
 
     def _of_evaluations(self, *names: str) -> list[list]:
@@ -302,13 +308,17 @@ class RunRecord:
     @cached_property
     def throughputs(self) -> list[float]:
         """The utterances per second of every train row; without the first rows of each attempt."""
+        return self._rates.tolist()
+
+    @cached_property
+    def _rates(self) -> np.ndarray:
         rates = self.table.columns["utterances"][self._steady] / self.table.columns["seconds"][self._steady]
-        return rates[~np.isnan(rates)].tolist()
+        return rates[~np.isnan(rates)]
 
     @cached_property
     def utterances_per_s(self) -> float | None:
         """The median of `throughputs`; None if there are none."""
-        return statistics.median(self.throughputs) if self.throughputs else None
+        return _median(self._rates) if len(self._rates) else None
 
     @cached_property
     def input_share(self) -> float | None:
@@ -392,9 +402,23 @@ class FineRecord(RunRecord):
         ]
 
 
-def _median(values: list[float]) -> float:
+def _medians(values: list[float], window: int) -> list[float]:
+    """Return the median of every `window` values in a row, NaN where one of them is."""
+    if "numpy" in sys.modules and len(values) > max(MANY, window):
+        from numpy.lib.stride_tricks import sliding_window_view
+
+        return arrays.median(sliding_window_view(values, window), axis=1).tolist()
+    return [_median(row) for row in zip(*(values[first:] for first in range(window)), strict=False)]
+
+
+def _median(values: Sequence[float] | np.ndarray) -> float:
     """Return the median of at least one value; NaN if one of them is."""
-    return math.nan if any(map(math.isnan, values)) else statistics.median(values)
+    if hasattr(values, "dtype"):
+        return float(arrays.median(values))
+    if math.isnan(sum(values)):
+        return math.nan
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 _NOBODY = Identity(

@@ -5,7 +5,7 @@ SOURCE is one of these, found out by looking at it (--form says which where it c
     table       a CSV or TSV with a path and a text in each row: Common Voice, LJSpeech, a spreadsheet
     manifest    a JSON manifest of NeMo (one entry a line) or SpeechBrain
     kaldi       a folder with wav.scp and text, or of such folders
-    arrow       a folder that Hugging Face datasets has saved, or Parquet files; needs pyarrow
+    arrow       a folder that Hugging Face datasets has saved, or Parquet files
     beside      audio with a .txt file beside each
 
 Texts are read first, and turned into words of a-z and apostrophes by a normaliser that has a name and a version; what

@@ -1,4 +1,4 @@
-"""A folder of Hugging Face datasets on disk, or Parquet files; read by pyarrow, if it is installed.
+"""A folder of Hugging Face datasets on disk, or Parquet files; read by pyarrow.
 
     read_arrow(Path("minds14"), columns=Columns())
 
@@ -16,8 +16,6 @@ from typing import Any
 from features.prepare.spoken import SourceError, Spoken, subset_of
 from features.prepare.tables import Columns
 
-WAY_OUT = "pip install pyarrow"
-
 
 def arrow_files(source: Path) -> list[Path]:
     """Return the Arrow or Parquet files that a source is or holds, in order."""
@@ -31,7 +29,7 @@ def read_arrow(source: Path, *, columns: Columns) -> Iterator[Spoken]:
     """Yield what each row says; audio stays where it is until it is written.
 
     Raises:
-        SourceError: pyarrow is not installed, a file is damaged, or a column is missing.
+        SourceError: a file is damaged, or a column is missing.
     """
     for path in arrow_files(source):
         table = _table(path)
@@ -84,11 +82,9 @@ def _subset(path: Path, source: Path) -> str:
 
 @lru_cache(maxsize=2)
 def _table(path: Path) -> Any:
-    try:
-        import pyarrow
-        from pyarrow import ipc, parquet
-    except ImportError:
-        raise SourceError(f"{path}: reading it needs pyarrow: {WAY_OUT}") from None
+    import pyarrow
+    from pyarrow import ipc, parquet
+
     try:
         if path.suffix == ".parquet":
             return parquet.read_table(path, memory_map=True)

@@ -83,7 +83,7 @@ def test_audio_with_a_text_beside_it(tmp_path):
 @pytest.mark.parametrize("kind", ["arrow", "parquet"])
 def test_a_folder_of_datasets(tmp_path, kind):
     """What save_to_disk and to_parquet write: a struct of bytes and path for audio; Arrow as a stream."""
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
     from pyarrow import ipc, parquet
 
     write_tone(tmp_path / "a.flac", seconds=0.7)
@@ -126,7 +126,7 @@ def test_what_is_none_of_the_forms_is_said(tmp_path):
 
 
 def test_samples_of_an_arrow_row_are_those_that_went_in(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
     from pyarrow import parquet
 
     from features.prepare.spoken import Spoken
