@@ -105,9 +105,9 @@ def _tune(options: argparse.Namespace) -> None:
         return
     old = _own_file(options.platform).read_text(encoding="utf-8")
     why = f"tuned {date.today().isoformat()} for {job.workload.label}, {job.workload.recipe}"
-    write_whole(path, tuned_text(old, settings, why=why, name=path.stem))
     shown = path.stem if path.parent.resolve() == platforms.FOLDER.resolve() else _as_path(path)
     bench = f"make bench PLATFORM={shown}" if by_make() else f"python -m benchmark --platform {shown}"
+    write_whole(path, tuned_text(old, settings, why=why, name=path.stem, command=bench))
     print(f"Written: {path}\nNext: {bench}, with three seeds; a batch is part of a training: compare error curves too")
 
 

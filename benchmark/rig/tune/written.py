@@ -22,10 +22,11 @@ class WriteError(ValueError):
     """A platform file in which a setting cannot be found; the message says which."""
 
 
-def tuned_text(old: str, settings: Mapping[str, int], *, why: str, name: str = "") -> str:
+def tuned_text(old: str, settings: Mapping[str, int], *, why: str, name: str = "", command: str = "") -> str:
     """Return a platform file's text with other settings of [input], the old values in a comment behind each.
 
-    `name` is the platform's in place of the old one.
+    `name` is the platform's in place of the old one, `command` that of a run with it; the lines "# Batch:" and
+    "# Command:" at the file's head say what holds now.
 
     Raises:
         WriteError: [input] has no line of such a setting.
@@ -34,6 +35,10 @@ def tuned_text(old: str, settings: Mapping[str, int], *, why: str, name: str = "
     for line in lines:
         if heading := re.match(r"\s*\[([^\]]+)\]", line):
             table = heading[1].strip()
+        elif not table and "batch" in settings and re.match(r"# Batch:", line):
+            line = f"# Batch:          {settings['batch']} utterances a step; {why}"
+        elif not table and command and re.match(r"# Command:", line):
+            line = f"# Command:        {command}"
         key = re.match(r"\s*([A-Za-z_]+)\s*=\s*([^#]*?)\s*(#.*)?$", line)
         if key and table == "input" and key[1] in left:
             new = left.pop(key[1])

@@ -16,14 +16,20 @@ from benchmark.rig.tune.written import WriteError, tuned_text, write_curve
 
 def test_new_settings_stand_beside_the_old_ones_and_all_else_stays(tmp_path):
     old = (platforms.FOLDER / "sys1.toml").read_text()
-    text = tuned_text(old, {"batch": 48, "readers": 4, "buffer": 8}, why="tuned", name="mine")
+    command = "make bench PLATFORM=mine"
+    text = tuned_text(old, {"batch": 48, "readers": 4, "buffer": 8}, why="tuned", name="mine", command=command)
     assert "batch = 48  # was 96; tuned" in text and "readers = 4  # was 8; tuned" in text
     (tmp_path / "mine.toml").write_text(text)
     was, now = platforms.load("sys1"), platforms.load(tmp_path / "mine.toml")
     assert (now.name, now.input.batch, now.input.readers, now.input.buffer) == ("mine", 48, 4, 8)
     assert now.hardware == was.hardware and now.price == was.price and now.training == was.training
     changed = [line for line in text.splitlines() if line not in old.splitlines()]
-    assert len(changed) == 4
+    assert changed == [
+        "# Batch:          48 utterances a step; tuned",
+        "# Command:        make bench PLATFORM=mine",
+        'name = "mine"',
+        *(line for line in text.splitlines() if "; tuned" in line and "#" in line[1:]),
+    ]
 
 
 def test_a_second_tuning_says_the_value_of_the_first():
