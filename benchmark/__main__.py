@@ -14,27 +14,20 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import platforms
 from benchmark import cli, workloads
 from benchmark.judge.judgement import judge
 from benchmark.judge.summary import brief_parts, report_parts
 from benchmark.record import Run, UsageError, read_run
 from benchmark.record.command import CommandLine, by_make
+from benchmark.run.prepare.asked import add_job, job_fields, platform_of, workload_of
 from benchmark.run.prepare.hosts import LIMIT_S, Hosts, resolve
-from benchmark.run.prepare.job import Job, Say, changed_workload, language_model_of, start_of, usual_name
-from benchmark.run.prepare.language_models import PUBLISHED_MODELS
+from benchmark.run.prepare.job import Job, Say, start_of, usual_name
 from benchmark.tables import show
-from benchmark.workloads import Workload
 from features.jobs import progress
-from models.table import MODELS
-from platforms import Platform, enters, plugins
-from platforms.machine import usable_cores
+from platforms import Platform, plugins
 
 LIST = ""  # --workload without a name
-KNOBS = (platforms.Input, platforms.Training)
-CONFIGS = tuple(kind.config for kind in MODELS.values())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,33 +71,23 @@ def _hush(sentence: str) -> None:
 
 def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     """Turn the command line into a job, with defaults filled in. Raises ValueError if options contradict each other."""
-    platform = platforms.load(options.platform).changed(**_given(options, *KNOBS))
-    workload = changed_workload(
-        workloads.load(options.workload or _default_workload(platform, options)),
-        _given(options, Workload, *CONFIGS),
-        corpus=options.corpus,
-        feeding=platform.input,
+    platform = platform_of(options)
+    workload = workload_of(
+        options,
+        platform,
+        usual="" if options.workload or options.corpus else _default_workload(platform, options),
         synthetic=options.synthetic,
         deterministic=options.deterministic,
     )
     workload = workload.aiming_at(options.target, alone=options.no_targets)
     start = start_of(options.start, workload) if options.start else None
     workload = workload.marked(start.mark) if start else workload
-    brought = dict.fromkeys(each.mark for each in plugins.used("workloads", "models", "recipes"))
-    workload = workload.marked(*brought)
+    fields = job_fields(options, platform, workload)
     return Job(
-        platform=platform,
-        workload=workload,
+        **fields,
         start=start,
-        corpus=options.corpus,
-        data=options.data,
-        results=options.results,
-        name=usual_name(platform, workload, options.seed) if options.name is None else options.name,
-        seed=options.seed,
+        name=usual_name(platform, fields["workload"], options.seed) if options.name is None else options.name,
         monitor_hz=options.monitor_hz,
-        language_model=language_model_of(workload, options.language_model, options.data),
-        decode_jobs=usable_cores() if options.decode_jobs is None else options.decode_jobs,
-        skip_bad=options.skip_bad,
         synthetic=options.synthetic,
         deterministic=options.deterministic,
         resume=not options.name and not options.fresh,
@@ -117,12 +100,6 @@ def _job(options: argparse.Namespace, given: Sequence[str] = ()) -> Job:
     )
 
 
-def _given(options: argparse.Namespace, *records: type) -> dict[str, Any]:
-    """Return what was given of the settings of some records, by setting."""
-    names = {name for record in records for name in enters.options(record)}
-    return {name: getattr(options, name) for name in sorted(names) if getattr(options, name) is not None}
-
-
 def _hosts(platform: Platform, options: argparse.Namespace) -> Hosts | None:
     """Return the machines of the run; None if it is one. Raises HostsError if they are not known."""
     machines = platform.hardware.machines
@@ -130,9 +107,7 @@ def _hosts(platform: Platform, options: argparse.Namespace) -> Hosts | None:
 
 
 def _default_workload(platform: Platform, options: argparse.Namespace) -> str:
-    """Return `speech` if --corpus is given, `librispeech` if its features and the GPUs are there, else `mini`."""
-    if options.corpus:
-        return "speech"
+    """Return `librispeech` if its features and the GPUs are there, else `mini`."""
     if platform.hardware.gpus and (options.data / "features" / "librispeech" / "manifest.json").is_file():
         from benchmark.run.prepare import devices
 
@@ -235,41 +210,18 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"workloads:\n{_listed()}",
     )
-    add = parser.add_argument
-    add(
-        "--platform",
-        default="cpu",
-        metavar="NAME",
-        help=f"{', '.join(platforms.names())}, or the path of a platform file; default: %(default)s",
-    )
-    add(
-        "--workload",
+    _, of_workload = add_job(
+        parser,
         nargs="?",
         const=LIST,
-        metavar="NAME",
         help=f"{', '.join(workloads.names())}, or the path of a workload file; without a name it lists them; default: "
         "speech if --corpus is given, librispeech if its features and the platform's GPUs are there, else mini",
     )
-    add("--corpus", type=Path, metavar="DIR", help="a corpus in LibriSpeech layout, with train* and dev* subsets")
-    add(
-        "--seed",
-        type=int,
-        default=1,
-        metavar="N",
-        help="seed of weights, utterance order and dropout; default: %(default)s",
-    )
+    add = parser.add_argument
     add("--name", help="name of the run; default: platform, workload, seed and time")
     add("--fresh", action="store_true", help="begin a new run, even if an interrupted run of this command is there")
     words = "write the run's curves into a folder there while it goes on; DIR: %(const)s"
     add("--tensorboard", type=Path, nargs="?", const=Path("tensorboard"), metavar="DIR", help=words)
-    add("--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the runs; default: %(default)s")
-    add(
-        "--data",
-        type=Path,
-        default=Path("data"),
-        metavar="DIR",
-        help="where corpora and features are kept; default: %(default)s",
-    )
     group = parser.add_argument_group(
         "several machines: the same command on each, for a platform with [hardware] machines; Slurm and TF_CONFIG are "
         "understood without these options (docs/machines.md)"
@@ -283,24 +235,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="how long to wait for the others; default: %(default)g seconds",
     )
-    group = parser.add_argument_group("change the platform's settings for this run")
-    enters.add_options(group, *KNOBS)
-    group = parser.add_argument_group("change the workload for this run")
-    enters.add_options(group, *CONFIGS, Workload)
-    group.add_argument(
-        "--language-model",
-        metavar="FILE",
-        help=f"ARPA or KenLM binary file, or a LibriSpeech model: {', '.join(PUBLISHED_MODELS)}",
-    )
-    group.add_argument(
+    of_workload.add_argument(
         "--from",
         dest="start",
         type=Path,
         metavar="RUN",
         help="begin with the weights of another run: its best checkpoint, or results/RUN/checkpoints/ckpt-N",
     )
-    cli.add_targets(group)
-    group.add_argument("--no-targets", action="store_true", help="do not end at the workload's error rates")
+    cli.add_targets(of_workload)
+    of_workload.add_argument("--no-targets", action="store_true", help="do not end at the workload's error rates")
     add(
         "--synthetic",
         action="store_true",
@@ -319,8 +262,6 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="while it trains, say nothing but errors; the table comes all the same",
     )
-    add("--decode-jobs", type=int, metavar="N", help="decoding worker processes; default: one per core")
-    add("--skip-bad", action="store_true", help="leave out utterances whose audio or transcript is broken")
     add(
         "--monitor-hz",
         type=float,

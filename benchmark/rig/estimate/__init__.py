@@ -7,5 +7,5 @@ epochs.py    how many epochs a level takes, by runs of the reference
 costs.py     what that costs, bought and rented
 page.py      the answer in words and tables
 child.py     a process that is given a job, says lines of JSON, and may hang or be killed
-asked.py     the command line's options, as a job
+asked.py     a run's options as the job of a probe
 """

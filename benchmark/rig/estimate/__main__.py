@@ -28,10 +28,11 @@ from benchmark.judge.terms import PriceError, Terms
 from benchmark.record.command import by_make
 from benchmark.record.foretold import FOLDER, Foretold, ToLevel, write_foretold
 from benchmark.rig.estimate import epochs, page
-from benchmark.rig.estimate.asked import add_job, job_of, words_of
+from benchmark.rig.estimate.asked import job_of, words_of
 from benchmark.rig.estimate.child import DONE, child, now_s, scratch
 from benchmark.rig.estimate.costs import Costs
 from benchmark.rig.estimate.measured import Measured
+from benchmark.run.prepare.asked import add_job
 from benchmark.run.prepare.job import Job
 from benchmark.tables import show
 

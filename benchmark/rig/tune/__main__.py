@@ -26,13 +26,14 @@ from typing import Any
 import platforms
 from benchmark import cli
 from benchmark.record.command import by_make
-from benchmark.rig.estimate.asked import add_job, job_of
+from benchmark.rig.estimate.asked import job_of
 from benchmark.rig.tune.advice import Advice, advised
 from benchmark.rig.tune.kept import Kept
 from benchmark.rig.tune.race import CERTAIN, Raced, race, smallest_within
 from benchmark.rig.tune.search import Search, Tried, described, search
 from benchmark.rig.tune.tries import FOLDER, TuneError, attempt, contestant, unit_of, with_batch
 from benchmark.rig.tune.written import tuned_text, write_curve
+from benchmark.run.prepare.asked import add_job
 from benchmark.run.prepare.job import Job
 from benchmark.tables import Table, interval, number, show
 from features.jobs.files import write_whole

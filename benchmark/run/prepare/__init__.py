@@ -1,5 +1,6 @@
 """What a run is asked for, and what it needs before it trains.
 
+asked.py       the options of a run, for every command that has them
 job.py         what the command line asks for
 data.py        finds the workload's features, or makes them
 devices.py     a platform's replicas under tf.distribute

@@ -85,7 +85,8 @@ import os; os.chdir({str(folder)!r})
 import argparse, tempfile, time
 from pathlib import Path
 from benchmark.rig.estimate import probe
-from benchmark.rig.estimate.asked import add_job, job_of
+from benchmark.rig.estimate.asked import job_of
+from benchmark.run.prepare.asked import add_job
 from benchmark.run.prepared import prepare
 parser = argparse.ArgumentParser(); add_job(parser)
 job = job_of(parser.parse_args(["--workload", "./tiny.toml", "--corpus", "corpus", "--batch", "4"]))

@@ -160,7 +160,8 @@ def test_with_reference_runs_at_several_batches_time_to_accuracy_decides(monkeyp
 UNDER = """
 import argparse, os, resource, sys
 os.chdir(sys.argv[1])
-from benchmark.rig.estimate.asked import add_job, job_of
+from benchmark.rig.estimate.asked import job_of
+from benchmark.run.prepare.asked import add_job
 from benchmark.rig.tune.tries import attempt
 parser = argparse.ArgumentParser(); add_job(parser)
 job = job_of(parser.parse_args(["--workload", "./tiny.toml", "--corpus", "corpus", "--batch", sys.argv[2]]))
