@@ -22,6 +22,9 @@ OFFERS =
 LEVEL =
 BUDGET =
 
+# Set, as in many containers, it has every process compile all sources anew, and each test process rewrite all tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 # As many test processes as cores, at most 4: each loads TensorFlow. The order is that of tests/conftest.py.
 WORKERS = -n $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4))) --dist loadscope --no-loadscope-reorder
 

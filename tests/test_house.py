@@ -85,9 +85,15 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(name: str, *, also_typing: bool = True, inside_functions: bool = True) -> set[str]:
+@cache
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(modules()[name].read_text())
+
+
+@cache
+def imports(name: str, *, also_typing: bool = True, inside_functions: bool = True) -> frozenset[str]:
     """Modules of ours that a module imports."""
-    tree = ast.parse(modules()[name].read_text())
+    tree = tree_of(name)
     nodes = ast.walk(tree) if inside_functions else top_level(tree)
     skipped = set() if also_typing else {id(node) for block in typing_blocks(tree) for node in ast.walk(block)}
     found: set[str] = set()
@@ -99,7 +105,7 @@ def imports(name: str, *, also_typing: bool = True, inside_functions: bool = Tru
         elif isinstance(node, ast.ImportFrom) and node.module:
             dotted = [f"{node.module}.{alias.name}" for alias in node.names]
             found |= {one if one in modules() else node.module for one in dotted}
-    return {one for one in found if one in modules()} - {name}
+    return frozenset(one for one in found if one in modules()) - {name}
 
 
 def typing_blocks(tree: ast.Module) -> list[ast.If]:
@@ -116,6 +122,7 @@ def top_level(tree: ast.Module):
             waiting += ast.iter_child_nodes(node)
 
 
+@cache
 def table() -> dict[str, set[str]]:
     """Room -> rooms it may import, from CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
@@ -187,25 +194,24 @@ def test_nothing_outside_models_knows_a_model_by_name():
     """Workloads choose one: their files do, and no code."""
     from models.table import MODELS
 
-    for name, path in modules().items():
+    for name in modules():
         if name.split(".")[0] == "models":
             continue
-        tree = ast.parse(path.read_text())
-        known = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)} & set(MODELS)
+        known = {node.value for node in ast.walk(tree_of(name)) if isinstance(node, ast.Constant)} & set(MODELS)
         of_models = {one for one in imports(name) if one.startswith(tuple(f"models.{model}" for model in MODELS))}
         assert not known | of_models, f"{name} knows {', '.join(known | of_models)}"
 
 
 def test_every_module_teaches_itself():
-    for name, path in modules().items():
-        assert ast.get_docstring(ast.parse(path.read_text())), f"{name} has no docstring"
+    for name in modules():
+        assert ast.get_docstring(tree_of(name)), f"{name} has no docstring"
 
 
 def test_a_room_lists_its_modules_truly():
     rooms = {name for name in table() if modules()[name].stem == "__init__"} - LISTED_ELSEWHERE
     for name in sorted(rooms):
         path = modules()[name]
-        listed = set(re.findall(r"\b(\w+)\.py\b", ast.get_docstring(ast.parse(path.read_text())) or ""))
+        listed = set(re.findall(r"\b(\w+)\.py\b", ast.get_docstring(tree_of(name)) or ""))
         there = {one.stem for one in path.parent.glob("*.py")} - {"__init__"}
         assert listed - {"__main__"} == there - {"__main__"}, name
 

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 
 import install
@@ -523,6 +524,7 @@ def imports_of(tree):
     return {name.split(".")[0] for name in whole}
 
 
+@cache
 def imported():
     """Every module that the four packages import, less the standard library and the packages themselves."""
     paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]

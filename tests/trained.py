@@ -20,11 +20,17 @@ MODELS = {
 }
 
 
+def tiny(folder: Path, *, model: str = "deepspeech") -> Path:
+    """Write the workload of a tiny model in a folder; returns its file. It learns one epoch, unless more are asked."""
+    path = folder / "tiny.toml"
+    path.write_text(TINY.format(more=MODELS[model]))
+    return path
+
+
 def trained(folder: Path, corpus: Path, *, recipe: str, model: str = "deepspeech", options: tuple = ()) -> Path:
     """One epoch of a tiny model on a corpus; the run's folder, named after the recipe."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tiny.toml").write_text(TINY.format(more=MODELS[model]))
-    asked = ("--workload", "./tiny.toml", "--recipe", recipe, "--corpus", corpus, "--name", recipe)
+    asked = ("--workload", tiny(folder, model=model), "--recipe", recipe, "--corpus", corpus, "--name", recipe)
     done = command(folder, "benchmark", *asked, "--seed", 1, "--batch", 8, *options)
     assert done.returncode == 0, done.stderr
     return folder / "results" / recipe

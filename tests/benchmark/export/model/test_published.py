@@ -32,8 +32,9 @@ def run(tmp_path_factory, tone_corpus):
     return trained(folder, tone_corpus, recipe="fine-tune", model="whisper", options=("--weights", weights))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def opened(run, tf):
+    """The run's model with what it was held to. Read only."""
     from benchmark.export.model.opened import open_model
     from benchmark.run.prepare.trained import load_trained
 
@@ -74,10 +75,12 @@ def test_what_stock_layers_and_onnx_do_not_hold_is_said(run, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def folder(run, tmp_path):
-    assert main([str(run), "--to", "hf", "-o", str(tmp_path / "out")]) == 0
-    return tmp_path / "out"
+@pytest.fixture(scope="module")
+def folder(run, tmp_path_factory):
+    """The folder of Hugging Face. Read only."""
+    out = tmp_path_factory.mktemp("hf") / "out"
+    assert main([str(run), "--to", "hf", "-o", str(out)]) == 0
+    return out
 
 
 def test_the_suite_begins_with_the_folder_as_with_the_run(folder, opened):
