@@ -3,9 +3,10 @@
     measured = Measured.from_dict(message)
     measured.epoch(errors=(60.0, 40.0, 30.0))   # Epoch(train_s=..., total_s=..., mean=Mean(...))
 
-An epoch's training is the sum over buckets of (its batches) x (seconds of one), each bucket timed in turns with the
-others from memory, times a ratio: what stretches of a real epoch took, input and all, over what the buckets' seconds
-say of the same batches. So neither the lengths that came by chance nor the input pipeline are left out.
+Where an epoch is short, whole epochs were timed. Else an epoch's training is the sum over buckets of (its batches) x
+(seconds of one), each bucket timed in turns with the others from memory, times a ratio: what stretches of a real epoch
+took, input and all, over what the buckets' seconds say of the same batches. So neither the lengths that came by chance
+nor the input pipeline are left out. How much stretches vary says in both cases how sure the seconds are.
 
 Decoding takes less and less as a model grows sure of what it hears. Its time is measured on the probe's model, and on
 outputs that are certain of the right sentence; between the two it follows the character error rate in a straight line
@@ -94,8 +95,9 @@ class Measured:
     """All that a probe found. `before_s` is the start of the process until a run's clock would begin.
 
     `phases` counts an epoch's rows by phase; `memory_bytes` are this process's and its decoders' at most, `gpu_bytes`
-    the GPUs' each, `features_bytes` and `checkpoint_bytes` on disk. `prepared_s` is what corpus and features took, if
-    they were made now.
+    the GPUs' each, `features_bytes` and `checkpoint_bytes` on disk. `epochs_s` has whole epochs' training, opening
+    included, where there was time for some; `stretches` are then of these. `prepared_s` is what corpus and features
+    took, if they were made now.
     """
 
     before_s: float
@@ -109,6 +111,7 @@ class Measured:
     evaluation: Evaluation
     phases: Mapping[str, float]
     batches_per_epoch: int
+    epochs_s: tuple[float, ...] = ()
     seconds: float = 0.0
     prepared_s: float = 0.0
     memory_bytes: int = 0
@@ -125,6 +128,7 @@ class Measured:
         made = {
             "buckets": tuple(Bucket(**{**each, "seconds": tuple(each["seconds"])}) for each in given["buckets"]),
             "stretches": tuple(Stretch(**each) for each in given["stretches"]),
+            "epochs_s": tuple(given.get("epochs_s", ())),
             "evaluation": Evaluation(**given["evaluation"]),
         }
         return cls(**{**known, **made})
@@ -199,18 +203,18 @@ class Measured:
         """Return an epoch's seconds, the mean over epochs that are evaluated at these CERs; none: as the probe's."""
         evaluate_s = statistics.fmean([self.evaluation.seconds(cer) for cer in errors or (None,)])
         evaluations = sum(self.phases.get(name, 0.0) for name in (Phase.EVALUATE, Phase.PROBE))
-        rounds = [Mean.of(self.rounds), *([Mean.of(self.ratios)] if len(self.ratios) > 1 else [])]
-        train_s = statistics.fmean(self.rounds) * self.ratio
+        varied = [*([] if self.epochs_s else [self.rounds]), *([self.ratios] if len(self.ratios) > 1 else [])]
+        train_s = statistics.fmean(self.epochs_s or [statistics.fmean(self.rounds) * self.ratio])
         others = {
             Phase.GENERATE: statistics.median(self.generate_s[1:] or self.generate_s or (0.0,)),
             Phase.CHECKPOINT: statistics.median(self.checkpoint_s or (0.0,)),
             Phase.SWAP: statistics.fmean(self.swap_s or (0.0,)),
         }
         other_s = sum(self.phases.get(phase, 0.0) * seconds for phase, seconds in others.items())
-        other_s += self._open_s
+        other_s += 0.0 if self.epochs_s else self._open_s
         total_s = train_s + other_s + evaluations * evaluate_s
         share = train_s / total_s
-        spread = [(part.variance, part.freedom) for part in rounds if part.variance]
+        spread = [(part.variance, part.freedom) for part in map(Mean.of, varied) if part.variance]
         variance = share**2 * sum(value for value, _ in spread)
         freedom = sum(v for v, _ in spread) ** 2 / sum(v**2 / f for v, f in spread) if spread else 1.0
         mean = Mean(log=math.log(total_s), variance=variance, freedom=freedom)

@@ -53,10 +53,13 @@ def parts(
 
 
 def _epoch_table(measured: Measured, epoch: Epoch) -> Table:
+    whole = len(measured.epochs_s)
+    shapes = f"{len(measured.buckets)} shapes, {measured.batches_per_epoch} batches"
+    opening = "" if whole else ", opening"
     rows = [
-        ("training", number(epoch.train_s), f"{len(measured.buckets)} shapes, {measured.batches_per_epoch} batches"),
+        ("training", number(epoch.train_s), f"{whole} whole epochs" if whole else shapes),
         ("evaluation, decoding included", number(epoch.evaluate_s), f"{measured.evaluation.utterances} utterances"),
-        ("generating, checkpoints, swaps, opening", number(epoch.other_s), ""),
+        (f"generating, checkpoints, swaps{opening}", number(epoch.other_s), ""),
         ("once: creation", number(measured.create_s), ""),
         ("once: tracing and compilation", number(measured.first_s), ""),
     ]
@@ -156,7 +159,7 @@ def doubtful(measured: Measured) -> Iterator[str]:
     if unmet := measured.unmet:
         frames = ", ".join(str(bucket.frames) for bucket in unmet)
         yield f"no batch of {frames} frames was met in time; its seconds follow from the others: give --minutes more"
-    if len(measured.rounds) < FEW_ROUNDS:
+    if not measured.epochs_s and len(measured.rounds) < FEW_ROUNDS:
         yield f"every shape was timed {len(measured.rounds)} times only: give --minutes more"
     if measured.ratios and max(measured.ratios) > 1.5 * min(measured.ratios):
         low, high = min(measured.ratios), max(measured.ratios)

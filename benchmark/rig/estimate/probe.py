@@ -3,9 +3,9 @@
     python -m benchmark.rig.estimate.probe FD SCRATCH SECONDS BEGAN     # the job, pickled, on standard input
 
 Model, optimiser, compiled step, input pipeline, evaluation and checkpoints are those of the run, by its own code
-(`benchmark.run.train.trainer`). Every bucket of batches is timed in turns with the others and with stretches of a real
-epoch, for SECONDS from when all is ready; each piece is measured a few times at least. BEGAN, by the monotonic clock,
-is when the process was asked for.
+(`benchmark.run.train.trainer`). Where two epochs fit into SECONDS from when all is ready, whole epochs are timed. Else
+every bucket of batches is timed in turns with the others and with stretches of a real epoch; each piece is measured a
+few times at least. BEGAN, by the monotonic clock, is when the process was asked for.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ ROUNDS = 3  # at least
 EVALUATING = 0.2  # the share of the time that is left for an evaluation
 LEAST_EVALUATED = 200  # utterances, if there are so many
 OPENED = 3  # epochs, at least: the first one traces functions that are there for the others
+WHOLE_EPOCHS = 2  # where so many fit, epochs are timed and not pieces
+ENOUGH_EPOCHS = 10
 STRETCHES = 4  # at least, of as many batches as a row of the journal has, where there is time for them
 SURE = 12.0  # the logit of a certain letter, against 0 of all others
 
@@ -102,7 +104,7 @@ class Probe:
         checkpoint_bytes = _bytes(self.trainer.checkpoints.folder) / len(self.trainer.checkpoints.steps())
         swap_s = self.swapped() if self.plan.evaluation == "swap" else []
         seconds: dict[int, list[float]] = {edge: [] for edge in pieces}
-        stretches, open_s = self.rounds(pieces, usual, seconds)
+        stretches, open_s, epochs_s = self.rounds(pieces, usual, counts, seconds)
         evaluation = self.evaluated()
         return Measured(
             before_s=before_s,
@@ -116,6 +118,7 @@ class Probe:
             ),
             stretches=tuple(stretches),
             open_s=tuple(open_s),
+            epochs_s=tuple(epochs_s),
             generate_s=tuple(generate_s),
             checkpoint_s=tuple(checkpoint_s),
             swap_s=tuple(swap_s),
@@ -221,9 +224,16 @@ class Probe:
         self.step += count
 
     def rounds(
-        self, pieces: dict[int, Iterator], usual: dict[int, float], seconds: dict[int, list[float]]
-    ) -> tuple[list[Stretch], list[float]]:
-        """Time every bucket and a stretch of a real epoch in turns, until the time is over; fill `seconds`."""
+        self,
+        pieces: dict[int, Iterator],
+        usual: dict[int, float],
+        batches: Counter[int],
+        seconds: dict[int, list[float]],
+    ) -> tuple[list[Stretch], list[float], list[float]]:
+        """Time every bucket and a stretch of a real epoch in turns, until the time is over; fill `seconds`.
+
+        Where whole epochs fit, once, and then these. Return the stretches, the openings' seconds, and the epochs'.
+        """
         counts = {edge: min(self.plan.segment, max(1, round(PIECE_S / each))) for edge, each in usual.items()}
         mean_s = sum(usual.values()) / len(usual)
         fitting = round((self.until_s - time.monotonic()) / STRETCHES / mean_s / 2)
@@ -231,7 +241,9 @@ class Probe:
         stretches: list[Stretch] = []
         open_s: list[float] = []
         until_s, number = self.until_s - EVALUATING * max(0.0, self.until_s - time.monotonic()), 0
-        while number < ROUNDS or time.monotonic() < until_s:
+        epoch_s = sum(batches[edge] * usual.get(edge, mean_s) for edge in batches)
+        whole = time.monotonic() + WHOLE_EPOCHS * epoch_s < until_s
+        while number < (1 if whole else ROUNDS) or (not whole and time.monotonic() < until_s):
             for edge in sorted(pieces, reverse=number % 2 == 1):
                 seconds[edge].append(self.piece(pieces[edge], counts[edge]))
             found = self.stretch(stretch, open_s)
@@ -241,7 +253,22 @@ class Probe:
         while len(open_s) < OPENED:
             self._position = self.plan.batches_per_epoch
             self.stretch(0, open_s)
-        return stretches, open_s
+        epochs_s: list[float] = []
+        while whole and len(epochs_s) < ENOUGH_EPOCHS:
+            if len(epochs_s) >= WHOLE_EPOCHS and time.monotonic() + max(epochs_s) > until_s:
+                break
+            epochs_s.append(self.clocked(lambda: stretches.extend(self.whole_epoch())))
+            self.say({"round": number + len(epochs_s), "left_s": max(0.0, until_s - time.monotonic())})
+        return stretches, open_s, epochs_s
+
+    def whole_epoch(self) -> list[Stretch]:
+        """Train an epoch in segments as a run's; return them without the first, which opens it, if there are more."""
+        self._epoch, self._position, self._met = self._epoch + 1, 0, []
+        self._real = self.tapped(self._epoch)
+        found = []
+        while self._position < self.plan.batches_per_epoch:
+            found += [made] if (made := self.stretch(self.plan.segment, [])) else []
+        return found[1:] or found
 
     def stretch(self, count: int, open_s: list[float]) -> Stretch | None:
         """Train on the next batches of a real epoch; when it begins, its opening is timed with its first batch."""

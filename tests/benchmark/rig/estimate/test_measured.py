@@ -88,7 +88,20 @@ def test_the_spread_of_the_rounds_counts_by_the_share_that_training_has():
     assert epoch.mean.freedom == pytest.approx(1.0)
 
 
+def test_whole_epochs_stand_for_themselves():
+    whole = replace(MEASURED, epochs_s=(6.0, 6.4))
+    epoch = whole.epoch()
+    assert epoch.train_s == pytest.approx(6.2)
+    assert epoch.other_s == pytest.approx(0.5 + 0.5)  # their opening is among their seconds
+    assert epoch.total_s == pytest.approx(6.2 + 1.0 + 8.0)
+    # stretches took .44 / .4 and .66 / .6 = 1.1 times both: no spread; then 1.1 and 1.21
+    assert epoch.mean.variance == pytest.approx(0.0, abs=1e-30)
+    shaky = replace(whole, stretches=(MEASURED.stretches[0], Stretch(batches={"100": 4}, seconds=0.484))).epoch()
+    assert shaky.mean.variance == pytest.approx((6.2 / 15.2) ** 2 * math.log(1.1) ** 2 / 4)
+
+
 def test_it_comes_back_from_what_a_child_says():
     import json
 
-    assert Measured.from_dict(json.loads(json.dumps(MEASURED.to_dict()))).epoch() == MEASURED.epoch()
+    for each in (MEASURED, replace(MEASURED, epochs_s=(6.0, 6.4))):
+        assert Measured.from_dict(json.loads(json.dumps(each.to_dict()))).epoch() == each.epoch()

@@ -35,7 +35,7 @@ def estimate(folder: Path, *arguments: object) -> subprocess.CompletedProcess:
         "--batch",
         "4",
         "--minutes",
-        "0.02",
+        "1",
         *map(str, arguments),
     ]
     return subprocess.run(
@@ -62,7 +62,8 @@ def test_an_estimate_is_made_and_written_and_the_run_stands_beside_it(folder):
     foretold = json.loads(path.read_text())
     measured = foretold["measured"]
     assert sum(bucket["batches"] for bucket in measured["buckets"]) == measured["batches_per_epoch"] == 6
-    assert all(len(bucket["seconds"]) >= 3 for bucket in measured["buckets"]) and len(measured["buckets"]) == 2
+    assert all(len(bucket["seconds"]) >= 1 for bucket in measured["buckets"]) and len(measured["buckets"]) == 2
+    assert len(measured["epochs_s"]) >= 2 and "whole epochs" in shown and "opening" not in shown
     assert measured["evaluation"]["utterances"] == 12 and measured["evaluation"]["share"] == 1
     assert measured["evaluation"]["sure_s"] > 0 and measured["checkpoint_bytes"] > 10_000
     run = subprocess.run(
@@ -79,7 +80,8 @@ def test_an_estimate_is_made_and_written_and_the_run_stands_beside_it(folder):
 
 
 @pytest.mark.slow
-def test_a_step_is_traced_once_for_all_pieces(folder, monkeypatch):
+@pytest.mark.parametrize(("seconds", "whole"), [(60, True), (0, False)])
+def test_a_step_is_traced_once_for_all_pieces_and_whole_epochs(folder, seconds, whole):
     code = f"""
 import os; os.chdir({str(folder)!r})
 import argparse, tempfile, time
@@ -92,16 +94,17 @@ parser = argparse.ArgumentParser(); add_job(parser)
 job = job_of(parser.parse_args(["--workload", "./tiny.toml", "--corpus", "corpus", "--batch", "4"]))
 prepared = prepare(job, None, lambda _: None)
 with tempfile.TemporaryDirectory() as place, prepared.pool() as pool:
-    one = probe.Probe(prepared, Path(place), pool, until_s=time.monotonic() + 1, say=lambda _: None)
-    one.measured(before_s=0.0, prepared_s=0.0)
-    print(one.trainer.models.step.segment.experimental_get_tracing_count())
+    one = probe.Probe(prepared, Path(place), pool, until_s=time.monotonic() + {seconds}, say=lambda _: None)
+    found = one.measured(before_s=0.0, prepared_s=0.0)
+    print(one.trainer.models.step.segment.experimental_get_tracing_count(), len(found.epochs_s) >= 2)
+    print(min(len(bucket.seconds) for bucket in found.buckets) >= 3, len(found.stretches) >= 1)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["1"]
+    assert done.stdout.split() == ["1", str(whole), str(not whole), "True"]
 
 
 def test_librispeech_without_its_features_is_refused_before_anything_begins(tmp_path):
