@@ -25,11 +25,12 @@ from benchmark.ingest.events import IngestError
 from benchmark.ingest.points import NOT_KNOWN, OUTSIDE, Known, Point, Said
 from benchmark.ingest.restarts import straightened
 from benchmark.record.clocks import Span
-from benchmark.record.columns import Identity, Outcome, Row, Table
+from benchmark.record.columns import Identity, Outcome, Row
 from benchmark.record.facts import SCHEMA
 from benchmark.record.folder import FINISHED, End
 from benchmark.record.holes import check_rows
 from benchmark.record.phases import Phase
+from benchmark.record.table import Table
 
 NEAR = 0.01  # epochs
 SLACK = 1e-3  # the share by which clocks of one log may disagree

@@ -42,11 +42,12 @@ from benchmark.ingest.numbers import numbered
 from benchmark.ingest.timeline import Timeline, follow
 from benchmark.metrics import METRICS
 from benchmark.record.clocks import Span
-from benchmark.record.columns import Identity, Outcome, Row, Table
+from benchmark.record.columns import Identity, Outcome, Row
 from benchmark.record.facts import SCHEMA
 from benchmark.record.folder import End
 from benchmark.record.holes import check_rows
 from benchmark.record.phases import EVALUATED, Phase
+from benchmark.record.table import Table
 
 BENCHMARK = "rnnt"
 QUALITY_TARGET = 0.058  # of rnnt, in rounds whose logs do not say it

@@ -29,8 +29,9 @@ from benchmark.judge.published import time_to_accuracy
 from benchmark.judge.question import CORPUS_SUM, PAPER_WORKLOAD, JudgeError, Question, level_name, levels_of
 from benchmark.judge.repetitions import curves_of
 from benchmark.record import CLOCKS, Row, Run, RunRecord
-from benchmark.record.columns import Identity, Table
+from benchmark.record.columns import Identity
 from benchmark.record.phases import EVALUATED, Phase
+from benchmark.record.table import Table
 
 SAVED_ROUNDING_S = 0.06
 """Times of one row that differ by less are one time: a spreadsheet program may have saved a single decimal."""

@@ -7,8 +7,9 @@ phases.py      the phases of a run, and the plan of when each is due
 clocks.py      the one clock of a run
 arrays.py      NumPy, imported when the first array is made
 short.py       columns of short journals, without NumPy
-columns.py     the format of the journal: columns, parsing, version
-bulk.py        reads the numbers of long journals by a C parser
+columns.py     the format of the journal: columns, what their values may be, version
+table.py       reads a journal's rows, as columns
+bulk.py        reads the numbers of long journals by Arrow's parser
 journal.py     writes, resumes and reads the journal
 history.py     figures computed from the journal: clocks, evaluations, time to accuracy, throughput
 holes.py       refuses a journal from which rows are missing

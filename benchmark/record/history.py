@@ -21,8 +21,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from benchmark.record import arrays
-from benchmark.record.columns import COLUMNS, POOLED, Identity, Row, Rows, Table
+from benchmark.record.columns import COLUMNS, POOLED, Identity, Row
 from benchmark.record.phases import EVALUATED, Phase
+from benchmark.record.table import Rows, Table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from benchmark.record.columns import CHECKS, JournalError, Problem, Table
+from benchmark.record.columns import JournalError
 from benchmark.record.folder import FINISHED, End
 from benchmark.record.phases import EVALUATED, Phase, Plan
+from benchmark.record.table import CHECKS, Problem, Table
 
 if TYPE_CHECKING:
     import numpy as np

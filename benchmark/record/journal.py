@@ -32,12 +32,11 @@ from benchmark.record.columns import (
     JournalError,
     Outcome,
     Row,
-    read_header,
-    read_table,
     write_row,
 )
 from benchmark.record.history import RunRecord
 from benchmark.record.phases import Phase
+from benchmark.record.table import read_header, read_table
 
 LONGEST_LINE = 100_000  # characters; lines of a journal have a few hundred
 TIME_DECIMALS = 6  # times are rounded to microseconds

@@ -36,7 +36,8 @@ from benchmark.judge.prior import EPOCHS, PACES, TIMES
 from benchmark.judge.stopping import SETTLED, e_value, same
 from benchmark.metrics import FIGURES
 from benchmark.record import Run, RunRecord
-from benchmark.record.columns import Identity, Table
+from benchmark.record.columns import Identity
+from benchmark.record.table import Table
 from tests.trials import common
 
 DATA = Path(__file__).resolve().parents[2] / "docs" / "data" / "mlperf_rnnt_runs.csv"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from journals import make_run
 
 from benchmark.record import bulk
-from benchmark.record.columns import COLUMNS, KINDS, READABLE, VARYING, JournalError, Table, read_table, write_row
+from benchmark.record.columns import COLUMNS, KINDS, READABLE, VARYING, JournalError, write_row
+from benchmark.record.table import Table, read_table
 
 MARKS = settings(max_examples=300, deadline=None)
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from journals import make_run, whole_run, write
 
 from benchmark.record import JournalError, RunRecord, read_run
-from benchmark.record.columns import Table
 from benchmark.record.folder import End, write_end
 from benchmark.record.holes import check_made, check_rows, check_whole
 from benchmark.record.phases import EVALUATED, Phase, Plan
+from benchmark.record.table import Table
 from benchmark.workloads import EVALUATIONS
 
 ENDLESS_S = 1e9

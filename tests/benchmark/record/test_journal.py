@@ -11,17 +11,7 @@ from hypothesis import strategies as st
 
 from benchmark.metrics import FIGURES, METRICS
 from benchmark.record.clocks import Span
-from benchmark.record.columns import (
-    COLUMNS,
-    POOLED,
-    READABLE,
-    SCHEMA,
-    Identity,
-    JournalError,
-    Outcome,
-    Row,
-    to_text,
-)
+from benchmark.record.columns import COLUMNS, POOLED, READABLE, SCHEMA, Identity, JournalError, Outcome, Row, to_text
 from benchmark.record.history import RunRecord, differing
 from benchmark.record.journal import Journal, read
 from benchmark.record.phases import Phase

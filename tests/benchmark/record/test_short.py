@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from journals import whole_run
 
 from benchmark.record import short
-from benchmark.record.columns import JournalError, Table
+from benchmark.record.columns import JournalError
 from benchmark.record.history import CLOCKS, RunRecord
 from benchmark.record.holes import check_rows, check_whole
 from benchmark.record.phases import Plan
 from benchmark.record.short import Column
+from benchmark.record.table import Table
 
 FLOATS = st.floats(-1e9, 1e9, allow_nan=False)
 NUMBERS = st.lists(st.integers(-9, 9), min_size=1, max_size=9)
