@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import command, in_process
+from trained import tiny
 from transitions import AFTER
 
 from benchmark.__main__ import main
@@ -287,7 +288,8 @@ if __name__ == "__main__":  # worker processes import this too
     sys.exit(main(sys.argv[1:]))
 """
     (tmp_path / "spoilt.py").write_text(script)
-    arguments = ["--corpus", tone_corpus, "--max-epochs", 4, "--decoder", "greedy", "--name", "r", "--deterministic"]
+    arguments = ["--corpus", tone_corpus, "--workload", tiny(tmp_path), "--max-epochs", 4, "--decoder", "greedy"]
+    arguments += ["--name", "r", "--deterministic"]
     done = command(tmp_path, "spoilt", *arguments)
     assert done.returncode == status and said in done.stderr and "Traceback" not in done.stderr, done.stderr
     phases = [row.phase.value for row in journal.read(tmp_path / "results" / "r.csv").rows]
@@ -299,7 +301,7 @@ if __name__ == "__main__":  # worker processes import this too
 
 @pytest.mark.slow
 def test_a_shard_that_is_damaged_during_a_run_is_named(tmp_path, tone_corpus):
-    arguments = ["--corpus", tone_corpus, "--max-epochs", 1, "--decoder", "greedy", "--name", "r"]
+    arguments = ["--corpus", tone_corpus, "--workload", tiny(tmp_path), "--decoder", "greedy", "--name", "r"]
     assert command(tmp_path, "benchmark", *arguments).returncode == 0
     features = next((tmp_path / "data" / "features").iterdir())
     shard = features / "train-tones-00000.tfrecord"

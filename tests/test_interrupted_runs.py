@@ -9,6 +9,7 @@ import time
 
 import pytest
 from commands import ROOT, begin, command, wait_for
+from trained import tiny
 
 from benchmark.metrics import METRICS
 from benchmark.record import journal
@@ -18,7 +19,8 @@ from benchmark.run.state.progress import Progress
 
 @pytest.mark.slow
 def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_nobody_touched(tone_corpus, tmp_path):
-    arguments = ["--corpus", tone_corpus, "--max-epochs", 5, "--seed", 4, "--decoder", "greedy", "--monitor-hz", 0]
+    arguments = ["--corpus", tone_corpus, "--workload", tiny(tmp_path), "--max-epochs", 5, "--seed", 4]
+    arguments += ["--decoder", "greedy", "--monitor-hz", 0]
     path = tmp_path / "results" / "cut.csv"
 
     process = begin(tmp_path, *arguments, "--name", "cut")
@@ -56,7 +58,8 @@ def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_n
 @pytest.mark.slow
 def test_a_run_outlives_its_viewer(tone_corpus, tmp_path):
     """`make bench 2>&1 | head`: the pipe closes after two lines, and the run is finished and judged all the same."""
-    script = f'"$0" -m benchmark --corpus "{tone_corpus}" --max-epochs 2 --decoder greedy --name seen 2>&1 | head -n 2'
+    asked = f'--corpus "{tone_corpus}" --workload "{tiny(tmp_path)}" --max-epochs 2 --decoder greedy --name seen'
+    script = f'"$0" -m benchmark {asked} 2>&1 | head -n 2'
     environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
         ["bash", "-c", f"{script}; exit ${{PIPESTATUS[0]}}", sys.executable],
@@ -69,7 +72,8 @@ def test_a_run_outlives_its_viewer(tone_corpus, tmp_path):
 
 @pytest.mark.slow
 def test_a_closed_terminal_ends_a_run_saved_and_under_nohup_does_not(tone_corpus, tmp_path):
-    arguments = ["--corpus", tone_corpus, "--max-epochs", 3, "--decoder", "greedy", "--monitor-hz", 0]
+    arguments = ["--corpus", tone_corpus, "--workload", tiny(tmp_path), "--max-epochs", 3]
+    arguments += ["--decoder", "greedy", "--monitor-hz", 0]
     path = tmp_path / "results" / "hung.csv"
     process = begin(tmp_path, *arguments, "--name", "hung")
     wait_for(process, path, ",train,")

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from commands import command
+from trained import tiny
 
 from benchmark.record import journal
 
@@ -11,10 +12,11 @@ from benchmark.record import journal
 @pytest.mark.slow
 def test_one_seed_gives_one_journal_beside_any_load_with_any_number_of_workers(tone_corpus, tmp_path):
     """A run with four workers, and four more at once, each beside the load of the others: all but times is equal."""
+    usual = ["--workload", tiny(tmp_path), "--decoder", "dictionary", "--seed", 3, "--decode-jobs", 4]
 
     def run(number):
-        options = ["--max-epochs", 1, "--seed", 3, "--decode-jobs", 4, "--monitor-hz", 0, "--name", f"r{number}"]
-        return command(tmp_path, "benchmark", "--corpus", tone_corpus, *options, fresh=True)
+        options = ["--corpus", tone_corpus, *usual, "--monitor-hz", 0, "--name", f"r{number}"]
+        return command(tmp_path, "benchmark", *options, fresh=True)
 
     alone = run(0)  # it makes the features too, which the others share
     with ThreadPoolExecutor(4) as pool:

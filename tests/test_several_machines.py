@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from commands import ROOT, begin, command, wait_for
 from forked import Forked
+from trained import tiny
 from whispers import folder_of
 
 from benchmark.metrics import METRICS
@@ -125,7 +126,8 @@ def folder(tmp_path_factory, tone_corpus) -> Path:
     """Where all runs of this module are, with one that has two replicas in one process."""
     folder = tmp_path_factory.mktemp("machines")
     pair = platform(folder, machines=1, gpus=2)
-    done = command(folder, "benchmark", "--platform", pair, "--corpus", tone_corpus, *USUAL, "--name", "pair")
+    usual = ("--corpus", tone_corpus, "--workload", tiny(folder), *USUAL)
+    done = command(folder, "benchmark", "--platform", pair, *usual, "--name", "pair")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -133,7 +135,8 @@ def folder(tmp_path_factory, tone_corpus) -> Path:
 @pytest.fixture
 def two(folder, tone_corpus) -> tuple:
     """What both hosts of a run on two machines are asked."""
-    return ("--platform", platform(folder, machines=2, gpus=0), "--corpus", tone_corpus, *USUAL)
+    workload = ("--workload", folder / "tiny.toml")
+    return ("--platform", platform(folder, machines=2, gpus=0), "--corpus", tone_corpus, *workload, *USUAL)
 
 
 def test_two_machines_train_to_the_digit_as_two_replicas_of_one_do(folder, two):
@@ -157,12 +160,12 @@ def test_two_machines_train_to_the_digit_as_two_replicas_of_one_do(folder, two):
 def test_a_slow_machine_is_named_with_how_much_longer_it_takes_by_itself(folder, two):
     """Both have one core, and host 1 gives way: it works at full speed when host 0 waits for it, and not before."""
     hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
-    core = str(min(os.sched_getaffinity(0)))
-    arguments = (*two, "--max-epochs", 16, "--no-targets", "--name", "slow")
-    processes = [
-        start(folder, hosts, rank, *arguments, inside=("taskset", "-c", core, "nice", "-n", niceness))
-        for rank, niceness in enumerate(("0", "12"))
-    ]
+    core = min(os.sched_getaffinity(0))
+    arguments = (*two, "--workload", "speech", "--max-epochs", 16, "--no-targets", "--name", "slow")
+    processes = [start(folder, hosts, rank, *arguments) for rank in (0, 1)]
+    for process, niceness in zip(processes, (0, 12), strict=True):  # before they have threads, which inherit both
+        os.sched_setaffinity(process.pid, {core})
+        os.setpriority(os.PRIO_PROCESS, process.pid, niceness + os.getpriority(os.PRIO_PROCESS, 0))
     said = ended(processes)
     assert [process.returncode for process in processes] == [0, 0], said
     run = read_run(folder / "results" / "slow.csv")
@@ -225,7 +228,7 @@ def test_a_run_that_loses_machines_and_is_told_to_stop_ends_as_one_that_nobody_t
 
 @pytest.mark.slow
 def test_two_machines_of_two_replicas_train_as_four_replicas_do(folder, tone_corpus):
-    usual = ("--corpus", tone_corpus, *USUAL, "--max-epochs", 1)
+    usual = ("--corpus", tone_corpus, "--workload", folder / "tiny.toml", *USUAL, "--max-epochs", 1)
     four = platform(folder, machines=1, gpus=4)
     assert command(folder, "benchmark", "--platform", four, *usual, "--name", "four").returncode == 0
     two = platform(folder, machines=2, gpus=2)

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from commands import command
+from trained import tiny
 
 from benchmark.metrics import METRICS
 from benchmark.record import journal
@@ -15,11 +16,13 @@ USUAL = ("--max-epochs", 2, "--seed", 3, "--decoder", "greedy", "--batch", 8)
 @pytest.mark.slow
 def test_a_streamed_run_has_the_losses_and_error_rates_of_one_that_reads_records(tmp_path, tone_corpus):
     for name, more in (("records", ()), ("stream", ("--stream", "--data", "none"))):
-        done = command(tmp_path, "benchmark", "--corpus", tone_corpus, *USUAL, "--name", name, *more)
+        asked = ("--corpus", tone_corpus, "--workload", tiny(tmp_path), *USUAL, "--name", name, *more)
+        done = command(tmp_path, "benchmark", *asked)
         assert done.returncode == 0, done.stderr
     assert not list((tmp_path / "none").rglob("*.tfrecord"))
     found, recorded = (journal.read(tmp_path / "results" / f"{name}.csv") for name in ("stream", "records"))
-    assert {(row.variant, row.features) for row in found.rows} == {("stream", recorded.rows[0].features)}
+    tells = f"{recorded.rows[0].variant}+stream"
+    assert {(row.variant, row.features) for row in found.rows} == {(tells, recorded.rows[0].features)}
     for ours, theirs in zip(found.rows, recorded.rows, strict=True):
         assert [getattr(ours, name) for name in ("phase", "loss", *METRICS)] == [
             getattr(theirs, name) for name in ("phase", "loss", *METRICS)
@@ -36,7 +39,7 @@ def test_a_recording_that_breaks_a_streamed_run_is_named_with_a_way_out(tmp_path
     shutil.copytree(tone_corpus, corpus)
     flac = next((corpus / "train-tones" / "1").rglob("*.flac"))
     flac.write_bytes(flac.read_bytes()[:-200])
-    arguments = ["--corpus", corpus, "--max-epochs", 1, "--decoder", "greedy", "--stream"]
+    arguments = ["--corpus", corpus, "--workload", tiny(tmp_path), "--decoder", "greedy", "--stream"]
     done = command(tmp_path, "benchmark", *arguments)
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("benchmark:")]
     assert done.returncode == 2 and line.startswith(f"benchmark: {flac}: ") and "or give --skip-bad" in line
