@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from models.deepspeech import recurrence
@@ -60,7 +61,7 @@ class LSTM(keras.layers.Layer):
 
     def _initial_bias(self, shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
         parts = [0.0, self.forget_bias, 0.0, 0.0]
-        return tf.repeat(tf.constant(parts, dtype or "float32"), shape[0] // 4)
+        return tf.constant(np.repeat(parts, shape[0] // 4), dtype or "float32")
 
     def _chosen(self, dtype: str) -> str:
         return self.loop or kernel_for(self.units, peepholes=self.peepholes, dtype=dtype).kernel
@@ -106,27 +107,36 @@ def _lstm(
     and the gates after their activations [T, B, 4H]; backward gives the gradient of the gates before them.
     """
     units = recurrent.shape[0]
+    no_peephole = peephole is None
 
     @tf.custom_gradient
     def lstm(x, kernel, recurrent, bias, peephole):
-        frames, batch, inputs = tf.unstack(tf.shape(x))
-        flat_x = tf.reshape(x, [frames * batch, kernel.shape[0]])
-        xw = tf.reshape(tf.nn.bias_add(tf.matmul(flat_x, kernel), bias), [frames, batch, 4 * units])
+        flat_x = tf.reshape(x, [-1, kernel.shape[0]])
+        xw = _unflattened(tf.nn.bias_add(tf.matmul(flat_x, kernel), bias), x)
         h, gates, c = forward(xw, recurrent, peephole)
 
         def gradient(dh: tf.Tensor):
             dz = backward(dh, gates, c, recurrent, peephole)
-            flat = tf.reshape(dz, [frames * batch, 4 * units])
-            dx = tf.reshape(tf.matmul(flat, kernel, transpose_b=True), [frames, batch, inputs])
+            flat = tf.reshape(dz, [-1, 4 * units])
+            dx = _unflattened(tf.matmul(flat, kernel, transpose_b=True), x)
             dkernel = tf.matmul(flat_x, flat, transpose_a=True)
-            drecurrent = tf.matmul(tf.reshape(h[:-1], [frames * batch, units]), flat, transpose_a=True)
-            return dx, dkernel, drecurrent, _summed(flat), _peephole_gradient(dz, c)
+            drecurrent = tf.matmul(tf.reshape(h[:-1], [-1, units]), flat, transpose_a=True)
+            return dx, dkernel, drecurrent, _summed(flat), None if no_peephole else _peephole_gradient(dz, c)
 
         return h[1:], gradient
 
-    if peephole is None:
+    if no_peephole:
         peephole = tf.zeros([3, units], x.dtype)
-    return tf.ensure_shape(lstm(x, kernel, recurrent, bias, peephole), [x.shape[0], x.shape[1], units])
+    outputs = lstm(x, kernel, recurrent, bias, peephole)
+    return tf.ensure_shape(outputs, [x.shape[0], x.shape[1], units])
+
+
+def _unflattened(flat: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Return [T B, N] as [T, B, N], with the T and B of x; shapes that are known take no operations."""
+    frames, batch = x.shape[:2]
+    if batch is None:
+        frames, batch = tf.unstack(tf.shape(x)[:2])
+    return tf.reshape(flat, [-1 if frames is None else frames, batch, flat.shape[1]])
 
 
 def _peephole_gradient(dz: tf.Tensor, c: tf.Tensor) -> tf.Tensor:
@@ -147,12 +157,15 @@ def _summed(flat: tf.Tensor) -> tf.Tensor:
 def _llvm_forward(xw, recurrent, peephole):
     h, gates, c = tf.numpy_function(recurrence.forward, [xw, recurrent, peephole], [xw.dtype] * 3, stateful=False)
     units = recurrent.shape[0]
-    return tuple(tf.ensure_shape(v, [None, None, size]) for v, size in ((h, units), (gates, 4 * units), (c, units)))
+    for values, size in ((h, units), (gates, 4 * units), (c, units)):
+        values.set_shape([None, None, size])
+    return h, gates, c
 
 
 def _llvm_backward(dh, gates, c, recurrent, peephole):
     dz = tf.numpy_function(recurrence.backward, [dh, gates, c, recurrent, peephole], dh.dtype, stateful=False)
-    return tf.ensure_shape(dz, [None, None, 4 * recurrent.shape[0]])
+    dz.set_shape([None, None, 4 * recurrent.shape[0]])
+    return dz
 
 
 # --- XLA: any device and precision, compiled once for each shape -----------------------------------------------------

@@ -161,6 +161,23 @@ def test_the_forget_bias_is_where_it_starts(tf, layers):
     assert layer.bias.numpy().tolist() == [0, 0, 1, 1, 0, 0, 0, 0]  # i, f, g, o
 
 
+@pytest.mark.parametrize(("peepholes", "sums"), [(False, 0), (True, 3)])
+def test_gradients_of_peepholes_are_traced_where_there_are_any(tf, layers, peepholes, sums):
+    """One sum over frames and utterances for each of i, f and o; what nobody asks for delays the first batch."""
+    _, LSTM = layers
+    layer = LSTM(16, peepholes=peepholes)
+    layer.build((None, 3, 2))
+
+    @tf.function
+    def gradients(inputs):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(inputs))
+        return tape.gradient(loss, layer.trainable_variables)
+
+    graph = gradients.get_concrete_function(tf.TensorSpec([None, 3, 2])).graph
+    assert [node.op for node in graph.as_graph_def().node].count("Einsum") == sums
+
+
 @pytest.mark.parametrize("units", [4, 16])
 def test_frames_have_no_influence_on_earlier_ones(tf, layers, units):
     _, LSTM = layers
