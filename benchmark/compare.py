@@ -38,12 +38,13 @@ from benchmark import cli
 from benchmark.judge.apart import said
 from benchmark.judge.checks import warnings
 from benchmark.judge.common import hardest_common_level, unlike
-from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, comparison_parts, halves, verdicts
+from benchmark.judge.comparison import Asked, at_common_levels, check_alike, compare, halves
 from benchmark.judge.groups import Group, check_given_once
 from benchmark.judge.guard import parts as guard_parts
 from benchmark.judge.judgement import judge
 from benchmark.judge.merit import check_comparable, merit_answer, merit_parts, merits
 from benchmark.judge.offered import check_offers
+from benchmark.judge.pairs import comparison_parts, verdicts
 from benchmark.judge.profiles import profile_parts
 from benchmark.judge.question import JudgeError, Question, levels_of
 from benchmark.judge.summary import warnings_part

@@ -27,6 +27,7 @@
     judgement.py      the judge, and its result as a table for machines
     common.py         what compared rigs have in common: what they learn, and a level
     comparison.py     pairs of rigs: the machine, and the training as it was run
+    pairs.py          what was found of two rigs, in words and tables
     merit.py          a ratio of times as steps, seconds a step, and the rest
     ranking.py        the answer first: soonest, cheapest, tied, and what would tell
     scaling.py        how speed grows with the number of machines

@@ -28,7 +28,8 @@ from benchmark.judge.terms import Terms
 from benchmark.tables import Table, duration, durations, interval, money, number
 
 if TYPE_CHECKING:
-    from benchmark.judge.comparison import Answer, Asked, Pair
+    from benchmark.judge.comparison import Asked
+    from benchmark.judge.pairs import Answer, Pair
 
 
 @dataclass(frozen=True, kw_only=True)
