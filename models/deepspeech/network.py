@@ -102,7 +102,7 @@ class DeepSpeech(keras.Model):
     ) -> tf.Tensor:
         x = tf.transpose(self.convolution(features), [1, 0, 2])  # time first until the logits
         outputs = output_frames(tf.cast(frames, tf.int64), self.config)
-        valid_TB = tf.transpose(within(outputs, tf.shape(x)[0]))
+        valid_TB = tf.cast(tf.transpose(within(outputs, tf.shape(x)[0])), tf.float32)
         for number, norm in enumerate(self.norms):
             if number:
                 x = self.lstms[number - 1](x, training=training)
@@ -148,23 +148,68 @@ class BatchNorm(keras.layers.Layer):
         self.moving_variance = weight("moving_variance", "ones", trainable=False)
 
     def call(self, x: tf.Tensor, valid: tf.Tensor, training: bool = False) -> tf.Tensor:
-        if training or self.always_batch_statistics:
-            mean, variance = self._moments(tf.cast(x, tf.float32), tf.cast(valid[:, :, None], tf.float32))
-        else:
-            mean, variance = self.moving_mean, self.moving_variance
+        gamma, beta, mean, variance = (
+            tf.convert_to_tensor(each) for each in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        )
+        if not (training or self.always_batch_statistics):
+            scale = gamma * tf.math.rsqrt(variance + self.EPSILON)
+            return x * tf.cast(scale, x.dtype) + tf.cast(beta - mean * scale, x.dtype)
+        moving = (mean, variance)
+        valid_TB1 = tf.expand_dims(tf.cast(valid, tf.float32), 2)
+        y, *found = _normalised(x, gamma, beta, valid_TB1, *moving, epsilon=self.EPSILON)
         if training:
             keep = self.momentum
-            pairs = ((self.moving_mean, mean), (self.moving_variance, variance))
-            self.moved.values = tuple(keep * moving + (1 - keep) * new for moving, new in pairs)
-        scale = self.gamma * tf.math.rsqrt(variance + self.EPSILON)
-        return x * tf.cast(scale, x.dtype) + tf.cast(self.beta - mean * scale, x.dtype)
+            self.moved.values = tuple(keep * old + (1 - keep) * new for old, new in zip(moving, found, strict=True))
+        return y
 
-    def _moments(self, x: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return mean and variance over valid frames; the moving averages if a replica has no valid frame at all."""
-        count = tf.reduce_sum(valid)
-        mean = tf.math.divide_no_nan(tf.reduce_sum(x * valid, [0, 1]), count)
-        variance = tf.math.divide_no_nan(tf.reduce_sum(tf.square(x - mean) * valid, [0, 1]), count)
-        return (tf.where(count > 0, mean, self.moving_mean), tf.where(count > 0, variance, self.moving_variance))
+
+def _normalised(
+    x: tf.Tensor,
+    gamma: tf.Tensor,
+    beta: tf.Tensor,
+    valid: tf.Tensor,
+    moving_mean: tf.Tensor,
+    moving_variance: tf.Tensor,
+    *,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Normalise x [T, B, H] by mean and variance over valid frames, float32 [T, B, 1]; return it and both [H].
+
+    If a replica has no valid frame at all they are the moving averages. The gradient is the one that TensorFlow would
+    derive, to the last digit, in half of the operations: those of broadcasts and of `valid` are not even traced. Its
+    optimiser sorts the terms of a sum by name, so that names decide in which order three are added up.
+    """
+
+    @tf.custom_gradient
+    def normalised(x, gamma, beta, valid, moving_mean, moving_variance):
+        x32, count = tf.cast(x, tf.float32), tf.reduce_sum(valid)
+        filled = count > 0
+        batch_mean = tf.math.divide_no_nan(tf.reduce_sum(x32 * valid, [0, 1]), count)
+        apart = x32 - batch_mean
+        batch_variance = tf.math.divide_no_nan(tf.reduce_sum(tf.square(apart) * valid, [0, 1]), count)
+        mean = tf.where(filled, batch_mean, moving_mean)
+        variance = tf.where(filled, batch_variance, moving_variance)
+        inverse = tf.math.rsqrt(variance + epsilon)
+        scale = gamma * inverse
+        scale_of_x = tf.cast(scale, x.dtype)
+
+        def gradient(dy, *_):
+            dshift = tf.cast(tf.reduce_sum(dy, [0, 1]), tf.float32)
+            dscale = tf.cast(tf.reduce_sum(x * dy, [0, 1]), tf.float32) - mean * dshift
+            dvariance = tf.raw_ops.RsqrtGrad(y=inverse, dy=gamma * dscale)
+            zeros = tf.zeros_like(dvariance)
+            dsquares = tf.math.divide_no_nan(tf.where(filled, dvariance, zeros), count)
+            dapart = tf.multiply(dsquares * valid, 2.0 * apart, name="apart")
+            dmean = tf.where(filled, -dshift * scale, zeros) - tf.reduce_sum(dapart, [0, 1])
+            parts = [dapart, tf.multiply(tf.math.divide_no_nan(dmean, count), valid, name="mean")]
+            if x.dtype != tf.float32:
+                parts = [tf.cast(tf.add_n(parts), x.dtype)]
+            dx = tf.add_n([tf.multiply(dy, scale_of_x, name="scaled"), *parts])
+            return dx, dscale * inverse, dshift, None, None, None
+
+        return (x * scale_of_x + tf.cast(beta - mean * scale, x.dtype), mean, variance), gradient
+
+    return normalised(x, gamma, beta, valid, moving_mean, moving_variance)
 
 
 def _dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:

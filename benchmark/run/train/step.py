@@ -255,7 +255,7 @@ class TrainStep:
             tf.reduce_sum(tf.cast(part["frames"], tf.float32)),
             self.learner.tflop(part),
         ]
-        moved = [tf.reshape(value, [-1]) for value in self.learner.moved(self.model)]
+        moved = [v if v.shape.rank == 1 else tf.reshape(v, [-1]) for v in self.learner.moved(self.model)]
         return tf.concat([tf.stack(sums), *moved], 0), gradients
 
     def _share(self, found: tf.Tensor, stopping: tf.Tensor | float) -> tf.Tensor:
@@ -264,10 +264,10 @@ class TrainStep:
         shared = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat([[stopping], found], 0))
         moving = self.learner.moving(self.model)
         sizes = [variable.shape.num_elements() for variable in moving]
-        stopping, sums, *moved = tf.split(shared, [1, SUMS - 1, *sizes])
-        for variable, total in zip(moving, moved, strict=True):
-            mean = total / self.devices.replicas / self.accumulation
-            variable.assign(tf.reshape(mean, variable.shape))
+        stopping, sums, totals = tf.split(shared, [1, SUMS - 1, sum(sizes)])
+        means = tf.split(totals / self.devices.replicas / self.accumulation, sizes) if sizes else []
+        for variable, mean in zip(moving, means, strict=True):
+            variable.assign(mean if variable.shape.rank == 1 else tf.reshape(mean, variable.shape))
         return tf.concat([sums, stopping], 0)
 
     def seed_of(self, step: tf.Tensor, piece: int | tf.Tensor = 0) -> tf.Tensor:

@@ -66,6 +66,47 @@ def test_moving_averages_learn_the_valid_frames_only(tf, deepspeech):
     np.testing.assert_allclose(norm.moved.values, [[0.3], [1.0]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("valid_frames", [[5, 2, 0], [0, 0, 0]])
+def test_the_gradient_of_batch_normalisation_is_the_one_that_tensorflow_derives(tf, deepspeech, valid_frames):
+    norm = deepspeech.BatchNorm(momentum=0.9)
+    norm.build((None, None, 4))
+    x, weights = (2 + tf.random.stateless_normal([5, 3, 4], seed=[1, n]) for n in (1, 2))
+    valid = tf.transpose(tf.sequence_mask(valid_frames, 5))
+
+    def plainly(x, gamma, beta):
+        chosen = tf.boolean_mask(x, valid)  # [valid frames, 4]
+        mean, variance = tf.nn.moments(chosen, 0) if any(valid_frames) else (norm.moving_mean, norm.moving_variance)
+        return gamma * (x - mean) / tf.sqrt(variance + 1e-3) + beta
+
+    def gradients(of):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(tf.sin(of()) * weights)
+        return tape.gradient(loss, [x, norm.gamma.value, norm.beta.value])
+
+    found = gradients(lambda: norm(x, valid, training=True))
+    expected = gradients(lambda: plainly(x, norm.gamma.value, norm.beta.value))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_no_gradient_of_a_broadcast_is_traced_in_batch_normalisation(tf, deepspeech):
+    """Each is made in Python before the first batch, and six layers have four or five."""
+    norm = deepspeech.BatchNorm(momentum=0.9)
+    norm.build((None, None, 4))
+
+    @tf.function
+    def gradient(x, valid):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(norm(x, valid, training=True))
+        return tape.gradient(loss, [x, *norm.trainable_variables])
+
+    given = tf.TensorSpec([None, 3, 4]), tf.TensorSpec([None, 3], tf.bool)
+    nodes = gradient.get_concrete_function(*given).graph.as_graph_def().node
+    assert "BroadcastGradientArgs" not in {node.op for node in nodes}
+
+
 def test_a_batch_without_a_valid_frame_leaves_the_moving_averages(tf, deepspeech):
     norm = deepspeech.BatchNorm(momentum=0.9)
     outputs = norm(tf.ones([2, 3, 4]), tf.zeros([2, 3]), training=True)
