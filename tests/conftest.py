@@ -99,6 +99,12 @@ def tone_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tone_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What runs on the tone corpus are given as --data: the first of them makes its features, and others find them."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
 def tone_features(tone_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tone corpus's features, in shards of 8. Read only."""
     from features.shards.extraction import extract_corpus

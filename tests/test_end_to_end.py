@@ -271,7 +271,9 @@ FAULTS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_in_training_ends_in_a_sentence_and_a_status_and_what_was_written_stays(tmp_path, tone_corpus, fault):
+def test_a_fault_in_training_ends_in_a_sentence_and_a_status_and_what_was_written_stays(
+    tmp_path, tone_corpus, tone_data, fault
+):
     spoil, status, said = FAULTS[fault]
     script = f"""
 import sys
@@ -289,7 +291,7 @@ if __name__ == "__main__":  # worker processes import this too
 """
     (tmp_path / "spoilt.py").write_text(script)
     arguments = ["--corpus", tone_corpus, "--workload", tiny(tmp_path), "--max-epochs", 4, "--decoder", "greedy"]
-    arguments += ["--name", "r", "--deterministic"]
+    arguments += ["--data", tone_data, "--name", "r", "--deterministic"]
     done = command(tmp_path, "spoilt", *arguments)
     assert done.returncode == status and said in done.stderr and "Traceback" not in done.stderr, done.stderr
     phases = [row.phase.value for row in journal.read(tmp_path / "results" / "r.csv").rows]

@@ -18,9 +18,11 @@ from benchmark.run.state.progress import Progress
 
 
 @pytest.mark.slow
-def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_nobody_touched(tone_corpus, tmp_path):
-    arguments = ["--corpus", tone_corpus, "--workload", tiny(tmp_path), "--max-epochs", 5, "--seed", 4]
-    arguments += ["--decoder", "greedy", "--monitor-hz", 0]
+def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_nobody_touched(
+    tone_corpus, tone_data, tmp_path
+):
+    arguments = ["--corpus", tone_corpus, "--workload", tiny(tmp_path), "--max-epochs", 12, "--seed", 4]
+    arguments += ["--data", tone_data, "--decoder", "greedy", "--monitor-hz", 0]
     path = tmp_path / "results" / "cut.csv"
 
     process = begin(tmp_path, *arguments, "--name", "cut")
@@ -45,7 +47,7 @@ def test_a_run_that_is_terminated_and_then_killed_goes_on_and_ends_as_one_that_n
     assert command(tmp_path, "benchmark", *arguments, "--name", "cut").returncode == 0
     assert command(tmp_path, "benchmark", *arguments, "--name", "whole").returncode == 0
     cut, whole = (journal.read(tmp_path / "results" / f"{name}.csv") for name in ("cut", "whole"))
-    assert [row.attempt for row in cut.rows][-1] == 3 and len(cut.evaluations) == 5
+    assert [row.attempt for row in cut.rows][-1] == 3 and len(cut.evaluations) == 12
     for ours, theirs in zip(cut.evaluations, whole.evaluations, strict=True):
         assert all(getattr(ours, name) == getattr(theirs, name) for name in METRICS)
     created = [row for row in cut.rows if row.phase is Phase.CREATE]
@@ -71,11 +73,11 @@ def test_a_run_outlives_its_viewer(tone_corpus, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_closed_terminal_ends_a_run_saved_and_under_nohup_does_not(tone_corpus, tmp_path):
-    arguments = ["--corpus", tone_corpus, "--workload", tiny(tmp_path), "--max-epochs", 3]
-    arguments += ["--decoder", "greedy", "--monitor-hz", 0]
+def test_a_closed_terminal_ends_a_run_saved_and_under_nohup_does_not(tone_corpus, tone_data, tmp_path):
+    arguments = ["--corpus", tone_corpus, "--workload", tiny(tmp_path)]
+    arguments += ["--data", tone_data, "--decoder", "greedy", "--monitor-hz", 0]
     path = tmp_path / "results" / "hung.csv"
-    process = begin(tmp_path, *arguments, "--name", "hung")
+    process = begin(tmp_path, *arguments, "--name", "hung", "--max-epochs", 200)
     wait_for(process, path, ",train,")
     process.send_signal(signal.SIGHUP)
     said = process.communicate(timeout=60)[1]
@@ -85,10 +87,11 @@ def test_a_closed_terminal_ends_a_run_saved_and_under_nohup_does_not(tone_corpus
 
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which children inherit, as nohup's do
     try:
-        process = begin(tmp_path, *arguments, "--name", "nohup")
+        process = begin(tmp_path, *arguments, "--name", "nohup", "--max-epochs", 20)
     finally:
         signal.signal(signal.SIGHUP, before)
     wait_for(process, tmp_path / "results" / "nohup.csv", ",train,")
+    assert process.poll() is None
     process.send_signal(signal.SIGHUP)
     process.communicate(timeout=120)
     assert process.returncode == 0

@@ -10,15 +10,15 @@ from benchmark.record import journal
 
 
 @pytest.mark.slow
-def test_one_seed_gives_one_journal_beside_any_load_with_any_number_of_workers(tone_corpus, tmp_path):
+def test_one_seed_gives_one_journal_beside_any_load_with_any_number_of_workers(tone_corpus, tone_data, tmp_path):
     """A run with four workers, and four more at once, each beside the load of the others: all but times is equal."""
     usual = ["--workload", tiny(tmp_path), "--decoder", "dictionary", "--seed", 3, "--decode-jobs", 4]
 
     def run(number):
-        options = ["--corpus", tone_corpus, *usual, "--monitor-hz", 0, "--name", f"r{number}"]
+        options = ["--corpus", tone_corpus, "--data", tone_data, *usual, "--monitor-hz", 0, "--name", f"r{number}"]
         return command(tmp_path, "benchmark", *options, fresh=True)
 
-    alone = run(0)  # it makes the features too, which the others share
+    alone = run(0)  # it makes the features too, if they are not there, which the others share
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(run, range(1, 5)))
     journals = []

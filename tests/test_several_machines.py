@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from commands import ROOT, begin, command, wait_for
 from forked import Forked
@@ -190,7 +191,7 @@ def test_a_run_that_loses_machines_and_is_told_to_stop_ends_as_one_that_nobody_t
     By the recipe whose weights and averages change places whenever it saves, evaluates and goes on.
     """
     two = (*two, "--recipe", "modern")
-    arguments = (*two, "--max-epochs", 5, "--evaluation", "swap", "--name", "cut")
+    arguments = (*two, "--max-epochs", 8, "--evaluation", "swap", "--name", "cut")
     path = folder / "results" / "cut.csv"
     processes = start_all(folder, *arguments)
     wait_for(processes[0], path, ",train,")
@@ -222,8 +223,9 @@ def test_a_run_that_loses_machines_and_is_told_to_stop_ends_as_one_that_nobody_t
     assert timed <= trained and len(trained - timed) <= 2  # a kill may come between the two files, and two were killed
     assert {row.part for row in times.rows if row.phase is Phase.SWAP} == {"swap"}
     assert {row.attempt for row in times.rows if row.part == "restore"} == {2, 3, 4}
-    whole = command(folder, "benchmark", "--platform", folder / "m1g2.toml", *two[2:], "--max-epochs", 5, "--name", "5")
-    assert whole.returncode == 0 and rates(folder, "cut") == rates(folder, "5")
+    more = ("--max-epochs", 8, "--name", "whole")
+    whole = command(folder, "benchmark", "--platform", folder / "m1g2.toml", *two[2:], *more)
+    assert whole.returncode == 0 and rates(folder, "cut") == rates(folder, "whole")
 
 
 @pytest.mark.slow
@@ -267,7 +269,11 @@ def test_a_machine_that_is_lost_while_all_join_is_named_though_tensorflow_holds_
     caller = Caller(Hosts(addresses=addresses, rank=1), limit_s=60, leave=lambda status: None).__enter__()
     while "train-tones" not in chief.stderr.readline():
         assert chief.poll() is None
-    time.sleep(8)  # TensorFlow is loaded, and waits
+    children = psutil.Process(chief.pid).children
+    while not any("guard.py" in word for child in children() for word in child.cmdline()):  # begun as it joins
+        assert chief.poll() is None
+        time.sleep(0.05)
+    time.sleep(2)  # TensorFlow waits
     assert chief.poll() is None
     caller._peer.close()
     (said,) = ended([chief], limit_s=15)

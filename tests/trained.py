@@ -27,10 +27,12 @@ def tiny(folder: Path, *, model: str = "deepspeech") -> Path:
     return path
 
 
-def trained(folder: Path, corpus: Path, *, recipe: str, model: str = "deepspeech", options: tuple = ()) -> Path:
-    """One epoch of a tiny model on a corpus; the run's folder, named after the recipe."""
+def trained(
+    folder: Path, corpus: Path, data: Path, *, recipe: str, model: str = "deepspeech", options: tuple = ()
+) -> Path:
+    """One epoch of a tiny model on a corpus, whose features are in `data`; the run's folder, named after the recipe."""
     folder.mkdir(parents=True, exist_ok=True)
     asked = ("--workload", tiny(folder, model=model), "--recipe", recipe, "--corpus", corpus, "--name", recipe)
-    done = command(folder, "benchmark", *asked, "--seed", 1, "--batch", 8, *options)
+    done = command(folder, "benchmark", *asked, "--data", data, "--seed", 1, "--batch", 8, *options)
     assert done.returncode == 0, done.stderr
     return folder / "results" / recipe

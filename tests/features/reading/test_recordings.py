@@ -39,6 +39,14 @@ def extracted(corpus, tmp_path_factory):
     return out, manifest.load(out)
 
 
+@pytest.fixture(scope="module")
+def scanned(corpus):
+    """The manifest by headers alone, and the recordings, which two processes read."""
+    streamed, recordings = scan(corpus, settings=SETTINGS, jobs=2)
+    with recordings:
+        yield streamed, recordings
+
+
 def test_headers_say_what_extraction_finds(corpus, extracted):
     found, of_shards = scan_corpus(corpus, settings=SETTINGS)
     out, expected = extracted
@@ -67,23 +75,22 @@ def test_nothing_is_decoded_to_look_at_flac_and_what_is_to_be_skipped_is(corpus,
 
 
 @pytest.mark.parametrize("part", [False, True])
-def test_batches_are_those_of_the_records_to_the_last_digit_in_the_same_order(tf, corpus, extracted, part):
+def test_batches_are_those_of_the_records_to_the_last_digit_in_the_same_order(tf, scanned, extracted, part):
     out, found = extracted
-    streamed, recordings = scan(corpus, settings=SETTINGS, jobs=2)
+    streamed, recordings = scanned
     lengths = np.array(found.lengths("train"))
     chosen = np.arange(len(lengths)) % 3 > 0 if part else None
     layout = Buckets.bucketed(lengths, batch=4, buckets=2)
     options = {"readers": 2, "buffer": 2, "augment": "specaugment", "chosen": chosen}
-    with recordings:
-        for order in (None, EpochOrder(seed=1, epoch=1), EpochOrder(seed=1, epoch=2)):
-            expected = list(read_batches(out, found, "train", layout, order=order, **options))
-            batches = list(read_batches(None, streamed, "train", layout, order=order, recordings=recordings, **options))
-            assert len(batches) == len(expected) > 1
-            for one, other in zip(batches, expected, strict=True):
-                assert one.keys() == other.keys()
-                for name in one:
-                    assert one[name].dtype == other[name].dtype
-                    np.testing.assert_array_equal(one[name].numpy(), other[name].numpy(), err_msg=name)
+    for order in (None, EpochOrder(seed=1, epoch=1), EpochOrder(seed=1, epoch=2)):
+        expected = list(read_batches(out, found, "train", layout, order=order, **options))
+        batches = list(read_batches(None, streamed, "train", layout, order=order, recordings=recordings, **options))
+        assert len(batches) == len(expected) > 1
+        for one, other in zip(batches, expected, strict=True):
+            assert one.keys() == other.keys()
+            for name in one:
+                assert one[name].dtype == other[name].dtype
+                np.testing.assert_array_equal(one[name].numpy(), other[name].numpy(), err_msg=name)
 
 
 def test_a_recording_that_changed_or_broke_after_the_look_ends_the_reading_with_its_name(tf, corpus, tmp_path):

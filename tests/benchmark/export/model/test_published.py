@@ -25,11 +25,12 @@ np.savez("found.npz", logits=logits.numpy(), **found)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, tone_corpus):
+def run(tmp_path_factory, tone_corpus, tone_data):
     """A tiny Whisper after one epoch, in segments of 2 s."""
     folder = tmp_path_factory.mktemp("whisper")
     weights = folder_of(folder / "tiny")
-    return trained(folder, tone_corpus, recipe="fine-tune", model="whisper", options=("--weights", weights))
+    options = ("--weights", weights)
+    return trained(folder, tone_corpus, tone_data, recipe="fine-tune", model="whisper", options=options)
 
 
 @pytest.fixture(scope="module")
