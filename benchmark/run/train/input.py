@@ -80,6 +80,7 @@ class Source:
         return reduce(tf.data.Dataset.concatenate, repeated).with_options(dataset_options())
 
 
+@tf.autograph.experimental.do_not_convert  # none of these functions branches or loops on a tensor
 def distributed(batches: tf.data.Dataset, devices: Devices, learner: Learner) -> Iterator:
     """Begin to read batches; return what `TrainStep.segment` takes, an iterator over the replicas' parts of them.
 
