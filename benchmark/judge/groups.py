@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -386,8 +385,8 @@ def _step(
     shares = []
     for record, row, read_s in zip(records, rows, seconds, strict=True):
         if row is not None and read_s:
-            place = bisect_left(record.evaluations, row.step, key=lambda each: each.step)
-            before_s = record.read_s(record.evaluations[place - 1], clock) if place else 0.0
+            before = record.evaluated_before(row)
+            before_s = record.read_s(before, clock) if before else 0.0
             shares.append(min(1.0, max(0.0, 1 - before_s / read_s)))
     return statistics.fmean(shares) if shares else 0.0
 

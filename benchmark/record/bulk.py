@@ -1,8 +1,8 @@
 """Journals of many rows: their numbers are read by a C++ parser, to the same digit, or not at all.
 
     bulk.expect(paths)                            # before several are read
-    bulk.worth_it(len(text))                      # False until as much was read as the parser's import costs
-    bulk.read_columns(text, kinds, prefix="4,")   # {"phase": U10 [rows], "step": int64 [rows], ...}, or None
+    bulk.worth_it(len(data))                      # False until as much was read as the parser's import costs
+    bulk.read_columns(data, kinds, prefix="4,")   # {"phase": U10 [rows], "step": int64 [rows], ...}, or None
 
 The parser is Arrow's, which rounds floats as Python's float() does. Whatever is not plainly as a run writes it (a field
 too many, quotation marks, "nan", 5.0 for a whole number, a number out of range) gives None: the caller then reads it in
@@ -50,30 +50,35 @@ def worth_it(characters: int) -> bool:
     return "pyarrow.csv" in sys.modules and characters > WORTH_A_CALL or _read["characters"] > OF_IMPORT
 
 
-def read_columns(text: str, kinds: Mapping[str, Any], *, prefix: str = "") -> dict[str, np.ndarray] | None:
+def read_columns(
+    data: bytes, kinds: Mapping[str, Any], *, prefix: str = "", start: int = 0
+) -> dict[str, np.ndarray] | None:
     """Parse lines of fields, one for each of `kinds` in order (`benchmark.record.columns.Kind`); None if not sure.
 
-    Every line begins with `prefix`, whose fields are not parsed. Phases are text [rows], whole numbers that are never
-    empty int64 [rows], all others float64 [rows], NaN where a field is empty.
+    They are those of `data` from `start` on, in UTF-8. Every line begins with `prefix`, whose fields are not parsed.
+    Phases are text [rows], whole numbers that are never empty int64 [rows], all others float64 [rows], NaN where a
+    field is empty.
     """
-    data = text.encode()
-    if '"' in prefix or not all(data.startswith(prefix.encode(), place) for place in (0, data.rfind(b"\n", 0, -1) + 1)):
+    before, last = prefix.encode(), max(start, data.rfind(b"\n", start, -1) + 1)
+    if '"' in prefix or not all(data.startswith(before, line) for line in (start, last)):
         return None
-    parsed = _parsed(data, kinds, before=prefix.count(","))
+    parsed = _parsed(data, kinds, before=prefix.count(","), start=start)
     if parsed is None:
         return None
     rows, columns = parsed
-    if data.count(f"\n{prefix}".encode()) != rows - 1:  # a line that begins otherwise
+    if data.count(b"\n" + before, start) != rows - 1:  # a line that begins otherwise
         return None
     for name, values in columns.items():
         kind = kinds[name]
         if kind.type in (int, float) and not (kind.within(values) | (np.isnan(values) & kind.optional)).all():
             return None
-    lenient = any(data.count(mark.encode()) != rows * prefix.count(mark) for mark in LENIENTLY)
+    lenient = any(data.count(mark.encode(), start) != rows * prefix.count(mark) for mark in LENIENTLY)
     return None if lenient else columns
 
 
-def _parsed(data: bytes, kinds: Mapping[str, Any], *, before: int) -> tuple[int, dict[str, np.ndarray]] | None:
+def _parsed(
+    data: bytes, kinds: Mapping[str, Any], *, before: int, start: int
+) -> tuple[int, dict[str, np.ndarray]] | None:
     """Return how many lines there are, and the columns that follow `before` others; None if a field does not fit."""
     import pyarrow
     from pyarrow import csv
@@ -81,7 +86,7 @@ def _parsed(data: bytes, kinds: Mapping[str, Any], *, before: int) -> tuple[int,
     types = {Phase: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64()}
     try:
         table = csv.read_csv(
-            pyarrow.py_buffer(data),
+            pyarrow.py_buffer(data).slice(start),
             csv.ReadOptions(
                 column_names=[*map(str, range(before)), *kinds], block_size=len(data) + 1, use_threads=False
             ),

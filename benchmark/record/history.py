@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import sys
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate
@@ -171,6 +171,11 @@ class RunRecord:
         """Return how many epochs had been trained at an evaluation."""
         return evaluation.epoch
 
+    def evaluated_before(self, evaluation: Row) -> Row | None:
+        """Return the evaluation before one of these, which may be of another record; None if there is none."""
+        place = bisect_left(self._of_evaluations("step")[0], evaluation.step)
+        return self.evaluations[place - 1] if place else None
+
     @property
     def evaluated_epoch(self) -> int:
         """The last epoch that has an evaluation; 0 if there is none."""
@@ -226,7 +231,7 @@ class RunRecord:
 
     def best_median(self, metric: str, *, window: int = 3) -> float | None:
         """Return the lowest median error in percent over `window` epochs in a row; None if there is no median."""
-        return min((m for m in self.medians(metric, window=window) if not math.isnan(m)), default=None)
+        return min([m for m in self.medians(metric, window=window) if m == m], default=None)  # NaN differs from itself
 
     def time_to_accuracy_s(self, metric: str, level: float, *, window: int = 3, clock: str = "wall") -> float | None:
         """Return the seconds by one of CLOCKS until the level was reached; None if it was not reached."""

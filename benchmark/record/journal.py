@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def read(path: str | Path) -> RunRecord:
     Raises:
         JournalError: it cannot be read; the message names the file, the line, what was found and expected.
     """
-    return RunRecord(table=read_table(str(path), _text(Path(path))), source=str(path))
+    return RunRecord(table=read_table(str(path), _content(Path(path))), source=str(path))
 
 
 def read_identity(path: Path) -> Identity | None:
@@ -149,12 +150,12 @@ def read_identity(path: Path) -> Identity | None:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = [line for _, line in zip(range(2), file, strict=False) if len(line) < LONGEST_LINE]
-        return read_table(str(path), "".join(lines)).identity
+        return read_table(str(path), "".join(lines).encode()).identity
     except (OSError, ValueError):
         return None
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):  # such as /dev/zero, which never ends; pipes are fine
@@ -170,18 +171,13 @@ def _text(path: Path) -> str:
         raise JournalError(
             f"{path}:1: found the byte order mark of UTF-16, as a spreadsheet program saved it; {ORIGINAL}"
         )
-    try:
-        text = data.decode("utf-8-sig")  # spreadsheets put a byte order mark at the start
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise JournalError(f"{path}:{line}: not UTF-8 at byte {error.start}; expected a run's CSV file") from None
-    if not text:
+    if not data.removeprefix(BOM_UTF8):
         header = ",".join(READABLE[SCHEMA][:4])
         raise JournalError(f"{path}:1: empty; expected the header {header},...")
-    if not text.endswith("\n"):  # without the line break, a number may have been cut short
-        line = text.count("\n") + 1
+    if not data.endswith(b"\n"):  # without the line break, a number may have been cut short
+        line = data.count(b"\n") + 1
         raise JournalError(
             f"{path}:{line}: no line break at its end; expected one. Was the line cut short by a kill? Give the run's "
             f"command again: it repairs the file and resumes the run. Or delete the line"
         )
-    return text
+    return data

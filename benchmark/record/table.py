@@ -1,6 +1,6 @@
 """A journal's rows as columns, and how they are read.
 
-    table = read_table("results/run.csv", text) # Table; JournalError names file, line, what was found and expected
+    table = read_table("results/run.csv", data) # Table; JournalError names file, line, what was found and expected
     table.columns["seconds"], table.row(7)      # float64 [rows], Row
 
 A table holds columns, since a judge reads whole columns and few rows; a row is made when it is asked for.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -129,17 +130,18 @@ def _values(kind: Kind, values: list[Any]) -> list[Any]:
     return [None if value != value else kind.type(value) for value in values]  # NaN differs from itself
 
 
-def read_table(source: str, text: str) -> Table:
-    """Parse a journal's text into a table; `source` is the file's name for error messages.
+def read_table(source: str, data: bytes) -> Table:
+    """Parse a journal, in UTF-8, into a table; `source` is the file's name for error messages.
 
     Raises:
-        JournalError: the text is no journal; the message names the file, the line, what was found and expected.
+        JournalError: it is no journal; the message names the file, the line, what was found and expected.
     """
-    text = text.replace("\r\n", "\n") if "\r" in text else text  # to look is quicker, where there is none
-    header, _, body = text.partition("\n")
-    layout = read_header(source, header)
-    if bulk.worth_it(len(body)) and (table := _read_bulk(body, layout)):
+    data = data.removeprefix(BOM_UTF8)  # spreadsheets put it at the start
+    data = data.replace(b"\r\n", b"\n") if b"\r" in data else data  # to look is quicker, where there is none
+    if bulk.worth_it(len(data)) and (table := _read_bulk(source, data)):
         return table
+    header, _, body = _decoded(source, data).partition("\n")
+    layout = read_header(source, header)
     lines = body.removesuffix("\n").split("\n")
     while lines and not lines[-1].strip(", \t"):  # blank lines at the end, as spreadsheets and editors leave them
         lines.pop()
@@ -162,17 +164,27 @@ def _identity(common: dict[str, Any]) -> Identity:
     return Identity(**{name: common[name] for name in IDENTITY})
 
 
-def _read_bulk(body: str, layout: Layout) -> Table | None:
-    """Read many lines at once; None if anything in them is unusual, which the plain way reads or refuses."""
-    kinds = {name: KINDS[name] for name in layout.varying}
-    first = body.partition("\n")[0]
-    prefix = first.rsplit(",", len(layout.varying))[0] + ","
+def _decoded(source: str, data: bytes) -> str:
     try:
-        commons = [_read_common(prefix, first, layout)]
-        found = bulk.read_columns(body, kinds, prefix=prefix)
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise JournalError(f"{source}:{line}: not UTF-8 at byte {error.start}; expected a run's CSV file") from None
+
+
+def _read_bulk(source: str, data: bytes) -> Table | None:
+    """Read many lines at once; None if anything in them is unusual, which the plain way reads or refuses."""
+    header, first = data.find(b"\n") + 1, data.find(b"\n", data.find(b"\n") + 1)
+    try:
+        layout = read_header(source, data[: header - 1].decode())
+        kinds = {name: KINDS[name] for name in layout.varying}
+        line = data[header:first].decode()
+        prefix = line.rsplit(",", len(layout.varying))[0] + ","
+        commons = [_read_common(prefix, line, layout)]
+        found = bulk.read_columns(data, kinds, prefix=prefix, start=header)
         if found is None:  # of several attempts, or with a comma in a name
-            commons, rests, _ = _read_commons(body.removesuffix("\n").split("\n"), layout)
-            found = bulk.read_columns("\n".join(rests), kinds) if commons else None
+            commons, rests, _ = _read_commons(data[header:].decode().removesuffix("\n").split("\n"), layout)
+            found = bulk.read_columns("\n".join(rests).encode(), kinds) if commons else None
     except ValueError:
         return None
     if found is None:

@@ -28,8 +28,8 @@ def read_both_ways(text: str) -> tuple[Table | str, Table | str, bool]:
     """Return what the plain way and the C parser make of a text, tables or errors, and whether the latter took it."""
     found, taken, parse = [], [], bulk.read_columns
 
-    def watched(text, kinds, **known):
-        columns = parse(text, kinds, **known)
+    def watched(data, kinds, **known):
+        columns = parse(data, kinds, **known)
         taken.append(columns is not None)
         return columns
 
@@ -37,7 +37,7 @@ def read_both_ways(text: str) -> tuple[Table | str, Table | str, bool]:
     for large in (False, True):
         bulk.worth_it = lambda characters, large=large: large
         try:
-            found.append(read_table("r.csv", text))
+            found.append(read_table("r.csv", text.encode()))
         except JournalError as error:
             found.append(str(error))
     bulk.read_columns = parse
@@ -128,7 +128,7 @@ def test_any_damage_is_the_same_error(data):
 def test_any_numbers_are_those_of_python(texts):
     """Oracle: float() of each."""
     kinds = {"phase": KINDS["phase"], "loss": KINDS["loss"]}
-    found = bulk.read_columns("\n".join(f"train,{text}" for text in texts), kinds)
+    found = bulk.read_columns("\n".join(f"train,{text}" for text in texts).encode(), kinds)
     try:
         expected = [float(text) for text in texts]
     except ValueError:
@@ -142,24 +142,27 @@ def test_any_numbers_are_those_of_python(texts):
 def test_ten_thousand_random_floats_are_those_of_python():
     random.seed(2)
     texts = [repr(random.uniform(0, 1) * 10 ** random.randint(-12, 12)) for _ in range(10_000)]
-    lines = "\n".join(f"train,{text}" for text in texts)
+    lines = "\n".join(f"train,{text}" for text in texts).encode()
     found = bulk.read_columns(lines, {name: KINDS[name] for name in ("phase", "loss")})
     assert found["loss"].tolist() == list(map(float, texts))
 
 
 def test_a_line_that_is_short_beside_one_that_is_long_is_no_pair_of_lines():
     kinds = {name: KINDS[name] for name in ("phase", "wer", "cer")}
-    assert bulk.read_columns("train,1,2\ntrain,,3", kinds) is not None
+    assert bulk.read_columns(b"train,1,2\ntrain,,3", kinds) is not None
     for lines in (["train,1", "train,1,2,3"], ["train,1", "train,1,2,"], ["train,1,2,1", "train,1"], ["train,1,2,1"]):
-        assert bulk.read_columns("\n".join(lines), kinds) is None
-        assert bulk.read_columns("\n".join(f"4,r,{line}" for line in lines), kinds, prefix="4,r,") is None
+        assert bulk.read_columns("\n".join(lines).encode(), kinds) is None
+        assert bulk.read_columns("\n".join(f"4,r,{line}" for line in lines).encode(), kinds, prefix="4,r,") is None
 
 
 def test_a_line_that_begins_otherwise_is_not_taken():
     kinds = {name: KINDS[name] for name in ("phase", "wer")}
-    assert bulk.read_columns("4,r,train,1\n4,r,train,2", kinds, prefix="4,r,")["wer"].tolist() == [1, 2]
+    assert bulk.read_columns(b"head\n4,r,train,1\n4,r,train,2\n", kinds, prefix="4,r,", start=5)["wer"].tolist() == [
+        1,
+        2,
+    ]
     for second in ("4,s,train,2", "4,r,1,train,2", "4,train,2", "5,r,train,2"):
-        assert bulk.read_columns(f"4,r,train,1\n{second}", kinds, prefix="4,r,") is None
+        assert bulk.read_columns(f"4,r,train,1\n{second}".encode(), kinds, prefix="4,r,") is None
 
 
 def test_few_rows_are_read_without_arrow_and_many_in_one_process_with_it(monkeypatch, tmp_path):
