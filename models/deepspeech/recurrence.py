@@ -5,9 +5,10 @@
 
 Frame by frame there are only a few utterances to multiply the recurrent weights with. A general matrix product
 packs those weights again for every frame, which takes longer than the arithmetic. Here they are packed once a call:
-each core owns some of the units, keeps their sums in vector registers and turns them into gates, cells and outputs
-on the spot; a spinning barrier a frame is all that cores have to agree on. llvmlite, a dependency of librosa,
-compiles it in a tenth of a second.
+sums are kept in vector registers and turned into gates, cells and outputs on the spot. Where the weights fit into a
+core's own cache and there are utterances enough, each core owns some of these, and none waits for another. Else each
+owns some of the units, and a spinning barrier a frame is all that they have to agree on. No digit depends on it.
+llvmlite, a dependency of librosa, compiles it in a tenth of a second.
 
 Equations and order of the gates: models/deepspeech/lstm.py. float32 only; `fits(units)` says whether a layer can be
 done here. Shapes in comments: T frames, B utterances, H units, W lanes of a vector register.
@@ -29,6 +30,7 @@ from platforms.machine import usable_cores
 
 ALIGNMENT = 64  # bytes; TensorFlow takes arrays over as they are if they begin at a multiple of it
 SPINS = 2000  # before a waiting core offers its place to other threads
+OWN_CACHE = 2**20  # bytes of weights that a core keeps by itself: its second cache has 1 MiB or more
 
 _F32, _I64, _PTR, _VOID = ir.FloatType(), ir.IntType(64), ir.PointerType(), ir.VoidType()
 _compiling = threading.Lock()  # `cache` alone would compile twice for two threads
@@ -70,7 +72,8 @@ def backward(
     frames, batch, units = dh.shape
     lanes = _shape().lanes
     dz = _aligned(frames, batch, 4 * units)
-    later = np.zeros([2, batch, units], np.float32)  # gradients of output and cell, from the frame after
+    later = _aligned(2, batch, units)  # gradients of output and cell, from the frame after
+    later[...] = 0
     packed = _copied(recurrent.reshape(units // lanes, lanes, 4 * units).transpose(0, 2, 1))
     _on_all_cores(_code().backward, [dh, packed, peephole, dz, gates, c, later], frames, batch, units)
     return dz
@@ -90,20 +93,38 @@ def _code() -> _Compiled:
 
 def _on_all_cores(function, arrays: list[np.ndarray], frames: int, batch: int, units: int) -> None:
     arrays = [np.ascontiguousarray(array, np.float32) for array in arrays]
-    tiles = units // _shape().lanes
-    workers = min(tiles, _cores())
-    arrived = np.zeros(1, np.int64)
+    shares = _shares(batch, units, _cores())
+    workers = len(shares)
+    apart = _own_utterances(batch, units, workers)
+    arrived = np.zeros([workers, ALIGNMENT // 8], np.int64)  # a line of the cache for each
     pointers = [array.ctypes.data for array in arrays]
 
     def work(number: int) -> None:
-        first, last = number * tiles // workers, (number + 1) * tiles // workers
-        function(*pointers, frames, batch, units, first, last, arrived.ctypes.data, workers)
+        counter, agreeing = (arrived[number], 1) if apart else (arrived[0], workers)
+        function(*pointers, frames, batch, units, *shares[number], counter.ctypes.data, agreeing)
 
     with _one_at_a_time:
         others = [_threads(workers).submit(work, number) for number in range(1, workers)]
         work(0)
         for other in others:
             other.result()
+
+
+def _own_utterances(batch: int, units: int, workers: int) -> bool:
+    """Tell whether each core works on utterances of its own, all units, and no core waits for another."""
+    return 16 * units * units <= OWN_CACHE and batch >= workers * _shape().rows
+
+
+def _shares(batch: int, units: int, cores: int) -> list[tuple[int, int, int, int]]:
+    """Return each core's share: its first vector of units and the one after its last, and the same of utterances."""
+    tiles = units // _shape().lanes
+    if _own_utterances(batch, units, cores):
+        lots, rows = -(-batch // _shape().rows), _shape().rows
+        bounds = [min(batch, number * lots // cores * rows) for number in range(cores + 1)]
+        return [(0, tiles, first, last) for first, last in zip(bounds, bounds[1:], strict=False)]
+    workers = min(tiles, cores)
+    bounds = [number * tiles // workers for number in range(workers + 1)]
+    return [(first, last, 0, batch) for first, last in zip(bounds, bounds[1:], strict=False)]
 
 
 _cores = cache(usable_cores)  # looking takes longer than a frame
@@ -160,7 +181,7 @@ def _compiled(shape: Shape) -> _Compiled:
     engine.finalize_object()
 
     def function(name: str, arrays: int):
-        kinds = [ctypes.c_void_p] * arrays + [ctypes.c_int64] * 5 + [ctypes.c_void_p, ctypes.c_int64]
+        kinds = [ctypes.c_void_p] * arrays + [ctypes.c_int64] * 7 + [ctypes.c_void_p, ctypes.c_int64]
         return ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address(name))  # releases the GIL
 
     return _Compiled(engine, function("forward", 6), function("backward", 7))
@@ -172,9 +193,10 @@ class _Loops:
     def __init__(self, module: ir.Module, shape: Shape, name: str, arrays: tuple[str, ...]) -> None:
         self.shape = shape
         self.vector = ir.VectorType(_F32, shape.lanes)
-        kinds = [_PTR] * len(arrays) + [_I64] * 5 + [_PTR, _I64]
+        kinds = [_PTR] * len(arrays) + [_I64] * 7 + [_PTR, _I64]
         function = ir.Function(module, ir.FunctionType(_VOID, kinds), name)
-        names = (*arrays, "frames", "batch", "units", "first", "last", "arrived", "workers")
+        shares = ("first", "last", "first_row", "last_row")
+        names = (*arrays, "frames", "batch", "units", *shares, "arrived", "workers")
         for argument, argument_name in zip(function.args, names, strict=True):
             setattr(self, argument_name, argument)
         self.b = ir.IRBuilder(function.append_basic_block())
@@ -256,11 +278,14 @@ class _Loops:
         b.position_at_end(after)
 
     def over_rows(self, body) -> None:
-        """Emit body(first row, how many) for all utterances: as many at once as registers hold, then smaller lots."""
-        first: ir.Value = _I64(0)
+        """Emit body(first row, how many) for all utterances: as many at once as registers hold, then smaller lots.
+
+        All are those of this core's share.
+        """
+        first: ir.Value = self.first_row
         rows = self.shape.rows
         while rows:
-            whole = self.b.mul(self.b.sdiv(self.b.sub(self.batch, first), _I64(rows)), _I64(rows))
+            whole = self.b.mul(self.b.sdiv(self.b.sub(self.last_row, first), _I64(rows)), _I64(rows))
             stop = self.b.add(first, whole)
             with self.counting(first, stop, rows) as loop:
                 body(loop.number, rows)
@@ -369,7 +394,7 @@ class _Backward(_Loops):
             self.back = b.sub(b.sub(self.frames, _I64(1)), frame.number)
             before, now = b.mul(self.back, state), b.mul(b.add(self.back, _I64(1)), state)
             of_gates = b.mul(before, _I64(4))
-            with self.counting(_I64(0), self.batch) as row, self.counting(self.first, self.last) as tile:
+            with self.counting(self.first_row, self.last_row) as row, self.counting(self.first, self.last) as tile:
                 self._gates(row.number, b.mul(tile.number, _I64(shape.lanes)), before, now, of_gates)
             self.barrier(frame.number)
             tile = self.first
