@@ -49,7 +49,7 @@ class LSTM(keras.layers.Layer):
         self.units, self.peepholes, self.forget_bias, self.loop = units, peepholes, forget_bias, loop
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if self._chosen(self.compute_dtype) == "llvm":
+        if self.chosen(self.compute_dtype) == "llvm":
             recurrence.prepare()
         gates = 4 * self.units
         self.kernel = self.add_weight(shape=(input_shape[-1], gates), name="kernel")
@@ -63,12 +63,13 @@ class LSTM(keras.layers.Layer):
         parts = [0.0, self.forget_bias, 0.0, 0.0]
         return tf.constant(np.repeat(parts, shape[0] // 4), dtype or "float32")
 
-    def _chosen(self, dtype: str) -> str:
+    def chosen(self, dtype: str) -> str:
+        """Return the kernel that runs the loop."""
         return self.loop or kernel_for(self.units, peepholes=self.peepholes, dtype=dtype).kernel
 
     def call(self, inputs: tf.Tensor, training: bool = True) -> tf.Tensor:
         weights = [tf.cast(w, inputs.dtype) for w in (self.kernel, self.recurrent, self.bias)]
-        loop = self._chosen(inputs.dtype.name)
+        loop = self.chosen(inputs.dtype.name)
         if loop == "cudnn":
             return _cudnn(inputs, *weights, training=training)
         peephole = tf.cast(self.peephole, inputs.dtype) if self.peepholes else None

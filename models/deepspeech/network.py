@@ -16,6 +16,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from models.deepspeech import dropout
 from models.deepspeech.config import Config
 from models.deepspeech.lstm import LSTM
 from models.dense import Dense
@@ -112,8 +113,15 @@ class DeepSpeech(keras.Model):
                 x = tf.nn.relu(x) if self.config.rules.relu else x
                 x = norm(x, valid_TB, training=training)
             if training and self.config.dropout:
-                x = _dropout(x, self.config.dropout, seed + [0, number])
+                x = self._dropout(x, seed + [0, number])
         return tf.transpose(self.output_layer(x), [1, 0, 2])
+
+    def _dropout(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Return x with a share of its numbers zero: by LLVM where LSTMs run so, to the same digits."""
+        rate = self.config.dropout
+        if self.lstms and self.lstms[0].chosen(x.dtype.name) == "llvm" and dropout.fits(x.dtype):
+            return dropout.dropped(x, rate=rate, seed=seed)
+        return tf.nn.experimental.stateless_dropout(x, rate=rate, seed=seed)
 
 
 class Moved:
@@ -210,7 +218,3 @@ def _normalised(
         return (x * scale_of_x + tf.cast(beta - mean * scale, x.dtype), mean, variance), gradient
 
     return normalised(x, gamma, beta, valid, moving_mean, moving_variance)
-
-
-def _dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-    return tf.nn.experimental.stateless_dropout(x, rate=rate, seed=seed)

@@ -57,9 +57,9 @@ def forward(xw: np.ndarray, recurrent: np.ndarray, peephole: np.ndarray) -> tupl
     """
     frames, batch, _ = xw.shape
     units, lanes = len(recurrent), _shape().lanes
-    h, c = (_aligned(frames + 1, batch, units) for _ in range(2))
+    h, c = (aligned(frames + 1, batch, units) for _ in range(2))
     h[0] = c[0] = 0
-    gates = _aligned(frames, batch, 4 * units)
+    gates = aligned(frames, batch, 4 * units)
     packed = _copied(recurrent.reshape(units, 4, units // lanes, lanes).transpose(2, 0, 1, 3))
     _on_all_cores(_code().forward, [xw, packed, peephole, h, gates, c], frames, batch, units)
     return h, gates, c
@@ -71,8 +71,8 @@ def backward(
     """Compute the gradient of the gates before activation [T, B, 4H] from that of the outputs [T, B, H]."""
     frames, batch, units = dh.shape
     lanes = _shape().lanes
-    dz = _aligned(frames, batch, 4 * units)
-    later = _aligned(2, batch, units)  # gradients of output and cell, from the frame after
+    dz = aligned(frames, batch, 4 * units)
+    later = aligned(2, batch, units)  # gradients of output and cell, from the frame after
     later[...] = 0
     packed = _copied(recurrent.reshape(units // lanes, lanes, 4 * units).transpose(0, 2, 1))
     _on_all_cores(_code().backward, [dh, packed, peephole, dz, gates, c, later], frames, batch, units)
@@ -93,9 +93,8 @@ def _code() -> _Compiled:
 
 def _on_all_cores(function, arrays: list[np.ndarray], frames: int, batch: int, units: int) -> None:
     arrays = [np.ascontiguousarray(array, np.float32) for array in arrays]
-    shares = _shares(batch, units, _cores())
+    apart, shares = _shares(batch, units, _cores())
     workers = len(shares)
-    apart = _own_utterances(batch, units, workers)
     arrived = np.zeros([workers, ALIGNMENT // 8], np.int64)  # a line of the cache for each
     pointers = [array.ctypes.data for array in arrays]
 
@@ -110,21 +109,19 @@ def _on_all_cores(function, arrays: list[np.ndarray], frames: int, batch: int, u
             other.result()
 
 
-def _own_utterances(batch: int, units: int, workers: int) -> bool:
-    """Tell whether each core works on utterances of its own, all units, and no core waits for another."""
-    return 16 * units * units <= OWN_CACHE and batch >= workers * _shape().rows
+def _shares(batch: int, units: int, cores: int) -> tuple[bool, list[tuple[int, int, int, int]]]:
+    """Return whether cores wait for no other, and the share of each.
 
-
-def _shares(batch: int, units: int, cores: int) -> list[tuple[int, int, int, int]]:
-    """Return each core's share: its first vector of units and the one after its last, and the same of utterances."""
-    tiles = units // _shape().lanes
-    if _own_utterances(batch, units, cores):
-        lots, rows = -(-batch // _shape().rows), _shape().rows
+    That is its first vector of units and the one after its last, and the same of utterances.
+    """
+    tiles, rows = units // _shape().lanes, _shape().rows
+    if 16 * units * units <= OWN_CACHE and batch >= cores * rows:
+        lots = -(-batch // rows)
         bounds = [min(batch, number * lots // cores * rows) for number in range(cores + 1)]
-        return [(0, tiles, first, last) for first, last in zip(bounds, bounds[1:], strict=False)]
+        return True, [(0, tiles, first, last) for first, last in zip(bounds, bounds[1:], strict=False)]
     workers = min(tiles, cores)
     bounds = [number * tiles // workers for number in range(workers + 1)]
-    return [(first, last, 0, batch) for first, last in zip(bounds, bounds[1:], strict=False)]
+    return False, [(first, last, 0, batch) for first, last in zip(bounds, bounds[1:], strict=False)]
 
 
 _cores = cache(usable_cores)  # looking takes longer than a frame
@@ -135,7 +132,13 @@ def _threads(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="lstm")
 
 
-def _aligned(*shape: int) -> np.ndarray:
+def lanes() -> int:
+    """Return how many numbers of 32 bits a vector of this processor has."""
+    return _shape().lanes
+
+
+def aligned(*shape: int) -> np.ndarray:
+    """Return an array for float32 that TensorFlow takes over as it is."""
     size = 4 * int(np.prod(shape))
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
@@ -143,7 +146,7 @@ def _aligned(*shape: int) -> np.ndarray:
 
 
 def _copied(view: np.ndarray) -> np.ndarray:
-    copy = _aligned(*view.shape)
+    copy = aligned(*view.shape)
     copy[...] = view
     return copy
 
@@ -168,23 +171,29 @@ class _Compiled:
 
 @cache
 def _compiled(shape: Shape) -> _Compiled:
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
     module = ir.Module()
     _Forward(module, shape)
     _Backward(module, shape)
-    machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3
-    )
-    binding.add_symbol("sched_yield", ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value)
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(str(module)), machine)
-    engine.finalize_object()
+    engine = engine_of(module)
 
     def function(name: str, arrays: int):
         kinds = [ctypes.c_void_p] * arrays + [ctypes.c_int64] * 7 + [ctypes.c_void_p, ctypes.c_int64]
         return ctypes.CFUNCTYPE(None, *kinds)(engine.get_function_address(name))  # releases the GIL
 
     return _Compiled(engine, function("forward", 6), function("backward", 7))
+
+
+def engine_of(module: ir.Module) -> binding.ExecutionEngine:
+    """Compile a module for this processor; the engine that is returned owns its code."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    machine = binding.Target.from_default_triple().create_target_machine(
+        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3
+    )
+    binding.add_symbol("sched_yield", ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value)
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(str(module)), machine)
+    engine.finalize_object()
+    return engine
 
 
 class _Loops:
