@@ -37,6 +37,12 @@ def fits(dtype: tf.DType) -> bool:
     return dtype == tf.float32 and recurrence.lanes() >= 8
 
 
+@cache
+def prepare() -> None:
+    """Compile it in a thread beside the caller, which makes and traces a model meanwhile; errors come at use."""
+    threading.Thread(target=_code, name="dropout-compiler").start()
+
+
 def dropped(x: tf.Tensor, *, rate: float, seed: tf.Tensor) -> tf.Tensor:
     """Return x with a share `rate` of its numbers zero and the others larger by 1 / (1 - rate); `seed` is int32 [2]."""
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)

@@ -89,6 +89,8 @@ class DeepSpeech(keras.Model):
     def build(self, *_) -> None:
         """Make all weights in the order in which a call would; no call is traced or computed for it."""
         config, width = self.config, self.config.filters
+        if config.dropout and self._drops_by_llvm(self.compute_dtype):
+            dropout.prepare()
         self.convolution.build((None, None, config.features))
         self.norms[0].build((None, None, width))
         for lstm, norm in zip(self.lstms, self.norms[1:], strict=True):
@@ -117,11 +119,12 @@ class DeepSpeech(keras.Model):
         return tf.transpose(self.output_layer(x), [1, 0, 2])
 
     def _dropout(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Return x with a share of its numbers zero: by LLVM where LSTMs run so, to the same digits."""
-        rate = self.config.dropout
-        if self.lstms and self.lstms[0].chosen(x.dtype.name) == "llvm" and dropout.fits(x.dtype):
-            return dropout.dropped(x, rate=rate, seed=seed)
-        return tf.nn.experimental.stateless_dropout(x, rate=rate, seed=seed)
+        drop = dropout.dropped if self._drops_by_llvm(x.dtype.name) else tf.nn.experimental.stateless_dropout
+        return drop(x, rate=self.config.dropout, seed=seed)
+
+    def _drops_by_llvm(self, dtype: str) -> bool:
+        """Tell whether dropout is computed where the LSTMs are, by code of LLVM: the digits are the same."""
+        return bool(self.lstms) and self.lstms[0].chosen(dtype) == "llvm" and dropout.fits(tf.as_dtype(dtype))
 
 
 class Moved:
