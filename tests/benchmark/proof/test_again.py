@@ -10,13 +10,13 @@ from benchmark.proof.verify import Ask, verify
 
 
 @pytest.fixture(scope="module")
-def runs(tone_corpus, tmp_path_factory):
+def runs(tone_corpus, tone_data, tmp_path_factory):
     """Two sealed runs of other seeds, as member -> bytes, and the features they were trained on."""
     folder = tmp_path_factory.mktemp("again")
     found = []
     for seed in (1, 2):
         more = ("--max-epochs", 2, "--seed", seed)
-        run = trained(folder / f"seed{seed}", tone_corpus, recipe="paper", options=more)
+        run = trained(folder / f"seed{seed}", tone_corpus, tone_data, recipe="paper", options=more)
         path = run.parent / "paper.tta.zip"
         done = command(run.parent.parent, "benchmark.seal", run, "-o", path, "--whole", "--corpus", tone_corpus)
         assert done.returncode == 0, done.stderr
