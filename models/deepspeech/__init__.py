@@ -4,6 +4,7 @@ config.py      sizes, and every difference between the recipes, a field each
 network.py     build(config) -> keras.Model; output_frames; flops
 lstm.py        the recurrent layer and its fast paths
 recurrence.py  its loop over frames on a CPU
+llvm.py        what the loops compiled for a CPU share
 dropout.py     dropout on a CPU, in one pass
 learner.py     what the trainer asks of it
 portable.py    what becomes of it outside of the suite

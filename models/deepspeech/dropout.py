@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 from llvmlite import binding, ir
 
-from models.deepspeech import recurrence
+from models.deepspeech import llvm
 
 WORDS = 4  # of 32 bits, that a counter gives
 MULTIPLIERS, KEYS = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
@@ -34,7 +34,7 @@ _compiling = threading.Lock()
 
 def fits(dtype: tf.DType) -> bool:
     """Tell whether a processor can compute it: of float32, with vectors of 8 or more."""
-    return dtype == tf.float32 and recurrence.lanes() >= 8
+    return dtype == tf.float32 and llvm.lanes() >= 8
 
 
 @cache
@@ -64,17 +64,17 @@ def dropped(x: tf.Tensor, *, rate: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _forward(x: np.ndarray, key: np.ndarray, counter: np.ndarray, *, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    x, block = np.ascontiguousarray(x), WORDS * recurrence.lanes()
+    x, block = np.ascontiguousarray(x), WORDS * llvm.lanes()
     words = np.concatenate([counter, key]).view(np.uint32)  # both little-endian: the lower half first
     least = math.ceil(float(np.float32(rate)) * 2**FRACTION)  # the smallest fraction that is kept
-    y, kept = recurrence.aligned(*x.shape), np.empty(-(-x.size // block) * block // 8, np.uint8)
+    y, kept = llvm.aligned(*x.shape), np.empty(-(-x.size // block) * block // 8, np.uint8)
     _in_blocks(lambda *given: _code().forward(*given, words.ctypes.data, least, _scale(rate)), x, y, kept, block)
     return y, kept
 
 
 def _backward(dy: np.ndarray, kept: np.ndarray, *, rate: float) -> np.ndarray:
-    dy, block = np.ascontiguousarray(dy), WORDS * recurrence.lanes()
-    dx = recurrence.aligned(*dy.shape)
+    dy, block = np.ascontiguousarray(dy), WORDS * llvm.lanes()
+    dx = llvm.aligned(*dy.shape)
     _in_blocks(lambda *given: _code().backward(*given, _scale(rate)), dy, dx, kept, block)
     return dx
 
@@ -103,7 +103,7 @@ class _Compiled:
 
 def _code() -> _Compiled:
     with _compiling:
-        return _compiled(recurrence.lanes())
+        return _compiled(llvm.lanes())
 
 
 @cache
@@ -111,7 +111,7 @@ def _compiled(lanes: int) -> _Compiled:
     module = ir.Module()
     _Pass(module, lanes, "backward", []).emit_backward()
     _Pass(module, lanes, "forward", [_PTR, _I32]).emit_forward()
-    engine = recurrence.engine_of(module)
+    engine = llvm.compiled(module)
 
     def function(name: str, *more):
         kinds = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 2 + [*more, ctypes.c_float]

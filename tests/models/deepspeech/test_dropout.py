@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from models.deepspeech import dropout, recurrence
+from models.deepspeech import dropout, llvm
 
-pytestmark = pytest.mark.skipif(recurrence.lanes() < 8, reason="this processor has short vectors")
+pytestmark = pytest.mark.skipif(llvm.lanes() < 8, reason="this processor has short vectors")
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.15, 0.5, 0.999])

@@ -336,7 +336,7 @@ def test_on_a_gpu_cudnn_and_xla_agree(tf, layers):
 
 def test_the_code_made_for_other_processors_gives_the_same_numbers(monkeypatch):
     """Vectors of 8 and 4 lanes, two rows at once, and more cores than there are, which then give way to each other."""
-    from models.deepspeech import recurrence
+    from models.deepspeech import llvm, recurrence
 
     rng = np.random.default_rng(0)
     xw, recurrent, peephole, dh = (
@@ -348,8 +348,8 @@ def test_the_code_made_for_other_processors_gives_the_same_numbers(monkeypatch):
         return h, gates, c, recurrence.backward(dh, gates, c, recurrent, peephole)
 
     expected = compute()
-    monkeypatch.setattr(recurrence, "_cores", lambda: 3)
-    for shape in (recurrence.Shape(lanes=8, rows=2), recurrence.Shape(lanes=4, rows=2)):
-        monkeypatch.setattr(recurrence, "_shape", lambda shape=shape: shape)
+    monkeypatch.setattr(llvm, "cores", lambda: 3)
+    for lanes in (8, 4):
+        monkeypatch.setattr(llvm, "lanes", lambda lanes=lanes: lanes)
         for found, wanted in zip(compute(), expected, strict=True):
             np.testing.assert_allclose(found, wanted, atol=1e-5)

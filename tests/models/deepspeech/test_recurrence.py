@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.deepspeech import recurrence
+from models.deepspeech import llvm, recurrence
 
 
 def shares(batch, units, cores):
@@ -15,14 +15,14 @@ def shares(batch, units, cores):
 @pytest.mark.parametrize("vectors", [1, 4, 12, 50])
 def test_every_unit_of_every_utterance_is_some_cores(vectors, batch, cores):
     done = np.zeros([vectors, batch], int)
-    for first, last, first_row, last_row in shares(batch, vectors * recurrence._shape().lanes, cores):
+    for first, last, first_row, last_row in shares(batch, vectors * llvm.lanes(), cores):
         assert first < last and first_row < last_row
         done[first:last, first_row:last_row] += 1
     assert (done == 1).all()
 
 
 def test_cores_have_utterances_of_their_own_where_weights_are_small_and_utterances_enough():
-    lanes, rows = recurrence._shape().lanes, recurrence._shape().rows
+    lanes, rows = llvm.lanes(), recurrence._most_rows()
     small = lanes * (192 // lanes)
     assert shares(4 * rows, small, 2) == [(0, small // lanes, 0, 2 * rows), (0, small // lanes, 2 * rows, 4 * rows)]
     assert [share[2:] for share in shares(2 * rows - 1, small, 2)] == [(0, 2 * rows - 1)] * 2  # too few: units apart
@@ -40,7 +40,7 @@ def test_no_digit_depends_on_how_many_cores_there_are(batch, units, monkeypatch)
     dh = draw.normal(size=(5, batch, units)).astype(np.float32)
     found = {}
     for cores in (1, 2, 3, 4):
-        monkeypatch.setattr(recurrence, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(llvm, "cores", lambda cores=cores: cores)
         h, gates, c = recurrence.forward(xw, weights, peephole)
         found[cores] = (h, gates, c, recurrence.backward(dh, gates, c, weights, peephole))
     for cores in (2, 3, 4):

@@ -1,0 +1,293 @@
+"""What the loops compiled by LLVM share: arrays for TensorFlow, all cores at once, and the words they are written in.
+
+    class Sum(Emitter):                                     # emits one function when it is made
+        def __init__(self, module):
+            super().__init__(module, "sum", pointers=("x", "y"), counts=("first", "last"))
+            ...
+            self.finish()
+    engine = compiled(module)
+    on_all_cores(function, [x, y], shares=[(0, 50), (50, 100)])
+
+A function that all cores run has the share of each and, last, `counters`, `agreeing`, `number` and `workers`: what they
+wait for each other by. They wait by spinning: to wake a thread takes a tenth of a millisecond, and more in a virtual
+machine.
+llvmlite is a dependency of librosa; everything here compiles in a few tenths of a second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+from llvmlite import binding, ir
+
+from platforms.machine import usable_cores
+
+ALIGNMENT = 64  # bytes; TensorFlow takes arrays over as they are if they begin at a multiple of it
+SPINS = 2000  # before a waiting core offers its place to other threads
+
+F32, F64, I32, I64 = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(64)
+POINTER, VOID = ir.PointerType(), ir.VoidType()
+
+
+@cache
+def lanes() -> int:
+    """Return how many numbers of 32 bits a vector of this processor has."""
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 16
+    return 8 if features.get("avx2") and features.get("fma") else 4
+
+
+def aligned(*shape: int) -> np.ndarray:
+    """Return an array for float32 that TensorFlow takes over as it is."""
+    size = 4 * int(np.prod(shape))
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(np.float32).reshape(shape)
+
+
+def compiled(module: ir.Module) -> binding.ExecutionEngine:
+    """Compile a module for this processor; the engine that is returned owns its code."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    machine = binding.Target.from_default_triple().create_target_machine(
+        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3
+    )
+    binding.add_symbol("sched_yield", ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value)
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(str(module)), machine)
+    engine.finalize_object()
+    return engine
+
+
+def callable_of(engine: binding.ExecutionEngine, emitter: Emitter) -> Callable[..., None]:
+    """Return the function of an engine that an emitter wrote; its call releases the GIL."""
+    address = engine.get_function_address(emitter.name)
+    return ctypes.CFUNCTYPE(None, *emitter.kinds)(address)
+
+
+# --- all cores -------------------------------------------------------------------------------------------------------
+
+cores = cache(usable_cores)  # looking takes longer than a frame
+_one_at_a_time = threading.Lock()  # replicas on logical CPUs share the cores: each call has all of them in turn
+
+
+def on_all_cores(
+    function: Callable[..., None],
+    arguments: Sequence,
+    shares: Sequence[tuple[int, ...]],
+    *,
+    agreeing: bool = False,
+) -> None:
+    """Call function(*arguments, *share, ...) on a core for each share; arrays may be among the arguments.
+
+    `agreeing` says that its barriers hold; without it no core waits for another but at the end.
+    """
+    workers = len(shares)
+    counters = np.zeros([2, ALIGNMENT // 8], np.int64)  # a line of the cache for the end, and one for barriers
+    given = [each.ctypes.data if isinstance(each, np.ndarray) else each for each in arguments]
+
+    def work(number: int) -> None:
+        function(*given, *shares[number], counters.ctypes.data, int(agreeing), number, workers)
+
+    with _one_at_a_time:
+        for number in range(1, workers):
+            _threads(workers).submit(work, number)
+        work(0)  # which ends when all have
+
+
+@cache
+def _threads(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="llvm")
+
+
+# --- the words -------------------------------------------------------------------------------------------------------
+
+
+class Emitter:
+    """Writes one function: numbers and vectors of float32, counting loops, and waits of cores for each other.
+
+    Its arguments are attributes: `pointers`, then `counts` (whole numbers of 64 bits), then `floats`, then each core's
+    `share` (64 bits), then those by which cores wait.
+    """
+
+    counters: ir.Value
+    agreeing: ir.Value
+    number: ir.Value
+    workers: ir.Value
+
+    def __init__(
+        self,
+        module: ir.Module,
+        name: str,
+        *,
+        pointers: Sequence[str],
+        counts: Sequence[str] = (),
+        floats: Sequence[str] = (),
+        share: Sequence[str] = (),
+    ) -> None:
+        self.name, self.lanes = name, lanes()
+        self.vector = ir.VectorType(F32, self.lanes)
+        waits = ("agreeing", "number", "workers")
+        self.kinds: list[type] = [ctypes.c_void_p] * len(pointers) + [ctypes.c_int64] * len(counts)
+        self.kinds += [ctypes.c_float] * len(floats) + [ctypes.c_int64] * len(share)
+        self.kinds += [ctypes.c_void_p] + [ctypes.c_int64] * len(waits)
+        types: dict[type, ir.Type] = {ctypes.c_void_p: POINTER, ctypes.c_int64: I64, ctypes.c_float: F32}
+        function = ir.Function(module, ir.FunctionType(VOID, [types[kind] for kind in self.kinds]), name)
+        names = (*pointers, *counts, *floats, *share, "counters", *waits)
+        for argument, argument_name in zip(function.args, names, strict=True):
+            setattr(self, argument_name, argument)
+        self.b = ir.IRBuilder(function.append_basic_block())
+        self.fma = self._declared(module, f"llvm.fma.v{self.lanes}f32", self.vector, [self.vector] * 3)
+        self.minimum = self._declared(module, f"llvm.minnum.v{self.lanes}f32", self.vector, [self.vector] * 2)
+        self.maximum = self._declared(module, f"llvm.maxnum.v{self.lanes}f32", self.vector, [self.vector] * 2)
+        self.sched_yield = self._declared(module, "sched_yield", I32, [])
+
+    @staticmethod
+    def _declared(module: ir.Module, name: str, returned: ir.Type, arguments: list[ir.Type]) -> ir.Function:
+        return module.globals.get(name) or ir.Function(module, ir.FunctionType(returned, arguments), name)
+
+    # --- numbers -------------------------------------------------------------------------------------------------
+
+    def at(self, pointer: ir.Value, *terms: ir.Value, kind: ir.Type = F32) -> ir.Value:
+        """Return the address of the element of a kind at the sum of terms."""
+        for term in terms:
+            pointer = self.b.gep(pointer, [term], source_etype=kind)
+        return pointer
+
+    def load(self, pointer: ir.Value) -> ir.Value:
+        return self.b.load(pointer, typ=self.vector, align=4)
+
+    def store(self, value: ir.Value, pointer: ir.Value) -> None:
+        self.b.store(value, pointer, align=4)
+
+    def constant(self, number: float) -> ir.Constant:
+        return ir.Constant(self.vector, [number] * self.lanes)
+
+    def everywhere(self, number: ir.Value) -> ir.Value:
+        """Emit a vector that has a number, of any type, in every lane."""
+        undefined = ir.Constant(ir.VectorType(number.type, self.lanes), ir.Undefined)
+        one = self.b.insert_element(undefined, number, I32(0))
+        return self.b.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, self.lanes), None))
+
+    def splat(self, pointer: ir.Value) -> ir.Value:
+        return self.everywhere(self.b.load(pointer, typ=F32))
+
+    def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+        return self.b.call(self.fma, [a, b, c])
+
+    def tanh(self, x: ir.Value) -> ir.Value:
+        """Emit tanh as a quotient of polynomials, as in Eigen: within 1e-7, and clamped where tanh is 1 in float32."""
+        limit = 7.90531110763549805
+        x = self.b.call(self.minimum, [self.b.call(self.maximum, [x, self.constant(-limit)]), self.constant(limit)])
+        square = self.b.fmul(x, x)
+        above = self._polynomial(square, _TANH_ABOVE)
+        return self.b.fdiv(self.b.fmul(x, above), self._polynomial(square, _TANH_BELOW))
+
+    def sigmoid(self, x: ir.Value) -> ir.Value:
+        half = self.constant(0.5)
+        return self.multiply_add(self.tanh(self.b.fmul(x, half)), half, half)
+
+    def _polynomial(self, x: ir.Value, coefficients: tuple[float, ...]) -> ir.Value:
+        value = self.constant(coefficients[0])
+        for coefficient in coefficients[1:]:
+            value = self.multiply_add(value, x, self.constant(coefficient))
+        return value
+
+    # --- loops ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def counting(self, start: ir.Value, stop: ir.Value, step: int = 1, carried: tuple[ir.Value, ...] = ()):
+        """Emit `for n in range(start, stop, step)` with carried values: yield a Loop, whose `next` the block fills."""
+        b, before = self.b, self.b.block
+        head, body, after = (b.append_basic_block() for _ in range(3))
+        b.branch(head)
+        b.position_at_end(head)
+        number = b.phi(I64)
+        number.add_incoming(start, before)
+        phis = [b.phi(value.type) for value in carried]
+        for phi, value in zip(phis, carried, strict=True):
+            phi.add_incoming(value, before)
+        b.cbranch(b.icmp_signed("<", number, stop), body, after)
+        b.position_at_end(body)
+        loop = Loop(number, phis)
+        yield loop
+        for phi, value in zip(phis, loop.next, strict=True):
+            phi.add_incoming(value, b.block)
+        number.add_incoming(b.add(number, I64(step)), b.block)
+        b.branch(head)
+        b.position_at_end(after)
+
+    def over_lots(self, first: ir.Value, last: ir.Value, sizes: Sequence[int], body: Callable) -> None:
+        """Emit body(first, how many) for all of a range: as many at once as the first size says, the rest by the next.
+
+        The last size is 1.
+        """
+        for size in sizes:
+            whole = self.b.mul(self.b.sdiv(self.b.sub(last, first), I64(size)), I64(size))
+            stop = self.b.add(first, whole)
+            with self.counting(first, stop, size) as loop:
+                body(loop.number, size)
+            first = stop
+
+    # --- waits ---------------------------------------------------------------------------------------------------
+
+    def barrier(self, before: ir.Value) -> None:
+        """Emit a wait until every core has come here, if cores agree; they did so `before` times at other waits."""
+        b = self.b
+        counter = self.at(self.counters, I64(ALIGNMENT // 8), kind=I64)
+        with b.if_then(b.icmp_signed("!=", self.agreeing, I64(0))):
+            b.atomic_rmw("add", counter, I64(1), "acq_rel")
+            self._until(counter, b.mul(b.add(before, I64(1)), self.workers))
+
+    def finish(self) -> None:
+        """Emit the end: the first core returns when all have come to theirs."""
+        b = self.b
+        b.atomic_rmw("add", self.counters, I64(1), "acq_rel")
+        with b.if_then(b.icmp_signed("==", self.number, I64(0))):
+            self._until(self.counters, self.workers)
+        b.ret_void()
+
+    def _until(self, counter: ir.Value, wanted: ir.Value) -> None:
+        b = self.b
+        before = b.block
+        spin, wait, give_way, again, after = (b.append_basic_block() for _ in range(5))
+        b.branch(spin)
+        b.position_at_end(spin)
+        spins = b.phi(I64)
+        spins.add_incoming(I64(0), before)
+        b.cbranch(b.icmp_signed("<", b.load_atomic(counter, "acquire", 8, typ=I64), wanted), wait, after)
+        b.position_at_end(wait)
+        b.cbranch(b.icmp_signed(">", spins, I64(SPINS)), give_way, again)
+        b.position_at_end(give_way)
+        b.call(self.sched_yield, [])
+        b.branch(again)
+        b.position_at_end(again)
+        spins.add_incoming(b.add(spins, I64(1)), again)
+        b.branch(spin)
+        b.position_at_end(after)
+
+
+class Loop:
+    """A loop that is being written: its number, the values it carries, and what they become."""
+
+    def __init__(self, number: ir.Value, carried: list[ir.Value]) -> None:
+        self.number, self.carried = number, carried
+        self.next: list[ir.Value] = []
+
+
+_TANH_ABOVE = (
+    -2.76076847742355e-16,
+    2.00018790482477e-13,
+    -8.60467152213735e-11,
+    5.12229709037114e-08,
+    1.48572235717979e-05,
+    6.37261928875436e-04,
+    4.89352455891786e-03,
+)
+_TANH_BELOW = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
