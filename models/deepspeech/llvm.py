@@ -30,6 +30,7 @@ from platforms.machine import usable_cores
 
 ALIGNMENT = 64  # bytes; TensorFlow takes arrays over as they are if they begin at a multiple of it
 SPINS = 2000  # before a waiting core offers its place to other threads
+PATIENCE = 10_000  # spins before the first core sleeps until the others' end: other work may have their cores
 
 F32, F64, I32, I64 = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(64)
 POINTER, VOID = ir.PointerType(), ir.VoidType()
@@ -96,9 +97,11 @@ def on_all_cores(
         function(*given, *shares[number], counters.ctypes.data, int(agreeing), number, workers)
 
     with _one_at_a_time:
-        for number in range(1, workers):
-            _threads(workers).submit(work, number)
-        work(0)  # which ends when all have
+        others = [_threads(workers).submit(work, number) for number in range(1, workers)]
+        work(0)  # which mostly ends when all have
+        if counters[0, 0] < workers:
+            for other in others:
+                other.result()
 
 
 @cache
@@ -246,14 +249,14 @@ class Emitter:
             self._until(counter, b.mul(b.add(before, I64(1)), self.workers))
 
     def finish(self) -> None:
-        """Emit the end: the first core returns when all have come to theirs."""
+        """Emit the end: the first core spins for a while until all have come to theirs."""
         b = self.b
         b.atomic_rmw("add", self.counters, I64(1), "acq_rel")
         with b.if_then(b.icmp_signed("==", self.number, I64(0))):
-            self._until(self.counters, self.workers)
+            self._until(self.counters, self.workers, at_most=PATIENCE)
         b.ret_void()
 
-    def _until(self, counter: ir.Value, wanted: ir.Value) -> None:
+    def _until(self, counter: ir.Value, wanted: ir.Value, at_most: int | None = None) -> None:
         b = self.b
         before = b.block
         spin, wait, give_way, again, after = (b.append_basic_block() for _ in range(5))
@@ -261,7 +264,9 @@ class Emitter:
         b.position_at_end(spin)
         spins = b.phi(I64)
         spins.add_incoming(I64(0), before)
-        b.cbranch(b.icmp_signed("<", b.load_atomic(counter, "acquire", 8, typ=I64), wanted), wait, after)
+        less = b.icmp_signed("<", b.load_atomic(counter, "acquire", 8, typ=I64), wanted)
+        patient = less if at_most is None else b.and_(less, b.icmp_signed("<", spins, I64(at_most)))
+        b.cbranch(patient, wait, after)
         b.position_at_end(wait)
         b.cbranch(b.icmp_signed(">", spins, I64(SPINS)), give_way, again)
         b.position_at_end(give_way)
