@@ -1,14 +1,14 @@
 """The acoustic model of the paper, Deep Speech 2 in style.
 
-config.py         sizes, and every difference between the recipes, a field each
-network.py        build(config) -> keras.Model; output_frames; flops
-lstm.py           the recurrent layer and its fast paths
-recurrence.py     its loop over frames on a CPU
-llvm.py           what the loops compiled for a CPU share
-normalisation.py  what is between its layers on a CPU: batch normalisation and dropout
-philox.py         random numbers on a CPU, as TensorFlow draws them
-dropout.py        dropout on a CPU, in one pass
-learner.py        what the trainer asks of it
-portable.py       what becomes of it outside of the suite
-onnx_graph.py     it as a graph of ONNX
+config.py      sizes, and every difference between the recipes, a field each
+network.py     build(config) -> keras.Model; output_frames; flops
+lstm.py        the recurrent layer and its fast paths
+recurrence.py  its loop over frames on a CPU
+llvm.py        what the loops compiled for a CPU share
+batch_norm.py  batch normalisation and dropout on a CPU, in one call
+layer_norm.py  layer normalisation, ReLU and dropout, likewise
+dropout.py     what both share: the draws of dropout
+learner.py     what the trainer asks of it
+portable.py    what becomes of it outside of the suite
+onnx_graph.py  it as a graph of ONNX
 """

@@ -8,11 +8,10 @@ cores share the columns, so that none needs another's sums and no digit depends 
 once for mean and variance and once for the outputs: sums are of float32 within a chunk of rows, which is in the cache
 when squares around its own mean are added up, and of float64 over chunks (Chan, Golub and LeVeque 1979, "Updating
 formulae and a pairwise algorithm for computing sample variances").
-Dropout's draws are those of tf.nn.experimental.stateless_dropout (models/deepspeech/philox.py), one bit a number is
-kept for the gradient.
+Dropout's draws are those of tf.nn.experimental.stateless_dropout.
 
-float32 only; `fits(columns, dtype)` says whether a layer can be done here. Shapes in comments: T frames, B utterances,
-H columns, N = T B rows, W lanes of a vector register.
+float32 only; `dropout.fits(columns, dtype)` says whether a layer can be done here. Shapes in comments: T frames,
+B utterances, H columns, N = T B rows, W lanes of a vector register.
 """
 
 from __future__ import annotations
@@ -26,26 +25,20 @@ import numpy as np
 import tensorflow as tf
 from llvmlite import binding, ir
 
-from models.deepspeech import llvm, philox
-from models.deepspeech.llvm import F32, F64, I32, I64, aligned
-from models.deepspeech.philox import Philox
+from models.deepspeech import dropout, llvm
+from models.deepspeech.dropout import ROWS, Dropout
+from models.deepspeech.llvm import F32, F64, I64, aligned
 
 CHUNK = 64  # rows whose sums are of float32
 COLUMNS = (4, 2, 1)  # vectors of columns that are added up at once
-ROWS = philox.WORDS  # whose draws a vector of counters gives
 
 _compiling = threading.Lock()  # `cache` alone would compile twice for two threads
-
-
-def fits(columns: int, dtype: tf.DType) -> bool:
-    """Tell whether a layer can be computed here: float32, columns that fill whole vectors, of 8 numbers or more."""
-    return dtype == tf.float32 and llvm.lanes() >= 8 and columns % llvm.lanes() == 0
 
 
 @cache
 def prepare(*, drops: bool) -> None:
     """Compile it in a thread beside the caller, which makes and traces a model meanwhile; errors come at use."""
-    threading.Thread(target=_code, args=(drops,), name="normalisation-compiler").start()
+    threading.Thread(target=_code, args=(drops,), name="batch-norm-compiler").start()
 
 
 def batch_norm(
@@ -106,13 +99,12 @@ def _forward(
     rate: float,
 ) -> tuple[np.ndarray, ...]:
     """Compute outputs, bits of what is kept, mean and variance [2, H], and both moving averages [H]."""
-    if x.size > philox.MOST:
-        raise ValueError(f"{x.size} numbers to normalise; expected at most {philox.MOST}: take smaller batches")
+    dropout.check(x.size)
     columns = len(gamma)
-    sizes = [x.size // columns, columns, philox.threshold(rate)]
+    sizes = [x.size // columns, columns, dropout.threshold(rate)]
     moving, found = np.stack([moving_mean, moving_variance]), np.empty([2, columns], np.float32)
     y, kept = aligned(*x.shape), np.empty(x.size // 8 if rate else 0, np.uint8)
-    base = philox.base_of(key, counter) if rate else np.empty(0, np.uint32)
+    base = dropout.base_of(key, counter) if rate else np.empty(0, np.uint32)
     given = [*map(np.ascontiguousarray, (x, gamma, beta, valid)), _chunks(valid), moving, base]
     made = [y, kept, found, np.zeros([2, columns]), aligned(2, columns)]
     _on_all_cores(_code(rate > 0).forward, [*given, *made, *sizes, *_floats(valid, epsilon, rate)], columns)
@@ -183,14 +175,12 @@ def _compiled(lanes: int, drops: bool) -> _Compiled:  # noqa: ARG001 - which tes
     return _Compiled(engine, *(llvm.callable_of(engine, each) for each in passes))
 
 
-class _BatchNorm(Philox):
+class _BatchNorm(Dropout):
     """What both passes share: a core's vectors of columns, sums over chunks [2, H] and bits of what is kept [H / W, N].
 
     `factors` [2 or 3, H] are what the last loop needs of each column, next to its mean.
     """
 
-    rows: ir.Value
-    columns: ir.Value
     first: ir.Value
     last: ir.Value
     count: ir.Value
@@ -254,17 +244,12 @@ class _BatchNorm(Philox):
         """Emit the address of the bits of a row's vector: apart for each tile, so that cores share no lines of them."""
         return self.at(self.kept, self.b.mul(tile, self.rows), row, kind=ir.IntType(self.lanes))
 
-    def least_of(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self.b.select(self.b.icmp_signed("<", a, b), a, b)
-
 
 class _Forward(_BatchNorm):
     beta: ir.Value
     chunks: ir.Value
     moving: ir.Value
-    words: ir.Value
     y: ir.Value
-    least: ir.Value
 
     def __init__(self, module: ir.Module, *, drops: bool) -> None:
         arrays = "x gamma beta valid chunks moving words y kept found sums factors"
@@ -330,23 +315,13 @@ class _Forward(_BatchNorm):
 
     def _dropped(self) -> None:
         """Emit outputs, ROWS rows at a time; beyond the last row that one is written again, with the same draws."""
-        b, quarter = self.b, self.lanes // ROWS
-        base, least = self.base(self.words), self.everywhere(b.trunc(self.least, I32))
-        last = b.sub(self.rows, I64(1))
-        counters = self.everywhere(b.trunc(b.sdiv(self.columns, I64(ROWS)), I32))  # of a row
+        self.begin_draws()
         with self.counting(I64(0), self.rows, ROWS) as lot:
-            rows = [self.least_of(b.add(lot.number, I64(n)), last) for n in range(ROWS)]
-            of_lanes, last_of_lanes = (self.everywhere(b.trunc(each, I32)) for each in (lot.number, last))
-            of_lanes = b.add(of_lanes, self.integers(*(lane // quarter for lane in range(self.lanes))))
-            of_lanes = b.select(b.icmp_unsigned("<", of_lanes, last_of_lanes), of_lanes, last_of_lanes)
-            start = b.add(b.mul(of_lanes, counters), self.integers(*range(quarter)))
+            rows, counters = self.lot(lot.number)
 
             def outputs(tile: ir.Value, column: ir.Value) -> None:
-                of_tile = self.everywhere(b.trunc(b.mul(tile, I64(quarter)), I32))
-                drawn = self.interleaved(self.philox(base, b.add(start, of_tile)))
-                for row, words in zip(rows, drawn, strict=True):
-                    kept = self.at_least(words, least)
-                    b.store(b.bitcast(kept, ir.IntType(self.lanes)), self.bits(tile, row))
+                for row, kept in zip(rows, self.drawn(counters, tile), strict=True):
+                    self.store_bits(kept, self.bits(tile, row))
                     self._output(row, column, kept)
 
             self.over_tiles(outputs)
@@ -393,8 +368,7 @@ class _Backward(_BatchNorm):
         b, dy = self.b, self.load(self.line(self.dy, row, column))
         if not self.drops:
             return dy
-        bits = b.load(self.bits(tile, row), typ=ir.IntType(self.lanes))
-        return b.select(b.bitcast(bits, ir.VectorType(ir.IntType(1), self.lanes)), dy, self.zero)
+        return b.select(self.load_bits(self.bits(tile, row)), dy, self.zero)
 
     def _factors(self, _: ir.Value, column: ir.Value) -> None:
         """Emit the gradients of gamma and beta, and by what those of x are made of dy, one and x - mean."""

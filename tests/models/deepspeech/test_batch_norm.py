@@ -1,11 +1,11 @@
-"""Normalisation and dropout by LLVM: TensorFlow's operations are the oracle, and float64 where they are less exact."""
+"""Batch normalisation and dropout by LLVM: TensorFlow is the oracle, and float64 where that is less exact."""
 
 from functools import partial
 
 import numpy as np
 import pytest
 
-from models.deepspeech import llvm, normalisation, philox
+from models.deepspeech import batch_norm, dropout, llvm
 
 pytestmark = pytest.mark.skipif(llvm.lanes() < 8, reason="this processor has short vectors")
 
@@ -49,11 +49,11 @@ def all_of(tf, of, given, dy):
     return [value.numpy() for value in compute(*map(tf.constant, (dy, *given)))]
 
 
-def both(tf, network, given, dy, **dropout):
-    if dropout:
-        dropout["seed"] = tf.constant(dropout["seed"], tf.int32)
-    ours = partial(normalisation.batch_norm, **{"rate": 0.0, "seed": None, **dropout})
-    return all_of(tf, ours, given, dy), all_of(tf, partial(by_tensorflow, network, tf, **dropout), given, dy)
+def both(tf, network, given, dy, **drop):
+    if drop:
+        drop["seed"] = tf.constant(drop["seed"], tf.int32)
+    ours = partial(batch_norm.batch_norm, **{"rate": 0.0, "seed": None, **drop})
+    return all_of(tf, ours, given, dy), all_of(tf, partial(by_tensorflow, network, tf, **drop), given, dy)
 
 
 def assert_near(found, expected, within=1e-5):
@@ -86,7 +86,7 @@ def test_padding_changes_nothing_that_is_valid(tf):
     padded = [np.pad(each, [(0, 80), (0, 1)] + [(0, 0)] * (each.ndim - 2), constant_values=0) for each in given[:2]]
     padded[0][padded[1] == 0] = 1e4
     dy_padded = np.pad(dy, [(0, 80), (0, 1), (0, 0)])
-    of = partial(normalisation.batch_norm, rate=0.0, seed=None)
+    of = partial(batch_norm.batch_norm, rate=0.0, seed=None)
     y, *moved, dx, dgamma, dbeta = all_of(tf, of, given, dy)
     y_padded, *moved_padded, dx_padded, dgamma_padded, dbeta_padded = all_of(tf, of, [*padded, *given[2:]], dy_padded)
     pairs = [(y_padded[:6, :2], y), (dx_padded[:6, :2], dx), (dgamma_padded, dgamma), (dbeta_padded, dbeta)]
@@ -99,7 +99,7 @@ def test_mean_and_variance_are_those_of_float64_where_the_mean_is_large():
     """A mean of 1000 with a deviation of 0.1: float32 has steps of 6e-5 there."""
     given, _ = numbers(900, 4, 3 * llvm.lanes())
     given[0] = (1000 + 0.05 * given[0]).astype(np.float32)
-    _, _, (mean, variance), *_ = normalisation._forward(*given, **OPTIONS, rate=0.0)
+    _, _, (mean, variance), *_ = batch_norm._forward(*given, **OPTIONS, rate=0.0)
     valid = given[0][given[1] > 0].astype(np.float64)
     np.testing.assert_allclose(mean, valid.mean(0), rtol=1.2e-7)
     np.testing.assert_allclose(variance, valid.var(0), rtol=1e-6)
@@ -113,8 +113,8 @@ def test_no_digit_depends_on_how_many_cores_there_are(monkeypatch, rows, tiles, 
     found = {}
     for cores in (1, 2, 3):
         monkeypatch.setattr(llvm, "cores", lambda cores=cores: cores)
-        y, kept, statistics, *moved = normalisation._forward(*given, *draws, **OPTIONS, rate=rate)
-        gradients = normalisation._backward(
+        y, kept, statistics, *moved = batch_norm._forward(*given, *draws, **OPTIONS, rate=rate)
+        gradients = batch_norm._backward(
             dy, given[0], kept, given[1], given[2], statistics, epsilon=OPTIONS["epsilon"], rate=rate
         )
         found[cores] = [each.tobytes() for each in (y, kept, statistics, *moved, *gradients)]
@@ -129,7 +129,7 @@ def test_counters_that_overflow_are_carried(tf, low, high):
     given, _ = numbers(7, 3, 2 * llvm.lanes())
     drawn = tf.raw_ops.StatelessRandomUniformV2(shape=given[0].shape, key=key, counter=counter, alg=1).numpy()
     for rate in (0.25, 0.75):
-        y, *_ = normalisation._forward(*given, key, counter, **OPTIONS, rate=rate)
+        y, *_ = batch_norm._forward(*given, key, counter, **OPTIONS, rate=rate)
         assert ((y != 0) == (drawn >= np.float32(rate))).all()
 
 
@@ -144,15 +144,15 @@ def test_numbers_that_are_none_stay_so_in_their_column(tf, network):
 
 
 def test_more_numbers_than_can_be_drawn_are_refused(monkeypatch):
-    monkeypatch.setattr(philox, "MOST", 100)
+    monkeypatch.setattr(dropout, "MOST", 100)
     with pytest.raises(ValueError, match="numbers to normalise; expected at most 100"):
-        normalisation._forward(*numbers(101, 1, llvm.lanes())[0], **OPTIONS, rate=0.0)
+        batch_norm._forward(*numbers(101, 1, llvm.lanes())[0], **OPTIONS, rate=0.0)
 
 
 def test_it_is_for_numbers_of_32_bits_in_whole_vectors(tf):
     lanes = llvm.lanes()
-    assert normalisation.fits(3 * lanes, tf.float32)
-    assert not normalisation.fits(3 * lanes + 1, tf.float32) and not normalisation.fits(3 * lanes, tf.bfloat16)
+    assert dropout.fits(3 * lanes, tf.float32)
+    assert not dropout.fits(3 * lanes + 1, tf.float32) and not dropout.fits(3 * lanes, tf.bfloat16)
 
 
 @pytest.mark.parametrize("recipe", ["paper", "authors"])
@@ -175,7 +175,7 @@ def test_a_model_learns_by_it_what_it_learns_by_tensorflow(tf, network, monkeypa
 
     found, operations = trained()
     assert "StatelessRandomUniformV2" not in operations
-    monkeypatch.setattr(normalisation, "fits", lambda *_: False)
+    monkeypatch.setattr(dropout, "fits", lambda *_: False)
     expected, operations = trained()
     assert "StatelessRandomUniformV2" in operations
     assert_near(found, expected, 1e-4)
