@@ -16,7 +16,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from models.deepspeech import dropout
+from models.deepspeech import batch_norm, dropout, layer_norm
 from models.deepspeech.config import Config
 from models.deepspeech.lstm import LSTM
 from models.dense import Dense
@@ -89,8 +89,8 @@ class DeepSpeech(keras.Model):
     def build(self, *_) -> None:
         """Make all weights in the order in which a call would; no call is traced or computed for it."""
         config, width = self.config, self.config.filters
-        if config.dropout and self._drops_by_llvm(self.compute_dtype):
-            dropout.prepare()
+        if self._by_llvm(self.compute_dtype, config.units):
+            (layer_norm if config.rules.layer_norm else batch_norm).prepare(drops=config.dropout > 0)
         self.convolution.build((None, None, config.features))
         self.norms[0].build((None, None, width))
         for lstm, norm in zip(self.lstms, self.norms[1:], strict=True):
@@ -106,25 +106,36 @@ class DeepSpeech(keras.Model):
         x = tf.transpose(self.convolution(features), [1, 0, 2])  # time first until the logits
         outputs = output_frames(tf.cast(frames, tf.int64), self.config)
         valid_TB = tf.cast(tf.transpose(within(outputs, tf.shape(x)[0])), tf.float32)
-        for number, norm in enumerate(self.norms):
+        rate = self.config.dropout if training else 0.0
+        for number in range(len(self.norms)):
             if number:
                 x = self.lstms[number - 1](x, training=training)
-            if self.config.rules.layer_norm:
-                x = norm(x) if number else tf.nn.relu(norm(x))
+            x = tf.nn.relu(x) if self.config.rules.relu else x
+            drawn = seed + [0, number] if rate else None
+            if training and self._by_llvm(x.dtype.name, x.shape[-1]):
+                x = self._fused(x, valid_TB, number, rate=rate, seed=drawn)
             else:
-                x = tf.nn.relu(x) if self.config.rules.relu else x
-                x = norm(x, valid_TB, training=training)
-            if training and self.config.dropout:
-                x = self._dropout(x, seed + [0, number])
+                x = self._normalised(x, valid_TB, number, training=training)
+                x = tf.nn.experimental.stateless_dropout(x, rate=rate, seed=drawn) if rate else x
         return tf.transpose(self.output_layer(x), [1, 0, 2])
 
-    def _dropout(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        drop = dropout.dropped if self._drops_by_llvm(x.dtype.name) else tf.nn.experimental.stateless_dropout
-        return drop(x, rate=self.config.dropout, seed=seed)
+    def _by_llvm(self, dtype: str, columns: int) -> bool:
+        """Tell whether norm and dropout of so many columns are computed where the LSTMs are, by code of LLVM."""
+        return dropout.fits(columns, tf.as_dtype(dtype)) and self.lstms[0].chosen(dtype) == "llvm"
 
-    def _drops_by_llvm(self, dtype: str) -> bool:
-        """Tell whether dropout is computed where the LSTMs are, by code of LLVM: the digits are the same."""
-        return bool(self.lstms) and self.lstms[0].chosen(dtype) == "llvm" and dropout.fits(tf.as_dtype(dtype))
+    def _fused(self, x: tf.Tensor, valid_TB: tf.Tensor, number: int, **drop) -> tf.Tensor:
+        """Normalise in training, and drop with `rate` and `seed`, in one call."""
+        norm = self.norms[number]
+        if self.config.rules.layer_norm:
+            weights = norm.gamma.value, norm.beta.value
+            return layer_norm.layer_norm(x, *weights, epsilon=EPSILON, relu=number == 0, **drop)
+        return norm.with_dropout(x, valid_TB, **drop)
+
+    def _normalised(self, x: tf.Tensor, valid_TB: tf.Tensor, number: int, *, training: bool) -> tf.Tensor:
+        norm = self.norms[number]
+        if self.config.rules.layer_norm:
+            return norm(x) if number else tf.nn.relu(norm(x))
+        return norm(x, valid_TB, training=training)
 
 
 class Moved:
@@ -171,6 +182,14 @@ class BatchNorm(keras.layers.Layer):
         if training:
             keep = self.momentum
             self.moved.values = tuple(keep * old + (1 - keep) * new for old, new in zip(moving, found, strict=True))
+        return y
+
+    def with_dropout(self, x: tf.Tensor, valid: tf.Tensor, *, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
+        """Return the outputs in training with a share `rate` of them dropped, in one call of code made by LLVM."""
+        weights = (each.value for each in (self.gamma, self.beta, self.moving_mean, self.moving_variance))
+        options = {"momentum": self.momentum, "epsilon": self.EPSILON, "rate": rate, "seed": seed}
+        y, *moved = batch_norm.batch_norm(x, valid, *weights, **options)
+        self.moved.values = tuple(moved)
         return y
 
 
