@@ -16,14 +16,12 @@ B utterances, H columns, N = T B rows, W lanes of a vector register.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
-from llvmlite import binding, ir
+from llvmlite import ir
 
 from models.deepspeech import dropout, llvm
 from models.deepspeech.dropout import ROWS, Dropout
@@ -31,14 +29,6 @@ from models.deepspeech.llvm import F32, F64, I64, aligned
 
 CHUNK = 64  # rows whose sums are of float32
 COLUMNS = (4, 2, 1)  # vectors of columns that are added up at once
-
-_compiling = threading.Lock()  # `cache` alone would compile twice for two threads
-
-
-@cache
-def prepare(*, drops: bool) -> None:
-    """Compile it in a thread beside the caller, which makes and traces a model meanwhile; errors come at use."""
-    threading.Thread(target=_code, args=(drops,), name="batch-norm-compiler").start()
 
 
 def batch_norm(
@@ -107,7 +97,7 @@ def _forward(
     base = dropout.base_of(key, counter) if rate else np.empty(0, np.uint32)
     given = [*map(np.ascontiguousarray, (x, gamma, beta, valid)), _chunks(valid), moving, base]
     made = [y, kept, found, np.zeros([2, columns]), aligned(2, columns)]
-    _on_all_cores(_code(rate > 0).forward, [*given, *made, *sizes, *_floats(valid, epsilon, rate)], columns)
+    _on_all_cores(code(rate > 0).forward, [*given, *made, *sizes, *_floats(valid, epsilon, rate)], columns)
     return y, kept, found, *(momentum * moving + (1 - momentum) * found)
 
 
@@ -139,7 +129,7 @@ def _backward(
     given = [*map(np.ascontiguousarray, (dy, x, gamma, valid)), kept, found]
     made = [dx, dgamma, dbeta, np.zeros([2, columns]), aligned(3, columns)]
     sizes = [x.size // columns, columns]
-    _on_all_cores(_code(rate > 0).backward, [*given, *made, *sizes, *_floats(valid, epsilon, rate)], columns)
+    _on_all_cores(code(rate > 0).backward, [*given, *made, *sizes, *_floats(valid, epsilon, rate)], columns)
     return dx, dgamma, dbeta
 
 
@@ -154,25 +144,10 @@ def _on_all_cores(function, arguments: list, columns: int) -> None:
     llvm.on_all_cores(function, arguments, list(zip(bounds, bounds[1:], strict=False)))
 
 
-@dataclass(frozen=True)
-class _Compiled:
-    engine: binding.ExecutionEngine  # owns the code
-    forward: Callable[..., None]
-    backward: Callable[..., None]
-
-
-def _code(drops: bool) -> _Compiled:
-    """Return the passes for this processor, with dropout or without; compiled once, by whoever asks first."""
-    with _compiling:
-        return _compiled(llvm.lanes(), drops)
-
-
-@cache
-def _compiled(lanes: int, drops: bool) -> _Compiled:  # noqa: ARG001 - which tests change
-    module = ir.Module()
-    passes = [_Forward(module, drops=drops), _Backward(module, drops=drops)]
-    engine = llvm.compiled(module)
-    return _Compiled(engine, *(llvm.callable_of(engine, each) for each in passes))
+@llvm.once
+def code(module: ir.Module, drops: bool) -> tuple[llvm.Emitter, llvm.Emitter]:
+    """Return the passes for this processor, with dropout or without."""
+    return _Forward(module, drops=drops), _Backward(module, drops=drops)
 
 
 class _BatchNorm(Dropout):

@@ -12,14 +12,12 @@ B utterances, H columns, N = T B rows, W lanes of a vector register.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
-from llvmlite import binding, ir
+from llvmlite import ir
 
 from models.deepspeech import dropout, llvm
 from models.deepspeech.dropout import ROWS, Dropout
@@ -28,14 +26,6 @@ from models.deepspeech.llvm import I32, I64, aligned
 BLOCK = 64  # rows whose sums are of float32; a multiple of ROWS
 COLUMNS = (4, 2, 1)  # vectors of columns that are added up at once
 POSITIVE = float(np.finfo(np.float32).tiny)  # the least that threads which take smaller numbers for zero know
-
-_compiling = threading.Lock()  # `cache` alone would compile twice for two threads
-
-
-@cache
-def prepare(*, drops: bool) -> None:
-    """Compile it in a thread beside the caller, which makes and traces a model meanwhile; errors come at use."""
-    threading.Thread(target=_code, args=(drops,), name="layer-norm-compiler").start()
 
 
 def layer_norm(
@@ -94,7 +84,7 @@ def _forward(
     arrays = [*map(np.ascontiguousarray, (x, gamma, beta)), words, y, kept, found]
     floor = POSITIVE if relu else -np.inf
     sizes = [rows, columns, dropout.threshold(rate), float(columns), epsilon, floor, 1 / (1 - rate)]
-    _on_all_cores(_code(rate > 0).forward, [*arrays, *sizes], rows)
+    _on_all_cores(code(rate > 0).forward, [*arrays, *sizes], rows)
     return y, kept, found
 
 
@@ -107,7 +97,7 @@ def _backward(
     dx, sums = aligned(*x.shape), aligned(-(-rows // BLOCK), 2, columns)
     arrays = [*map(np.ascontiguousarray, (dy, x, gamma)), kept, found, dx, sums]
     grown = 1 / (1 - rate)
-    _on_all_cores(_code(rate > 0).backward, [*arrays, rows, columns, float(columns), grown], rows)
+    _on_all_cores(code(rate > 0).backward, [*arrays, rows, columns, float(columns), grown], rows)
     dgamma, dbeta = (grown * sums.sum(0, dtype=np.float64)).astype(np.float32)
     return dx, dgamma, dbeta
 
@@ -119,25 +109,10 @@ def _on_all_cores(function, arguments: list, rows: int) -> None:
     llvm.on_all_cores(function, arguments, list(zip(bounds, bounds[1:], strict=False)))
 
 
-@dataclass(frozen=True)
-class _Compiled:
-    engine: binding.ExecutionEngine  # owns the code
-    forward: Callable[..., None]
-    backward: Callable[..., None]
-
-
-def _code(drops: bool) -> _Compiled:
-    """Return the passes for this processor, with dropout or without; compiled once, by whoever asks first."""
-    with _compiling:
-        return _compiled(llvm.lanes(), drops)
-
-
-@cache
-def _compiled(lanes: int, drops: bool) -> _Compiled:  # noqa: ARG001 - which tests change
-    module = ir.Module()
-    passes = [_Forward(module, drops=drops), _Backward(module)]
-    engine = llvm.compiled(module)
-    return _Compiled(engine, *(llvm.callable_of(engine, each) for each in passes))
+@llvm.once
+def code(module: ir.Module, drops: bool) -> tuple[llvm.Emitter, llvm.Emitter]:
+    """Return the passes for this processor, with dropout or without."""
+    return _Forward(module, drops=drops), _Backward(module)
 
 
 class _LayerNorm(Dropout):

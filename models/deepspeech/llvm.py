@@ -5,8 +5,8 @@
             super().__init__(module, "sum", pointers=("x", "y"), counts=("first", "last"))
             ...
             self.finish()
-    engine = compiled(module)
-    on_all_cores(function, [x, y], shares=[(0, 50), (50, 100)])
+    code = once(lambda module: (Sum(module), Gradient(module)))
+    on_all_cores(code().forward, [x, y], shares=[(0, 50), (50, 100)])
 
 A function that all cores run has the share of each and, last, `counters`, `agreeing`, `number` and `workers`: what they
 wait for each other by. They wait by spinning: to wake a thread takes a tenth of a millisecond, and more in a virtual
@@ -21,7 +21,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, wraps
 
 import numpy as np
 from llvmlite import binding, ir
@@ -53,8 +54,40 @@ def aligned(*shape: int) -> np.ndarray:
     return memory[start : start + size].view(np.float32).reshape(shape)
 
 
-def compiled(module: ir.Module) -> binding.ExecutionEngine:
-    """Compile a module for this processor; the engine that is returned owns its code."""
+@dataclass(frozen=True)
+class Code:
+    """What an engine compiled: a layer's way forward and back. Calls release the GIL."""
+
+    engine: binding.ExecutionEngine  # owns the code
+    forward: Callable[..., None]
+    backward: Callable[..., None]
+
+
+def once(emit: Callable[..., tuple[Emitter, Emitter]]) -> Callable[..., Code]:
+    """Make a function that returns the code that emit(module, ...) writes, forward and backward; compiled once."""
+    compiling, kept = threading.Lock(), {}
+
+    @wraps(emit)
+    def code(*given) -> Code:
+        key = (lanes(), *given)
+        with compiling:
+            if key not in kept:
+                module = ir.Module()
+                emitters = emit(module, *given)
+                engine = _compiled(module)
+                kept[key] = Code(engine, *(_callable(engine, each) for each in emitters))
+            return kept[key]
+
+    return code
+
+
+@cache
+def prepare(code: Callable[..., Code], *given) -> None:
+    """Compile code in a thread beside the caller, which makes and traces a model meanwhile; errors come at use."""
+    threading.Thread(target=code, args=given, name="llvm-compiler").start()
+
+
+def _compiled(module: ir.Module) -> binding.ExecutionEngine:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     machine = binding.Target.from_default_triple().create_target_machine(
@@ -66,10 +99,8 @@ def compiled(module: ir.Module) -> binding.ExecutionEngine:
     return engine
 
 
-def callable_of(engine: binding.ExecutionEngine, emitter: Emitter) -> Callable[..., None]:
-    """Return the function of an engine that an emitter wrote; its call releases the GIL."""
-    address = engine.get_function_address(emitter.name)
-    return ctypes.CFUNCTYPE(None, *emitter.kinds)(address)
+def _callable(engine: binding.ExecutionEngine, emitter: Emitter) -> Callable[..., None]:
+    return ctypes.CFUNCTYPE(None, *emitter.kinds)(engine.get_function_address(emitter.name))
 
 
 # --- all cores -------------------------------------------------------------------------------------------------------

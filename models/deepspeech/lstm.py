@@ -29,7 +29,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.deepspeech import recurrence
+from models.deepspeech import llvm, recurrence
 from models.kernels import Choice, apart, reason
 
 
@@ -50,7 +50,7 @@ class LSTM(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.chosen(self.compute_dtype) == "llvm":
-            recurrence.prepare()
+            llvm.prepare(recurrence.code)
         gates = 4 * self.units
         self.kernel = self.add_weight(shape=(input_shape[-1], gates), name="kernel")
         self.recurrent = self.add_weight(shape=(self.units, gates), name="recurrent", initializer="orthogonal")
@@ -105,7 +105,7 @@ def _lstm(
     """Compute [T, B, I] -> [T, B, H]; `forward` and `backward` do the loops over frames.
 
     forward(xw [T, B, 4H], recurrent, peephole) gives outputs h and cells c, [T + 1, B, H] with the zero state first,
-    and the gates after their activations [T, B, 4H]; backward gives the gradient of the gates before them.
+    and the gates after their activations [T, B, 4H]; backward gives the gradients of the gates before them and of bias.
     """
     units = recurrent.shape[0]
     no_peephole = peephole is None
@@ -117,12 +117,12 @@ def _lstm(
         h, gates, c = forward(xw, recurrent, peephole)
 
         def gradient(dh: tf.Tensor):
-            dz = backward(dh, gates, c, recurrent, peephole)
+            dz, dbias = backward(dh, gates, c, recurrent, peephole)
             flat = tf.reshape(dz, [-1, 4 * units])
             dx = _unflattened(tf.matmul(flat, kernel, transpose_b=True), x)
             dkernel = tf.matmul(flat_x, flat, transpose_a=True)
             drecurrent = tf.matmul(tf.reshape(h[:-1], [-1, units]), flat, transpose_a=True)
-            return dx, dkernel, drecurrent, _summed(flat), None if no_peephole else _peephole_gradient(dz, c)
+            return dx, dkernel, drecurrent, dbias, None if no_peephole else _peephole_gradient(dz, c)
 
         return h[1:], gradient
 
@@ -164,9 +164,11 @@ def _llvm_forward(xw, recurrent, peephole):
 
 
 def _llvm_backward(dh, gates, c, recurrent, peephole):
-    dz = tf.numpy_function(recurrence.backward, [dh, gates, c, recurrent, peephole], dh.dtype, stateful=False)
+    given = [dh, gates, c, recurrent, peephole]
+    dz, dbias = tf.numpy_function(recurrence.backward, given, [dh.dtype] * 2, stateful=False)
     dz.set_shape([None, None, 4 * recurrent.shape[0]])
-    return dz
+    dbias.set_shape([4 * recurrent.shape[0]])
+    return dz, dbias
 
 
 # --- XLA: any device and precision, compiled once for each shape -----------------------------------------------------
@@ -199,7 +201,8 @@ def _cell(z, c, peephole):
 
 def _xla_backward(dh, gates, c, recurrent, peephole):
     # Transposed out here: XLA would fold the transposition into the product of every frame, at twice the time.
-    return _xla_backward_loop(dh, gates, c, tf.transpose(recurrent), peephole)
+    dz = _xla_backward_loop(dh, gates, c, tf.transpose(recurrent), peephole)
+    return dz, _summed(tf.reshape(dz, [-1, dz.shape[2]]))
 
 
 @tf.function(jit_compile=True)

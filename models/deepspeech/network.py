@@ -16,7 +16,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from models.deepspeech import batch_norm, dropout, layer_norm
+from models.deepspeech import batch_norm, dropout, layer_norm, llvm
 from models.deepspeech.config import Config
 from models.deepspeech.lstm import LSTM
 from models.dense import Dense
@@ -90,7 +90,7 @@ class DeepSpeech(keras.Model):
         """Make all weights in the order in which a call would; no call is traced or computed for it."""
         config, width = self.config, self.config.filters
         if self._by_llvm(self.compute_dtype, config.units):
-            (layer_norm if config.rules.layer_norm else batch_norm).prepare(drops=config.dropout > 0)
+            llvm.prepare((layer_norm if config.rules.layer_norm else batch_norm).code, config.dropout > 0)
         self.convolution.build((None, None, config.features))
         self.norms[0].build((None, None, width))
         for lstm, norm in zip(self.lstms, self.norms[1:], strict=True):

@@ -1,7 +1,7 @@
 """The LSTM's loop over frames on a CPU, compiled by LLVM for the processor at hand.
 
     h, gates, c = forward(xw, recurrent, peephole)          # [T, B, 4H], [H, 4H], [3, H]
-    dz = backward(dh, gates, c, recurrent, peephole)        # [T, B, H] -> [T, B, 4H]
+    dz, dbias = backward(dh, gates, c, recurrent, peephole) # [T, B, H] -> [T, B, 4H] and its sum [4H]
 
 Frame by frame there are only a few utterances to multiply the recurrent weights with. A general matrix product
 packs those weights again for every frame, which takes longer than the arithmetic. Here they are packed once a call:
@@ -15,20 +15,13 @@ done here. Shapes in comments: T frames, B utterances, H units, W lanes of a vec
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
-
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 
 from models.deepspeech import llvm
 from models.deepspeech.llvm import I64, aligned
 
 OWN_CACHE = 2**20  # bytes of weights that a core keeps by itself: its second cache has 1 MiB or more
-
-_compiling = threading.Lock()  # `cache` alone would compile twice for two threads
 
 
 def fits(units: int) -> bool:
@@ -47,34 +40,23 @@ def forward(xw: np.ndarray, recurrent: np.ndarray, peephole: np.ndarray) -> tupl
     h[0] = c[0] = 0
     gates = aligned(frames, batch, 4 * units)
     packed = _copied(recurrent.reshape(units, 4, units // lanes, lanes).transpose(2, 0, 1, 3))
-    _on_all_cores(_code().forward, [xw, packed, peephole, h, gates, c], frames, batch, units)
+    _on_all_cores(code().forward, [xw, packed, peephole, h, gates, c], frames, batch, units)
     return h, gates, c
 
 
 def backward(
     dh: np.ndarray, gates: np.ndarray, c: np.ndarray, recurrent: np.ndarray, peephole: np.ndarray
-) -> np.ndarray:
-    """Compute the gradient of the gates before activation [T, B, 4H] from that of the outputs [T, B, H]."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the gradients of gates before activation [T, B, 4H] and of their bias from that of outputs [T, B, H]."""
     frames, batch, units = dh.shape
     lanes = llvm.lanes()
     dz = aligned(frames, batch, 4 * units)
     later = aligned(2, batch, units)  # gradients of output and cell, from the frame after
-    later[...] = 0
+    dbias = aligned(batch, 4 * units)  # of every utterance
+    later[...] = dbias[...] = 0
     packed = _copied(recurrent.reshape(units // lanes, lanes, 4 * units).transpose(0, 2, 1))
-    _on_all_cores(_code().backward, [dh, packed, peephole, dz, gates, c, later], frames, batch, units)
-    return dz
-
-
-@cache
-def prepare() -> None:
-    """Compile the loops in a thread beside the caller, which makes and traces a model meanwhile; errors come at use."""
-    threading.Thread(target=_code, name="lstm-compiler").start()
-
-
-def _code() -> _Compiled:
-    """Return the loops for this processor; compiled once, by whoever asks first."""
-    with _compiling:
-        return _compiled(llvm.lanes())
+    _on_all_cores(code().backward, [dh, packed, peephole, dz, gates, c, later, dbias], frames, batch, units)
+    return dz, dbias.sum(0, dtype=np.float64).astype(np.float32)
 
 
 def _on_all_cores(function, arrays: list[np.ndarray], frames: int, batch: int, units: int) -> None:
@@ -109,19 +91,10 @@ def _most_rows() -> int:
     return 4 if llvm.lanes() == 16 else 2
 
 
-@dataclass(frozen=True)
-class _Compiled:
-    engine: binding.ExecutionEngine  # owns the code
-    forward: Callable[..., None]
-    backward: Callable[..., None]
-
-
-@cache
-def _compiled(lanes: int) -> _Compiled:  # noqa: ARG001 - which tests change
-    module = ir.Module()
-    loops = [_Forward(module), _Backward(module)]
-    engine = llvm.compiled(module)
-    return _Compiled(engine, *(llvm.callable_of(engine, each) for each in loops))
+@llvm.once
+def code(module: ir.Module) -> tuple[llvm.Emitter, llvm.Emitter]:
+    """Return the loops for this processor."""
+    return _Forward(module), _Backward(module)
 
 
 class _Loops(llvm.Emitter):
@@ -193,7 +166,7 @@ class _Forward(_Loops):
 
 class _Backward(_Loops):
     def __init__(self, module: ir.Module) -> None:
-        super().__init__(module, "backward", ("dh", "packed", "peephole", "dz", "activated", "c", "later"))
+        super().__init__(module, "backward", ("dh", "packed", "peephole", "dz", "activated", "c", "later", "dbias"))
         b = self.b
         state = b.mul(self.batch, self.units)
         self.dc = self.at(self.later, state)
@@ -231,6 +204,8 @@ class _Backward(_Loops):
         dzg = b.fmul(b.fmul(dc, i), b.fsub(one, b.fmul(g, g)))
         for value, of_gate in zip((dzi, dzf, dzg, dzo), gate, strict=True):
             self.store(value, self.at(self.dz, of_row, of_gate))
+            bias = self.at(self.dbias, b.mul(row, self.gates), of_gate)
+            self.store(b.fadd(self.load(bias), value), bias)
         dc = self.multiply_add(dzf, pf, self.multiply_add(dzi, pi, b.fmul(dc, f)))
         self.store(dc, self.at(self.dc, of_state))
 
