@@ -4,6 +4,7 @@
     iterators    does training wait when the iterator of an epoch is given up?             docs/reliability.md
     endurance    do memory, files and speed stay where they are over 2,000 epochs?         docs/reliability.md
     convergence  do buckets of like length cost epochs?                                    docs/speed.md
+    versions     is a training step of one version faster than another's?                  docs/speed.md
     recipes      what does each difference of the recipe modern bring?                     docs/recipes.md
     threshold    what does the beam's threshold cost and save?                             docs/evaluation.md
     search       is our beam search as good as flashlight-text's and pyctcdecode's?        docs/evaluation.md
