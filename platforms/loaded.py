@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 
 
@@ -84,5 +84,9 @@ def _version(path: str, function: str, ask: Ask) -> int:
 
 def nvidia_packages() -> dict[str, str]:
     """Return the versions of the installed packages of NVIDIA, by name."""
-    names = {str(each.metadata["Name"]).lower(): each.version for each in metadata.distributions() if each.metadata}
-    return {name: names[name] for name in sorted(names) if name.startswith("nvidia-")}
+    found: dict[str, str] = {}
+    for place in sys.path:  # by the names of their folders: to read what all packages say of themselves takes 0.15 s
+        for folder in Path(place).glob("nvidia_*-*.dist-info"):
+            name, _, version = folder.stem.partition("-")
+            found.setdefault(name.replace("_", "-").lower(), version)
+    return dict(sorted(found.items()))

@@ -12,10 +12,11 @@ from pathlib import Path
 from forked import Forked
 
 ROOT = Path(__file__).resolve().parents[1]
-FORKED = ("benchmark", "benchmark.final", "benchmark.transcribe", "spoilt")
+FORKED = ("benchmark", "benchmark.final", "benchmark.rig", "benchmark.transcribe", "spoilt")
 """What needs TensorFlow: a process of these is forked from one that has it loaded (forked.py).
 
-`spoilt` is a module that a test writes into the folder: it changes a part of the suite, and calls one of the others.
+`spoilt` is a module that a test writes into the folder: it changes a part of the suite and calls one of the others, or
+calls what only it can.
 """
 
 

@@ -17,6 +17,8 @@ from hypothesis import settings
 from standin import compiled
 from tones import write_chapter
 
+for given in ("ARGS", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # to the make that began the tests, not to those in them
+    os.environ.pop(given, None)
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:  # as nohup and a shell's & leave them; tests send them
         signal.signal(number, usual)

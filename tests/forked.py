@@ -36,6 +36,10 @@ LOADED = (
     "benchmark.run.train.trainer",
     "models.deepspeech.learner",
     "models.deepspeech.network",
+    "benchmark.run.session",
+    "benchmark.run.attempt",
+    "models.ctc.search",
+    "pandas",
 )
 """What commands load anyway, and what that loads."""
 

@@ -1,5 +1,7 @@
 """Which CUDA libraries a process has loaded, by stand-ins of two versions each; asked in child processes."""
 
+from importlib import metadata
+
 import pytest
 from standin import CUDA_RUNTIME, CUDNN, asked, library
 
@@ -72,5 +74,13 @@ def test_cudnn_writes_its_version_with_a_digit_more_since_9(number, text):
 
 
 def test_the_installed_packages_are_those_of_nvidia():
+    names = {str(each.metadata["Name"]).lower(): each.version for each in metadata.distributions()}
+    assert loaded.nvidia_packages() == {name: names[name] for name in names if name.startswith("nvidia-")}
     assert loaded.nvidia_packages()["nvidia-ml-py"]
-    assert all(name.startswith("nvidia-") for name in loaded.nvidia_packages())
+
+
+def test_a_package_that_is_installed_twice_has_the_version_that_is_imported(tmp_path, monkeypatch):
+    for number, name in enumerate(["nvidia_cudnn_cu12-9.3.0.75", "nvidia_cudnn_cu12-9.1.0.70", "numpy-2.0.0"]):
+        (tmp_path / str(number) / f"{name}.dist-info").mkdir(parents=True)
+    monkeypatch.setattr("sys.path", [str(tmp_path / each) for each in ("0", "1", "2", "none", "")])
+    assert loaded.nvidia_packages() == {"nvidia-cudnn-cu12": "9.3.0.75"}

@@ -1,16 +1,16 @@
 """A probe of a run on a tiny corpus of tones, and what the command says of it."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import command, in_process
 from tones import write_chapter
 from trained import MODELS, TINY
 
-ROOT = Path(__file__).resolve().parents[4]
+from benchmark.rig.__main__ import main
+
 SENTENCES = ["one two", "two three", "three one two", "cool one", "don't two", "three"]
 
 
@@ -27,25 +27,8 @@ def folder(tmp_path_factory):
 
 
 def estimate(folder: Path, *arguments: object) -> subprocess.CompletedProcess:
-    words = [
-        "--workload",
-        "./tiny.toml",
-        "--corpus",
-        "corpus",
-        "--batch",
-        "4",
-        "--minutes",
-        "1",
-        *map(str, arguments),
-    ]
-    return subprocess.run(
-        [sys.executable, "-m", "benchmark.rig", "estimate", *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    words = ["--workload", "./tiny.toml", "--corpus", "corpus", "--batch", 4, "--minutes", 1, *arguments]
+    return command(folder, "benchmark.rig", "estimate", *words)
 
 
 @pytest.mark.slow
@@ -66,51 +49,39 @@ def test_an_estimate_is_made_and_written_and_the_run_stands_beside_it(folder):
     assert len(measured["epochs_s"]) >= 2 and "whole epochs" in shown and "opening" not in shown
     assert measured["evaluation"]["utterances"] == 12 and measured["evaluation"]["share"] == 1
     assert measured["evaluation"]["sure_s"] > 0 and measured["checkpoint_bytes"] > 10_000
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmark", "--workload", "./tiny.toml", "--corpus", "corpus", "--batch", "4",
-         "--max-epochs", "3", "--name", "r1"],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    usual = ("--workload", "./tiny.toml", "--corpus", "corpus", "--batch", 4)
+    run = command(folder, "benchmark", *usual, "--max-epochs", 3, "--name", "r1")
     assert run.returncode == 0, run.stderr
-    told = subprocess.run(
-        [sys.executable, "-m", "benchmark.tta", "results"],
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    told = command(folder, "benchmark.tta", "results")
     assert "s an epoch were foretold, and it took" in " ".join(told.stdout.split()), told.stdout + told.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "whole"), [(60, True), (0, False)])
 def test_a_step_is_traced_once_for_all_pieces_and_whole_epochs(folder, seconds, whole):
-    code = f"""
-import os; os.chdir({str(folder)!r})
-import argparse, tempfile, time
+    code = f"""import argparse, tempfile, time
 from pathlib import Path
 from benchmark.rig.estimate import probe
 from benchmark.rig.estimate.asked import job_of
 from benchmark.run.prepare.asked import add_job
 from benchmark.run.prepared import prepare
-parser = argparse.ArgumentParser(); add_job(parser)
-job = job_of(parser.parse_args(["--workload", "./tiny.toml", "--corpus", "corpus", "--batch", "4"]))
-prepared = prepare(job, None, lambda _: None)
-with tempfile.TemporaryDirectory() as place, prepared.pool() as pool:
-    one = probe.Probe(prepared, Path(place), pool, until_s=time.monotonic() + {seconds}, say=lambda _: None)
-    found = one.measured(before_s=0.0, prepared_s=0.0)
-    print(one.trainer.models.step.segment.experimental_get_tracing_count(), len(found.epochs_s) >= 2)
-    print(min(len(bucket.seconds) for bucket in found.buckets) >= 3, len(found.stretches) >= 1)
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(); add_job(parser)
+    job = job_of(parser.parse_args(["--workload", "./tiny.toml", "--corpus", "corpus", "--batch", "4"]))
+    prepared = prepare(job, None, lambda _: None)
+    with tempfile.TemporaryDirectory() as place, prepared.pool() as pool:
+        one = probe.Probe(prepared, Path(place), pool, until_s=time.monotonic() + {seconds}, say=lambda _: None)
+        found = one.measured(before_s=0.0, prepared_s=0.0)
+        print(one.trainer.models.step.segment.experimental_get_tracing_count(), len(found.epochs_s) >= 2)
+        print(min(len(bucket.seconds) for bucket in found.buckets) >= 3, len(found.stretches) >= 1)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    (folder / "spoilt.py").write_text(code)
+    done = command(folder, "spoilt")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["1", str(whole), str(not whole), "True"]
 
 
 def test_librispeech_without_its_features_is_refused_before_anything_begins(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmark.rig", "estimate", "--workload", "librispeech", "--data", "data"],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = in_process(tmp_path, main, "estimate", "--workload", "librispeech", "--data", "data")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
     assert "LibriSpeech's features are not there, and making them takes hours; expected them" in done.stderr
