@@ -3,6 +3,7 @@
     layout = Buckets.bucketed(manifest.lengths("train"), batch=16, buckets=4)
     dataset = read_batches(folder, manifest, "train", layout, readers=2, buffer=8, order=EpochOrder(seed=1, epoch=3))
     layout.batches(manifest.lengths("train"))        # how many there are, without reading
+    read_batches(..., order=EpochOrder(seed=1, epoch=3), endless=True)      # those of epoch 3, 4, 5, ...
 
 Buckets hold whole batches: utterances are sorted by length and cut into buckets at multiples of the batch, so that an
 epoch has as many batches as one without buckets. Only the one batch left over, of the shortest utterances, is filled
@@ -14,7 +15,7 @@ alone, not on the number of readers.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 
     from features.reading.recordings import Recordings
 
+    Mask = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
+
 NORMALISATIONS = ("none", "frame-l2", "utterance")
 INTERLEAVED_SHARDS = 16
 SHUFFLE_WINDOW = 1024
+LARGEST_SEED = 2**31 - 1
 OF_BATCH = "of_batch_"
 """How keys begin that are about all utterances of a batch, if a machine has only some rows of each."""
 
@@ -123,6 +127,10 @@ class EpochOrder:
     def generator(self) -> np.random.Generator:
         return np.random.default_rng([self.seed, self.epoch])
 
+    def shuffle_seeds(self, drawn: int) -> tuple[int, int]:
+        """The two seeds of tf.data's shuffle, which takes two zeros for none."""
+        return self.seed, drawn or (0 if self.seed else LARGEST_SEED)
+
 
 def _as_written(make: Callable[..., tf.data.Dataset]) -> Callable[..., tf.data.Dataset]:
     """Spare a dataset's functions AutoGraph, which takes 0.7 s to rewrite these: none branches or loops on a tensor."""
@@ -150,17 +158,22 @@ def read_batches(
     labels: Sequence[Sequence[int] | None] | None = None,
     recordings: Recordings | None = None,
     rows: range | None = None,
+    endless: bool = False,
 ) -> tf.data.Dataset:
     """Return the batches of one epoch; without `order` in the order of the shards, for evaluation.
 
+    With `endless` those of all following epochs come after them: nothing is traced again, and an epoch's first batches
+    are read while the one before is evaluated.
+
     `chosen`, bool [utterances], takes a part of the utterances. `labels` has other labels for some utterances, None
-    for the others. With `recordings` nothing is read from the
-    folder: features are made of the audio, and the batches are the same. With `rows`, batches have these of their
-    utterances, for a machine that trains together with others, and only these are parsed, or made.
+    for the others. With `recordings` nothing is read from the folder: features are made of the audio, and the batches
+    are the same. With `rows`, batches have these of their utterances, for a machine that trains together with others,
+    and only these are parsed, or made.
 
     Args:
         readers: parallel reads and parses; `buffer`: batches made ahead.
-        augment: "specaugment" masks a stretch of mel bands and one of time in every utterance, other ones each epoch.
+        augment: "specaugment" masks a stretch of mel bands and one of time in every utterance, other ones each epoch;
+            it knows its seed when it is traced, so that epochs begin one by one.
 
     Returns:
         A dataset of dicts: features float32 [B, T, F] (T one of layout.boundaries), frames int32 [B],
@@ -170,13 +183,25 @@ def read_batches(
 
     Raises:
         ManifestError: a shard file is missing.
+        ValueError: endless without an order, or with augment.
     """
     tf = import_tensorflow()
+    if endless and (order is None or augment != "none"):
+        raise ValueError(f"endless batches, order {order}, augment {augment}; expected an order and no augment")
     files, counts, firsts = _shards(manifest, role_or_subset)
-    rng = order.generator() if order else None
-    if rng is not None:
+    lengths = np.asarray(manifest.lengths(role_or_subset))
+    paths = files if recordings else _paths(folder, files)
+
+    def drawn(epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """Return the turns of the shards, the seeds of the shuffle, every utterance's bucket and the masks' seed."""
+        if order is None:
+            return np.arange(len(files)), np.zeros(2, np.int64), _buckets_of(layout, lengths, chosen, None), 0
+        of_epoch = replace(order, epoch=epoch)
+        rng = of_epoch.generator()
         turns = rng.permutation(len(files))
-        files, counts, firsts = files[turns], counts[turns], firsts[turns]
+        seeds = (0, 0) if order.files_only else of_epoch.shuffle_seeds(int(rng.integers(1 << 31)))
+        buckets = _buckets_of(layout, lengths, chosen, rng)
+        return turns, np.array(seeds, np.int64), buckets, int(rng.integers(1 << 31))
 
     def opened(path: tf.Tensor, count: tf.Tensor, first: tf.Tensor) -> tf.data.Dataset:
         if recordings is not None:
@@ -186,51 +211,75 @@ def read_batches(
     read = recordings.reader(role_or_subset) if recordings else lambda record: parse(record, manifest.settings)
     kind = manifest.settings.kind
     pad = partial(kind.padded, frames=layout.boundaries[-1]) if kind.padded else None
-    paths = files if recordings else _paths(folder, files)
-    dataset = tf.data.Dataset.from_tensor_slices((paths, counts, firsts)).interleave(
-        opened,
-        cycle_length=INTERLEAVED_SHARDS,
-        num_parallel_calls=min(readers, INTERLEAVED_SHARDS),
-        deterministic=True,
-    )
-    if chosen is not None:
-        is_chosen = tf.constant(chosen)
-        dataset = dataset.filter(lambda number, _: is_chosen[number])
-    if rng is not None and not order.files_only:
-        dataset = dataset.shuffle(SHUFFLE_WINDOW, seed=int(rng.integers(1 << 31)))
-    buckets = tf.constant(_buckets_of(layout, np.asarray(manifest.lengths(role_or_subset)), chosen, rng))
     relabel = _relabelled(labels) if labels is not None else lambda utterance: utterance
-    mask = _masks(augment, int(rng.integers(1 << 31)) if rng is not None else 0, kind)
 
     def made(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
         return relabel(_normalised(read(record), normalisation, pad) | {"number": number})
 
-    if rows is not None:
-        masks = mask and _drawn(mask, manifest.lengths(role_or_subset), kind.size)
-        known = _known_lengths(manifest.lengths(role_or_subset), labels)
-        batches = _rows_in_buckets(dataset, layout, buckets, rows, made, known=known, masks=masks, readers=readers)
-        return batches.prefetch(buffer).with_options(dataset_options())
-    dataset = dataset.map(
-        lambda number, record: made(number, record) | {"bucket": buckets[number]},
-        num_parallel_calls=readers,
-        deterministic=True,
-    )
-    if mask:
-        dataset = dataset.map(mask)
-    dataset = dataset.map(lambda utterance: {name: value for name, value in utterance.items() if name != "number"})
-    batches = _in_buckets(dataset, layout).map(lambda batch: _filled_up(batch, layout.batch))
+    def epoch(turns: tf.Tensor, seeds: tf.Tensor, buckets: tf.Tensor, mask: Mask | None) -> tf.data.Dataset:
+        shards = tuple(tf.gather(values, turns) for values in (paths, counts, firsts))
+        dataset = tf.data.Dataset.from_tensor_slices(shards).interleave(
+            opened,
+            cycle_length=INTERLEAVED_SHARDS,
+            num_parallel_calls=min(readers, INTERLEAVED_SHARDS),
+            deterministic=True,
+        )
+        if chosen is not None:
+            is_chosen = tf.constant(chosen)
+            dataset = dataset.filter(lambda number, _: is_chosen[number])
+        if order is not None and not order.files_only:
+            dataset = _shuffled(dataset, seeds)
+        if rows is not None:
+            masks = mask and _drawn(mask, lengths, kind.size)
+            known = _known_lengths(lengths, labels)
+            return _rows_in_buckets(dataset, layout, buckets, rows, made, known=known, masks=masks, readers=readers)
+        dataset = dataset.map(
+            lambda number, record: made(number, record) | {"bucket": buckets[number]},
+            num_parallel_calls=readers,
+            deterministic=True,
+        )
+        if mask:
+            dataset = dataset.map(mask)
+        dataset = dataset.map(lambda utterance: {name: value for name, value in utterance.items() if name != "number"})
+        return _in_buckets(dataset, layout).map(lambda batch: _filled_up(batch, layout.batch))
+
+    def following(number: tf.Tensor) -> tf.data.Dataset:
+        kinds = [tf.int64] * 3
+        turns, seeds, buckets = tf.numpy_function(lambda epoch: drawn(int(epoch))[:3], [number], kinds, stateful=False)
+        shaped = ((turns, len(files)), (seeds, 2), (buckets, len(lengths)))
+        return epoch(*(tf.ensure_shape(values, [size]) for values, size in shaped), None)
+
+    if endless:
+        batches = tf.data.Dataset.range(order.epoch, tf.int64.max).flat_map(following)
+    else:
+        *arrays, mask_seed = drawn(order.epoch if order else 0)
+        batches = epoch(*map(tf.constant, arrays), _masks(augment, mask_seed, kind))
     return batches.prefetch(buffer).with_options(dataset_options())
 
 
-def _masks(augment: str, seed: int, kind: FrontEnd) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None:
+def _shuffled(dataset: tf.data.Dataset, seeds: tf.Tensor) -> tf.data.Dataset:
+    """As Dataset.shuffle with SHUFFLE_WINDOW; `seeds`, int64 [2], may be known only when it is read."""
+    tf = import_tensorflow()
+    specs = tf.nest.flatten(dataset.element_spec)
+    shuffled = tf.raw_ops.ShuffleDatasetV3(
+        input_dataset=tf.data.experimental.to_variant(dataset),
+        buffer_size=tf.constant(SHUFFLE_WINDOW, tf.int64),
+        seed=seeds[0],
+        seed2=seeds[1],
+        seed_generator=tf.raw_ops.DummySeedGenerator(),
+        output_types=[spec.dtype for spec in specs],
+        output_shapes=[spec.shape for spec in specs],
+    )
+    return tf.data.experimental.from_variant(shuffled, dataset.element_spec)
+
+
+def _masks(augment: str, seed: int, kind: FrontEnd) -> Mask | None:
     if augment not in ("none", "specaugment"):
         raise ValueError(f"augment is {augment!r}; expected none or specaugment")
     return spec_augment(seed, spectrum_from=kind.spectrum_from) if augment == "specaugment" else None
 
 
-def _drawn(
-    mask: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], lengths: Sequence[int], features: int
-) -> Callable[[tf.Tensor], tf.Tensor]:
+def _drawn(mask: Mask, lengths: Sequence[int], features: int) -> Callable[[tf.Tensor], tf.Tensor]:
     """Return a function that draws the mask of utterance `number`, bool [T, F], in turn with those of the others."""
     tf = import_tensorflow()
     frames = tf.constant(lengths, tf.int32)

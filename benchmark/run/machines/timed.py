@@ -50,9 +50,9 @@ class Timed(Host):
                 self._note(part, seconds)
         return totals
 
-    def open_epoch(self, epoch: int, skip: int) -> Iterator:
+    def open(self, epoch: int, skip: int) -> Iterator:
         with self._timed("input"):
-            return super().open_epoch(epoch, skip)
+            return super().open(epoch, skip)
 
     def swap(self, step: int) -> None:
         with self._timed("swap"):

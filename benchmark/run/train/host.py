@@ -32,6 +32,7 @@ class Host:
         self.source = Source(task)
         self.models: Models | None = None
         self._batches: Iterator | None = None
+        self._place = (0, 0)  # the epoch, and how many of its batches were taken
 
     def make(self) -> None:
         """Make model and optimiser, with the weights that a run begins with."""
@@ -48,13 +49,14 @@ class Host:
 
     def segment(self, *, epoch: int, skip: int, step: int, count: int) -> Totals:
         """Train on `count` batches of an epoch, after its first `skip`; `step` batches were trained before."""
-        if skip == 0 or self._batches is None:
-            self._batches = self.open_epoch(epoch, skip)
+        if self._batches is None or self._place != (epoch, skip) or (skip == 0 and not self.source.endless):
+            self._batches = self.open(epoch, skip)
+        self._place = (epoch, skip + count) if skip + count < self.source.batches_per_epoch else (epoch + 1, 0)
         return self.models.step.segment(self._batches, tf.constant(step), tf.constant(count))
 
-    def open_epoch(self, epoch: int, skip: int) -> Iterator:
-        """Begin to read the batches of an epoch, after its first `skip`."""
-        return self.source.epoch(epoch, skip=skip)
+    def open(self, epoch: int, skip: int) -> Iterator:
+        """Begin to read the batches of an epoch, after its first `skip`, and of those that follow if they can be."""
+        return self.source.epochs(epoch, skip=skip)
 
     def swap(self, step: int) -> None:
         """Exchange the training model for the evaluation model, or back, through the checkpoint of `step`."""

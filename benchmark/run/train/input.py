@@ -2,7 +2,7 @@
 
     source = Source(task)
     source.batches_per_epoch
-    iterator = source.epoch(3, skip=120)            # for TrainStep.segment
+    iterator = source.epochs(3, skip=120)           # of epoch 3 and all that follow, for TrainStep.segment
 
     per_replica(batch, 4, learner.units)            # [B, ...] -> [4, B / 4, ...]
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
 from benchmark.run.prepare.devices import Devices, tf
@@ -39,17 +39,25 @@ class Source:
         self.layout = task.layout
         self._in_memory: list[tuple[dict[str, tf.Tensor], int]] = []
 
-    @property
+    @cached_property
     def batches_per_epoch(self) -> int:
         return self.layout.batches(self.task.data.lengths)
 
-    def epoch(self, number: int, *, skip: int = 0) -> Iterator:
-        """Begin to read an epoch, without its first `skip` batches; return what `TrainStep.segment` takes."""
-        batches = self._from_memory() if self.task.synthetic else self.read(number)
+    @property
+    def endless(self) -> bool:
+        """Whether the batches of an epoch are followed by those of the next; masks are of one epoch."""
+        return self.task.workload.augment == "none"
+
+    def epochs(self, first: int, *, skip: int = 0) -> Iterator:
+        """Begin to read an epoch, without its first `skip` batches, and if `endless` all that follow.
+
+        Returns what `TrainStep.segment` takes.
+        """
+        batches = self._from_memory() if self.task.synthetic else self.read(first, endless=self.endless)
         return distributed(batches.skip(skip), self.task.devices, self.task.learner)
 
-    def read(self, epoch: int) -> tf.data.Dataset:
-        """Return the global batches of an epoch, read from shards."""
+    def read(self, epoch: int, *, endless: bool = False) -> tf.data.Dataset:
+        """Return the global batches of an epoch, or also of all that follow, read from shards."""
         task = self.task
         return read_batches(
             task.data.folder,
@@ -65,10 +73,11 @@ class Source:
             labels=task.data.labels,
             recordings=task.data.recordings,
             rows=task.devices.rows(self.layout.batch),
+            endless=endless,
         )
 
     def _from_memory(self) -> tf.data.Dataset:
-        """Return as many batches of every shape as an epoch has; all of one shape are the same batch."""
+        """Return as many batches of every shape as an epoch has, again and again; all of one shape are the same."""
         if not self._in_memory:
             first, count = {}, Counter()
             for batch in self.read(0):
@@ -77,7 +86,7 @@ class Source:
                 count[frames] += 1
             self._in_memory = [(first[frames], count[frames]) for frames in first]
         repeated = [tf.data.Dataset.from_tensors(batch).repeat(count) for batch, count in self._in_memory]
-        return reduce(tf.data.Dataset.concatenate, repeated).with_options(dataset_options())
+        return reduce(tf.data.Dataset.concatenate, repeated).repeat().with_options(dataset_options())
 
 
 @tf.autograph.experimental.do_not_convert  # none of these functions branches or loops on a tensor

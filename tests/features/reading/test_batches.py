@@ -56,6 +56,34 @@ def test_the_order_depends_on_seed_and_epoch_and_not_on_readers(read):
     assert ids(read(order=EpochOrder(seed=2, epoch=1))) != first
 
 
+@pytest.mark.parametrize("options", [{}, {"rows": range(1, 3)}, {"chosen": np.arange(21) % 3 > 0}, {"files": True}])
+def test_endless_batches_are_those_of_one_epoch_after_the_other(read, options):
+    files_only = (options := dict(options)).pop("files", False)
+    orders = [EpochOrder(seed=1, epoch=epoch, files_only=files_only) for epoch in (3, 4)]
+    apart = [list(read(order=order, **options)) for order in orders]
+    expected = sum(apart, [])
+    found = list(read(order=orders[0], endless=True, **options).take(len(expected)))
+    for batch, other in zip(found, expected, strict=True):
+        for name in other:
+            np.testing.assert_array_equal(batch[name].numpy(), other[name].numpy(), err_msg=name)
+    assert files_only or ids(apart[0]) != ids(apart[1])
+
+
+def test_the_shuffle_is_that_of_tf_data_also_with_both_seeds_zero(tf):
+    for seed, drawn in ((0, 5), (7, 0), (0, 0)):
+        tf.random.set_seed(seed)
+        numbers = tf.data.Dataset.range(3000).map(lambda number: (number, tf.as_string(number)))
+        expected = [int(number) for number, _ in numbers.shuffle(1024, seed=drawn)]
+        seeds = tf.constant(EpochOrder(seed=seed, epoch=1).shuffle_seeds(drawn), tf.int64)
+        assert [int(number) for number, _ in batches._shuffled(numbers, seeds)] == expected != sorted(expected)
+
+
+def test_endless_batches_without_an_order_or_with_masks_are_refused(read):
+    for options in ({"order": None}, {"augment": "specaugment"}):
+        with pytest.raises(ValueError, match="expected an order and no augment"):
+            read(endless=True, **options)
+
+
 def test_one_length_for_all_is_one_bucket_of_every_utterance(read):
     found = list(read(layout=Buckets.fixed(max(read.lengths), batch=4)))
     assert [batch["features"].shape for batch in found] == [(4, max(read.lengths), 93)] * 6  # 21 of 4: 5 full, and 1

@@ -43,7 +43,7 @@ def made(tf, monkeypatch, clock):
                 transcription.add([(f"u{number}", "a")], Future())
             return transcription
 
-        for name in ("make", "restore", "swap", "open_epoch"):
+        for name in ("make", "restore", "swap", "open"):
             monkeypatch.setattr(Host, name, operation)
         monkeypatch.setattr(Host, "segment", segment)
         monkeypatch.setattr(Host, "transcribe", transcribe)
@@ -66,7 +66,7 @@ def test_what_was_taken_is_told_once(made, clock):
     host.make()  # once more, where a restore failed
     host.restore(50)
     assert host.taken() == {"make": 4.0, "restore": 2.0}
-    host.open_epoch(1, 0)
+    host.open(1, 0)
     host.segment(**SEGMENT)
     host.swap(50)
     assert host.taken() == {"input": 2.5, "gradients": 9.0, "swap": 2.0} and host.taken() == {}  # opened, and waited

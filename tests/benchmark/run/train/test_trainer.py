@@ -209,9 +209,24 @@ def test_no_dataset_is_tuned_by_tf_data_those_of_devices_included(make, tmp_path
     monkeypatch.setattr(OwnedIterator, "_create_iterator", lambda self, data: (read.append(data), begin(self, data))[1])
     monkeypatch.setattr(inputs, "_onto_devices", lambda data, devices: (read.append(data), onto(data, devices))[1])
     run(make(replicas=replicas, synthetic=synthetic), tmp_path / "r.csv", max_epochs=2)
-    epochs = 2 * (1 if replicas == 1 else 1 + replicas)  # what is read, and on each device what is ahead
-    assert len(read) >= epochs + 2  # and evaluations
+    opened = 1 if replicas == 1 else 1 + replicas  # what is read, and on each device what is ahead
+    assert len(read) >= opened + 2  # and evaluations
     assert {data.options().autotune.enabled for data in read} == {False}
+
+
+@pytest.mark.parametrize(("augment", "opened"), [("none", [(1, 0)]), ("specaugment", [(1, 0), (2, 0)])])
+def test_batches_are_opened_once_for_all_epochs_and_with_masks_once_for_each(
+    make, tmp_path, monkeypatch, augment, opened
+):
+    trainer, found = make(workload=replace(TINY, augment=augment)), []
+    begin = trainer.source.epochs
+    monkeypatch.setattr(
+        trainer.source, "epochs", lambda first, skip: (found.append((first, skip)), begin(first, skip=skip))[1]
+    )
+    run(trainer, tmp_path / "r.csv", max_epochs=2)
+    assert found == opened
+    trainer.host.segment(epoch=1, skip=1, step=1, count=1)  # as one that goes on from a checkpoint
+    assert found == [*opened, (1, 1)]
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_seed_others(make, tmp_path):
@@ -599,7 +614,7 @@ def step_of(tf, tone_features, tmp_path, monkeypatch):
         monkeypatch.setattr(devices, "deterministic", deterministic)
         trainer = new_trainer(tf, tone_features, tmp_path, **options)
         trainer.host.make()
-        return trainer.models.step, trainer.source.epoch(1)
+        return trainer.models.step, trainer.source.epochs(1)
 
     return make
 
