@@ -95,7 +95,8 @@ class Measured:
     """All that a probe found. `before_s` is the start of the process until a run's clock would begin.
 
     `phases` counts an epoch's rows by phase; `memory_bytes` are this process's and its decoders' at most, `gpu_bytes`
-    the GPUs' each, `features_bytes` and `checkpoint_bytes` on disk. `epochs_s` has whole epochs' training, opening
+    the GPUs' each, `features_bytes` and `checkpoint_bytes` on disk. `open_s` has the openings of epochs' batches, the
+    first one's alone if a run opens them once, `opened_once`. `epochs_s` has whole epochs' training, their opening
     included, where there was time for some; `stretches` are then of these. `prepared_s` is what corpus and features
     took, if they were made now.
     """
@@ -111,6 +112,7 @@ class Measured:
     evaluation: Evaluation
     phases: Mapping[str, float]
     batches_per_epoch: int
+    opened_once: bool = False
     epochs_s: tuple[float, ...] = ()
     seconds: float = 0.0
     prepared_s: float = 0.0
@@ -192,6 +194,8 @@ class Measured:
     @property
     def _open_s(self) -> float:
         """Return what opening an epoch takes, the first one left out."""
+        if self.opened_once:
+            return 0.0
         return statistics.median(self.open_s[1:] or self.open_s or (0.0,))
 
     @property

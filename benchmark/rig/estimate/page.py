@@ -55,7 +55,7 @@ def parts(
 def _epoch_table(measured: Measured, epoch: Epoch) -> Table:
     whole = len(measured.epochs_s)
     shapes = f"{len(measured.buckets)} shapes, {measured.batches_per_epoch} batches"
-    opening = "" if whole else ", opening"
+    opening = "" if whole or measured.opened_once else ", opening"
     rows = [
         ("training", number(epoch.train_s), f"{whole} whole epochs" if whole else shapes),
         ("evaluation, decoding included", number(epoch.evaluate_s), f"{measured.evaluation.utterances} utterances"),

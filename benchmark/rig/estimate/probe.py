@@ -89,7 +89,7 @@ class Probe:
         self.step = 0
         self._real: Iterator | None = None
         self._met: list[int] = []
-        self._epoch = self._position = 0
+        self._epoch = self._position = self._taken = 0  # the last counts the batches since reading was begun
 
     def measured(self, *, before_s: float, prepared_s: float) -> Measured:
         """Time everything, the evaluation last: by then the model has learnt a little."""
@@ -118,6 +118,7 @@ class Probe:
             ),
             stretches=tuple(stretches),
             open_s=tuple(open_s),
+            opened_once=self.source.endless,
             epochs_s=tuple(epochs_s),
             generate_s=tuple(generate_s),
             checkpoint_s=tuple(checkpoint_s),
@@ -250,9 +251,11 @@ class Probe:
             stretches += [found] if found else []
             number += 1
             self.say({"round": number, "left_s": max(0.0, until_s - time.monotonic())})
-        while len(open_s) < OPENED:
+        while len(open_s) < (1 if self.source.endless else OPENED):
             self._position = self.plan.batches_per_epoch
             self.stretch(0, open_s)
+        if whole:
+            self.end_epoch()
         epochs_s: list[float] = []
         while whole and len(epochs_s) < ENOUGH_EPOCHS:
             if len(epochs_s) >= WHOLE_EPOCHS and time.monotonic() + max(epochs_s) > until_s:
@@ -261,37 +264,53 @@ class Probe:
             self.say({"round": number + len(epochs_s), "left_s": max(0.0, until_s - time.monotonic())})
         return stretches, open_s, epochs_s
 
+    def end_epoch(self) -> None:
+        """Take what is left of an epoch whose batches the next one's follow, without training."""
+        if self.source.endless:
+            for _ in range(self.plan.batches_per_epoch - self._position):
+                next(self._real)
+                self._taken += 1
+
     def whole_epoch(self) -> list[Stretch]:
-        """Train an epoch in segments as a run's; return them without the first, which opens it, if there are more."""
-        self._epoch, self._position, self._met = self._epoch + 1, 0, []
-        self._real = self.tapped(self._epoch)
+        """Train an epoch in segments as a run's; return them without the first, which may open it, if others follow."""
+        if self.source.endless:
+            self._epoch, self._position = self._epoch + 1, 0
+        else:
+            self.open()
         found = []
         while self._position < self.plan.batches_per_epoch:
             found += [made] if (made := self.stretch(self.plan.segment, [])) else []
         return found[1:] or found
 
     def stretch(self, count: int, open_s: list[float]) -> Stretch | None:
-        """Train on the next batches of a real epoch; when it begins, its opening is timed with its first batch."""
-        if self._real is None or self._position >= self.plan.batches_per_epoch:
-            self._epoch, self._position, self._met = self._epoch + 1, 0, []
+        """Train on the next batches of a real epoch; if reading begins with it, this is timed with its first batch."""
+        if self._real is None or (self._position >= self.plan.batches_per_epoch and not self.source.endless):
             began_s = time.monotonic()
-            self._real = self.tapped(self._epoch)
+            self.open()
             first_s = self.piece(self._real, 1)
             took_s = time.monotonic() - began_s
             again = self.piece(self._real, 1) if self.plan.batches_per_epoch > 1 else first_s
             open_s.append(max(0.0, took_s - again))
-            self._position = min(2, self.plan.batches_per_epoch)
+            self._position = self._taken = min(2, self.plan.batches_per_epoch)
+        elif self._position >= self.plan.batches_per_epoch:
+            self._epoch, self._position = self._epoch + 1, 0
         count = min(count, self.plan.batches_per_epoch - self._position)
         if count < 1:
             return None
         real = self._real
         seconds = self.clocked(lambda: self.segment(real, count))
-        met = Counter(map(str, self._met[self._position : self._position + count]))
+        met = Counter(map(str, self._met[self._taken : self._taken + count]))
         self._position += count
+        self._taken += count
         return Stretch(batches=dict(met), seconds=seconds)
 
+    def open(self) -> None:
+        """Begin to read the next epoch."""
+        self._epoch, self._position, self._taken, self._met = self._epoch + 1, 0, 0, []
+        self._real = self.tapped(self._epoch)
+
     def tapped(self, epoch: int) -> Iterator:
-        """Begin to read an epoch, as a run does, with a note of every batch's frames."""
+        """Begin to read an epoch, and those that follow if a run does, with a note of every batch's frames."""
         from benchmark.run.prepare.devices import tf
         from benchmark.run.train import input as inputs
 
@@ -307,7 +326,8 @@ class Probe:
                 return batch | {"frames": tf.identity(batch["frames"])}
 
         task = self.prepared.task
-        return inputs.distributed(self.source.read(epoch).map(tap), task.devices, task.learner)
+        batches = self.source.read(epoch, endless=self.source.endless)
+        return inputs.distributed(batches.map(tap), task.devices, task.learner)
 
     # --- the evaluation ------------------------------------------------------------------------------------------
 

@@ -39,6 +39,12 @@ def test_an_epoch_is_the_sum_over_buckets_times_what_real_stretches_take_more():
     assert epoch.total_s == pytest.approx(5.5 + 1.7 + 8.0)
 
 
+def test_batches_that_are_opened_once_are_so_in_the_first_epoch():
+    once = replace(MEASURED, open_s=(1.2,), opened_once=True)
+    assert once.epoch().other_s == pytest.approx(0.5 + 0.5)
+    assert once.startup_s - MEASURED.startup_s == pytest.approx(1.2 - (1.2 - 0.7))  # of the whole opening, not the more
+
+
 def test_the_mix_of_lengths_in_the_stretches_does_not_matter():
     short = replace(MEASURED, stretches=(Stretch(batches={"100": 40}, seconds=4.4),))
     long = replace(MEASURED, stretches=(Stretch(batches={"200": 40}, seconds=8.8),))

@@ -47,6 +47,7 @@ def test_an_estimate_is_made_and_written_and_the_run_stands_beside_it(folder):
     assert sum(bucket["batches"] for bucket in measured["buckets"]) == measured["batches_per_epoch"] == 6
     assert all(len(bucket["seconds"]) >= 1 for bucket in measured["buckets"]) and len(measured["buckets"]) == 2
     assert len(measured["epochs_s"]) >= 2 and "whole epochs" in shown and "opening" not in shown
+    assert len(measured["open_s"]) == 1 and measured["opened_once"]
     assert measured["evaluation"]["utterances"] == 12 and measured["evaluation"]["share"] == 1
     assert measured["evaluation"]["sure_s"] > 0 and measured["checkpoint_bytes"] > 10_000
     usual = ("--workload", "./tiny.toml", "--corpus", "corpus", "--batch", 4)
