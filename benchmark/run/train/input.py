@@ -1,4 +1,4 @@
-"""The input of the training step: an epoch of batches, each cut into one part per replica.
+"""The input of the training step: the batches of epochs, each cut into one part per replica.
 
     source = Source(task)
     source.batches_per_epoch
