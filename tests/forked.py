@@ -5,8 +5,9 @@
     Forked("benchmark", [], cwd=folder, env=environment, given="to be read from standard input")
 
 Importing TensorFlow, and what follows once, is half of the CPU time of a test's short run. What such a process does is
-what `python -m benchmark` does from its arguments on; what a report is made of is packed already; hash seeds are those of the first, as are flags that TensorFlow
-reads while it loads. So tests of a start, of hashes and of the environment take real processes (`commands.py`).
+what `python -m benchmark` does from its arguments on, with what every report has in it packed already; hash seeds are
+those of the first, as are flags that TensorFlow reads while it loads. So tests of a start, of hashes and of the
+environment take real processes (`commands.py`).
 """
 
 from __future__ import annotations
