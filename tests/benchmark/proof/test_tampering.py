@@ -227,6 +227,12 @@ def test_another_date_is_seen_by_the_clock(seconds, which, later, files, place):
     assert "from the date of run.json to that of end.json" in found
 
 
+@pytest.mark.parametrize("date", [None, 5, [], "soon", "2026-01-31T12:00:18"])
+def test_a_date_of_the_end_that_is_none_is_said(date, files, place):
+    found = refuted(place, with_json(files, "run/end.json", at=date), at="bytes")
+    assert found == f"end.json has the date {str(date)!r}; expected one with its zone"
+
+
 @pytest.mark.parametrize(
     "column", ["seed", "platform", "recipe", "batch", "precision", "features", "decoder", "variant"]
 )
