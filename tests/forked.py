@@ -188,6 +188,8 @@ def main() -> None:
     os.environ.update(request["env"])
     sys.argv = [request["module"], *request["arguments"]]
     sys.path[0] = request["cwd"]
+    more = [path for path in request["env"].get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
+    sys.path[1:1] = more
     for name in ("benchmark.__main__", "benchmark.final"):
         sys.modules.pop(name)  # else runpy warns that it is there already
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
