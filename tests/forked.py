@@ -2,10 +2,12 @@
 
     process = Forked("benchmark", ["--name", "x"], cwd=folder, env=environment)
     process.pid, process.poll(), process.communicate(timeout=60), process.kill()       # as of subprocess.Popen
+    Forked("benchmark", [], cwd=folder, env=environment, given="to be read from standard input")
 
 Importing TensorFlow, and what follows once, is half of the CPU time of a test's short run. What such a process does is
-what `python -m benchmark` does from its arguments on; hash seeds are those of the first, as are flags that TensorFlow
-reads while it loads. So tests of a start, of hashes and of the environment take real processes (`commands.py`).
+what `python -m benchmark` does from its arguments on, with what every report has in it packed already; hash seeds are
+those of the first, as are flags that TensorFlow reads while it loads. So tests of a start, of hashes and of the
+environment take real processes (`commands.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import io
 import json
 import os
 import random
@@ -47,12 +50,15 @@ LOADED = (
 class Forked:
     """A process that was forked; it answers as a subprocess.Popen does, with pipes for what it says."""
 
-    def __init__(self, module: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, module: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], given: str = ""
+    ) -> None:
         self.args = [sys.executable, "-m", module, *arguments]
         self.returncode: int | None = None
         self._readers: list[_Reader] | None = None
         hung_up = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # which a child inherits, as nohup's do
-        request = {"module": module, "arguments": [*arguments], "cwd": str(cwd), "env": {**env}, "nohup": hung_up}
+        request = {"module": module, "arguments": [*arguments], "cwd": str(cwd), "env": {**env}, "nohup": hung_up,
+                   "given": given}  # fmt: skip
         pipes = [os.pipe() for _ in range(3)]
         socket.send_fds(_stem(), [json.dumps(request).encode()], [write for _, write in pipes])
         for _, write in pipes:
@@ -154,6 +160,7 @@ def _requests(channel: socket.socket) -> dict | None:
 
 
 def main() -> None:
+    from benchmark.report import page
     from features.jobs.process import import_tensorflow
 
     channel = socket.socket(fileno=int(sys.argv[1]))
@@ -161,6 +168,8 @@ def main() -> None:
     import_tensorflow()
     for name in LOADED:
         importlib.import_module(name)
+    for part in (page.template, page.plotly):
+        part()
     gc.collect()
     gc.freeze()
     request = _requests(channel)
@@ -171,12 +180,16 @@ def main() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as those of a new process
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    if request["given"]:
+        sys.stdin = io.StringIO(request["given"])
     random.seed()
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
     sys.argv = [request["module"], *request["arguments"]]
     sys.path[0] = request["cwd"]
+    more = [path for path in request["env"].get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
+    sys.path[1:1] = more
     for name in ("benchmark.__main__", "benchmark.final"):
         sys.modules.pop(name)  # else runpy warns that it is there already
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)

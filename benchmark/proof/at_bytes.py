@@ -117,7 +117,7 @@ def _clocks(run: Run, facts: Facts) -> str:
         at = datetime.fromisoformat(end.at)
         took_s = (at - facts.created).total_seconds()
     except (TypeError, ValueError):
-        raise Refuted(BYTES, f"end.json has the date {end.at[:40]!r}; expected one with its zone") from None
+        raise Refuted(BYTES, f"end.json has the date {str(end.at)[:40]!r}; expected one with its zone") from None
     least_s = (record.ended_s - record.created_s) * (1 - DATES_SHARE / 10) - DATES_S
     down = [row.down_s for row in record.rows if row.phase.value == "create" and row.attempt > 1]
     most_s = math.inf if None in down else record.ended_s * (1 + DATES_SHARE) + sum(down) + DATES_AFTER_S

@@ -11,15 +11,20 @@ browsers unpack by themselves (from Chrome 80, Safari 16.4 and Firefox 113 on; i
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from benchmark.report.appendix import Made, Understood
 from benchmark.report.figures import MANY_RUNS, Figure, Shown
 from benchmark.tables import Table
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 LONG = 30  # rows: a longer table scrolls, says how many rows it has, and is printed so far
 SHORT = 4  # warnings: more are folded, so that the answer is on the first screen
@@ -169,23 +174,35 @@ def without_common(members: Sequence[Made]) -> list[Made]:
 
 def whole(page: Page) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader  # here: --help waits for no templates
-    from plotly.offline import get_plotlyjs  # here: no other part of the suite needs it
-
-    environment = Environment(loader=PackageLoader("benchmark.report", "."), autoescape=True)
     shown = [figure for block in page.blocks for figure in block.drawn]
     later = [figure for block in page.blocks for each in block.singles for figure in each.drawn]
-    text = environment.get_template("page.html").render(
+    text = template().render(
         page=page,
         dashes=SVG_DASHES,
         markers=SVG_MARKERS,
         style=_file("page.css"),
-        plotly=packed(get_plotlyjs()),
+        plotly=plotly(),
         script=_file("page.js"),
         figures=packed(json_text([figure_data(figure) for figure in (*shown, *later)])),
         long=LONG,
     )
     return text.encode("utf-8", "replace").decode("utf-8")  # JSON and file names may hold halves of characters
+
+
+@functools.cache
+def template() -> Template:
+    """The page's template, which is compiled once, as that takes as long as all that is then put into it."""
+    from jinja2 import Environment, PackageLoader  # here: --help waits for no templates
+
+    return Environment(loader=PackageLoader("benchmark.report", "."), autoescape=True).get_template("page.html")
+
+
+@functools.cache
+def plotly() -> str:
+    """Plotly, packed once: 5 MB take as long as a page of some runs."""
+    from plotly.offline import get_plotlyjs  # here: no other part of the suite needs it
+
+    return packed(get_plotlyjs())
 
 
 def packed(text: str) -> str:

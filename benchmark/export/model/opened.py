@@ -37,7 +37,8 @@ CLOSE = 1e-4
 class Opened:
     """A model with the weights of `step`, which `checkpoint` names, and what its kind becomes outside of the suite.
 
-    `held` is what exports are held against: features [B, T, F], their frames [B], and what the suite makes of them.
+    `held` is what exports are held against: features [B, T, F], their frames [B], and what the suite makes of them. It
+    is computed when it is first asked for: a format that cannot hold the model asks for nothing.
     """
 
     run: Trained
@@ -46,7 +47,6 @@ class Opened:
     parts: Portable
     checkpoint: str
     step: int
-    held: tuple[np.ndarray, np.ndarray, np.ndarray]
 
     @property
     def front_end(self) -> FrontEnd:
@@ -56,6 +56,10 @@ class Opened:
     def segment(self) -> int:
         """Frames that the model was trained on at most; of a model of segments, exactly."""
         return self.run.workload.segment_frames or self.run.workload.max_frames
+
+    @cached_property
+    def held(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _held(self.run, self.learner, self.model)
 
     @cached_property
     def evaluation(self) -> Row | None:
@@ -113,7 +117,6 @@ def open_model(run: Trained, *, checkpoint: str) -> Opened:
         parts=portable_of(run.workload.model),
         checkpoint=name,
         step=step,
-        held=_held(run, learner, model),
     )
 
 

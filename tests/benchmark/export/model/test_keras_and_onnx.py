@@ -1,7 +1,6 @@
 """A run's model as a file of Keras's own layers, and as ONNX, which onnxruntime computes."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -19,14 +18,6 @@ np.savez("found.npz", **{name: np.asarray(value) for name, value in model(dict(n
 """
 
 
-@pytest.fixture
-def opened(run_of, tf):
-    from benchmark.export.model.opened import open_model
-    from benchmark.run.prepare.trained import load_trained
-
-    return lambda recipe: open_model(load_trained(run_of(recipe)), checkpoint="last")
-
-
 def assert_the_suites(found, opened):
     _, frames, expected = opened.held
     counts = opened.learner.output_counts(frames)
@@ -36,12 +27,11 @@ def assert_the_suites(found, opened):
 
 
 @pytest.mark.parametrize("recipe", ["modern", pytest.param("paper", marks=pytest.mark.slow)])
-def test_keras_reads_its_own_layers_without_the_suite(run_of, opened, recipe, tmp_path):
+def test_keras_reads_its_own_layers_without_the_suite(run_of, opened_of, elsewhere, recipe, tmp_path):
     assert main([str(run_of(recipe)), "--to", "keras", "-o", str(tmp_path / "out"), "--checkpoint", "last"]) == 0
-    model = opened(recipe)
+    model = opened_of(recipe)  # the last checkpoint is the best, as there is one
     np.savez(tmp_path / "given.npz", features=model.held[0], lengths=model.held[1])
-    done = subprocess.run([sys.executable, "-I", "-c", READER], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    elsewhere(tmp_path, READER)
     assert_the_suites(dict(np.load(tmp_path / "found.npz")), model)
     told = json.loads((tmp_path / "out" / "metadata.json").read_text())
     assert told["file"] == "model.keras" and told["checkpoint"]["name"] in ("last", "best and last")
@@ -57,12 +47,12 @@ def test_peepholes_are_no_layer_of_keras(run_of, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("recipe", ["modern", "paper", "authors"])
-def test_onnxruntime_computes_the_suites_logits(run_of, opened, recipe, tmp_path):
+def test_onnxruntime_computes_the_suites_logits(run_of, opened_of, recipe, tmp_path):
     """Peepholes and batch statistics of `authors` too; an utterance of no frames gives none, and harms no other."""
     onnxruntime = pytest.importorskip("onnxruntime")
     onnx = pytest.importorskip("onnx")
     assert main([str(run_of(recipe)), "--to", "onnx", "-o", str(tmp_path / "out")]) == 0
-    path, model = tmp_path / "out" / "model.onnx", opened(recipe)
+    path, model = tmp_path / "out" / "model.onnx", opened_of(recipe)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def computed(features, lengths):

@@ -1,8 +1,6 @@
 """A Whisper run as a SavedModel, and as a folder of Hugging Face that the suite and transformers read."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -42,7 +40,7 @@ def opened(run, tf):
     return open_model(load_trained(run), checkpoint="best")
 
 
-def test_a_saved_model_decodes_as_the_suite_does(run, opened, tone_corpus, tmp_path):
+def test_a_saved_model_decodes_as_the_suite_does(run, opened, elsewhere, tone_corpus, tmp_path):
     from features.frames import log_mel
 
     assert main([str(run), "--to", "savedmodel", "-o", str(tmp_path / "out")]) == 0
@@ -52,8 +50,7 @@ def test_a_saved_model_decodes_as_the_suite_does(run, opened, tone_corpus, tmp_p
     given = {"features": features, "lengths": frames, "tokens": tokens, "samples": samples[None],
              "lengths_of_samples": np.array([len(samples)], np.int32)}  # fmt: skip
     np.savez(tmp_path / "given.npz", **given)
-    done = subprocess.run([sys.executable, "-I", "-c", READER], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    elsewhere(tmp_path, READER)
     found = np.load(tmp_path / "found.npz")
     np.testing.assert_array_equal(found["acoustic_tokens"], expected)
     np.testing.assert_allclose(found["logits"], opened.model(features, tokens), atol=2e-5)

@@ -1,8 +1,6 @@
 """A run's model as a SavedModel: read by processes that have TensorFlow and nothing of ours."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -24,13 +22,12 @@ np.savez("found.npz", **found)
 """
 
 
-def read_elsewhere(folder, cases) -> dict[str, dict[str, np.ndarray]]:
+def read(folder, cases, elsewhere) -> dict[str, dict[str, np.ndarray]]:
     """What signatures of folder/out give, in a process that cannot import the suite; "speech-2" is a case of speech."""
     np.savez(
         folder / "given.npz", **{f"{case}/{name}": v for case, given in cases.items() for name, v in given.items()}
     )
-    done = subprocess.run([sys.executable, "-I", "-c", READER], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    elsewhere(folder, READER)
     found: dict[str, dict[str, np.ndarray]] = {}
     for name, value in np.load(folder / "found.npz").items():
         found.setdefault(name.split("/")[0], {})[name.split("/")[1]] = value
@@ -49,15 +46,12 @@ def batch_of(corpus) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
 
 
 @pytest.fixture(scope="module", params=["modern", pytest.param("paper", marks=pytest.mark.slow), "authors"])
-def exported(request, run_of, tmp_path_factory, tone_corpus):
+def exported(request, run_of, opened_of, elsewhere, tmp_path_factory, tone_corpus):
     """A run of each recipe, the folder whose `out` is its SavedModel, and what that gives elsewhere."""
     folder = tmp_path_factory.mktemp(request.param)
     run = run_of(request.param)
     assert main([str(run), "--to", "savedmodel", "-o", str(folder / "out")]) == 0
-    from benchmark.export.model.opened import open_model
-    from benchmark.run.prepare.trained import load_trained
-
-    features, frames, _ = open_model(load_trained(run), checkpoint="best").held
+    features, frames, _ = opened_of(request.param).held
     batch = batch_of(tone_corpus)[1]
     short = {"samples": np.ones([2, 500], np.float32), "lengths": np.array([500, 0], np.int32)}
     given = {
@@ -66,15 +60,12 @@ def exported(request, run_of, tmp_path_factory, tone_corpus):
         "speech": batch,
         "speech-2": short,
     }
-    return run, folder, read_elsewhere(folder, given)
+    return run, folder, read(folder, given, elsewhere)
 
 
 @pytest.fixture
-def opened(exported, tf):
-    from benchmark.export.model.opened import open_model
-    from benchmark.run.prepare.trained import load_trained
-
-    return open_model(load_trained(exported[0]), checkpoint="best")
+def opened(exported, opened_of):
+    return opened_of(exported[0].name)
 
 
 def test_logits_are_the_suites_in_a_process_without_it(exported, opened):
@@ -85,10 +76,10 @@ def test_logits_are_the_suites_in_a_process_without_it(exported, opened):
         np.testing.assert_allclose(found["logits"][n, :count], expected[n, :count], atol=2e-5)
 
 
-def test_on_the_same_recurrent_kernel_they_are_equal_to_the_last_digit_or_two(exported, opened, tf):
+def test_on_the_same_recurrent_kernel_they_are_equal_to_the_last_digit_or_two(exported, opened, tf, monkeypatch):
     features, frames, _ = opened.held
     for lstm in opened.model.lstms:
-        lstm.loop = "portable"
+        monkeypatch.setattr(lstm, "loop", "portable")
     expected = tf.function(opened.learner.outputs)(opened.model, features, frames).numpy()
     np.testing.assert_allclose(exported[2]["acoustic"]["logits"], expected, atol=2e-6)
 

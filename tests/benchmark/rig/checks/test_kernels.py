@@ -1,17 +1,40 @@
 import json
-import subprocess
-import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
+from commands import command
 
 from benchmark.rig.checks import kernels
 from benchmark.rig.checks.check import FAIL, OK, UNKNOWN, WARN
 from benchmark.rig.place import Place
 from models.kernels import Choice
 
-ROOT = Path(__file__).resolve().parents[4]
+DOCTOR = """
+import os, subprocess, sys, types
+from benchmark.rig import __main__ as rig
+from benchmark.rig.checks import child, run
+
+class Forked:
+    def __init__(self, command, *, stderr, **_):
+        self.returncode, self.pid = None, os.fork()
+        if not self.pid:
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(stderr.fileno(), 2)
+            os._exit(child.main(command[3:]))
+
+    def wait(self, limit_s):
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+def begin(command, **options):
+    return (subprocess.Popen if '"driver.' in command[-1] else Forked)(command, **options)
+
+given = {"DEVNULL": subprocess.DEVNULL, "TimeoutExpired": subprocess.TimeoutExpired}
+run.subprocess = types.SimpleNamespace(Popen=begin, **given)
+sys.exit(rig.main(sys.argv[1:]))
+"""
+"""A doctor in a process that has TensorFlow loaded: its child processes are forked from it, but that of the driver."""
 
 
 def test_a_kernel_that_differs_is_a_failure_where_it_would_be_used_and_a_slower_run_where_not():
@@ -25,10 +48,11 @@ def test_a_kernel_that_differs_is_a_failure_where_it_would_be_used_and_a_slower_
 
 
 @pytest.mark.slow
-def test_on_a_cpu_kernels_agree_and_a_sum_over_two_replicas_is_exact():
+def test_on_a_cpu_kernels_agree_and_a_sum_over_two_replicas_is_exact(tmp_path):
     names = ["kernels.float32", "kernels.bfloat16", "work.sum", "work.nccl", "driver.tensorflow"]
-    command = [sys.executable, "-m", "benchmark.rig", "doctor", "--format", "json", "--only", *names]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    (tmp_path / "spoilt.py").write_text(DOCTOR)
+    done = command(tmp_path, "spoilt", "doctor", "--format", "json", "--only", *names)
+    assert done.stdout, done.stderr
     found = {each["name"]: (each["status"], each["found"]) for each in json.loads(done.stdout)["checks"]}
     assert found["kernels.float32"][0] == found["kernels.bfloat16"][0] == found["driver.tensorflow"][0] == "ok"
     assert found["work.sum"][1].startswith("exact; 100 MB in ") and "2 x CPU (emulated)" in found["work.sum"][1]

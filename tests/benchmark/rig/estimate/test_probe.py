@@ -9,6 +9,7 @@ from commands import command, in_process
 from tones import write_chapter
 from trained import MODELS, TINY
 
+from benchmark import tta
 from benchmark.rig.__main__ import main
 
 SENTENCES = ["one two", "two three", "three one two", "cool one", "don't two", "three"]
@@ -53,7 +54,7 @@ def test_an_estimate_is_made_and_written_and_the_run_stands_beside_it(folder):
     usual = ("--workload", "./tiny.toml", "--corpus", "corpus", "--batch", 4)
     run = command(folder, "benchmark", *usual, "--max-epochs", 3, "--name", "r1")
     assert run.returncode == 0, run.stderr
-    told = command(folder, "benchmark.tta", "results")
+    told = in_process(folder, tta.main, "results")
     assert "s an epoch were foretold, and it took" in " ".join(told.stdout.split()), told.stdout + told.stderr
 
 
@@ -68,7 +69,8 @@ from benchmark.run.prepare.asked import add_job
 from benchmark.run.prepared import prepare
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(); add_job(parser)
-    job = job_of(parser.parse_args(["--workload", "./tiny.toml", "--corpus", "corpus", "--batch", "4"]))
+    words = "--workload ./tiny.toml --corpus corpus --batch 4 --decoder greedy"
+    job = job_of(parser.parse_args(words.split()))
     prepared = prepare(job, None, lambda _: None)
     with tempfile.TemporaryDirectory() as place, prepared.pool() as pool:
         one = probe.Probe(prepared, Path(place), pool, until_s=time.monotonic() + {seconds}, say=lambda _: None)
