@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from commands import command, in_process
@@ -66,6 +67,18 @@ def run(folder, tone_corpus):
     )
     assert done.returncode == 0, done.stderr
     return done
+
+
+@pytest.fixture(scope="module")
+def last(run, folder):
+    """The last checkpoint's final table, by the run's own decoder and width and by another one."""
+    step = journal.read(folder / "results" / "first.csv").evaluations[-1].step
+    checkpoint = folder / "results" / "first" / "checkpoints" / f"ckpt-{step}"
+    asked = (checkpoint, "--beam-width", 256, "--decoder", "dictionary", "greedy", "--decode-jobs", 1)
+    done = command(folder, "benchmark.final", *asked)
+    assert done.returncode == 0, done.stderr
+    made = of_checkpoint(read_finals(folder / "results" / "first"), f"batch {step}")
+    return SimpleNamespace(asked=asked, done=done, found={each.decoder: each for each in made})
 
 
 def test_it_says_loudly_that_it_emulates(run):
@@ -139,42 +152,34 @@ def test_the_judge_reads_the_run_from_anywhere(run, folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_final_table_is_made_of_the_run_and_of_one_checkpoint(run, folder):
+def test_the_final_table_is_made_of_the_run_and_of_one_checkpoint(run, folder, last):
+    whole = journal.read(folder / "results" / "first.csv").evaluations[-1]
+    # The same weights, decoder and width as in the run: the same four figures, on one replica instead of two.
+    for name in METRICS:
+        assert float(last.found["dictionary-256"].row[name]) == getattr(whole, name)
+    assert set(last.found) == {"dictionary-256", "greedy"}
+    finals = folder / "results" / "first" / "final"
+    before = {path.name: path.read_bytes() for path in finals.iterdir()}
+    assert "worst" in next(finals.glob("*.greedy.sentences.txt")).read_text()
+    same = command(folder, "benchmark.final", *last.asked)
+    assert same.returncode == 0 and "decoded before, and read: " in same.stderr and "written" not in same.stderr
+    assert same.stdout == last.done.stdout and {path.name: path.read_bytes() for path in finals.iterdir()} == before
     done = command(folder, "benchmark.final", "results/first.csv", "--decode-jobs", 2)
     assert done.returncode == 0, done.stderr
     assert "dev-tones" in done.stdout and "dictionary-512" in done.stdout and "Sys1$" in done.stdout
-    finals = folder / "results" / "first" / "final"
     rows = [each.row for each in read_finals(finals.parent)]
-    evaluations = {row.epoch: row for row in journal.read(folder / "results" / "first.csv").evaluations}
     assert {int(row["utterances"]) for row in rows} == {7} and {row["subset"] for row in rows} == {"dev-tones"}
-    edits = read_finals(finals.parent)[0].utterances()
-    share = sum(int(row["word_edits"]) for row in edits) / sum(int(row["words"]) for row in edits)
-    assert len(edits) == 7 and 100 * share == pytest.approx(float(rows[0]["wer"]), abs=1e-5)
-    before = {path.name: path.read_bytes() for path in finals.iterdir()}
-    checkpoint = folder / "results" / "first" / "checkpoints" / f"ckpt-{evaluations[1].step}"
-    again = command(folder, "benchmark.final", checkpoint, "--beam-width", 256, "--decoder", "dictionary", "greedy")
-    assert again.returncode == 0, again.stderr
-    found = {
-        each.decoder: each.row for each in of_checkpoint(read_finals(finals.parent), f"batch {evaluations[1].step}")
-    }
-    # The same weights, decoder and width as in the run: the same four figures, on one replica instead of two.
-    for name in METRICS:
-        assert float(found["dictionary-256"][name]) == getattr(evaluations[1], name)
-    assert set(found) == {"dictionary-256", "greedy"}
-    after = {path.name: path.read_bytes() for path in finals.iterdir()}
-    assert before.items() < after.items() and "worst" in next(finals.glob("*.greedy.sentences.txt")).read_text()
-    same = command(folder, "benchmark.final", checkpoint, "--beam-width", 256, "--decoder", "dictionary", "greedy")
-    assert same.returncode == 0 and "decoded before, and read: " in same.stderr and "written" not in same.stderr
-    assert same.stdout == again.stdout and {path.name: path.read_bytes() for path in finals.iterdir()} == after
+    for each in read_finals(finals.parent):
+        edits = each.utterances()
+        share = sum(int(row["word_edits"]) for row in edits) / sum(int(row["words"]) for row in edits)
+        assert len(edits) == 7 and 100 * share == pytest.approx(float(each.row["wer"]), abs=1e-5)
+    assert before.items() < {path.name: path.read_bytes() for path in finals.iterdir()}.items()
 
 
 @pytest.mark.slow
-def test_recordings_are_heard_as_they_are_evaluated_and_without_their_corpus(run, folder, tone_corpus):
+def test_recordings_are_heard_as_they_are_evaluated_and_without_their_corpus(run, folder, last, tone_corpus):
     """The same weights and decoder on the same recordings as the final table, by another way through the code."""
-    done = command(folder, "benchmark.final", "results/first.csv", "--checkpoints", "last", "--decoder", "greedy")
-    assert done.returncode == 0, done.stderr
-    (last,) = [each for each in read_finals(folder / "results/first") if each.row["decoder"] == "greedy"
-               and each.row["checkpoint"] in ("last", "best and last")]  # fmt: skip
+    of_last = last.found["greedy"]
     before = {path: path.stat().st_mtime_ns for path in (folder / "results" / "first").rglob("*")}
     features = json.loads((folder / "results/first/run.json").read_text())["features"]["folder"]
     Path(features).rename(f"{features}-gone")
@@ -186,15 +191,16 @@ def test_recordings_are_heard_as_they_are_evaluated_and_without_their_corpus(run
         Path(f"{features}-gone").rename(features)
     assert greedy.returncode == own.returncode == 0, greedy.stderr + own.stderr
     heard = {Path(each["name"]).stem: each["text"] for each in json.loads(greedy.stdout)["recordings"]}
-    assert heard == {row["utterance"]: row["hypothesis"] for row in last.utterances()} and len(heard) == 7
+    assert heard == {row["utterance"]: row["hypothesis"] for row in of_last.utterances()} and len(heard) == 7
     assert json.loads(own.stdout)["decoder"] == "dictionary-256"
     shutil.copytree(tone_corpus / "dev-tones", folder / "alone" / "test-tones")  # a corpus of test recordings alone
     asked = ("--features", "alone", "--checkpoints", "last", "--decoder", "greedy", "dictionary", "--beam-width", 256)
+    asked += ("--decode-jobs", 1)
     alone = command(folder, "benchmark.final", "results/first", *asked)
     assert alone.returncode == 0, alone.stderr
     found = {each.row["decoder"]: each.row for each in read_finals(folder / "results/first")
              if each.row["subset"] == "test-tones"}  # fmt: skip
-    assert [found["greedy"][name] for name in METRICS] == [last.row[name] for name in METRICS]
+    assert [found["greedy"][name] for name in METRICS] == [of_last.row[name] for name in METRICS]
     whole = journal.read(folder / "results" / "first.csv").evaluations[-1]
     assert float(found["dictionary-256"]["wer"]) == whole.wer  # by the run's words: the folder has none to learn
     before |= {path: path.stat().st_mtime_ns for path in (folder / "results/first/final").glob("*test-tones*")}
@@ -206,6 +212,7 @@ def test_recordings_are_heard_as_they_are_evaluated_and_without_their_corpus(run
 def test_a_run_whose_evaluation_overlaps_has_the_error_rates_of_a_resident_one(run, folder, tone_corpus):
     resident = journal.read(folder / "results" / "first.csv")
     arguments = ["--platform", folder / "twin.toml", "--corpus", tone_corpus, "--max-epochs", 2, "--seed", 3]
+    arguments += ["--monitor-hz", 0, "--decode-jobs", 1]  # what samples, and how many decode, changes no figure
     done = command(folder, "benchmark", *arguments, "--name", "overlap", "--evaluation", "overlap")
     assert done.returncode == 0, done.stderr
     found = journal.read(folder / "results" / "overlap.csv")
@@ -276,17 +283,17 @@ def test_a_fault_in_training_ends_in_a_sentence_and_a_status_and_what_was_writte
 ):
     spoil, status, said = FAULTS[fault]
     script = f"""
-import sys
-from benchmark.__main__ import main
-from benchmark.run.prepare.devices import tf
-from benchmark.run.train.step import TrainStep
+if __name__ == "__main__":  # worker processes import this too, and need no TensorFlow
+    import sys
+    from benchmark.__main__ import main
+    from benchmark.run.prepare.devices import tf
+    from benchmark.run.train.step import TrainStep
 
-whole = TrainStep.losses
-def losses(self, part, step, piece=0):
-    step_number = lambda: step + 1
-    return ({spoil})(whole(self, part, step, piece))
-TrainStep.losses = losses
-if __name__ == "__main__":  # worker processes import this too
+    whole = TrainStep.losses
+    def losses(self, part, step, piece=0):
+        step_number = lambda: step + 1
+        return ({spoil})(whole(self, part, step, piece))
+    TrainStep.losses = losses
     sys.exit(main(sys.argv[1:]))
 """
     (tmp_path / "spoilt.py").write_text(script)
@@ -303,28 +310,26 @@ if __name__ == "__main__":  # worker processes import this too
 
 @pytest.mark.slow
 def test_a_shard_that_is_damaged_during_a_run_is_named(tmp_path, tone_corpus):
-    arguments = ["--corpus", tone_corpus, "--workload", tiny(tmp_path), "--decoder", "greedy", "--name", "r"]
-    assert command(tmp_path, "benchmark", *arguments).returncode == 0
-    features = next((tmp_path / "data" / "features").iterdir())
-    shard = features / "train-tones-00000.tfrecord"
-    whole = shard.read_bytes()
-    spoil = f"""
-import sys
-from pathlib import Path
-from benchmark.__main__ import main
-from benchmark.run.train.trainer import Trainer
+    """The run makes its features, and then a bit of a shard changes: when the model is made, and before it is read."""
+    spoil = """
+if __name__ == "__main__":  # worker processes import this too, and need no TensorFlow
+    import sys
+    from pathlib import Path
+    from benchmark.__main__ import main
+    from benchmark.run.train.trainer import Trainer
 
-create = Trainer.create
-def spoil_then_create(self, progress, plan):
-    path = Path({str(shard)!r})
-    whole = path.read_bytes()
-    path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
-    return create(self, progress, plan)
-Trainer.create = spoil_then_create
-if __name__ == "__main__":
+    create = Trainer.create
+    def spoil_then_create(self, progress, plan):
+        (path,) = Path("data/features").glob("*/train-tones-00000.tfrecord")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+        Path("spoilt").write_text(str(len(whole)))
+        return create(self, progress, plan)
+    Trainer.create = spoil_then_create
     sys.exit(main(sys.argv[1:]))
 """
     (tmp_path / "spoilt.py").write_text(spoil)
-    done = command(tmp_path, "spoilt", *arguments[:-1], "other")
+    asked = ("--corpus", tone_corpus, "--workload", tiny(tmp_path), "--decoder", "greedy", "--monitor-hz", 0)
+    done = command(tmp_path, "spoilt", *asked)
     assert done.returncode == 2 and "train-tones-00000.tfrecord" in done.stderr.splitlines()[-1], done.stderr
-    assert "Traceback" not in done.stderr and len(whole) > 5001
+    assert "Traceback" not in done.stderr and int((tmp_path / "spoilt").read_text()) > 5001

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from commands import ROOT
+from trained import tiny
 
 from features.jobs.parent import told
 
@@ -246,14 +247,14 @@ def test_every_make_command_in_a_document_is_taken():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT], ids=lambda sent: sent.name)
-def test_a_training_saves_when_make_alone_is_signalled(house, tone_corpus, sent):
+def test_a_training_saves_when_make_alone_is_signalled(house, tone_corpus, tone_data, sent):
     (house / "standin.py").write_text(
         f"import os, pathlib, sys\npathlib.Path('pid').write_text(str(os.getpid()))\n"
         f"os.execve({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]], os.environ | "
         f"{{'PYTHONPATH': {str(ROOT)!r}, 'CUDA_VISIBLE_DEVICES': ''}})\n"
     )
-    arguments = "--max-epochs 50 --no-targets --decoder greedy --monitor-hz 0 --name cut"
-    make = begin(house, "make", "bench", f"CORPUS={tone_corpus}", f"ARGS={arguments}")
+    arguments = f'--data "{tone_data}" --max-epochs 200 --no-targets --decoder greedy --monitor-hz 0 --name cut'
+    make = begin(house, "make", "bench", f"WORKLOAD={tiny(house)}", f"CORPUS={tone_corpus}", f"ARGS={arguments}")
     journal = house / "results" / "cut.csv"
     wait(lambda: journal.is_file() and ",train," in journal.read_text(), seconds=120)
     make.send_signal(sent)

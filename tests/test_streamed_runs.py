@@ -10,12 +10,12 @@ from benchmark.metrics import METRICS
 from benchmark.record import journal
 from benchmark.record.finals import read_finals
 
-USUAL = ("--max-epochs", 2, "--seed", 3, "--decoder", "greedy", "--batch", 8)
+USUAL = ("--max-epochs", 2, "--seed", 3, "--decoder", "greedy", "--batch", 8, "--monitor-hz", 0)
 
 
 @pytest.mark.slow
-def test_a_streamed_run_has_the_losses_and_error_rates_of_one_that_reads_records(tmp_path, tone_corpus):
-    for name, more in (("records", ()), ("stream", ("--stream", "--data", "none"))):
+def test_a_streamed_run_has_the_losses_and_error_rates_of_one_that_reads_records(tmp_path, tone_corpus, tone_data):
+    for name, more in (("records", ("--data", tone_data)), ("stream", ("--stream", "--data", "none"))):
         asked = ("--corpus", tone_corpus, "--workload", tiny(tmp_path), *USUAL, "--name", name, *more)
         done = command(tmp_path, "benchmark", *asked)
         assert done.returncode == 0, done.stderr
@@ -27,7 +27,7 @@ def test_a_streamed_run_has_the_losses_and_error_rates_of_one_that_reads_records
         assert [getattr(ours, name) for name in ("phase", "loss", *METRICS)] == [
             getattr(theirs, name) for name in ("phase", "loss", *METRICS)
         ]
-    done = command(tmp_path, "benchmark.final", "results/stream", "--train-sample", 5)
+    done = command(tmp_path, "benchmark.final", "results/stream", "--train-sample", 5, "--decoder", "greedy")
     assert done.returncode == 0, done.stderr
     counts = {(each.subset, each.row["utterances"]) for each in read_finals(tmp_path / "results" / "stream")}
     assert counts == {("dev-tones", "7"), ("train", "5")}
@@ -40,6 +40,7 @@ def test_a_recording_that_breaks_a_streamed_run_is_named_with_a_way_out(tmp_path
     flac = next((corpus / "train-tones" / "1").rglob("*.flac"))
     flac.write_bytes(flac.read_bytes()[:-200])
     arguments = ["--corpus", corpus, "--workload", tiny(tmp_path), "--decoder", "greedy", "--stream"]
+    arguments += ["--monitor-hz", 0]
     done = command(tmp_path, "benchmark", *arguments)
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("benchmark:")]
     assert done.returncode == 2 and line.startswith(f"benchmark: {flac}: ") and "or give --skip-bad" in line

@@ -12,11 +12,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-import librosa
 import numpy as np
 import scipy.fft
 
 from features.corpus.audio import SAMPLE_RATE_HZ
+from features.frames.filters import hann, slaney_weights
 from features.jobs.process import import_tensorflow
 
 if TYPE_CHECKING:
@@ -92,10 +92,10 @@ def windowed(matrix: tf.Tensor, frames: int) -> tf.Tensor:
 @cache
 def window() -> np.ndarray:
     """Return the periodic Hann window, float32 [400]."""
-    return librosa.filters.get_window("hann", FFT_SIZE).astype(np.float32)
+    return hann(FFT_SIZE).astype(np.float32)
 
 
 @cache
 def weights() -> np.ndarray:
     """Return the weights from spectrum bins to mel bands, float32 [201, 80]."""
-    return librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=FFT_SIZE, n_mels=MELS).T.astype(np.float32)
+    return slaney_weights(FFT_SIZE, MELS).T

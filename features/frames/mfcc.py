@@ -4,18 +4,18 @@
 
 The definition is tf.signal's: frames of 512 samples every 160 with a periodic Hann window, the end padded with
 zeros; magnitude spectrum; 80 triangles that are straight in mel (HTK's scale) from 80 to 8000 Hz;
-log(mel + 1e-6); DCT-II scaled by 1/sqrt(2 * 80). librosa and SciPy do the work without TensorFlow.
+log(mel + 1e-6); DCT-II scaled by 1/sqrt(2 * 80). NumPy and SciPy do the work without TensorFlow.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-import librosa
 import numpy as np
 import scipy.fft
 
 from features.corpus.audio import SAMPLE_RATE_HZ, STEP_SAMPLES, frame_count
+from features.frames.filters import hann, htk_mel
 
 FRAME_SAMPLES = FFT_SIZE = 512
 MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 80, 80.0, 8000.0
@@ -65,7 +65,7 @@ def features(samples: np.ndarray) -> np.ndarray:
 @cache
 def window() -> np.ndarray:
     """Return the periodic Hann window, float64 [512]: in float32, rounding would drown near-silent bands."""
-    return librosa.filters.get_window("hann", FRAME_SAMPLES)
+    return hann(FRAME_SAMPLES)
 
 
 @cache
@@ -79,11 +79,11 @@ def dct() -> np.ndarray:
 def mel_weights() -> np.ndarray:
     """Return the weights from spectrum bins to mel bands, float32 [257, 80].
 
-    librosa.filters.mel draws its triangles straight in Hz; these are straight in mel, as HTK's and
+    The triangles of librosa.filters.mel are straight in Hz; these are straight in mel, as HTK's and
     tf.signal.linear_to_mel_weight_matrix's are. The bin at 0 Hz belongs to no band.
     """
-    bins_mel = librosa.hz_to_mel(np.linspace(0.0, SAMPLE_RATE_HZ / 2, FFT_SIZE // 2 + 1), htk=True)[:, None]
-    low_mel, high_mel = librosa.hz_to_mel(np.array([MEL_LOW_HZ, MEL_HIGH_HZ]), htk=True)
+    bins_mel = htk_mel(np.linspace(0.0, SAMPLE_RATE_HZ / 2, FFT_SIZE // 2 + 1))[:, None]
+    low_mel, high_mel = htk_mel(np.array([MEL_LOW_HZ, MEL_HIGH_HZ]))
     edges_mel = np.linspace(low_mel, high_mel, MEL_BANDS + 2)
     lower, centre, upper = edges_mel[:-2], edges_mel[1:-1], edges_mel[2:]
     triangles = np.minimum((bins_mel - lower) / (centre - lower), (upper - bins_mel) / (upper - centre))
