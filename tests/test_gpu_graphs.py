@@ -97,11 +97,27 @@ VARIANTS = {
 }
 
 
+@pytest.fixture
+def found_in(tf, on_gpus, walks):
+    """What a walk through a variant's step finds; each is traced once."""
+
+    def found_in(variant):
+        if variant not in walks:
+            learner, options = VARIANTS[variant]
+            walks[variant] = walk(traced_step(tf, on_gpus, learner(), **options)[1])
+        return walks[variant]
+
+    return found_in
+
+
+@pytest.fixture(scope="module")
+def walks():
+    return {}
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_step_has_kernels_for_all_it_does_and_copies_nothing_to_the_host(tf, on_gpus, variant):
-    learner, options = VARIANTS[variant]
-    _, function = traced_step(tf, on_gpus, learner(), **options)
-    found = walk(function)
+def test_a_step_has_kernels_for_all_it_does_and_copies_nothing_to_the_host(found_in, variant):
+    found, options = found_in(variant), VARIANTS[variant][1]
     assert found.nodes > 500
     assert not found.without_kernel
     allowed = 1 + options.get("replicas", 1) if options.get("precision") == SCALED else 0
@@ -196,7 +212,6 @@ def lowered(function, *given):
     return function.experimental_get_compiler_ir(*given)(stage="hlo", platform_name="GPU")
 
 
-def test_every_function_that_xla_compiles_is_lowered_by_a_test(tf, on_gpus):
-    _, function = traced_step(tf, on_gpus, deepspeech("authors"))
-    names = {name.removeprefix("__inference_").rpartition("_")[0] for name in walk(function).compiled}
+def test_every_function_that_xla_compiles_is_lowered_by_a_test(found_in):
+    names = {name.removeprefix("__inference_").rpartition("_")[0] for name in found_in("authors").compiled}
     assert names == {"_xla_forward", "_xla_backward_loop", "loss_and_gradient"}

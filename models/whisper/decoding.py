@@ -18,6 +18,7 @@ from models.whisper.network import Whisper
 NEVER = -1e9
 
 
+@tf.autograph.experimental.do_not_convert  # no function of it branches on a tensor; rewriting them takes 1 s
 def greedy(
     model: Whisper, features: tf.Tensor, *, prefix: Sequence[int], end: int, longest: int,
     suppressed: Sequence[int] = (), suppressed_first: Sequence[int] = (),

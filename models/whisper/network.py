@@ -56,6 +56,9 @@ class Whisper(keras.Model):
         self.encoder = Encoder(config, name="encoder")
         self.decoder = Decoder(config, name="decoder")
 
+    def build(self, *_: object) -> None:
+        """Leave it to the first call: without this method Keras traces `call` before, within each of its layers too."""
+
     def encode(self, features: tf.Tensor) -> tf.Tensor:
         """Encode features [B, T, mels] to states [B, S, width]."""
         return self.encoder(features)
@@ -147,6 +150,8 @@ class Block(keras.layers.Layer):
         self.wide = Dense(4 * config.width, name="wide")
         self.narrow = Dense(config.width, name="narrow")
 
+    build = Whisper.build
+
     def call(self, x: tf.Tensor, states: tf.Tensor | None = None, visible: tf.Tensor | None = None) -> tf.Tensor:
         normed = self.own_norm(x)
         x = x + self.own(normed, normed, visible)
@@ -178,6 +183,8 @@ class Attention(keras.layers.Layer):
         self.key = Dense(config.width, use_bias=False, name="key")
         self.value = Dense(config.width, name="value")
         self.out = Dense(config.width, name="out")
+
+    build = Whisper.build
 
     def keys_values(self, states: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Project [B, S, width] to keys and values, [B, H, S, D] each."""

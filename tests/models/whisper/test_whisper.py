@@ -93,12 +93,17 @@ def test_keeping_keys_and_values_changes_nothing_and_neither_do_neighbours_or_tf
     from models.whisper.decoding import greedy
 
     features = tf.constant(published["features"])
-    said = tf.function(greedy)(model, features, prefix=(START, 5), end=END, longest=12).numpy()
-    for row, tokens in enumerate(said.tolist()):
-        alone = greedy(model, features[row : row + 1], prefix=(START, 5), end=END, longest=12).numpy()
+    some, ids = tf.TensorSpec([None, *features.shape[1:]]), tf.TensorSpec([None, None], tf.int32)
+    asked = {"prefix": (START, 5), "end": END, "longest": 12}
+    traced = tf.function(lambda given: greedy(model, given, **asked), input_signature=[some], autograph=False)
+    anew = tf.function(model, input_signature=[some, ids], autograph=False)
+    said = traced(features).numpy().tolist()
+    assert [upto(tokens) for tokens in greedy(model, features, **asked).numpy().tolist()] == [*map(upto, said)]
+    for row, tokens in enumerate(said):
+        alone = traced(features[row : row + 1]).numpy()
         assert upto(alone[0].tolist()) == upto(tokens)
         for place, token in enumerate(upto(tokens)):
-            logits = model(features[row : row + 1], tf.constant([[START, 5, *tokens[:place]]]))
+            logits = anew(features[row : row + 1], tf.constant([[START, 5, *tokens[:place]]]))
             assert int(tf.argmax(logits[0, -1])) == token
 
 

@@ -21,7 +21,7 @@ WORDS = (*LETTERS, *(a + b for a in LETTERS for b in LETTERS))  # nearly anythin
 
 @pytest.fixture(scope="module")
 def pool():
-    with DecodingPool(Decoder(name="dictionary", words=WORDS, beam_width=64), jobs=2) as pool:
+    with DecodingPool(Decoder(name="dictionary", words=WORDS, beam_width=16), jobs=2) as pool:
         yield pool
 
 

@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def make(tf, tone_features, tmp_path):
     return trainer
 
 
-def run(trainer, path, *, max_epochs=2, evaluation="resident", evaluate_every=0):
+def run(trainer, path, *, max_epochs=2, evaluation="resident", evaluate_every=0, checkpoint_every=5):
     """Train to the end; returns the record."""
     plan = Plan(
         batches_per_epoch=trainer.batches_per_epoch,
@@ -110,7 +111,7 @@ def run(trainer, path, *, max_epochs=2, evaluation="resident", evaluate_every=0)
         max_seconds=1e9,
         targets={},
         generate_every=4,
-        checkpoint_every=5,
+        checkpoint_every=checkpoint_every,
         evaluation=evaluation,
         evaluate_every=evaluate_every,
     )
@@ -126,16 +127,66 @@ def losses(record):
     return [row.loss for row in record.rows if row.phase is Phase.TRAIN]
 
 
-def test_two_epochs_train_every_utterance_once_an_epoch_and_evaluate_all(make, tone_features, tmp_path):
-    trainer = make()
-    record = run(trainer, tmp_path / "r.csv")
-    for epoch in (1, 2):
+def first_epoch(record):
+    return [row.loss for row in record.rows if row.phase is Phase.TRAIN and row.epoch == 1]
+
+
+class SlowPool(DecodingPool):
+    """Greedy decoding that takes a moment an utterance, as a beam does."""
+
+    def __init__(self):
+        super().__init__(Decoder(name="greedy"), jobs=1)
+        self.executor = ThreadPoolExecutor(1)
+
+    def submit(self, logits, frames):
+        return self.executor.submit(lambda: (time.sleep(0.05), self._greedy(logits, frames))[1])
+
+
+def watched_run(trainer, path, **options):
+    """Train to the end; returns the record, and all datasets that were read, those on devices included."""
+    from tensorflow.python.data.ops.iterator_ops import OwnedIterator
+
+    from benchmark.run.train import input as inputs
+
+    read, begin, onto = [], OwnedIterator._create_iterator, inputs._onto_devices
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OwnedIterator, "_create_iterator", lambda self, data: (read.append(data), begin(self, data))[1])
+        patch.setattr(inputs, "_onto_devices", lambda data, devices: (read.append(data), onto(data, devices))[1])
+        return run(trainer, path, **options), read
+
+
+@pytest.fixture(scope="module")
+def modes(tf, tone_features, tmp_path_factory):
+    """Mode of evaluation -> the trainer, the record of three epochs, evaluated within too, and the datasets read.
+
+    All are of TINY and of one seed. Evaluations within are where checkpoints are: rows are cut as without. Read only.
+    """
+    found = {}
+    for mode in EVALUATIONS:
+        folder = tmp_path_factory.mktemp(mode)
+        trainer = new_trainer(tf, tone_features, folder, pool=SlowPool() if mode == "overlap" else None)
+        options = {"max_epochs": 3, "evaluation": mode, "evaluate_every": 5}
+        found[mode] = trainer, *watched_run(trainer, folder / "r.csv", **options)
+    return found
+
+
+@pytest.fixture(scope="module")
+def on_replicas(tf, tone_features, tmp_path_factory, modes):
+    """Number of replicas -> the trainer, the record and the datasets read; on two they are of two epochs. Read only."""
+    folder = tmp_path_factory.mktemp("two")
+    two = new_trainer(tf, tone_features, folder, replicas=2)
+    return {1: modes["resident"], 2: (two, *watched_run(two, folder / "r.csv", max_epochs=2))}
+
+
+def test_epochs_train_every_utterance_once_and_evaluate_all(modes, tone_features):
+    trainer, record, _ = modes["resident"]
+    for epoch in (1, 2, 3):
         rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
         assert sum(row.utterances for row in rows) == 21
         assert sum(row.audio_s for row in rows) == pytest.approx(
             manifest.load(tone_features).seconds("train"), abs=0.05
         )
-    assert [row.utterances for row in record.evaluations] == [7, 7]
+    assert [row.utterances for row in record.evaluations] == [7, 7, 7]
     heard = trainer.listener.all_heard
     generated = [one.examples for one in heard if one.phase == "generate"]
     assert generated and all(len(examples) == 3 and all(e.reference for e in examples) for examples in generated)
@@ -153,7 +204,7 @@ def test_every_precision_learns(make, tmp_path, tf, precision):
     trainer = make(workload=TINY.with_model(dropout=0.0), precision=precision)
     devices._set_precision(precision)
     try:
-        record = run(trainer, tmp_path / "r.csv", max_epochs=6)
+        record = run(trainer, tmp_path / "r.csv", max_epochs=6, checkpoint_every=99)
     finally:
         devices._set_precision("float32")
     scaled = isinstance(trainer.models.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
@@ -165,9 +216,8 @@ def test_every_precision_learns(make, tmp_path, tf, precision):
     assert last < 0.95 * first
 
 
-def test_a_train_row_says_what_arithmetic_it_took_and_how_long_it_waited_for_input(make, tmp_path, tone_features):
-    record = run(make(), tmp_path / "r.csv", max_epochs=1)
-    rows = [row for row in record.rows if row.phase is Phase.TRAIN]
+def test_a_train_row_says_what_arithmetic_it_took_and_how_long_it_waited_for_input(modes, tone_features):
+    rows = [row for row in modes["resident"][1].rows if row.phase is Phase.TRAIN and row.epoch == 1]
     assert all(0 < row.input_s < row.seconds for row in rows)
     lengths = manifest.load(tone_features).lengths("train")
     # T' frames, each 2 (2 x 11 x 93 x 8 + 3 x 4 x 16 (8 + 16) + 3 x 16 x 30) operations
@@ -199,16 +249,12 @@ def test_batches_from_memory_are_as_many_as_read_ones_and_nothing_is_read(make, 
 
 
 @pytest.mark.parametrize(("replicas", "synthetic"), [(1, False), (2, False), (2, True)])
-def test_no_dataset_is_tuned_by_tf_data_those_of_devices_included(make, tmp_path, monkeypatch, tf, replicas, synthetic):
+def test_no_dataset_is_tuned_by_tf_data_those_of_devices_included(make, tmp_path, on_replicas, replicas, synthetic):
     """Giving up a tuned iterator waits for a sleeping thread, and the clock goes on."""
-    from tensorflow.python.data.ops.iterator_ops import OwnedIterator
-
-    from benchmark.run.train import input as inputs
-
-    read, begin, onto = [], OwnedIterator._create_iterator, inputs._onto_devices
-    monkeypatch.setattr(OwnedIterator, "_create_iterator", lambda self, data: (read.append(data), begin(self, data))[1])
-    monkeypatch.setattr(inputs, "_onto_devices", lambda data, devices: (read.append(data), onto(data, devices))[1])
-    run(make(replicas=replicas, synthetic=synthetic), tmp_path / "r.csv", max_epochs=2)
+    if synthetic:
+        _, read = watched_run(make(replicas=replicas, synthetic=True), tmp_path / "r.csv", max_epochs=2)
+    else:
+        _, _, read = on_replicas[replicas]
     opened = 1 if replicas == 1 else 1 + replicas  # what is read, and on each device what is ahead
     assert len(read) >= opened + 2  # and evaluations
     assert {data.options().autotune.enabled for data in read} == {False}
@@ -229,29 +275,30 @@ def test_batches_are_opened_once_for_all_epochs_and_with_masks_once_for_each(
     assert found == [*opened, (1, 1)]
 
 
-def test_the_same_seed_gives_the_same_losses_and_another_seed_others(make, tmp_path):
-    one, again, other = (
-        losses(run(make(seed=seed), tmp_path / f"{name}.csv", max_epochs=1))
-        for name, seed in (("one", 1), ("again", 1), ("other", 2))
-    )
+def test_the_same_seed_gives_the_same_losses_and_another_seed_others(make, tmp_path, modes):
+    one = first_epoch(modes["resident"][1])
+    again, other = (losses(run(make(seed=seed), tmp_path / f"{seed}.csv", max_epochs=1)) for seed in (1, 2))
     np.testing.assert_allclose(one, again, rtol=1e-6)
     assert not np.allclose(one, other, rtol=1e-3)
 
 
-def test_two_replicas_train_the_same_utterances_and_stay_equal(make, tmp_path):
-    trainer = make(replicas=2)
-    record = run(trainer, tmp_path / "r.csv", max_epochs=1)
-    assert sum(row.utterances for row in record.rows if row.phase is Phase.TRAIN) == 21
+def test_two_replicas_train_the_same_utterances_and_stay_equal(on_replicas):
+    trainer, record, _ = on_replicas[2]
+    for epoch in (1, 2):
+        rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
+        assert sum(row.utterances for row in rows) == 21
     for variable in trainer.models.model.trainable_variables:
         first, second = trainer.task.devices.strategy.experimental_local_results(variable.value)
         np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_on_devices_that_are_not_the_host_and_with_a_gpus_ctc_losses_are_those_of_a_cpu(make, tmp_path, tf, replicas):
+def test_on_devices_that_are_not_the_host_and_with_a_gpus_ctc_losses_are_those_of_a_cpu(
+    on_replicas, make, tmp_path, tf, replicas
+):
     """Logical CPUs stand for the GPUs: batches, sums, seeds and the loop are then on another device than the host."""
-    first = run(make(replicas=replicas), tmp_path / "cpu.csv", max_epochs=2)
-    trainer = make(replicas=replicas, seed=1)
+    first = on_replicas[replicas][1]
+    trainer = make(replicas=replicas)
     names = [f"CPU:{n}" for n in range(1, 1 + replicas)]
     to_first = tf.distribute.ReductionToOneDevice(reduce_to_device=names[0])
     strategy = tf.distribute.MirroredStrategy(names, cross_device_ops=to_first)
@@ -261,7 +308,8 @@ def test_on_devices_that_are_not_the_host_and_with_a_gpus_ctc_losses_are_those_o
     trainer = type(trainer)(task, folder=tmp_path / "gpu", pool=trainer.host.pool, listener=Told())
     second = run(trainer, tmp_path / "gpu.csv", max_epochs=2)
     assert all("CPU:1" in str(each.device) for each in (trainer.models.step._sums, trainer.models.step._spoilt))
-    np.testing.assert_allclose(losses(second), losses(first), rtol=1e-4)
+    np.testing.assert_allclose(losses(second), losses(first)[: len(losses(second))], rtol=1e-4)
+    assert [row.epoch for row in second.evaluations] == [1, 2]
 
 
 def test_a_step_sends_two_messages_its_gradients_and_all_the_rest(make, tf, monkeypatch):
@@ -302,16 +350,32 @@ def test_one_step_is_the_same_on_one_and_on_two_replicas_without_batch_statistic
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def whole(tf, tone_features, tmp_path_factory, on_replicas):
+    """Number of replicas, precision -> the trainer and the record of two epochs without pieces. Read only."""
+
+    @cache
+    def trained(replicas, precision):
+        if (replicas, precision) == (2, "float32"):
+            return on_replicas[2][:2]
+        folder = tmp_path_factory.mktemp("whole")
+        trainer = new_trainer(tf, tone_features, folder, replicas=replicas, precision=precision)
+        return trainer, run(trainer, folder / "r.csv", max_epochs=2)
+
+    return trained
+
+
 @pytest.mark.parametrize(
     ("replicas", "accumulation", "precision"),
     [
         (1, 2, "float32"),
         pytest.param(2, 2, "float32", marks=pytest.mark.slow),
-        pytest.param(1, 4, "mixed_float16", marks=pytest.mark.slow),
+        pytest.param(1, 4, "float32", marks=pytest.mark.slow),
+        pytest.param(1, 2, "mixed_float16", marks=pytest.mark.slow),
     ],
 )
 def test_replicas_that_accumulate_train_as_so_many_times_the_replicas(
-    make, tone_features, tmp_path, tf, replicas, accumulation, precision
+    make, whole, tmp_path, replicas, accumulation, precision
 ):
     """In losses, weights, the optimiser's sums and moving averages; the last batch, of 21 by fours, is filled up."""
     from benchmark.run.prepare import devices
@@ -319,10 +383,8 @@ def test_replicas_that_accumulate_train_as_so_many_times_the_replicas(
     devices._set_precision(precision)
     try:
         pieces = make(replicas=replicas, accumulation=accumulation, precision=precision)
-        whole = new_trainer(
-            tf, tone_features, tmp_path / "whole", replicas=replicas * accumulation, precision=precision
-        )
-        one, other = (run(trainer, tmp_path / f"{n}.csv", max_epochs=2) for n, trainer in enumerate((pieces, whole)))
+        one = run(pieces, tmp_path / "r.csv", max_epochs=2)
+        uncut, other = whole(replicas * accumulation, precision)
     finally:
         devices._set_precision("float32")
     near = {"rtol": 1e-4, "atol": 1e-5} if precision == "float32" else {"rtol": 0.02, "atol": 2e-3}
@@ -330,7 +392,7 @@ def test_replicas_that_accumulate_train_as_so_many_times_the_replicas(
     assert [row.utterances for row in one.rows] == [row.utterances for row in other.rows]
     for mine, theirs in zip(
         pieces.models.model.variables + pieces.models.optimizer.variables,
-        whole.models.model.variables + whole.models.optimizer.variables,
+        uncut.models.model.variables + uncut.models.optimizer.variables,
         strict=True,
     ):
         np.testing.assert_allclose(mine.numpy(), theirs.numpy(), err_msg=mine.path, **near)
@@ -348,30 +410,6 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_batch(make):
         trainer.perform(Phase.TRAIN, Progress(), plan)
 
 
-class SlowPool(DecodingPool):
-    """Greedy decoding that takes a moment an utterance, as a beam does."""
-
-    def __init__(self):
-        super().__init__(Decoder(name="greedy"), jobs=1)
-        self.executor = ThreadPoolExecutor(1)
-
-    def submit(self, logits, frames):
-        return self.executor.submit(lambda: (time.sleep(0.05), self._greedy(logits, frames))[1])
-
-
-@pytest.fixture(scope="module")
-def modes(tf, tone_features, tmp_path_factory):
-    """Mode of evaluation -> the trainer and the record of three epochs, evaluated within too; all of one seed."""
-    found = {}
-    lively = TINY.with_model(units=16, filters=16)
-    for mode in EVALUATIONS:
-        folder = tmp_path_factory.mktemp(mode)
-        pool = SlowPool() if mode == "overlap" else None
-        trainer = new_trainer(tf, tone_features, folder, pool=pool, workload=lively)
-        found[mode] = trainer, run(trainer, folder / "r.csv", max_epochs=3, evaluation=mode, evaluate_every=2)
-    return found
-
-
 def figures(record):
     rows = record.finely.evaluations
     return [(row.step, row.epoch, row.wer, row.cer, row.wer_mean, row.cer_paper) for row in rows]
@@ -381,7 +419,7 @@ def test_every_mode_of_evaluation_gives_the_same_losses_and_error_rates_to_the_l
     resident = modes["resident"][1]
     assert len(resident.evaluations) == 3 and len(figures(resident)) > 3
     assert len({rates[2:] for rates in figures(resident)}) >= 3, "error rates too dull to tell models apart"
-    for _, record in modes.values():
+    for _, record, _ in modes.values():
         assert figures(record) == figures(resident)
         assert losses(record) == losses(resident)
 
@@ -422,15 +460,16 @@ def test_swapping_there_and_back_brings_back_every_variable_and_compiles_nothing
     assert traced[0] == traced[1] == traced[2]
 
 
-def test_a_swap_keeps_the_precision(make, tmp_path):
+def test_a_swap_keeps_the_precision(make):
     from benchmark.run.prepare import devices
 
     devices._set_precision("mixed_bfloat16")
     try:
         trainer = make(precision="mixed_bfloat16")
-        progress = Progress.of(run(trainer, tmp_path / "r.csv", max_epochs=1).rows)
         plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={})
-        trainer.swap(progress, plan)
+        for phase in (Phase.CREATE, Phase.CHECKPOINT, Phase.SWAP):
+            trainer.perform(phase, Progress(), plan)
+        assert trainer.models.transcriber.model is not trainer.models.model
         assert trainer.models.transcriber.model.convolution.compute_dtype == "bfloat16"
     finally:
         devices._set_precision("float32")
@@ -491,23 +530,23 @@ def test_rows_follow_each_other_as_the_table_of_phases_allows(modes, mode):
 
 
 def test_the_last_three_checkpoints_and_the_best_epochs_are_kept(modes):
-    trainer, record = modes["resident"]
+    trainer, record, _ = modes["resident"]
     best = min(record.evaluations, key=lambda row: row.wer)
     saved = [row.step for row in record.rows if row.phase is Phase.CHECKPOINT]
     assert trainer.checkpoints.steps() == sorted({*saved[-3:], best.step})
 
 
-def test_a_checkpoint_brings_back_weights_moving_averages_and_optimiser(make, tf, tmp_path):
-    trainer = make()
-    run(trainer, tmp_path / "r.csv", max_epochs=1)
-    variables = trainer.models.model.variables + trainer.models.optimizer.variables
-    saved = [variable.numpy() for variable in variables]
+def test_a_checkpoint_brings_back_weights_moving_averages_and_optimiser(make, tf, modes):
+    trainer, record, _ = modes["resident"]
+    saved = values(trainer)
     assert len(trainer.models.model.non_trainable_variables) == 2 * 2  # mean and variance after convolution and LSTM
-    for variable in variables:
+    assert trainer.checkpoints.steps()[-1] == record.rows[-1].step == 3 * trainer.batches_per_epoch
+    other = make()
+    other.host.make()
+    for variable in other.models.model.variables + other.models.optimizer.variables:
         variable.assign(tf.zeros_like(variable))
-    assert trainer.checkpoints.steps()[-1] == trainer.batches_per_epoch
-    trainer.checkpoints.restore(trainer.batches_per_epoch, trainer.models.model, trainer.models.optimizer)
-    for variable, value in zip(variables, saved, strict=True):
+    trainer.checkpoints.restore(record.rows[-1].step, other.models.model, other.models.optimizer)
+    for variable, value in zip(other.models.model.variables + other.models.optimizer.variables, saved, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
 
 
@@ -520,12 +559,19 @@ def values(trainer):
     return [v.numpy() for v in trainer.models.model.variables + trainer.models.optimizer.variables]
 
 
-def test_what_modern_evaluates_and_saves_are_averages_and_training_goes_on_from_the_weights(make, modern, tmp_path):
+@pytest.fixture(scope="module")
+def modern_run(modern, tf, tone_features, tmp_path_factory):
+    """The trainer and the record of two epochs of modern, evaluated in place. Read only."""
+    folder = tmp_path_factory.mktemp("modern")
+    trainer = new_trainer(tf, tone_features, folder, workload=modern)
+    return trainer, run(trainer, folder / "r.csv", max_epochs=2)
+
+
+def test_what_modern_evaluates_and_saves_are_averages_and_training_goes_on_from_the_weights(modern_run):
     """A checkpoint's model alone gives the evaluated sentences; with its optimiser it brings back what was trained."""
     from benchmark.run.evaluate.evaluation import Transcriber
 
-    trainer = make(workload=modern)
-    record = run(trainer, tmp_path / "r.csv", max_epochs=1)
+    trainer, record = modern_run
     ended, sentences = values(trainer), trainer.listener.all_heard[-1].examples
     plan = Plan(batches_per_epoch=trainer.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={})
     trainer.evaluate(Progress.of(record.rows), plan)
@@ -533,47 +579,53 @@ def test_what_modern_evaluates_and_saves_are_averages_and_training_goes_on_from_
         np.testing.assert_array_equal(before, after)  # evaluating changes no digit
 
     alone = Transcriber(trainer.task.new_model(), trainer.task)
-    trainer.checkpoints.restore(trainer.batches_per_epoch, alone.model)
+    trainer.checkpoints.restore(2 * trainer.batches_per_epoch, alone.model)
     evaluated = alone.transcribe("dev", trainer.host.pool).result()
     assert evaluated.heard("evaluate", 1, 1).examples == sentences
     training = [v.numpy() for v in trainer.models.model.trainable_variables]
     saved = [v.numpy() for v in alone.model.trainable_variables]
     assert any((one != other).any() for one, other in zip(training, saved, strict=True)), "nothing was averaged"
 
-    again = make(workload=modern)
+    again = type(trainer)(
+        trainer.task, folder=trainer.checkpoints.folder.parent, pool=trainer.host.pool, listener=Told()
+    )
     again.perform(Phase.CREATE, Progress.of(record.rows, attempt=2), plan)
     for before, after in zip(ended, values(again), strict=True):
         np.testing.assert_array_equal(before, after)
 
 
-@pytest.mark.parametrize(("replicas", "accumulation"), [(2, 1), (1, 2)])
-def test_modern_trains_alike_on_replicas_and_in_pieces(
-    make, modern, tmp_path, tone_features, tf, replicas, accumulation
-):
-    """Gradients are clipped by the norm of their sum. Without dropout, which is drawn for each replica and piece."""
+@pytest.fixture(scope="module")
+def undropped(modern, tf, tone_features, tmp_path_factory):
+    """Replicas, pieces -> what an epoch of modern leaves in all variables, without dropout."""
     workload = modern.with_model(dropout=0.0)
-    one = make(workload=workload)
-    other = new_trainer(
-        tf, tone_features, tmp_path / "other", replicas=replicas, accumulation=accumulation, workload=workload
-    )
-    for number, trainer in enumerate((one, other)):
-        run(trainer, tmp_path / f"{number}.csv", max_epochs=1)
-    for mine, theirs in zip(values(one), values(other), strict=True):
+
+    @cache
+    def trained(replicas, accumulation):
+        folder = tmp_path_factory.mktemp("undropped")
+        trainer = new_trainer(
+            tf, tone_features, folder, replicas=replicas, accumulation=accumulation, workload=workload
+        )
+        run(trainer, folder / "r.csv", max_epochs=1)
+        return values(trainer)
+
+    return trained
+
+
+@pytest.mark.parametrize(("replicas", "accumulation"), [(2, 1), (1, 2)])
+def test_modern_trains_alike_on_replicas_and_in_pieces(undropped, replicas, accumulation):
+    """Gradients are clipped by the norm of their sum. Without dropout, which is drawn for each replica and piece."""
+    for mine, theirs in zip(undropped(1, 1), undropped(replicas, accumulation), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=2e-5)
 
 
-def test_modern_swapped_gives_the_same_losses_and_error_rates(modern, tone_features, tmp_path, tf):
-    swapped, resident = (
-        run(new_trainer(tf, tone_features, tmp_path / mode, workload=modern), tmp_path / f"{mode}.csv", evaluation=mode)
-        for mode in ("swap", "resident")
-    )
+def test_modern_swapped_gives_the_same_losses_and_error_rates(modern, modern_run, make, tmp_path):
+    swapped, resident = run(make(workload=modern), tmp_path / "r.csv", evaluation="swap"), modern_run[1]
     assert figures(swapped) == figures(resident) and losses(swapped) == losses(resident)
 
 
-def test_a_run_can_begin_with_the_weights_of_another_and_a_new_optimiser(make, tmp_path):
-    first = make()
-    run(first, tmp_path / "r.csv", max_epochs=1)
-    other = make(seed=2, start=(first.checkpoints.folder, first.batches_per_epoch))
+def test_a_run_can_begin_with_the_weights_of_another_and_a_new_optimiser(make, modes):
+    first, record, _ = modes["resident"]
+    other = make(seed=2, start=(first.checkpoints.folder, record.rows[-1].step))
     plan = Plan(batches_per_epoch=other.batches_per_epoch, max_epochs=9, max_seconds=1e9, targets={})
     assert other.create(Progress(), plan).step == 0
     for mine, theirs in zip(other.models.model.variables, first.models.model.variables, strict=True):

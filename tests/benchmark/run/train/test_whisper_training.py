@@ -49,15 +49,13 @@ def features(tone_corpus, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(tf, features, weights, tmp_path_factory):
-    """Train two epochs; returns the trainer and the record."""
+def new_trainer(tf, features, weights, tmp_path_factory):
     from benchmark.run.prepare.data import Data
     from benchmark.run.prepare.devices import Devices
     from benchmark.run.prepare.task import Task
     from benchmark.run.train.trainer import Trainer
 
-    def train(*, replicas=1, accumulation=1, evaluation="resident"):
-        folder = tmp_path_factory.mktemp("trained")
+    def new_trainer(*, replicas=1, accumulation=1):
         names = [f"CPU:{n}" for n in range(replicas)]
         workload = replace(
             workloads.load("whisper").with_model(weights=str(weights)),
@@ -83,25 +81,66 @@ def trained(tf, features, weights, tmp_path_factory):
         )
         task = replace(task, data=task.data.part(workload, task.learner.encode))
         pool = DecodingPool(Decoder(own=task.learner.decode), jobs=1)
-        trainer = Trainer(task, folder=folder / "r", pool=pool, listener=Told())
-        plan = Plan(
-            batches_per_epoch=trainer.batches_per_epoch, max_epochs=2, max_seconds=1e9, targets={}, generate_every=4,
-            checkpoint_every=5, evaluation=evaluation,
-        )  # fmt: skip
-        written = Journal.create(folder / "r.csv", replace(IDENTITY, evaluation=evaluation))
-        try:
-            Loop(written, plan, trainer, Clock(), PlainView(plan)).run_phases()
-        finally:
-            written.close()
-        return trainer, journal.read(folder / "r.csv")
+        return Trainer(task, folder=tmp_path_factory.mktemp("trained") / "r", pool=pool, listener=Told())
 
-    return train
+    return new_trainer
+
+
+def run(trainer, *, evaluation="resident"):
+    """Train two epochs; returns the record."""
+    plan = Plan(
+        batches_per_epoch=trainer.batches_per_epoch, max_epochs=2, max_seconds=1e9, targets={}, generate_every=4,
+        checkpoint_every=5, evaluation=evaluation,
+    )  # fmt: skip
+    path = trainer.checkpoints.folder.parent.with_suffix(".csv")
+    written = Journal.create(path, replace(IDENTITY, evaluation=evaluation))
+    try:
+        Loop(written, plan, trainer, Clock(), PlainView(plan)).run_phases()
+    finally:
+        written.close()
+    return journal.read(path)
+
+
+def values(models):
+    return [variable.numpy() for variable in models.model.variables + models.optimizer.variables]
+
+
+def begin_with(trainer, models, begun):
+    """Have a trainer take these models, whose functions are traced, with the values that they began with."""
+
+    def make():
+        trainer.host.pool.start()
+        for variable, value in zip(models.model.variables + models.optimizer.variables, begun, strict=True):
+            variable.assign(value)
+        trainer.host.models = models
+
+    trainer.host.make = make
 
 
 @pytest.fixture(scope="module")
-def whole(trained):
-    """A trainer and its record, on one replica and evaluated in place. Read only."""
-    return trained()
+def modes(tf, new_trainer):
+    """Mode of evaluation -> the trainer, its record and the weights that it left, on one replica. Read only.
+
+    All train the same models, each from their beginning: what is compiled for one serves the next. Swapping is last,
+    as it leaves no training model.
+    """
+    from benchmark.run.train.swap import Models
+
+    models, begun, found = None, None, {}
+    for mode in ("resident", "overlap", "swap"):
+        trainer = new_trainer()
+        models = models or Models(trainer.task)
+        begun = begun or values(models)
+        begin_with(trainer, models, begun)
+        record = run(trainer, evaluation=mode)
+        found[mode] = trainer, record, [variable.numpy() for variable in models.model.variables]
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(modes):
+    """A trainer, its record and the weights that it left, on one replica and evaluated in place. Read only."""
+    return modes["resident"]
 
 
 def losses(record):
@@ -113,7 +152,7 @@ def rates(record):
 
 
 def test_every_utterance_is_trained_on_once_an_epoch_and_evaluated_and_work_is_counted(whole, features):
-    trainer, record = whole
+    trainer, record, _ = whole
     for epoch in (1, 2):
         rows = [row for row in record.rows if row.phase is Phase.TRAIN and row.epoch == epoch]
         assert sum(row.utterances for row in rows) == 21
@@ -129,18 +168,33 @@ def test_every_utterance_is_trained_on_once_an_epoch_and_evaluated_and_work_is_c
     assert last < first
 
 
+def losses_of_segments(trainer, record):
+    """Train the segments of a record's rows, and nothing in between; returns their losses."""
+    trainer.host.make()
+    found, before = [], 0
+    for row in record.rows:
+        if row.phase is Phase.TRAIN:
+            skip = before % trainer.batches_per_epoch
+            totals = trainer.host.segment(epoch=row.epoch, skip=skip, step=before, count=row.step - before)
+            found.append(float(totals.loss) / float(totals.utterances))
+            before = row.step
+    return found
+
+
 @pytest.mark.parametrize(("replicas", "accumulation"), [(1, 2), pytest.param(2, 2, marks=pytest.mark.slow), (2, 1)])
-def test_a_batch_means_the_same_in_pieces_and_on_several_replicas(trained, whole, replicas, accumulation):
+def test_a_batch_means_the_same_in_pieces_and_on_several_replicas(new_trainer, whole, replicas, accumulation):
     """Layer norms see one utterance each: nothing but rounding tells the trainings apart."""
-    (one, uncut), (other, cut) = whole, trained(replicas=replicas, accumulation=accumulation)
-    np.testing.assert_allclose(losses(cut), losses(uncut), rtol=1e-5)
-    for mine, theirs in zip(one.models.model.variables, other.models.model.variables, strict=True):
-        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), atol=2e-6, err_msg=mine.path)
+    _, uncut, weights = whole
+    other = new_trainer(replicas=replicas, accumulation=accumulation)
+    found = losses(run(other)) if accumulation == 1 else losses_of_segments(other, uncut)
+    np.testing.assert_allclose(found, losses(uncut), rtol=1e-5)
+    for mine, theirs in zip(weights, other.models.model.variables, strict=True):
+        np.testing.assert_allclose(mine, theirs.numpy(), atol=2e-6, err_msg=theirs.path)
 
 
-@pytest.mark.parametrize("evaluation", ["swap", pytest.param("overlap", marks=pytest.mark.slow)])
-def test_every_mode_of_evaluation_has_the_same_figures(trained, whole, evaluation):
-    resident, other = whole[1], trained(evaluation=evaluation)[1]
+@pytest.mark.parametrize("evaluation", ["swap", "overlap"])
+def test_every_mode_of_evaluation_has_the_same_figures(modes, whole, evaluation):
+    resident, other = whole[1], modes[evaluation][1]
     assert losses(other) == losses(resident) and rates(other) == rates(resident)
     swaps = [row.phase for row in other.rows].count(Phase.SWAP)
     assert swaps == (3 if evaluation == "swap" else 0) and sum(row.phase in EVALUATED for row in other.rows) == 2
