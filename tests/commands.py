@@ -50,19 +50,16 @@ def in_process(folder: Path, main: Callable[[list[str]], int], *arguments: objec
     return subprocess.CompletedProcess(list(arguments), status, out.getvalue(), err.getvalue())
 
 
-def begin(folder: Path, *arguments: object, fresh: bool = False) -> Forked | subprocess.Popen:
-    """Begin a training; `fresh` as in `command`."""
-    if fresh:
-        words = [sys.executable, "-m", "benchmark", *map(str, arguments)]
-        return subprocess.Popen(words, cwd=folder, env=_environment(), stderr=subprocess.PIPE, text=True)
-    return Forked("benchmark", [*map(str, arguments)], cwd=folder, env=_environment())
+def begin(folder: Path, *arguments: object, module: str = "benchmark") -> Forked:
+    """Begin a training; `module` may be `spoilt`."""
+    return Forked(module, [*map(str, arguments)], cwd=folder, env=_environment())
 
 
 def _environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
 
 
-def wait_for(process: subprocess.Popen | Forked, path: Path, text: str, *, more_than: int = 0) -> None:
+def wait_for(process: Forked, path: Path, text: str, *, more_than: int = 0) -> None:
     until = time.monotonic() + 120
     while not path.is_file() or path.read_text().count(text) <= more_than:
         assert process.poll() is None and time.monotonic() < until, process.stderr.read()

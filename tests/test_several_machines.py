@@ -5,14 +5,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
-from commands import ROOT, begin, command, wait_for
+from commands import begin, command, wait_for
 from forked import Forked
 from trained import tiny
 from whispers import folder_of
@@ -28,8 +27,6 @@ from benchmark.run.machines.channel import LOST, Caller
 from benchmark.run.prepare.hosts import Hosts
 from benchmark.run.state.progress import Progress
 
-Process = Forked | subprocess.Popen
-
 USUAL = ("--max-epochs", 2, "--seed", 3, "--decoder", "greedy", "--batch", 8, "--monitor-hz", 0)
 PLATFORM = """
 name = "{name}"
@@ -43,7 +40,7 @@ machines = {machines}
 
 [input]
 batch = 8
-readers = 2
+readers = {readers}
 buffer = 4
 
 [training]
@@ -60,12 +57,12 @@ ram_gib = 8
 """
 
 
-def platform(folder: Path, *, machines: int, gpus: int) -> Path:
+def platform(folder: Path, *, machines: int, gpus: int, readers: int = 2) -> Path:
     """Write a platform; its GPUs are not there, so that CPUs stand in for them."""
-    path = folder / f"m{machines}g{gpus}.toml"
-    reduction = "ring" if machines > 1 else "first-gpu"
+    path = folder / f"m{machines}g{gpus}r{readers}.toml"
+    filled = {"reduction": "ring" if machines > 1 else "first-gpu", "readers": readers}
     parts = PARTS.format(links=["x"] * gpus) if gpus else ""
-    path.write_text(PLATFORM.format(name=path.stem, gpus=gpus, machines=machines, parts=parts, reduction=reduction))
+    path.write_text(PLATFORM.format(name=path.stem, gpus=gpus, machines=machines, parts=parts, **filled))
     return path
 
 
@@ -81,23 +78,16 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def start(folder: Path, hosts: str, rank: int, *arguments: object, inside: tuple[str, ...] = ()) -> Process:
-    words = [*map(str, arguments), "--hosts", hosts, "--rank", str(rank)]
-    if not inside:
-        return begin(folder, *words)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    whole = [*inside, sys.executable, "-m", "benchmark", *words]
-    return subprocess.Popen(
-        whole, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(folder: Path, hosts: str, rank: int, *arguments: object, module: str = "benchmark") -> Forked:
+    return begin(folder, *arguments, "--hosts", hosts, "--rank", rank, module=module)
 
 
-def start_all(folder: Path, *arguments: object, machines: int = 2) -> list[Process]:
+def start_all(folder: Path, *arguments: object, machines: int = 2) -> list[Forked]:
     hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(machines))
     return [start(folder, hosts, rank, *arguments) for rank in range(machines)]
 
 
-def ended(processes: list[Process], limit_s: float = 240) -> list[str]:
+def ended(processes: list[Forked], limit_s: float = 240) -> list[str]:
     """Wait for processes; return what each said on standard error."""
     until = time.monotonic() + limit_s
     try:
@@ -191,7 +181,7 @@ def test_a_run_that_loses_machines_and_is_told_to_stop_ends_as_one_that_nobody_t
     By the recipe whose weights and averages change places whenever it saves, evaluates and goes on.
     """
     two = (*two, "--recipe", "modern")
-    arguments = (*two, "--max-epochs", 8, "--evaluation", "swap", "--name", "cut")
+    arguments = (*two, "--max-epochs", 5, "--evaluation", "swap", "--name", "cut")  # one an attempt, and one to spare
     path = folder / "results" / "cut.csv"
     processes = start_all(folder, *arguments)
     wait_for(processes[0], path, ",train,")
@@ -223,8 +213,8 @@ def test_a_run_that_loses_machines_and_is_told_to_stop_ends_as_one_that_nobody_t
     assert timed <= trained and len(trained - timed) <= 2  # a kill may come between the two files, and two were killed
     assert {row.part for row in times.rows if row.phase is Phase.SWAP} == {"swap"}
     assert {row.attempt for row in times.rows if row.part == "restore"} == {2, 3, 4}
-    more = ("--max-epochs", 8, "--name", "whole")
-    whole = command(folder, "benchmark", "--platform", folder / "m1g2.toml", *two[2:], *more)
+    more = ("--max-epochs", 5, "--name", "whole")
+    whole = command(folder, "benchmark", "--platform", folder / "m1g2r2.toml", *two[2:], *more)
     assert whole.returncode == 0 and rates(folder, "cut") == rates(folder, "whole")
 
 
@@ -307,13 +297,27 @@ def wire():
             ip("netns", "del", name)
 
 
+ELSEWHERE = """
+if __name__ == "__main__":  # worker processes import this too
+    import ctypes, os, sys
+    from benchmark.__main__ import main
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(os.open(f"/run/netns/{sys.argv[1]}", os.O_RDONLY), 0):
+        sys.exit(os.strerror(ctypes.get_errno()))
+    sys.exit(main(sys.argv[2:]))
+"""
+"""A run in a network namespace, which its first word names: its threads come later, and are there too."""
+
+
 @pytest.mark.slow
 def test_a_cable_that_is_pulled_ends_both_sides_in_time(folder, two, wire):
     """Nothing says that the other side is gone: only its silence does."""
     names, cut = wire
-    hosts = "10.213.7.1:2222,10.213.7.2:2222"
+    (folder / "spoilt.py").write_text(ELSEWHERE)
+    arguments = (*two, "--max-epochs", 400, "--name", "pulled")
     processes = [
-        start(folder, hosts, rank, *two, "--max-epochs", 400, "--name", "pulled", inside=("ip", "netns", "exec", name))
+        start(folder, "10.213.7.1:2222,10.213.7.2:2222", rank, name, *arguments, module="spoilt")
         for rank, name in enumerate(names)
     ]
     wait_for(processes[0], folder / "results" / "pulled.csv", ",evaluate,")
@@ -328,14 +332,17 @@ def test_a_cable_that_is_pulled_ends_both_sides_in_time(folder, two, wire):
 
 @pytest.mark.slow
 def test_whisper_streams_and_trains_on_two_machines_as_on_two_replicas_of_one(folder, two, tmp_path):
-    """Its loss is over the tokens of the whole batch, of which a machine parses its rows alone; so is its audio."""
+    """Its loss is over the tokens of the whole batch, of which a machine parses its rows alone; so is its audio.
+
+    A machine has one reader, the pair of replicas two: their number changes no digit either.
+    """
     weights = folder_of(tmp_path / "tiny", positions=100)
-    corpus = two[3]
+    corpus, one_reader = two[3], platform(folder, machines=2, gpus=0, readers=1)
     usual = ("--workload", "whisper", "--weights", weights, "--corpus", corpus, "--batch", 8, "--max-epochs", 1)
     usual += ("--segment", 2, "--stream", "--no-targets", "--monitor-hz", 0)
-    done = command(folder, "benchmark", "--platform", folder / "m1g2.toml", *usual, "--name", "w1")
+    done = command(folder, "benchmark", "--platform", folder / "m1g2r2.toml", *usual, "--name", "w1")
     assert done.returncode == 0, done.stderr
-    processes = start_all(folder, "--platform", two[1], *usual, "--name", "w2")
+    processes = start_all(folder, "--platform", one_reader, *usual, "--name", "w2")
     said = ended(processes)
     assert [process.returncode for process in processes] == [0, 0], said
     assert figures(folder, "w2") == figures(folder, "w1")
