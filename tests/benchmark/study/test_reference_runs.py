@@ -1,17 +1,18 @@
 """The runs of the reference: the plan, what is missing, what is made of what is there, and the command itself."""
 
 import json
-import subprocess
-import sys
 
 import pytest
-from commands import ROOT, command, in_process
+from commands import ROOT, in_process
 from journals import write
 from references import honest, reference_file, run_to
+from trained import tiny
 
-from benchmark import reference
+from benchmark import compare, price, reference, tta
+from benchmark.export import __main__ as export
 from benchmark.judge.reference import read_reference
 from benchmark.record import read_run
+from benchmark.report import __main__ as report
 from benchmark.study import making
 from benchmark.study.reference_runs import ReferencePoint, collect, missing, plan_of, train_missing
 
@@ -126,15 +127,17 @@ def test_an_interrupted_plan_writes_what_has_finished(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_same_command_trains_what_is_missing_and_then_nothing(tmp_path, tone_corpus):
-    words = ("-o", "ref", "--corpus", tone_corpus, "--batches", 8, "--recipes", "paper", "--max-epochs", 2)
-    first = command(tmp_path, "benchmark.reference", *words, "--seeds", 1)
+def test_the_same_command_trains_what_is_missing_and_then_nothing(tmp_path, tone_corpus, tone_data, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the process that trains
+    about = ("--workload", tiny(tmp_path), "--corpus", tone_corpus, "--data", tone_data)
+    words = ("-o", "ref", *about, "--batches", 8, "--recipes", "paper", "--max-epochs", 2)
+    first = in_process(tmp_path, reference.main, *words, "--seeds", 1)
     assert first.returncode == 0 and "[1/1]" in first.stderr, first.stderr
-    again = command(tmp_path, "benchmark.reference", *words, "--seeds", 1)
+    again = in_process(tmp_path, reference.main, *words, "--seeds", 1)
     assert "1 run of the reference in ref/runs, 0 of them to train" in again.stderr
     (run,) = read_reference(str(tmp_path / "ref" / "reference.csv"))
     assert (run.batch, run.samples, len(run.utterances), run.seed) == (8, 21, 2, 1)
-    assert command(tmp_path, "benchmark.tta", "ref/runs", "--reference", "ref/reference.csv").returncode == 0
+    assert in_process(tmp_path, tta.main, "ref/runs", "--reference", "ref/reference.csv").returncode == 0
 
 
 # --- the commands that judge by it -----------------------------------------------------------------------------------
@@ -150,30 +153,27 @@ def judged(tmp_path):
     return tmp_path
 
 
-def ask(folder, module, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments), "--reference", "ref.csv"],
-        cwd=folder, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+def ask(folder, main, *arguments):
+    done = in_process(folder, main, *arguments, "--reference", "ref.csv")
+    assert not done.returncode, done.stderr
     return " ".join(done.stdout.split()), " ".join(done.stderr.split())
 
 
 def test_every_command_that_judges_marks_too_few_epochs(judged):
     journals = [f"{name}{n}.csv" for name in "ab" for n in range(3)]
     marked = "sys1, mini: fewer epochs than the reference of convergence allows: WER 30 after 6.10"
-    shown, _ = ask(judged, "benchmark.tta", *journals, "--metric", "wer", "--level", 30)
+    shown, _ = ask(judged, tta.main, *journals, "--metric", "wer", "--level", 30)
     assert marked in shown and "beside the reference of convergence" in shown and "sys2, mini: fewer" not in shown
-    _, said = ask(judged, "benchmark.tta", *journals, "--metric", "wer", "--level", 30, "--format", "csv")
+    _, said = ask(judged, tta.main, *journals, "--metric", "wer", "--level", 30, "--format", "csv")
     assert marked in said
-    shown, _ = ask(judged, "benchmark.compare", "a=a*.csv", "b=b*.csv", "--level", 30)
+    shown, _ = ask(judged, compare.main, "a=a*.csv", "b=b*.csv", "--level", 30)
     assert "fewer epochs than the reference of convergence allows: WER 30 after 6.10" in shown
-    shown, _ = ask(judged, "benchmark.price", *journals, "--metric", "wer", "--level", 30)
+    shown, _ = ask(judged, price.main, *journals, "--metric", "wer", "--level", 30)
     assert marked in shown
-    ask(judged, "benchmark.report", *journals, "--level", 30, "-o", "page.html")
+    ask(judged, report.main, *journals, "--level", 30, "-o", "page.html")
     page = (judged / "page.html").read_text()
     assert "fewer epochs than the reference of convergence allows" in page and "beside the reference" in page
-    out, said = ask(judged, "benchmark.export", "a0.csv", "--to", "json", "--level", 30)
+    out, said = ask(judged, export.main, "a0.csv", "--to", "json", "--level", 30)
     assert "fewer epochs than the reference of convergence allows" in said
     found = json.loads(out)
     (level,) = [each for each in found["levels"] if (each["metric"], each["level_percent"]) == ("wer", 30)]
@@ -182,9 +182,6 @@ def test_every_command_that_judges_marks_too_few_epochs(judged):
 
 def test_a_reference_that_is_none_is_refused_in_a_line(judged):
     (judged / "ref.csv").write_text("a,b\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmark.tta", "a0.csv", "--reference", "ref.csv"],
-        cwd=judged, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
-    )  # fmt: skip
+    done = in_process(judged, tta.main, "a0.csv", "--reference", "ref.csv")
     assert done.returncode == 2 and done.stderr.startswith("benchmark.tta: ref.csv: columns a,b; expected those of")
     assert len(done.stderr.splitlines()) == 1

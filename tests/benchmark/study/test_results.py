@@ -15,6 +15,13 @@ from benchmark.study.results import observations, points
 from benchmark.tables import plain
 
 
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """The observations of a study of five sizes and three seeds, and what is said of them. Read only."""
+    found = observations(study(tmp_path_factory.mktemp("usual") / "s"))
+    return found, study_parts(found)
+
+
 def test_an_observation_has_the_figures_of_its_run(tmp_path):
     make_point(tmp_path, 500, 3, 40.0)
     (found,) = observations(tmp_path)
@@ -35,8 +42,8 @@ def test_runs_that_are_not_over_or_were_not_evaluated_are_no_observations(tmp_pa
     assert observations(tmp_path) == []
 
 
-def test_the_answer_has_the_curve_the_prediction_the_rules_and_the_gap(tmp_path):
-    text = plain(study_parts(observations(study(tmp_path))))
+def test_the_answer_has_the_curve_the_prediction_the_rules_and_the_gap(usual):
+    text = plain(usual[1])
     flat = " ".join(text.split())
     assert "test WER = 300" in flat and "n^-0.35" in flat and "AICc weights: power" in flat
     assert "from sizes up to 400 alone, every prediction held: 800: predicted" in flat
@@ -192,8 +199,8 @@ def test_the_folder_of_a_study_that_is_not_there_is_refused(tmp_path, capsys):
     assert f"{tmp_path / 'none'}: no such folder; expected that of a study" in capsys.readouterr().err
 
 
-def test_it_is_said_that_dev_stands_in_for_a_test_set(tmp_path):
-    assert "dev stands in" not in plain(study_parts(observations(study(tmp_path / "with"))))
+def test_it_is_said_that_dev_stands_in_for_a_test_set(tmp_path, usual):
+    assert "dev stands in" not in plain(usual[1])
     found = observations(study(tmp_path / "without", test=False))
     assert found[0].error("wer") == found[0].dev["wer"]
     assert "target: runs without a test set are here: dev stands in" in " ".join(plain(study_parts(found)).split())
@@ -239,15 +246,14 @@ def test_an_arm_is_worth_the_size_at_which_plain_runs_have_its_error(tmp_path):
     assert not any(each.arm for each in found if each.label == "target"), "arms do not enter the plain curve"
 
 
-def test_published_figures_stand_beside_and_are_fitted_to_nothing(tmp_path):
-    found = observations(study(tmp_path))
-    (*ours, theirs) = study_parts(found, published=True)
-    assert plain(ours) == plain(study_parts(found))
+def test_published_figures_stand_beside_and_are_fitted_to_nothing(usual):
+    (*ours, theirs) = study_parts(usual[0], published=True)
+    assert plain(ours) == plain(usual[1])
     assert ("test WER", "5000", "0.5300", "fraction", "eq. 1") in theirs.rows and "not to be compared" in theirs.title
 
 
-def test_without_an_arm_nothing_is_said_of_worth(tmp_path):
-    assert "worth clean" not in plain(study_parts(observations(study(tmp_path))))
+def test_without_an_arm_nothing_is_said_of_worth(usual):
+    assert "worth clean" not in plain(usual[1])
 
 
 def test_the_command_shows_a_study_and_writes_csv(tmp_path, capsys):
