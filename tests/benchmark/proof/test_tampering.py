@@ -14,7 +14,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sealed import HEARD, SAID_IN_DEV, bundle, members_of, rates, run_files, sealed
 
@@ -192,6 +192,8 @@ def test_a_row_that_took_another_time_is_seen_by_the_rows_beside_it(data, files,
 
 
 @tried
+@example(factor=0.48, with_end=True, with_samples=False)
+@example(factor=0.49, with_end=True, with_samples=False)
 @given(factor=st.floats(0.3, 0.9), with_end=st.booleans(), with_samples=st.booleans())
 def test_a_faster_clock_is_seen_by_its_end_or_the_samples(factor, with_end, with_samples, files, place, tmp_path):
     quick = run_files(tmp_path / str(next(NUMBERS)), factor=factor)
@@ -201,7 +203,7 @@ def test_a_faster_clock_is_seen_by_its_end_or_the_samples(factor, with_end, with
     if with_samples:
         changed["run/utilisation.csv"] = quick["run/utilisation.csv"]
     found = verify(bundle(place, changed), Ask())
-    late_s = 18.8 - 17.709 * factor - 0.01 * 17.709 * factor  # of the last sample after the last row
+    late_s = 18.6 - 17.709 * factor - 0.01 * 17.709 * factor  # of the last sample, at 18.6 s, after the last row
     if not with_end or with_samples or late_s > 10:
         assert found.refuted_at == "bytes", found.sentence
     if with_end and with_samples:  # everything fits, but for samples that come too often
