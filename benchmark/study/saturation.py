@@ -104,8 +104,11 @@ def by_gain(points: Sequence[Point], curve: Curve, band: Band) -> Saturation:
         few = f"a doubling gains {here:.1%} at the smallest size: about {count(seeds, 'seed')} a size would tell that"
         return Saturation(rule=rule, size=None, reason=few)
 
+    sizes = np.geomspace(least, largest, SEARCHED)
+
     def first(each: Curve) -> float:
-        return next((float(n) for n in np.geomspace(least, largest, SEARCHED) if gain(each, float(n)) < noise), FAR)
+        there = np.flatnonzero(1 - each.at(2 * sizes) / each.at(sizes) < noise)
+        return float(sizes[there[0]]) if len(there) else FAR
 
     return _answer(rule, first, curve, band, largest)
 
