@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.record.columns import LARGEST
 from benchmark.record.phases import Phase
 
 if TYPE_CHECKING:
@@ -115,4 +116,6 @@ def _array(column: Any, kind: Any) -> np.ndarray:
     values = np.require(column.to_numpy(), of, ["C", "W"])
     if of == np.float64 and np.isnan(values).sum() != column.null_count:
         raise ValueError("nan, which is no number")
+    if kind.type is int and of == np.float64 and (values >= LARGEST).any():
+        raise ValueError("a whole number that may have been rounded")
     return values

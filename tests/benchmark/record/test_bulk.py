@@ -101,6 +101,7 @@ ODD = st.one_of(
 @example([(0, "epoch", "0.0")])
 @example([(1, "step", "10.0")])
 @example([(1, "utterances", "10.0")])
+@example([(0, "utterances", "9007199254740993")])  # 2**53 + 1, which float64 has not
 @example([(0, "audio_s", "true")])
 @example([(0, "audio_s", "nan")])
 def test_any_field_is_the_same_or_the_same_error(edits):
