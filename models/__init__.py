@@ -6,6 +6,7 @@
     onnx_nodes.py  ONNX graphs, node by node
     optimisers.py  the optimisers that recipes name, as records
     kernels.py     the choice of a kernel
+    llvm.py        what code compiled for a CPU shares
     dense.py       a dense layer as one product of matrices
     masks.py       which places of a padded batch are real
     deepspeech/    the paper's model: one convolution, five LSTMs

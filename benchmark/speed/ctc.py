@@ -23,8 +23,9 @@ Ask = Callable[[str], dict]
 CLASSES = 30
 STEPS = 4
 TITLES = {
+    "llvm": "ours by LLVM",
+    "xla": "ours by XLA",
     "cpu": "TensorFlow's CTCLoss for CPUs",
-    "xla": "ours in XLA",
     "cudnn": "cuDNN's",
     "dense": "tf.nn.ctc_loss",
     "torch": "PyTorch's",
@@ -162,7 +163,7 @@ def _grow(tf: Any) -> None:
 
 CONTENDERS = {
     "chosen": chosen,
-    **{name: partial(kernel, name=name) for name in ("cpu", "xla", "cudnn")},
+    **{name: partial(kernel, name=name) for name in ("llvm", "xla", "cpu", "cudnn")},
     "dense": dense,
     "torch": torch,
 }

@@ -1,6 +1,7 @@
 """CTC: the loss, and decoders that turn logits into sentences.
 
 loss.py              the loss and its kernels
+on_cpu.py            the one for CPUs
 forward_backward.py  the one for GPUs
 decoders.py          greedy, dictionary, language model: which one, with which settings
 search.py            the beam search, with a dictionary or a language model, and the exact scores

@@ -4,8 +4,9 @@
     choice = kernel_for(Shape(batch=24, frames=830, labels=200))  # kernel and why
 
 All kernels compute loss and gradient in one pass; `tf.nn.ctc_loss` on dense labels builds a graph that is many times
-slower. A CPU has TensorFlow's. A GPU has ours (models/ctc/forward_backward.py), as cuDNN's takes fewer than 256 labels,
-and wants them in the host's memory; where a trial finds it right and much faster all the same, it is used.
+slower. A CPU has ours by LLVM (models/ctc/on_cpu.py). A GPU has ours by XLA (models/ctc/forward_backward.py), as
+cuDNN's takes fewer than 256 labels, and wants them in the host's memory; where a trial finds it right and much faster
+all the same, it is used. TensorFlow's own for CPUs is what the others are compared with.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from functools import cache
 
 import tensorflow as tf
 
-from models.ctc import forward_backward
+from models import llvm
+from models.ctc import forward_backward, on_cpu
 from models.kernels import Choice, apart, reason
 from models.masks import within
 
@@ -45,33 +47,28 @@ def ctc_loss(
         label_lengths: int [B].
         logits: float [B, T', C]; the blank is class C - 1.
         frames: int [B], valid output frames. An utterance of no frames gives loss 0 and no gradient.
-        kernel: "cpu", "xla" (ours) or "cudnn"; None takes the CPU's, or ours on a GPU.
+        kernel: "llvm" and "xla" (ours), "cpu" (TensorFlow's) or "cudnn"; None takes ours for the devices here.
 
     Returns:
         float32 [B]. Finite for every utterance whose labels fit: label_length + repeats <= frames. No kernel reads a
         logit past an utterance's end, and none gives it a gradient.
 
     Raises:
-        tf.errors.InvalidArgumentError: at run time by the CPU's kernel, if labels do not fit.
+        tf.errors.InvalidArgumentError: at run time on a CPU, if labels do not fit.
     """
-    real = frames > 0
-    one = tf.ones([], frames.dtype)
-    lengths = tf.where(real, label_lengths, tf.cast(one, label_lengths.dtype))  # the kernels refuse empty labels
-    frames = tf.where(real, frames, one)
-    logits = tf.cast(logits, tf.float32)
-    losses = _KERNELS[kernel or default_kernel()](labels, lengths, _masked(logits, frames), frames)
-    return tf.where(real, losses, 0.0)
+    return _KERNELS[kernel or default_kernel()](labels, label_lengths, tf.cast(logits, tf.float32), frames)
 
 
 def default_kernel() -> str:
     """Return the kernel that runs well on any device of the kind that TensorFlow may use."""
-    return "xla" if tf.config.list_logical_devices("GPU") else "cpu"
+    return "xla" if tf.config.list_logical_devices("GPU") else "llvm"
 
 
 def kernel_for(shape: Shape) -> Choice:
-    """Choose the kernel that is fastest and right for batches of a shape; a GPU tries them."""
+    """Choose the kernel that is fastest and right for batches of a shape; a GPU tries them, a CPU's is compiled."""
     if not tf.config.list_logical_devices("GPU"):
-        return Choice("cpu", "there is no GPU")
+        llvm.prepare(on_cpu.code)
+        return Choice("llvm", "there is no GPU")
     return apart(_tried, shape)
 
 
@@ -84,7 +81,32 @@ def _masked(logits: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
     return tf.where(within(frames, tf.shape(logits)[1])[:, :, None], logits, 0.0)
 
 
-# --- the kernels: labels, lengths and frames of at least 1, logits [B, T', C] -> losses [B] --------------------------
+# --- the kernels: labels, lengths, logits [B, T', C], frames -> losses [B] ------------------------------------------
+
+
+def _llvm(labels: tf.Tensor, lengths: tf.Tensor, logits: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    @tf.custom_gradient
+    def losses(logits: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        given = [labels, lengths, frames, logits]
+        found, gradient = tf.numpy_function(on_cpu.loss_and_gradient, given, [tf.float32] * 2, stateful=False)
+        found.set_shape(logits.shape[:1])
+        gradient.set_shape(logits.shape)
+        return found, lambda upstream: gradient * upstream[:, None, None]
+
+    return losses(logits)
+
+
+def _never_empty(kernel: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """Make a kernel that takes empty utterances of one that refuses empty labels, and keeps it from padding."""
+
+    def losses(labels: tf.Tensor, lengths: tf.Tensor, logits: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+        real = frames > 0
+        one = tf.ones([], frames.dtype)
+        lengths = tf.where(real, lengths, tf.cast(one, lengths.dtype))
+        frames = tf.where(real, frames, one)
+        return tf.where(real, kernel(labels, lengths, _masked(logits, frames), frames), 0.0)
+
+    return losses
 
 
 def _cpu(labels: tf.Tensor, lengths: tf.Tensor, logits: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
@@ -122,7 +144,7 @@ def _cudnn(labels: tf.Tensor, lengths: tf.Tensor, logits: tf.Tensor, frames: tf.
     return tf.cond(tf.shape(labels)[1] <= CUDNN_LABELS, fitting, lambda: _xla(labels, lengths, logits, frames))
 
 
-_KERNELS = {"cpu": _cpu, "xla": _xla, "cudnn": _cudnn}
+_KERNELS = {"llvm": _llvm, "cpu": _never_empty(_cpu), "xla": _never_empty(_xla), "cudnn": _never_empty(_cudnn)}
 
 
 def _present(labels: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
@@ -142,8 +164,8 @@ def _tried(shape: Shape) -> Choice:
 
 
 def compare() -> dict[str, str]:
-    """Return how the kernels that may be used here differ from the CPU's; "" if they do not."""
-    kernels = ("cudnn", "xla") if tf.config.list_logical_devices("GPU") else ("xla",)
+    """Return how the kernels that may be used here differ from TensorFlow's for CPUs; "" if they do not."""
+    kernels = ("cudnn", "xla") if tf.config.list_logical_devices("GPU") else ("llvm",)
     return {name: apart(_differs, name) for name in kernels}
 
 
@@ -157,7 +179,7 @@ def _differs(kernel: str) -> str:
     logits = tf.random.stateless_normal([3, 60, 30], [1, 2])
     labels = tf.random.stateless_uniform([3, 20], [1, 3], 0, 29, tf.int32)
     batch = labels, tf.constant([20, 7, 0]), logits, tf.constant([60, 31, 0])
-    name = {"cudnn": "cuDNN", "xla": "XLA"}[kernel]
+    name = {"cudnn": "cuDNN", "llvm": "LLVM", "xla": "XLA"}[kernel]
     try:
         _dirty_memory(tf.transpose(logits, [1, 0, 2]))
         found = loss_and_gradient(*batch, kernel=kernel)

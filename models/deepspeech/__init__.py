@@ -4,7 +4,6 @@ config.py      sizes, and every difference between the recipes, a field each
 network.py     build(config) -> keras.Model; output_frames; flops
 lstm.py        the recurrent layer and its fast paths
 recurrence.py  its loop over frames on a CPU
-llvm.py        what the loops compiled for a CPU share
 batch_norm.py  batch normalisation and dropout on a CPU, in one call
 layer_norm.py  layer normalisation, ReLU and dropout, likewise
 dropout.py     what both share: the draws of dropout

@@ -23,9 +23,10 @@ import numpy as np
 import tensorflow as tf
 from llvmlite import ir
 
-from models.deepspeech import dropout, llvm
+from models import llvm
+from models.deepspeech import dropout
 from models.deepspeech.dropout import ROWS, Dropout
-from models.deepspeech.llvm import F32, F64, I64, aligned
+from models.llvm import F32, F64, I64, aligned
 
 CHUNK = 64  # rows whose sums are of float32
 COLUMNS = (4, 2, 1)  # vectors of columns that are added up at once

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from llvmlite import ir
 
-from models.deepspeech.llvm import I32, I64, Emitter, lanes
+from models.llvm import I32, I64, Emitter, lanes
 
 WORDS = 4  # of 32 bits, that a counter gives
 ROWS = WORDS  # whose draws a vector of counters gives
@@ -86,13 +86,6 @@ class Dropout(Emitter):
     def load_bits(self, pointer: ir.Value) -> ir.Value:
         bits = self.b.load(pointer, typ=ir.IntType(self.lanes))
         return self.b.bitcast(bits, ir.VectorType(ir.IntType(1), self.lanes))
-
-    def least_of(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self.b.select(self.b.icmp_signed("<", a, b), a, b)
-
-    def integers(self, *numbers: int) -> ir.Constant:
-        """Return a vector of numbers, or of one number in every lane."""
-        return ir.Constant(ir.VectorType(I32, self.lanes), list(numbers) * (self.lanes // len(numbers)))
 
     def _philox(self, numbers: ir.Value) -> list[ir.Value]:
         """Emit the four words of each of the counters that come `numbers` after the base."""

@@ -19,9 +19,10 @@ import numpy as np
 import tensorflow as tf
 from llvmlite import ir
 
-from models.deepspeech import dropout, llvm
+from models import llvm
+from models.deepspeech import dropout
 from models.deepspeech.dropout import ROWS, Dropout
-from models.deepspeech.llvm import I32, I64, aligned
+from models.llvm import I32, I64, aligned
 
 BLOCK = 64  # rows whose sums are of float32; a multiple of ROWS
 COLUMNS = (4, 2, 1)  # vectors of columns that are added up at once
@@ -140,14 +141,7 @@ class _LayerNorm(Dropout):
         """Emit body(tile, column, sums) for the vectors of a row; return the sums over all columns, in every lane."""
         with self.counting(I64(0), self.tiles, 1, (self.zero,) * sums) as loop:
             loop.next = body(loop.number, self.b.mul(loop.number, I64(self.lanes)), loop.carried)
-        return [self._total(each) for each in loop.carried]
-
-    def _total(self, value: ir.Value) -> ir.Value:
-        apart = self.lanes // 2
-        while apart:
-            other = self.b.shuffle_vector(value, value, self.integers(*(lane ^ apart for lane in range(self.lanes))))
-            value, apart = self.b.fadd(value, other), apart // 2
-        return value
+        return [self.in_all_lanes(each, self.b.fadd) for each in loop.carried]
 
     def mean(self, total: ir.Value) -> ir.Value:
         return self.b.fdiv(total, self.everywhere(self.width))

@@ -29,7 +29,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.deepspeech import llvm, recurrence
+from models import llvm
+from models.deepspeech import recurrence
 from models.kernels import Choice, apart, reason
 
 

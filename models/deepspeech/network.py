@@ -16,7 +16,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from models.deepspeech import batch_norm, dropout, layer_norm, llvm
+from models import llvm
+from models.deepspeech import batch_norm, dropout, layer_norm
 from models.deepspeech.config import Config
 from models.deepspeech.lstm import LSTM
 from models.dense import Dense

@@ -18,8 +18,8 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 
-from models.deepspeech import llvm
-from models.deepspeech.llvm import I64, aligned
+from models import llvm
+from models.llvm import I64, aligned
 
 OWN_CACHE = 2**20  # bytes of weights that a core keeps by itself: its second cache has 1 MiB or more
 

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from models.deepspeech import batch_norm, dropout, llvm
+from models import llvm
+from models.deepspeech import batch_norm, dropout
 
 pytestmark = pytest.mark.skipif(llvm.lanes() < 8, reason="this processor has short vectors")
 

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from models.deepspeech import dropout, layer_norm, llvm
+from models import llvm
+from models.deepspeech import dropout, layer_norm
 
 pytestmark = pytest.mark.skipif(llvm.lanes() < 8, reason="this processor has short vectors")
 

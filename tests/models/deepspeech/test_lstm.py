@@ -336,7 +336,8 @@ def test_on_a_gpu_cudnn_and_xla_agree(tf, layers):
 
 def test_the_code_made_for_other_processors_gives_the_same_numbers(monkeypatch):
     """Vectors of 8 and 4 lanes, two rows at once, and more cores than there are, which then give way to each other."""
-    from models.deepspeech import llvm, recurrence
+    from models import llvm
+    from models.deepspeech import recurrence
 
     rng = np.random.default_rng(0)
     xw, recurrent, peephole, dh = (

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from models.deepspeech import llvm, recurrence
+from models import llvm
+from models.deepspeech import recurrence
 
 
 def shares(batch, units, cores):

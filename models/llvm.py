@@ -1,4 +1,4 @@
-"""What the loops compiled by LLVM share: arrays for TensorFlow, all cores at once, and the words they are written in.
+"""What code compiled by LLVM shares: arrays for TensorFlow, all cores at once, and the words they are written in.
 
     class Sum(Emitter):                                     # emits one function when it is made
         def __init__(self, module):
@@ -21,8 +21,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, wraps
+from types import SimpleNamespace
 
 import numpy as np
 from llvmlite import binding, ir
@@ -54,17 +54,12 @@ def aligned(*shape: int) -> np.ndarray:
     return memory[start : start + size].view(np.float32).reshape(shape)
 
 
-@dataclass(frozen=True)
-class Code:
-    """What an engine compiled: a layer's way forward and back. Calls release the GIL."""
-
-    engine: binding.ExecutionEngine  # owns the code
-    forward: Callable[..., None]
-    backward: Callable[..., None]
+class Code(SimpleNamespace):
+    """What an engine compiled, and the engine, which owns it: functions by their names. Calls release the GIL."""
 
 
-def once(emit: Callable[..., tuple[Emitter, Emitter]]) -> Callable[..., Code]:
-    """Make a function that returns the code that emit(module, ...) writes, forward and backward; compiled once."""
+def once(emit: Callable[..., Sequence[Emitter]]) -> Callable[..., Code]:
+    """Make a function that returns the code that emit(module, ...) writes; compiled once."""
     compiling, kept = threading.Lock(), {}
 
     @wraps(emit)
@@ -75,7 +70,7 @@ def once(emit: Callable[..., tuple[Emitter, Emitter]]) -> Callable[..., Code]:
                 module = ir.Module()
                 emitters = emit(module, *given)
                 engine = _compiled(module)
-                kept[key] = Code(engine, *(_callable(engine, each) for each in emitters))
+                kept[key] = Code(engine=engine, **{each.name: _callable(engine, each) for each in emitters})
             return kept[key]
 
     return code
@@ -203,6 +198,21 @@ class Emitter:
     def constant(self, number: float) -> ir.Constant:
         return ir.Constant(self.vector, [number] * self.lanes)
 
+    def integers(self, *numbers: int) -> ir.Constant:
+        """Return a vector of numbers, or of one number in every lane."""
+        return ir.Constant(ir.VectorType(I32, self.lanes), list(numbers) * (self.lanes // len(numbers)))
+
+    def least_of(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        return self.b.select(self.b.icmp_signed("<", a, b), a, b)
+
+    def in_all_lanes(self, value: ir.Value, join: Callable[[ir.Value, ir.Value], ir.Value]) -> ir.Value:
+        """Emit what `join` makes of a vector's numbers, in every lane."""
+        apart = self.lanes // 2
+        while apart:
+            other = self.b.shuffle_vector(value, value, self.integers(*(lane ^ apart for lane in range(self.lanes))))
+            value, apart = join(value, other), apart // 2
+        return value
+
     def everywhere(self, number: ir.Value) -> ir.Value:
         """Emit a vector that has a number, of any type, in every lane."""
         undefined = ir.Constant(ir.VectorType(number.type, self.lanes), ir.Undefined)
@@ -268,6 +278,20 @@ class Emitter:
             with self.counting(first, stop, size) as loop:
                 body(loop.number, size)
             first = stop
+
+    @contextmanager
+    def claiming(self, taken: ir.Value, stop: ir.Value):
+        """Emit a loop over what this core takes of range(0, stop), one by one: `taken` is what all cores count by."""
+        b = self.b
+        head, body, after = (b.append_basic_block() for _ in range(3))
+        b.branch(head)
+        b.position_at_end(head)
+        number = b.atomic_rmw("add", taken, I64(1), "monotonic")
+        b.cbranch(b.icmp_signed("<", number, stop), body, after)
+        b.position_at_end(body)
+        yield number
+        b.branch(head)
+        b.position_at_end(after)
 
     # --- waits ---------------------------------------------------------------------------------------------------
 
