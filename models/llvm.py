@@ -17,6 +17,8 @@ llvmlite is a dependency of librosa; everything here compiles in a few tenths of
 from __future__ import annotations
 
 import ctypes
+import math
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +29,7 @@ from types import SimpleNamespace
 import numpy as np
 from llvmlite import binding, ir
 
-from platforms.machine import usable_cores
+from platforms.machine import affinity, usable_cores
 
 ALIGNMENT = 64  # bytes; TensorFlow takes arrays over as they are if they begin at a multiple of it
 SPINS = 2000  # before a waiting core offers its place to other threads
@@ -48,10 +50,10 @@ def lanes() -> int:
 
 def aligned(*shape: int) -> np.ndarray:
     """Return an array for float32 that TensorFlow takes over as it is."""
-    size = 4 * int(np.prod(shape))
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + size].view(np.float32).reshape(shape)
+    size = math.prod(shape)
+    memory = np.empty(size + ALIGNMENT // 4, np.float32)
+    start = -memory.ctypes.data % ALIGNMENT // 4
+    return memory[start : start + size].reshape(shape)
 
 
 class Code(SimpleNamespace):
@@ -123,16 +125,43 @@ def on_all_cores(
         function(*given, *shares[number], counters.ctypes.data, int(agreeing), number, workers)
 
     with _one_at_a_time:
-        others = [_threads(workers).submit(work, number) for number in range(1, workers)]
+        others = [thread.submit(work, number) for number, thread in enumerate(_others(workers - 1), 1)]
         work(0)  # which mostly ends when all have
         if counters[0, 0] < workers:
             for other in others:
                 other.result()
 
 
+def _others(count: int) -> list[ThreadPoolExecutor]:
+    """Return a thread for each core that helps the caller, each on a core of its own, which is not the caller's.
+
+    Left to Linux, one in ten calls ran on the caller's core, beside an idle one, and took twice as long: where a
+    virtual machine shows no common cache, a thread that wakes up is looked a place for where it was and where the
+    caller is alone. Where other programs have their share of the cores (a quota), Linux decides.
+    """
+    free = [cpu for cpu in _own_cpus() if cpu != _getcpu()]
+    if not free:
+        return [_thread(None, number) for number in range(count)]
+    return [_thread(free[number % len(free)], number // len(free)) for number in range(count)]
+
+
 @cache
-def _threads(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="llvm")
+def _own_cpus() -> list[int]:
+    """Return the numbers of this process's logical cores; none where they are not known, or not its own to fill."""
+    known = hasattr(os, "sched_setaffinity") and _getcpu is not None
+    return affinity() if known and len(affinity()) == usable_cores() else []
+
+
+_getcpu = getattr(ctypes.CDLL(None), "sched_getcpu", None)
+
+
+@cache
+def _thread(cpu: int | None, number: int) -> ThreadPoolExecutor:  # noqa: ARG001 - one for each number
+    def begin() -> None:
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})  # this thread alone
+
+    return ThreadPoolExecutor(1, thread_name_prefix="llvm", initializer=begin)
 
 
 # --- the words -------------------------------------------------------------------------------------------------------
@@ -204,6 +233,21 @@ class Emitter:
 
     def least_of(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return self.b.select(self.b.icmp_signed("<", a, b), a, b)
+
+    def transposed(self, rows: list[ir.Value]) -> list[ir.Value]:
+        """Emit the columns of a square, as many vectors as they have lanes: corners of every size change places."""
+        apart, lanes = 1, self.lanes
+        while apart < lanes:
+            upper = [lane if not lane & apart else lanes + lane - apart for lane in range(lanes)]
+            lower = [lane + apart if not lane & apart else lanes + lane for lane in range(lanes)]
+            changed = list(rows)
+            for n in range(lanes):
+                if not n & apart:
+                    pair = rows[n], rows[n + apart]
+                    changed[n] = self.b.shuffle_vector(*pair, self.integers(*upper))
+                    changed[n + apart] = self.b.shuffle_vector(*pair, self.integers(*lower))
+            rows, apart = changed, apart * 2
+        return rows
 
     def in_all_lanes(self, value: ir.Value, join: Callable[[ir.Value, ir.Value], ir.Value]) -> ir.Value:
         """Emit what `join` makes of a vector's numbers, in every lane."""

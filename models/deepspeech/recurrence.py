@@ -35,11 +35,11 @@ def forward(xw: np.ndarray, recurrent: np.ndarray, peephole: np.ndarray) -> tupl
     h and c are [T + 1, B, H] and begin with the state before the first frame, zero; gates are [T, B, 4H].
     """
     frames, batch, _ = xw.shape
-    units, lanes = len(recurrent), llvm.lanes()
+    units = len(recurrent)
     h, c = (aligned(frames + 1, batch, units) for _ in range(2))
     h[0] = c[0] = 0
     gates = aligned(frames, batch, 4 * units)
-    packed = _copied(recurrent.reshape(units, 4, units // lanes, lanes).transpose(2, 0, 1, 3))
+    packed = _packed(code().pack_for_outputs, recurrent)  # [H / W, H, 4, W]
     _on_all_cores(code().forward, [xw, packed, peephole, h, gates, c], frames, batch, units)
     return h, gates, c
 
@@ -49,12 +49,11 @@ def backward(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute the gradients of gates before activation [T, B, 4H] and of their bias from that of outputs [T, B, H]."""
     frames, batch, units = dh.shape
-    lanes = llvm.lanes()
     dz = aligned(frames, batch, 4 * units)
     later = aligned(2, batch, units)  # gradients of output and cell, from the frame after
     dbias = aligned(batch, 4 * units)  # of every utterance
     later[...] = dbias[...] = 0
-    packed = _copied(recurrent.reshape(units // lanes, lanes, 4 * units).transpose(0, 2, 1))
+    packed = _packed(code().pack_for_gradients, recurrent)  # [H / W, 4H, W]
     _on_all_cores(code().backward, [dh, packed, peephole, dz, gates, c, later, dbias], frames, batch, units)
     return dz, dbias.sum(0, dtype=np.float64).astype(np.float32)
 
@@ -70,7 +69,7 @@ def _shares(batch: int, units: int, cores: int) -> tuple[bool, list[tuple[int, i
 
     That is its first vector of units and the one after its last, and the same of utterances.
     """
-    tiles, rows = units // llvm.lanes(), _most_rows()
+    tiles, rows = units // llvm.lanes(), _rows()
     if 16 * units * units <= OWN_CACHE and batch >= cores * rows:
         lots = -(-batch // rows)
         bounds = [min(batch, number * lots // cores * rows) for number in range(cores + 1)]
@@ -80,21 +79,22 @@ def _shares(batch: int, units: int, cores: int) -> tuple[bool, list[tuple[int, i
     return False, [(first, last, 0, batch) for first, last in zip(bounds, bounds[1:], strict=False)]
 
 
-def _copied(view: np.ndarray) -> np.ndarray:
-    copy = aligned(*view.shape)
-    copy[...] = view
-    return copy
+def _packed(pack, recurrent: np.ndarray) -> np.ndarray:
+    """Return the weights in the order in which a loop reads them."""
+    packed, units = aligned(*recurrent.shape), len(recurrent)
+    llvm.on_all_cores(pack, [np.ascontiguousarray(recurrent, np.float32), packed, units], [()])
+    return packed
 
 
-def _most_rows() -> int:
+def _rows() -> int:
     """Return how many utterances' sums 32 or 16 registers hold next to four vectors of weights and one of inputs."""
     return 4 if llvm.lanes() == 16 else 2
 
 
 @llvm.once
-def code(module: ir.Module) -> tuple[llvm.Emitter, llvm.Emitter]:
+def code(module: ir.Module) -> tuple[llvm.Emitter, ...]:
     """Return the loops for this processor."""
-    return _Forward(module), _Backward(module)
+    return _Forward(module), _Backward(module), _PackForOutputs(module), _PackForGradients(module)
 
 
 class _Loops(llvm.Emitter):
@@ -105,10 +105,9 @@ class _Loops(llvm.Emitter):
         super().__init__(module, name, pointers=arrays, counts=("frames", "batch", "units"), share=share)
         self.gates = self.b.mul(self.units, I64(4))  # 4H
 
-    def over_rows(self, body) -> None:
-        """Emit body(first row, how many) for all utterances of this core: as many at once as registers hold."""
-        sizes = [4, 2, 1] if _most_rows() == 4 else [2, 1]
-        self.over_lots(self.first_row, self.last_row, sizes, body)
+    def over_rows(self, most: int, body) -> None:
+        """Emit body(first row, how many) for all utterances of this core: as many at once as `most`."""
+        self.over_lots(self.first_row, self.last_row, [each for each in (8, 4, 2, 1) if each <= most], body)
 
     def product(self, sums: list[list[ir.Value]], left, right, depth: ir.Value) -> list[list[ir.Value]]:
         """Emit sums[r][v] + the sum over k of left[r][k] * right(k)[v]: `left` are addresses, `right(k)` vectors."""
@@ -133,7 +132,7 @@ class _Forward(_Loops):
             with self.counting(self.first, self.last) as tile:
                 unit = b.mul(tile.number, I64(self.lanes))
                 weights = self.at(self.packed, b.mul(unit, self.gates))
-                self.over_rows(lambda row, rows: self._rows(row, rows, unit, weights, before, now, of_gates))
+                self.over_rows(_rows(), lambda row, rows: self._rows(row, rows, unit, weights, before, now, of_gates))
             self.barrier(frame.number)
         self.finish()
 
@@ -177,7 +176,7 @@ class _Backward(_Loops):
             with self.counting(self.first_row, self.last_row) as row, self.counting(self.first, self.last) as tile:
                 self._gates(row.number, b.mul(tile.number, I64(self.lanes)), before, now, of_gates)
             self.barrier(frame.number)
-            self.over_lots(self.first, self.last, (4, 2, 1), lambda tile, tiles: self._of_tiles(tile, tiles, of_gates))
+            self.over_rows(2 * _rows(), lambda row, rows: self._of_rows(row, rows, of_gates))
         self.finish()
 
     def _gates(self, row, unit, before, now, of_gates) -> None:
@@ -209,14 +208,22 @@ class _Backward(_Loops):
         dc = self.multiply_add(dzf, pf, self.multiply_add(dzi, pi, b.fmul(dc, f)))
         self.store(dc, self.at(self.dc, of_state))
 
-    def _of_tiles(self, tile, tiles, of_gates) -> None:
-        unit = self.b.mul(tile, I64(self.lanes))
-        self.over_rows(lambda row, rows: self._outputs(row, rows, unit, tiles, of_gates))
+    def _of_rows(self, row, rows, of_gates) -> None:
+        """Emit all vectors of some utterances: two at a time if these are many, so that weights are read half as often.
 
-    def _outputs(self, row, rows, unit, tiles, of_gates) -> None:
+        Going backward a core's own cache does not hold the weights of a vector for all gates.
+        """
+        sizes = (2, 1) if rows > _rows() else (4, 2, 1)
+
+        def body(tile: ir.Value, tiles: int) -> None:
+            self._outputs(row, rows, tile, tiles, of_gates)
+
+        self.over_lots(self.first, self.last, sizes, body)
+
+    def _outputs(self, row, rows, tile, tiles, of_gates) -> None:
         """Emit the gradient of the outputs of the frame before: dz times the recurrent weights, transposed."""
         b, lanes = self.b, self.lanes
-        row = [b.add(row, I64(r)) for r in range(rows)]
+        row, unit = [b.add(row, I64(r)) for r in range(rows)], b.mul(tile, I64(lanes))
         weights = [self.at(self.packed, b.mul(b.add(unit, I64(n * lanes)), self.gates)) for n in range(tiles)]
 
         def right(k: ir.Value) -> list[ir.Value]:
@@ -227,3 +234,48 @@ class _Backward(_Loops):
         for r, values in zip(row, sums, strict=True):
             for n, value in enumerate(values):
                 self.store(value, self.at(self.later, b.mul(r, self.units), unit, I64(n * lanes)))
+
+
+class _Pack(llvm.Emitter):
+    """Copies weights [H, 4H] for one of the loops."""
+
+    weights: ir.Value
+    packed: ir.Value
+    units: ir.Value
+
+    def __init__(self, module: ir.Module, name: str) -> None:
+        super().__init__(module, name, pointers=("weights", "packed"), counts=("units",))
+        b = self.b
+        self.gates = b.mul(self.units, I64(4))
+        with self.counting(I64(0), self.units, self.lanes) as unit:
+            self._of_units(unit.number, self.at(self.packed, b.mul(unit.number, self.gates)))
+        self.finish()
+
+
+class _PackForOutputs(_Pack):
+    def __init__(self, module: ir.Module) -> None:
+        super().__init__(module, "pack_for_outputs")
+
+    def _of_units(self, unit: ir.Value, packed: ir.Value) -> None:
+        """Emit the copy of what leads to a vector of units: the four gates from one unit, from the next, and so on."""
+        b = self.b
+        with self.counting(I64(0), self.units) as row:
+            weights = self.at(self.weights, b.mul(row.number, self.gates), unit)
+            to = self.at(packed, b.mul(row.number, I64(4 * self.lanes)))
+            for g in range(4):
+                value = self.load(self.at(weights, b.mul(self.units, I64(g))))
+                self.store(value, self.at(to, I64(g * self.lanes)))
+
+
+class _PackForGradients(_Pack):
+    def __init__(self, module: ir.Module) -> None:
+        super().__init__(module, "pack_for_gradients")
+
+    def _of_units(self, unit: ir.Value, packed: ir.Value) -> None:
+        """Emit the copy of what leads away from a vector of units, to one gate after the other."""
+        b = self.b
+        rows = [self.at(self.weights, b.mul(b.add(unit, I64(n)), self.gates)) for n in range(self.lanes)]
+        with self.counting(I64(0), self.gates, self.lanes) as gate:
+            to = self.at(packed, b.mul(gate.number, I64(self.lanes)))
+            for n, vector in enumerate(self.transposed([self.load(self.at(row, gate.number)) for row in rows])):
+                self.store(vector, self.at(to, I64(n * self.lanes)))

@@ -23,7 +23,7 @@ def test_every_unit_of_every_utterance_is_some_cores(vectors, batch, cores):
 
 
 def test_cores_have_utterances_of_their_own_where_weights_are_small_and_utterances_enough():
-    lanes, rows = llvm.lanes(), recurrence._most_rows()
+    lanes, rows = llvm.lanes(), recurrence._rows()
     small = lanes * (192 // lanes)
     assert shares(4 * rows, small, 2) == [(0, small // lanes, 0, 2 * rows), (0, small // lanes, 2 * rows, 4 * rows)]
     assert [share[2:] for share in shares(2 * rows - 1, small, 2)] == [(0, 2 * rows - 1)] * 2  # too few: units apart
