@@ -133,15 +133,17 @@ def on_all_cores(
 
 
 def _others(count: int) -> list[ThreadPoolExecutor]:
-    """Return a thread for each core that helps the caller, each on a core of its own, which is not the caller's.
+    """Return threads to help the caller: where all cores are asked for, each on a core of its own, not the caller's.
 
-    Left to Linux, one in ten calls ran on the caller's core, beside an idle one, and took twice as long: where a
-    virtual machine shows no common cache, a thread that wakes up is looked a place for where it was and where the
-    caller is alone. Where other programs have their share of the cores (a quota), Linux decides.
+    Left to Linux, one in ten helpers ran on the caller's core, beside an idle one, and took twice as long: where a
+    virtual machine shows no cache that cores have in common, a thread that wakes up is not looked a place for among
+    all of them.
+    Where fewer are asked for Linux decides, as another run may have the same ones; where there is a quota, too.
     """
-    free = [cpu for cpu in _own_cpus() if cpu != _getcpu()]
-    if not free:
+    cpus = _own_cpus()
+    if len(cpus) < 2 or count < len(cpus) - 1:
         return [_thread(None, number) for number in range(count)]
+    free = [cpu for cpu in cpus if cpu != _getcpu()]
     return [_thread(free[number % len(free)], number // len(free)) for number in range(count)]
 
 

@@ -6,9 +6,8 @@ add_version(parser)         # the option
 
 from __future__ import annotations
 
-import platform
 import re
-import subprocess
+import sys
 from argparse import Action, ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,8 @@ def add_version(parser: ArgumentParser) -> None:
 def said() -> str:
     """Return name, version, commit and Python in a line; a checkout's version is that of its setup.cfg."""
     commit = _commit()
-    return ", ".join(filter(None, (f"{NAME} {_version()}", commit, f"Python {platform.python_version()}")))
+    python = ".".join(map(str, sys.version_info[:3]))
+    return ", ".join(filter(None, (f"{NAME} {_version()}", commit, f"Python {python}")))
 
 
 def _version() -> str:
@@ -57,6 +57,8 @@ def _commit() -> str:
 
 
 def _git(*words: str) -> str:
+    import subprocess  # here, not above: every command has the option, and few are asked
+
     try:
         done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

@@ -1,7 +1,6 @@
 """What compiled code shares: cores that help, and claims."""
 
 import os
-from concurrent.futures import wait
 
 import numpy as np
 import pytest
@@ -58,9 +57,13 @@ def test_helpers_are_threads_of_their_own_on_cores_that_are_not_the_callers(fres
     assert sorted(os.sched_getaffinity(0)) == cpus, "the caller may go where it could"
 
 
-def test_linux_decides_where_a_quota_leaves_less_than_all_cores(fresh, monkeypatch):
-    cpus = os.sched_getaffinity(0)
-    monkeypatch.setattr(llvm, "usable_cores", lambda: len(cpus) + 1)
-    threads = llvm._others(2)
-    assert [thread.submit(os.sched_getaffinity, 0).result() for thread in threads] == [cpus] * 2
-    wait([thread.submit(int) for thread in threads])
+@pytest.mark.parametrize(("cores", "usable", "count"), [(4, 2, 3), (4, 4, 2), (1, 1, 2)])
+def test_linux_decides_where_there_is_a_quota_or_fewer_helpers_than_cores_or_one_core(
+    fresh, monkeypatch, cores, usable, count
+):
+    may = os.sched_getaffinity(0)
+    monkeypatch.setattr(llvm, "affinity", lambda: list(range(cores)))
+    monkeypatch.setattr(llvm, "usable_cores", lambda: usable)
+    threads = llvm._others(count)
+    assert len(set(map(id, threads))) == count
+    assert [thread.submit(os.sched_getaffinity, 0).result() for thread in threads] == [may] * count
