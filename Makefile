@@ -62,7 +62,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 10
 	@echo 'variables: PLATFORM=$(PLATFORM) WORKLOAD= CORPUS= RECIPE= SEED= BATCH= NAME= OUT= RUNS= TO= SIZES= HOSTS= RANK= OFFERS= LEVEL= BUDGET= ARGS= PYTHON='
 
-setup: ## make .venv, once and after changes; three minutes or so and 3 GB, without root, nothing outside this folder
+setup: ## make .venv, once and after changes; two minutes or so and 3 GB, without root, nothing outside this folder
 	@$(SETUP)
 
 $(READY): setup.cfg constraints.txt .ci/install.py

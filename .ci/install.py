@@ -7,7 +7,7 @@ Where this Python does not fit, uv finds one that does, or installs one into the
 from the package index if it is not here. Where uv is here, it also installs the packages, sooner than pip.
 Everything lands in the virtual environment: packages, the log, pip's cache and scratch files while they are needed.
 The stamp is written last; while it fits, a further call returns at once. An interrupted installation
-starts again. KenLM comes last and on its own, since it is compiled: without it everything but language models works.
+starts again. KenLM is compiled meanwhile, and comes last: without it everything but language models works.
 
 Needs only the standard library and keeps to the grammar of Python 3.6, so that a Python that does not fit says so.
 """
@@ -30,6 +30,7 @@ import urllib.parse
 import urllib.request
 import zipfile
 from pathlib import Path
+from subprocess import Popen
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -44,6 +45,7 @@ FAILED, BAD_PYTHON, INTERRUPTED = 1, 2, 130
 MARK = ".installer"  # says that this file made it, and is locked while this file is at work on it
 STAMP = ".complete"  # line 1: fingerprint() of what is installed; line 2: whether KenLM is
 LOG = "install.log"
+KENLM_LOG = "kenlm.log"
 BASE = "python"  # the Python that uv installed, where none fitted
 SCRATCH = "scratch"  # pip's cache and temporary files; outlives a break, so that pip need not download all again
 
@@ -196,7 +198,8 @@ def set_up(venv: Path, *, dev: bool) -> None:
             install(venv, wanted, gpus=gpus, dev=dev)
         elif not kenlm and not compiler_problem():
             say("A C++ compiler is here now: trying KenLM again")
-            write_stamp(venv, wanted, kenlm=install_kenlm(venv))
+            with compiling_kenlm(venv) as compiling:
+                write_stamp(venv, wanted, kenlm=install_kenlm(venv, compiling))
         else:
             (venv / STAMP).touch()  # newer than the files that make compares it with
             missing = "" if kenlm else f"; language-model decoding is missing, {compiler_problem()}"
@@ -206,7 +209,7 @@ def set_up(venv: Path, *, dev: bool) -> None:
 def install(venv: Path, wanted: str, *, gpus: list, dev: bool) -> None:
     """All steps, into an empty folder or over an older installation, and the stamp."""
     started = time.monotonic()
-    time_and_size = "three minutes or more, 8 GB" if gpus else "three minutes or so, 3 GB"
+    time_and_size = "three minutes or more, 8 GB" if gpus else "two minutes or so, 3 GB"
     say(f"Setting up {shown(venv)} with Python {sys.version.split()[0]}: {time_and_size}; log: {shown(venv / LOG)}")
     if gpus:
         why = f"{FOR_GPU} is set" if os.environ.get(FOR_GPU) else f"nvidia-smi lists {len(gpus)} x {gpus[0]}"
@@ -214,21 +217,30 @@ def install(venv: Path, wanted: str, *, gpus: list, dev: bool) -> None:
     empty_unless_complete(venv)
     make_environment(venv)
     install_packages(venv, "pip", ["pip"])
+    bring_uv(venv)
     extras = ",".join(name for name, wanted in (("dev", dev), ("gpu", gpus)) if wanted)
-    install_packages(venv, "TensorFlow and all others", [*BUILD, "--editable", f".[{extras}]" if extras else "."])
-    # It works with NumPy 2, whatever its metadata says: without its requirements, of which pygtrie alone is missing.
-    install_packages(venv, "pyctcdecode", ["--no-deps", "pyctcdecode", "pygtrie"])
-    write_stamp(venv, wanted, kenlm=install_kenlm(venv))
+    with compiling_kenlm(venv) as compiling:
+        install_packages(venv, "TensorFlow and all others", [*BUILD, "--editable", f".[{extras}]" if extras else "."])
+        # It works with NumPy 2, whatever its metadata says: without its requirements, of which only pygtrie is missing.
+        install_packages(venv, "pyctcdecode", ["--no-deps", "pyctcdecode", "pygtrie"])
+        write_stamp(venv, wanted, kenlm=install_kenlm(venv, compiling))
     say(f"{shown(venv)} is complete after {time.monotonic() - started:.0f} s")
 
 
+def bring_uv(venv: Path) -> None:
+    """Install uv's wheel into the environment; where there is none for this system, pip goes on alone."""
+    with contextlib.suppress(SetupError):
+        install_packages(venv, "uv", ["--only-binary=:all:", "uv"])
+
+
 def install_packages(venv: Path, label: str, what: list) -> None:
-    """Install by uv where it is here, sooner, with pip's settings; by pip where it is not, or where uv fails."""
+    """Install by uv, sooner, with pip's settings; by pip where uv is not in the environment, or fails."""
     what = ["--constraint", str(CONSTRAINTS), *what]
-    uv = shutil.which("uv")
-    if uv and label != "pip":
+    uv = venv / "bin" / "uv"
+    if uv.exists() and label not in ("pip", "uv"):
+        into = ["--compile-bytecode", "--python", python_of(venv)]
         try:
-            step(venv, label + ", by uv", [uv, "pip", "install", "--python", python_of(venv), *what])
+            step(venv, label + ", by uv", [str(uv), "pip", "install", *into, *what])
         except SetupError:
             say("uv failed, as the log says; pip follows")
         else:
@@ -236,12 +248,21 @@ def install_packages(venv: Path, label: str, what: list) -> None:
     step(venv, label, [python_of(venv), "-m", "pip", "install", *what])
 
 
-def install_kenlm(venv: Path) -> bool:
-    """Compile KenLM; where that fails, say what is missing without it."""
+def compiling_kenlm(venv: Path):
+    """A process that compiles KenLM's wheel: a minute of one core, while packages arrive. As `logged`."""
+    (venv / KENLM_LOG).write_bytes(b"")
+    into = ["--no-deps", "--wheel-dir", str(venv / SCRATCH / "wheels"), *BUILD, "--constraint", str(CONSTRAINTS)]
+    return logged(venv, [python_of(venv), "-m", "pip", "wheel", *into, "kenlm"], log=KENLM_LOG)
+
+
+def install_kenlm(venv: Path, compiling: Popen) -> bool:
+    """Wait for KenLM's wheel and install it; where it could not be compiled, say what is missing without it."""
     try:
-        install_packages(venv, "KenLM, compiled", [*BUILD, "kenlm"])
+        watch(venv, "KenLM, compiled", compiling, log=KENLM_LOG)
+        wheels = str(venv / SCRATCH / "wheels")
+        install_packages(venv, "KenLM", ["--no-deps", "--no-index", "--find-links", wheels, "kenlm"])
     except SetupError:
-        say(NO_LANGUAGE_MODEL.format(why=compiler_problem() or f"see the end of {shown(venv / LOG)}"))
+        say(NO_LANGUAGE_MODEL.format(why=compiler_problem() or f"see the end of {shown(venv / KENLM_LOG)}"))
         return False
     return True
 
@@ -413,29 +434,34 @@ def pip_setting(name: str) -> str:
 
 
 def step(venv: Path, label: str, command: list) -> None:
-    """Run a command with its output in the log; show its label and seconds, on a terminal the log's end meanwhile.
+    """Run a command with its output in the log, and `watch` it."""
+    with logged(venv, command) as process:
+        watch(venv, label, process)
+
+
+def watch(venv: Path, label: str, process: Popen, *, log: str = LOG) -> None:
+    """Wait for a process; show its label and seconds, on a terminal the end of its log meanwhile.
 
     Raises:
         SetupError: it failed; the message has the end of the log and the way out.
     """
     started = time.monotonic()
     terminal = sys.stderr.isatty()
-    show(f"  {label:<28}")
-    with logged(venv, command) as process:
-        while process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.2)
-            if terminal:
-                last = "".join(log_tail(venv, lines=1))[: max(shutil.get_terminal_size().columns - 42, 0)]
-                show(f"\r\033[K  {label:<28} {time.monotonic() - started:4.0f} s  {last}")
+    show(f"  {label:<34}")
+    while process.poll() is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+        if terminal:
+            last = "".join(log_tail(venv / log, lines=1))[: max(shutil.get_terminal_size().columns - 48, 0)]
+            show(f"\r\033[K  {label:<34} {time.monotonic() - started:4.0f} s  {last}")
     failed = process.returncode != 0
     if terminal:
-        show(f"\r\033[K  {label:<28}")
+        show(f"\r\033[K  {label:<34}")
     say(f" {time.monotonic() - started:4.0f} s{'  failed' if failed else ''}")
     if failed:
-        tail = "\n".join(log_tail(venv, lines=15))
+        tail = "\n".join(log_tail(venv / log, lines=15))
         advice = next(advice for said, advice in WAYS_OUT if re.search(said, tail))
-        way_out = advice.format(venv=shown(venv), log=shown(venv / LOG))
+        way_out = advice.format(venv=shown(venv), log=shown(venv / log))
         raise SetupError(f"{label}: failed. The log ends:\n{tail}\n{way_out}")
 
 
@@ -454,17 +480,17 @@ def answer(venv: Path, command: list) -> str:
 
 
 @contextlib.contextmanager
-def logged(venv: Path, command: list):
-    """A process at work, with its output appended to the log; killed if the block is left before its end."""
-    with (venv / LOG).open("ab") as log:
-        log.write(f"$ {' '.join(command)}\n".encode())
-        log.flush()
-        process = subprocess.Popen(
+def logged(venv: Path, command: list, *, log: str = LOG):
+    """A process at work, with its output appended to a log; killed if the block is left before its end."""
+    with (venv / log).open("ab") as file:
+        file.write(f"$ {' '.join(command)}\n".encode())
+        file.flush()
+        process = Popen(
             command,
             cwd=str(ROOT),
             env=environment(venv),
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=file,
             stderr=subprocess.STDOUT,
         )
         try:
@@ -488,12 +514,13 @@ def environment(venv: Path) -> dict:
             kept.setdefault(name, pip_setting(of_pip))
     kept.setdefault("UV_PYTHON_INSTALL_DIR", str(venv / BASE))
     kept.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
+    kept.setdefault("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
     return dict(kept, PIP_USER="0", PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
 
 
-def log_tail(venv: Path, *, lines: int) -> list:
-    """The last lines of the log that are not empty, of its last command alone."""
-    with (venv / LOG).open("rb") as log:
+def log_tail(path: Path, *, lines: int) -> list:
+    """The last lines of a log that are not empty, of its last command alone."""
+    with path.open("rb") as log:
         log.seek(max(log.seek(0, os.SEEK_END) - 20000, 0))
         text = log.read().decode(errors="replace")
     return [line for line in text.rpartition("\n$ ")[2].splitlines() if line.strip()][-lines:]

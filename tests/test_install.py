@@ -229,15 +229,16 @@ def test_make_takes_python3_if_it_fits_and_else_the_newest_that_does(tmp_path, f
 def test_pip_then_the_project_then_kenlm_are_installed_from_the_constraints(project, venv):
     install.set_up(venv, dev=True)
     calls = (project / "calls.txt").read_text()
-    assert calls.count(f"--constraint {project}/constraints.txt") == 4
-    assert installed(project) == ["pip", ".[dev]", "pygtrie", "kenlm"]
+    assert calls.count(f"--constraint {project}/constraints.txt") == 6
+    assert calls.count("-m pip wheel") == 1  # KenLM's, which is compiled meanwhile
+    assert installed(project) == ["pip", "uv", ".[dev]", "pygtrie", "kenlm"]
     assert install.read_stamp(venv)[1] is True
 
 
 def test_a_gpu_brings_tensorflows_cuda_libraries_and_is_named(project, venv, monkeypatch, capsys):
     monkeypatch.setattr(install, "list_gpus", lambda: ["NVIDIA A100", "NVIDIA A100"])
     install.set_up(venv, dev=True)
-    assert installed(project) == ["pip", ".[dev,gpu]", "pygtrie", "kenlm"]
+    assert installed(project) == ["pip", "uv", ".[dev,gpu]", "pygtrie", "kenlm"]
     assert "CUDA libraries, as nvidia-smi lists 2 x NVIDIA A100" in capsys.readouterr().err
 
 
@@ -249,17 +250,22 @@ def test_a_container_is_built_with_cuda_libraries_though_no_gpu_is_seen(project,
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_uv_installs_where_it_is_here_and_pip_where_uv_fails(project, venv, monkeypatch, capsys, works):
-    script(project / "bin" / "uv", f'echo "$*" >> {project}/uv.txt; exit {0 if works else 1}')
-    monkeypatch.setenv("PATH", f"{project}/bin:{os.environ['PATH']}")
+def test_pip_brings_uv_which_installs_all_else_and_pip_does_where_uv_fails(project, venv, monkeypatch, capsys, works):
+    script(venv / "bin" / "uv", f'echo "$*" >> {project}/uv.txt; exit {0 if works else 1}')
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     install.set_up(venv, dev=True)
     asked = (project / "uv.txt").read_text().splitlines()
     assert [line.split()[-1] for line in asked] == [".[dev]", "pygtrie", "kenlm"]
     assert all(f"--python {venv}/bin/python --constraint {project}/constraints.txt" in line for line in asked)
-    assert installed(project) == (["pip"] if works else ["pip", ".[dev]", "pygtrie", "kenlm"])
+    assert installed(project) == (["pip", "uv"] if works else ["pip", "uv", ".[dev]", "pygtrie", "kenlm"])
     assert ("uv failed" in capsys.readouterr().err) != works
     assert install.environment(venv)["UV_DEFAULT_INDEX"] == "http://127.0.0.1:9/simple"  # uv reads no setting of pip's
+
+
+def test_where_uv_has_no_wheel_pip_installs_all(project, venv):
+    (project / "fails.txt").write_text("uv")
+    assert install.main(["--venv", str(venv), "--dev"]) == 0
+    assert installed(project) == ["pip", "uv", ".[dev]", "pygtrie", "kenlm"]
 
 
 def test_without_kenlm_set_up_ends_well_and_says_what_is_missing_and_how_to_get_it(project, venv, capsys):

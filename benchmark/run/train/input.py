@@ -96,11 +96,14 @@ def distributed(batches: tf.data.Dataset, devices: Devices, learner: Learner) ->
     `learner` says how much every utterance of a batch weighs. On several machines each has its rows of the batches
     (`read_batches`), and cuts them for its own replicas.
     """
-    batches = batches.map(lambda batch: batch | {"labels": _padded(batch, learner.label_step)})
+
+    def labelled(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return batch | {"labels": _padded(batch, learner.label_step)}
+
     if devices.local_replicas == 1:
-        cut = batches.map(lambda batch: _numbers(batch) | {"global_units": _global_units(batch, learner.units)})
+        cut = batches.map(lambda batch: _part(labelled(batch), learner.units))
     else:
-        cut = batches.map(lambda batch: per_replica(batch, devices.local_replicas, learner.units)).unbatch()
+        cut = batches.map(lambda batch: per_replica(labelled(batch), devices.local_replicas, learner.units)).unbatch()
     return parts_of(cut, devices)
 
 
@@ -147,6 +150,11 @@ def _onto_devices(parts: tf.data.Dataset, devices: Sequence[str]) -> OwnedMultiD
     return OwnedMultiDeviceIterator(
         devices=list(devices), source_device=host, components=[shared, *iterators], element_spec=parts.element_spec
     )
+
+
+def _part(batch: dict[str, tf.Tensor], units: Units) -> dict[str, tf.Tensor]:
+    """Return a batch as one replica's part of it."""
+    return _numbers(batch) | {"global_units": _global_units(batch, units)}
 
 
 def per_replica(batch: dict[str, tf.Tensor], replicas: int, units: Units) -> dict[str, tf.Tensor]:
