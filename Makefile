@@ -77,7 +77,7 @@ bench: $(READY) ## train and judge: [PLATFORM=cpu] [WORKLOAD=mini] [CORPUS=dir] 
 		$(if $(BATCH),--batch "$$BATCH") $(if $(NAME),--name "$$NAME") $(if $(HOSTS),--hosts "$$HOSTS") $(if $(RANK),--rank "$$RANK") $(ARGS)
 
 test: $(READY) ## run the fast tests, on all cores: [ARGS="tests/features -k mel"]
-	@$(RUN) pytest -q -m "not slow" $(WORKERS) $(ARGS)
+	@$(RUN) pytest -q -m "not slow" --hypothesis-profile short $(WORKERS) $(ARGS)
 
 test-all: $(READY) ## run all tests, those that take minutes too, and say why any was skipped: [ARGS=...]
 	@$(RUN) pytest -q -rs $(WORKERS) $(ARGS)

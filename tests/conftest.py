@@ -26,6 +26,7 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 gc.disable()  # a collection frees the graphs of past tests one by one, for up to two minutes of some other test
 settings.register_profile("any machine", deadline=None)  # how long an example takes says more of the machine's load
 settings.load_profile("any machine")
+settings.register_profile("short", settings.get_profile("any machine"), max_examples=25)  # of make test
 
 REAL_SPEECH = Path(__file__).resolve().parents[2] / "shared" / "data"
 WORDS = ("one", "two", "three", "cool", "don't")

@@ -95,6 +95,8 @@ VARIANTS = {
     "Whisper, two replicas": (whisper, {"replicas": 2}),
     "Whisper in mixed_float16": (whisper, {"precision": "mixed_float16"}),
 }
+FAST = ("paper", "authors", "mixed_float16", "modern", "Whisper")
+"""One of each model, of one replica but for one; the others take as long again and again."""
 
 
 @pytest.fixture
@@ -115,7 +117,9 @@ def walks():
     return {}
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS]
+)
 def test_a_step_has_kernels_for_all_it_does_and_copies_nothing_to_the_host(found_in, variant):
     found, options = found_in(variant), VARIANTS[variant][1]
     assert found.nodes > 500

@@ -130,6 +130,7 @@ def two(folder, tone_corpus) -> tuple:
     return ("--platform", platform(folder, machines=2, gpus=0), "--corpus", tone_corpus, *workload, *USUAL)
 
 
+@pytest.mark.slow
 def test_two_machines_train_to_the_digit_as_two_replicas_of_one_do(folder, two):
     processes = start_all(folder, *two, "--name", "two", "--monitor-hz", 5)
     said = ended(processes)

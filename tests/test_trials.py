@@ -97,9 +97,9 @@ findings.told("started", str(own.pid))
 time.sleep(600)
 """
     began_s = time.monotonic()
-    assert not session_of(tmp_path).do([check("hang", hang, limit_s=5.0)], budget_s=100)
+    assert not session_of(tmp_path).do([check("hang", hang, limit_s=3.0)], budget_s=100)
     (result,) = lines(tmp_path)
-    assert result["status"] == "timed out" and "ended after 5 s; it said last: started: " in result["why"]
+    assert result["status"] == "timed out" and "ended after 3 s; it said last: started: " in result["why"]
     assert not psutil.pid_exists(int(result["figures"][0]["found"]))
     assert time.monotonic() - began_s < 60 and "hang: timed out, " in capsys.readouterr().out
 

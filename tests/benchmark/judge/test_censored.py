@@ -91,7 +91,10 @@ def test_without_misses_the_interval_is_nearly_students():
         assert getattr(ours, name) == pytest.approx(getattr(students, name), rel=0.01)
 
 
-@pytest.mark.parametrize(("runs", "share"), [(3, 0.8), (5, 0.6), (5, 0.8), (10, 0.5), (10, 0.9)])
+@pytest.mark.parametrize(
+    ("runs", "share"),
+    [(3, 0.8), *(pytest.param(*each, marks=pytest.mark.slow) for each in [(5, 0.6), (5, 0.8), (10, 0.5), (10, 0.9)])],
+)
 def test_93_to_97_percent_of_intervals_with_misses_cover_the_truth(runs, share):
     """Every run is stopped where `share` of runs are there; those samples in which one was stopped are counted."""
     rng, budget = np.random.default_rng(6), 50 * math.exp(0.04 * stats.norm.ppf(share))

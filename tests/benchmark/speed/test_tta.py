@@ -150,6 +150,7 @@ def test_bad_options_are_2(arguments):
     assert ended.value.code == 2
 
 
+@pytest.mark.slow
 def test_ours_is_a_run_of_the_suite(tone_corpus, tone_data, tmp_path):
     """In a process of its own, as it is measured: a run sets its devices up first."""
     changes = TINY | {"decoder": "greedy"}  # which needs no processes

@@ -68,6 +68,7 @@ def test_shards_of_a_cluster_are_those_of_one_process(tone_corpus, tmp_path, sch
         assert (tmp_path / "theirs" / path.name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_what_a_lost_worker_had_in_hand_is_done_again_and_what_kills_every_worker_is_named(tmp_path):
     items = [(number, str(tmp_path)) for number in range(6)]
     assert sorted(clustered(die_once, items, address=LOCAL, jobs=2)) == list(range(6))

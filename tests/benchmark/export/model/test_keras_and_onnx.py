@@ -26,7 +26,8 @@ def assert_the_suites(found, opened):
         np.testing.assert_allclose(found["logits"][n, :count], expected[n, :count], atol=5e-5)
 
 
-@pytest.mark.parametrize("recipe", ["modern", pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["modern", "paper"])
 def test_keras_reads_its_own_layers_without_the_suite(run_of, opened_of, elsewhere, recipe, tmp_path):
     assert main([str(run_of(recipe)), "--to", "keras", "-o", str(tmp_path / "out"), "--checkpoint", "last"]) == 0
     model = opened_of(recipe)  # the last checkpoint is the best, as there is one

@@ -40,6 +40,7 @@ def opened(run, tf):
     return open_model(load_trained(run), checkpoint="best")
 
 
+@pytest.mark.slow
 def test_a_saved_model_decodes_as_the_suite_does(run, opened, elsewhere, tone_corpus, tmp_path):
     from features.frames import log_mel
 

@@ -175,7 +175,7 @@ def figures(record):
     return rates, losses
 
 
-@pytest.mark.parametrize("evaluate_every", [0, 3])
+@pytest.mark.parametrize("evaluate_every", [pytest.param(0, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("evaluation", EVALUATIONS)
 def test_wherever_it_is_killed_and_however_often_a_run_ends_in_the_same_figures(
     tf, tmp_path, monkeypatch, evaluation, evaluate_every

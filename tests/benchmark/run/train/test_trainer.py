@@ -292,7 +292,7 @@ def test_two_replicas_train_the_same_utterances_and_stay_equal(on_replicas):
         np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_on_devices_that_are_not_the_host_and_with_a_gpus_ctc_losses_are_those_of_a_cpu(
     on_replicas, make, tmp_path, tf, replicas
 ):
@@ -611,7 +611,7 @@ def undropped(modern, tf, tone_features, tmp_path_factory):
     return trained
 
 
-@pytest.mark.parametrize(("replicas", "accumulation"), [(2, 1), (1, 2)])
+@pytest.mark.parametrize(("replicas", "accumulation"), [pytest.param(2, 1, marks=pytest.mark.slow), (1, 2)])
 def test_modern_trains_alike_on_replicas_and_in_pieces(undropped, replicas, accumulation):
     """Gradients are clipped by the norm of their sum. Without dropout, which is drawn for each replica and piece."""
     for mine, theirs in zip(undropped(1, 1), undropped(replicas, accumulation), strict=True):
