@@ -509,9 +509,15 @@ def environment(venv: Path) -> dict:
     (scratch / "tmp").mkdir(parents=True, exist_ok=True)
     kept.setdefault("PIP_CACHE_DIR", str(scratch / "cache"))
     kept.setdefault("TMPDIR", str(scratch / "tmp"))  # /tmp may be memory, and too small
-    for name, of_pip in (("UV_DEFAULT_INDEX", "index-url"), ("UV_FIND_LINKS", "find-links"), ("SSL_CERT_FILE", "cert")):
-        if pip_setting(of_pip):  # uv reads no settings of pip's
-            kept.setdefault(name, pip_setting(of_pip))
+    # uv reads no settings of pip's, and fails for a folder of links that is not there, which pip passes over.
+    links = [each for each in pip_setting("find-links").split() if "://" in each or os.path.exists(each)]
+    for name, setting in (
+        ("UV_DEFAULT_INDEX", pip_setting("index-url")),
+        ("UV_FIND_LINKS", ",".join(links)),
+        ("SSL_CERT_FILE", pip_setting("cert")),
+    ):
+        if setting:
+            kept.setdefault(name, setting)
     kept.setdefault("UV_PYTHON_INSTALL_DIR", str(venv / BASE))
     kept.setdefault("UV_CACHE_DIR", str(scratch / "cache"))
     kept.setdefault("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))

@@ -262,6 +262,16 @@ def test_pip_brings_uv_which_installs_all_else_and_pip_does_where_uv_fails(proje
     assert install.environment(venv)["UV_DEFAULT_INDEX"] == "http://127.0.0.1:9/simple"  # uv reads no setting of pip's
 
 
+def test_uv_is_given_those_links_of_pips_that_are_there(project, monkeypatch):
+    """It fails for a folder that is not there, where pip warns."""
+    (project / "wheels").mkdir()
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{project}/gone {project}/wheels https://127.0.0.1:9/links")
+    monkeypatch.delenv("UV_FIND_LINKS", raising=False)
+    assert install.environment(project / ".venv")["UV_FIND_LINKS"] == f"{project}/wheels,https://127.0.0.1:9/links"
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{project}/gone")
+    assert "UV_FIND_LINKS" not in install.environment(project / ".venv")
+
+
 def test_where_uv_has_no_wheel_pip_installs_all(project, venv):
     (project / "fails.txt").write_text("uv")
     assert install.main(["--venv", str(venv), "--dev"]) == 0

@@ -180,16 +180,19 @@ def stretches(tmp_path_factory) -> dict[str, tuple[Stretch, ...]]:
             each.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["stopped", "with its sampler"])
 def test_a_process_that_is_stopped_stands_still_for_as_long(stretches, name):
     (found,) = stretches[name]
     assert found.seconds == pytest.approx(STOPPED_S, abs=0.5)
 
 
+@pytest.mark.slow
 def test_a_process_that_reads_from_a_disk_that_hangs_stands_still(stretches):
     assert stretches["on a disk"]
 
 
+@pytest.mark.slow
 def test_a_process_beside_them_that_works_does_not(stretches):
     assert stretches["neither"] == ()
 

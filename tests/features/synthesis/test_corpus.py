@@ -60,6 +60,7 @@ def seconds(out: Path) -> float:
 # ---- layout
 
 
+@pytest.mark.slow
 def test_parts_spoken_apart_are_the_corpus_of_one_machine(corpus, tmp_path):
     for number in (2, 1, 3):
         spoken = speak_part(tmp_path, part=Part(number, 3), sentences=SENTENCES, jobs=1)

@@ -65,6 +65,7 @@ def test_a_saved_model_decodes_as_the_suite_does(run, opened, elsewhere, tone_co
     assert list(found["speech_lengths"]) == ends
 
 
+@pytest.mark.slow
 def test_what_stock_layers_and_onnx_do_not_hold_is_said(run, tmp_path, capsys):
     for form, said in (("keras", "decodes token by token"), ("onnx", "take --to hf first")):
         capsys.readouterr()

@@ -45,7 +45,9 @@ def batch_of(corpus) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     return recordings, {"samples": samples, "lengths": lengths}
 
 
-@pytest.fixture(scope="module", params=["modern", pytest.param("paper", marks=pytest.mark.slow), "authors"])
+@pytest.fixture(
+    scope="module", params=["modern", *(pytest.param(each, marks=pytest.mark.slow) for each in ("paper", "authors"))]
+)
 def exported(request, run_of, opened_of, elsewhere, tmp_path_factory, tone_corpus):
     """A run of each recipe, the folder whose `out` is its SavedModel, and what that gives elsewhere."""
     folder = tmp_path_factory.mktemp(request.param)

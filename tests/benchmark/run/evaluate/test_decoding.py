@@ -30,7 +30,7 @@ def in_workers(pool: DecodingPool, matrices: list[np.ndarray]) -> list[str]:
     return [sentence for future in futures for sentence in future.result()]
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 3])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_workers_give_the_sentences_that_one_process_gives(jobs):
     matrices, decode = utterances(20), DICTIONARY.load()
     expected = [decode(matrix, np.array([matrix.shape[1]]))[0] for matrix in matrices]

@@ -163,7 +163,7 @@ def test_who_does_not_come_is_named():
 )
 def test_a_caller_that_does_not_belong_is_told_why(stranger, says):
     names = addresses(3)
-    chief = Chief(Hosts(addresses=names, rank=0), limit_s=3, leave=Left())
+    chief = Chief(Hosts(addresses=names, rank=0), limit_s=2, leave=Left())
     first = Caller(Hosts(addresses=names, rank=1), limit_s=5, leave=Left())
     with ThreadPoolExecutor(2) as pool:
         waiting = pool.submit(chief.__enter__)

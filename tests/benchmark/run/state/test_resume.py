@@ -176,7 +176,9 @@ def figures(record):
 
 
 @pytest.mark.parametrize("evaluate_every", [pytest.param(0, marks=pytest.mark.slow), 3])
-@pytest.mark.parametrize("evaluation", EVALUATIONS)
+@pytest.mark.parametrize(
+    "evaluation", [each if each == "resident" else pytest.param(each, marks=pytest.mark.slow) for each in EVALUATIONS]
+)
 def test_wherever_it_is_killed_and_however_often_a_run_ends_in_the_same_figures(
     tf, tmp_path, monkeypatch, evaluation, evaluate_every
 ):
