@@ -82,7 +82,7 @@ def session_of(folder, **header):
 def check(name, code, *, limit_s=60.0, **more):
     from tests.trials.on_gpu.session import Check
 
-    return Check(name=name, asks="?", limit_s=limit_s, command=(sys.executable, "-c", code), **more)
+    return Check(name=name, asks="?", limit_s=limit_s, command=(sys.executable, "-u", "-c", code), **more)
 
 
 def lines(folder):
@@ -216,7 +216,7 @@ def test_every_check_calls_what_there_is_under_a_name_of_its_own(tmp_path):
         names = [each.name for each in checks]
         assert len(set(names)) == len(names) and {name.partition("-")[0] for name in names} == set(FAMILIES)
         for each in checks:
-            module, function = each.command[3].split(".")
+            module, function = each.command[4].split(".")
             assert callable(getattr(importlib.import_module(f"tests.trials.on_gpu.{module}"), function))
     assert [each.name for each in chosen(checks, ["ctc", "kernels-tf32"])] == ["kernels-tf32", "ctc"]
 

@@ -130,13 +130,19 @@ class Pool:
 
         critical = float(fdtri(self.rigs - 1, self.freedom, 1 - HOMOGENEOUS_P))
         runs = self.rigs / sum(1 / len(rig) for rig in self.logs)
-        low, high = 0.0, 10.0
-        for _ in range(40):
-            shift = (low + high) / 2
-            beyond = runs * shift**2 * (self.rigs - 1) / self.rigs / self.within
-            missed = float(ncfdtr(self.rigs - 1, self.freedom, beyond, critical)) if beyond < 1e4 else 0.0
-            low, high = (low, shift) if missed < 1 - POWER else (shift, high)
-        return math.exp(high)
+
+        def found(noncentrality: float) -> bool:
+            return float(ncfdtr(self.rigs - 1, self.freedom, noncentrality, critical)) < 1 - POWER
+
+        # Doubled until it is found, not halved from afar: SciPy before 1.18 says NaN for a noncentrality of thousands.
+        high = 1.0
+        while not found(high) and high < 1e9:
+            high *= 2
+        low = 0.0
+        for _ in range(50):
+            middle = (low + high) / 2
+            low, high = (low, middle) if found(middle) else (middle, high)
+        return math.exp(math.sqrt(high * self.within * self.rigs / (self.rigs - 1) / runs))
 
     @property
     def furthest(self) -> int:

@@ -249,7 +249,7 @@ WRONG = [
     ("readers =", "readers = 8\nreaders = 8", "is not TOML: Cannot overwrite a value"),
     ("readers =", "readers: 8", "is not TOML: "),
     ("readers =", "readers = " + 5000 * "[", "is not TOML: "),
-    ("readers =", "q" + 1200 * ".q" + " = 1", "unknown key [input] q = "),
+    ("readers =", "q" + 900 * ".q" + " = 1", "unknown key [input] q = "),  # from Python 3.14 on 1000 are not TOML
 ]
 
 

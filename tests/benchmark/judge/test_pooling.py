@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import f_oneway
+from scipy.special import betainc
+from scipy.stats import f as f_distribution
+from scipy.stats import f_oneway, poisson
 
 from benchmark.judge.pooling import Pool
 
@@ -54,11 +56,27 @@ def test_all_pools_with_a_rig_twice_as_slow_are_refused(rigs):
     assert not any(Pool.of(pool).holds for pool in found)
 
 
+@pytest.mark.parametrize(("rigs", "runs"), [(2, 2), (2, 3), (5, 3), (10, 3), (5, 10)])
+def test_what_the_gate_would_have_seen_has_the_power_that_is_meant(rigs, runs):
+    """The noncentral F is a Poisson mixture of central ones: sum over j of Poisson(j; n / 2) I_x(d1 / 2 + j, d2 / 2).
+
+    n = runs log(visible)^2 (rigs - 1) / rigs / within, d1 = rigs - 1, d2 = freedom, x = d1 f / (d1 f + d2).
+    """
+    terms = np.arange(2000)
+    for drawn in pools(np.random.default_rng(3), count=100, rigs=rigs, runs=runs)[0]:
+        pool = Pool.of(drawn)
+        beyond = runs * math.log(pool.visible) ** 2 * (rigs - 1) / rigs / pool.within
+        critical = f_distribution.isf(0.05, rigs - 1, pool.freedom)
+        x = (rigs - 1) * critical / ((rigs - 1) * critical + pool.freedom)
+        shares = poisson.pmf(terms, beyond / 2) * betainc((rigs - 1) / 2 + terms, pool.freedom / 2, x)
+        assert 1 - shares.sum() == pytest.approx(0.8, abs=1e-6)
+
+
 def test_what_the_gate_would_have_seen_it_sees_in_four_pools_of_five():
     rng = np.random.default_rng(3)
-    usual = np.median([Pool.of(pool).visible for pool in pools(rng, count=100, rigs=5, runs=3)[0]])
+    usual = np.median([Pool.of(pool).visible for pool in pools(rng, count=600, rigs=5, runs=3)[0]])
     found, _ = pools(rng, count=600, rigs=5, runs=3, apart=usual)
-    assert 0.72 < np.mean([not Pool.of(pool).holds for pool in found]) < 0.88
+    assert 0.71 < np.mean([not Pool.of(pool).holds for pool in found]) < 0.85
 
 
 def test_a_rigs_mean_is_the_pools_with_a_little_of_its_own():

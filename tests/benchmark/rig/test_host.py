@@ -116,6 +116,8 @@ def test_this_machine_has_the_cores_that_lscpu_counts():
     """util-linux's lscpu -p: a line for each logical core that is online, with the numbers of its core and socket."""
     command = ["lscpu", "--json", "--extended=CPU,CORE,SOCKET,NODE", "--online"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    if done.returncode or not done.stdout:
+        pytest.skip(f"lscpu says nothing here: {done.stderr.strip()}")  # a chroot without /sys
     rows = json.loads(done.stdout)["cpus"]
     found = host(Place(why_no_nvml="not asked"))
     assert found["logical_cores"].value == len(rows)

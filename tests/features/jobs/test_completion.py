@@ -93,4 +93,4 @@ def test_the_command_prints_the_script_and_refuses_other_shells(script, capsys):
         console.main(["completion", "fish"])
     assert stopped.value.code == 2
     assert capsys.readouterr().err == "speech-tta completion: SHELL 'fish'; expected one of bash, zsh\n"
-    assert ROOT.name not in script.read_text()  # nothing of this machine
+    assert str(ROOT) not in script.read_text()  # nothing of this machine

@@ -41,7 +41,7 @@ def catalogue(setting: Setting) -> list[Check]:
     middle = steps[: len(PRECISIONS)]
 
     def check(family: str, call: str, limit_s: float, *arguments: str, needs_gpu: bool = False) -> Check:
-        command = (sys.executable, "-m", "tests.trials.on_gpu", call, setting.to_json(), *arguments)
+        command = (sys.executable, "-u", "-m", "tests.trials.on_gpu", call, setting.to_json(), *arguments)
         why = NO_GPU if needs_gpu and setting.rehearse else ""
         name = "-".join((family, *arguments))
         return Check(name=name, asks=FAMILIES[family], limit_s=limit_s, command=command, left_out=why)

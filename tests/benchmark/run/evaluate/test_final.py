@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_a_runs_batch_is_that_of_a_replica(tmp_path):
     ("text", "said"),
     [
         ("", "Expecting value"),
-        ("[" * 100_000, "recursion"),
+        ("[" * 100_000, "recursion" if sys.version_info < (3, 14) else "Stack overflow"),
         ("[]", "not a JSON object"),
         ("{}", "schema is 'None'"),
         ('{"schema": 1}', f"schema is '1'; expected {SCHEMA}"),
