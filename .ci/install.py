@@ -249,7 +249,14 @@ def install_packages(venv: Path, label: str, what: list) -> None:
 
 
 def compiling_kenlm(venv: Path):
-    """A process that compiles KenLM's wheel: a minute of one core, while packages arrive. As `logged`."""
+    """As `logged`, a process that compiles KenLM's wheel: a minute of one core, while packages arrive.
+
+    None where the version that is wanted is installed.
+    """
+    wanted = re.search(r"^kenlm==(\S+)", CONSTRAINTS.read_text(), re.MULTILINE)
+    ask = "from importlib.metadata import version; print(version('kenlm'))"
+    if wanted and answer(venv, [python_of(venv), "-c", ask]) == wanted.group(1):
+        return contextlib.nullcontext()
     (venv / KENLM_LOG).write_bytes(b"")
     into = ["--no-deps", "--wheel-dir", str(venv / SCRATCH / "wheels"), *BUILD, "--constraint", str(CONSTRAINTS)]
     return logged(venv, [python_of(venv), "-m", "pip", "wheel", *into, "kenlm"], log=KENLM_LOG)
@@ -257,6 +264,8 @@ def compiling_kenlm(venv: Path):
 
 def install_kenlm(venv: Path, compiling: Popen) -> bool:
     """Wait for KenLM's wheel and install it; where it could not be compiled, say what is missing without it."""
+    if compiling is None:
+        return True
     try:
         watch(venv, "KenLM, compiled", compiling, log=KENLM_LOG)
         wheels = str(venv / SCRATCH / "wheels")

@@ -278,6 +278,15 @@ def test_where_uv_has_no_wheel_pip_installs_all(project, venv):
     assert installed(project) == ["pip", "uv", ".[dev]", "pygtrie", "kenlm"]
 
 
+def test_kenlm_is_not_compiled_again_where_its_version_is_there(project, venv):
+    pinned = next(line for line in (project / "constraints.txt").read_text().splitlines() if line.startswith("kenlm=="))
+    with (venv / "bin" / "python").open("a") as python:
+        python.write(f'case "$*" in *metadata*) echo {pinned[len("kenlm==") :]} ;; esac\n')
+    install.set_up(venv, dev=True)
+    assert installed(project) == ["pip", "uv", ".[dev]", "pygtrie"]
+    assert install.read_stamp(venv)[1] is True
+
+
 def test_without_kenlm_set_up_ends_well_and_says_what_is_missing_and_how_to_get_it(project, venv, capsys):
     (project / "fails.txt").write_text("kenlm")
     assert install.main(["--venv", str(venv), "--dev"]) == 0
