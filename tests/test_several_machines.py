@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import psutil
 import pytest
 from commands import begin, command, wait_for
 from forked import Forked
+from ports import free_ports
 from trained import tiny
 from whispers import folder_of
 
@@ -64,18 +64,6 @@ def platform(folder: Path, *, machines: int, gpus: int, readers: int = 2) -> Pat
     parts = PARTS.format(links=["x"] * gpus) if gpus else ""
     path.write_text(PLATFORM.format(name=path.stem, gpus=gpus, machines=machines, parts=parts, **filled))
     return path
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at, with room between them for the chief's second one."""
-    found: list[int] = []
-    while len(found) < count:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-        if all(abs(port - other) > 5 for other in found):
-            found.append(port)
-    return found
 
 
 def start(folder: Path, hosts: str, rank: int, *arguments: object, module: str = "benchmark") -> Forked:

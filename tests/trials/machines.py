@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from pathlib import Path
 from benchmark.record.journal import read
 from benchmark.record.phases import Phase
 from benchmark.tables import Table, number, show
+from tests.ports import free_ports
 from tests.trials import common
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +124,7 @@ def loopback(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
         for name in found:
             words = [sys.executable, "-m", "benchmark", "--platform", files[name], *usual, "--name", f"{name}{turn}"]
             if name == "two":
-                hosts = ",".join(f"127.0.0.1:{port}" for port in _ports(2))
+                hosts = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
                 commands = [[*words, "--hosts", hosts, "--rank", rank] for rank in (0, 1)]
             else:
                 commands = [words]
@@ -136,16 +136,6 @@ def loopback(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
                 raise ValueError(f"a run of {name} failed; give its command by hand")
             found[name].append(_seconds_a_step(folder / "results" / f"{name}{turn}.csv"))
     return found["two"], found["pair"]
-
-
-def _ports(count: int) -> list[int]:
-    found: list[int] = []
-    while len(found) < count:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-        found += [port] * all(abs(port - other) > 5 for other in found)
-    return found
 
 
 def _seconds_a_step(path: Path) -> float:

@@ -34,7 +34,6 @@ from benchmark.run.prepare.hosts import LIMIT_S, Hosts
 
 Message = dict[str, Any]
 
-"""How long hosts wait for one another before a run: jobs begin at other times."""
 SILENCE_S = 12.0
 BEAT_S = 1.0
 LEAVE_S = 10.0

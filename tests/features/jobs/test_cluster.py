@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ports import free_ports
 
 from features import __main__ as command
 from features.jobs import cluster
@@ -36,16 +37,12 @@ def environment_of(name: str) -> str:
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
     """The address of a scheduler with one worker that is in another folder."""
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{one.getsockname()[1]}"
+    (port,) = free_ports(1)
+    address = f"tcp://127.0.0.1:{port}"
     folder, environment = tmp_path_factory.mktemp("elsewhere"), os.environ | {"PYTHONPATH": f"{HOUSE}:{HOUSE}/tests"}
-    port = address.rpartition(":")[2]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": folder}
     run = [sys.executable, "-m", "distributed.cli"]
-    here = [*run[:2], "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"]
+    here = [*run[:2], "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
     there = [*run[:2], "distributed.cli.dask_worker", address, "--nthreads", "1", "--nworkers", "1", "--no-dashboard"]
     processes = [subprocess.Popen(words, **quiet) for words in (here, there)]
     from distributed import Client

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from ports import free_ports
 
 from benchmark.run.machines import channel
 from benchmark.run.machines.channel import LOST, Caller, Chief, MissingError, check_port
@@ -13,13 +14,7 @@ from benchmark.run.prepare.hosts import Hosts
 
 
 def addresses(count: int) -> tuple[str, ...]:
-    found: list[int] = []
-    while len(found) < count:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-        found += [port] * all(abs(port - other) > 5 for other in found)
-    return tuple(f"127.0.0.1:{port}" for port in found)
+    return tuple(f"127.0.0.1:{port}" for port in free_ports(count))
 
 
 class Left:
