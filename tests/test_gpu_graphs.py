@@ -95,7 +95,7 @@ VARIANTS = {
     "Whisper, two replicas": (whisper, {"replicas": 2}),
     "Whisper in mixed_float16": (whisper, {"precision": "mixed_float16"}),
 }
-FAST = ("paper", "authors", "mixed_float16", "modern", "Whisper")
+FAST = ("paper", "modern", "Whisper")
 """One of each model, of one replica but for one; the others take as long again and again."""
 
 

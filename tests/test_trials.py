@@ -89,6 +89,7 @@ def lines(folder):
     return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()[1:]]
 
 
+@pytest.mark.slow
 def test_a_check_that_hangs_is_ended_with_all_that_it_started_and_what_it_found_is_kept(tmp_path, capsys):
     hang = f"""{SAY}
 import subprocess, sys, time

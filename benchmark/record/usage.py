@@ -179,12 +179,22 @@ def read_usage(path: str | Path, *, spans_s: Spans = ()) -> Usage:
 
 
 def _plausible(samples: DataFrame) -> DataFrame:
-    """Blank out impossible values: one sample must not change a mean."""
-    for column in samples:
-        most = next((limit for ending, limit in MOST.items() if str(column).endswith(ending)), None)
-        if most is not None and str(column) != "host_memory_mib" and str(column) != "process_memory_mib":
-            samples[column] = samples[column].where(samples[column].between(0, most))
-    return samples
+    """Blank out impossible values: one sample must not change a mean. All columns at once: a GPU has six or more."""
+    import numpy as np
+    import pandas
+
+    most = np.array([_most(str(column)) for column in samples])
+    least = np.where(np.isfinite(most), 0.0, -np.inf)
+    values = samples.to_numpy()
+    values = np.where((least <= values) & (values <= most), values, np.nan)
+    return pandas.DataFrame(values, columns=samples.columns)
+
+
+def _most(column: str) -> float:
+    """Return the largest value that a column may have; infinity where any is possible."""
+    if column in ("host_memory_mib", "process_memory_mib"):
+        return math.inf
+    return next((limit for ending, limit in MOST.items() if column.endswith(ending)), math.inf)
 
 
 def partly(share: float) -> str:

@@ -109,7 +109,7 @@ def test_93_to_97_percent_of_intervals_with_misses_cover_the_truth(runs, share):
     assert 0.93 <= covered / tested <= 0.975
 
 
-@pytest.mark.parametrize("runs", [3, 5])
+@pytest.mark.parametrize("runs", [pytest.param(3, marks=pytest.mark.slow), 5])
 def test_at_most_5_percent_of_equal_rigs_with_misses_are_called_different(runs):
     rng, budget = np.random.default_rng(8), 50 * math.exp(0.04)
     wrong = tested = 0

@@ -68,6 +68,7 @@ def test_an_e_value_is_the_ratio_of_integrated_likelihoods():
     assert e_value([1.0], [2.0]) is None and e_value([1.0, 1.0], [1.0, 1.0]) is None
 
 
+@pytest.mark.slow
 def test_looking_after_every_run_raises_under_5_percent_of_false_alarms_and_finds_differences():
     """From 2 to 20 runs of each, as MLPerf's vary; by p < .05 at every look it would be 19%."""
     rng = np.random.default_rng(3)

@@ -31,6 +31,7 @@ def run(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_what_verifies_is_built_and_what_does_not_fails_the_check(tmp_path):
     (tmp_path / "gallery").mkdir()
     files = run_files(tmp_path / "run")

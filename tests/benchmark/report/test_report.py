@@ -988,6 +988,7 @@ def test_nothing_is_wider_than_the_window_and_figures_fill_it(browser, width):
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.slow
 def test_a_printed_page_is_light_with_tables_open_and_afterwards_as_before(browser, tmp_path):
     browser.scheme("dark")
     browser.wait(f"{PLOTS}.every(p => p._fullLayout.paper_bgcolor !== '#f6f7f8')")

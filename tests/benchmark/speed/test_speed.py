@@ -347,6 +347,7 @@ def test_what_is_not_above_zero_in_every_round_is_within_the_noise(seconds, nois
     assert breakdown.within_noise(seconds) is noise
 
 
+@pytest.mark.slow
 def test_all_kernels_of_the_ctc_compute_the_same_loss():
     from benchmark.speed import ctc
 

@@ -64,7 +64,7 @@ def test_a_size_at_which_one_seed_learnt_nothing_is_left_out_whole():
     assert fit(unlucky) == fit([point for point in points if point.size != SIZES[0]])
 
 
-@pytest.mark.parametrize("curve", [power, levelling])
+@pytest.mark.parametrize("curve", [power, pytest.param(levelling, marks=pytest.mark.slow)])
 def test_intervals_inside_and_outside_the_sizes_cover_the_truth(curve):
     """Of 60 studies; 95% of 60 is 57, and three standard errors are 5. The form is that of the truth."""
     rng, inside, outside = np.random.default_rng(2), 0, 0

@@ -236,6 +236,7 @@ def test_a_tone_at_an_snr_of_some_db_is_that_far_above_its_noise(monkeypatch, sn
 # ---- size, going on, refusing
 
 
+@pytest.mark.slow
 def test_hours_are_reached_though_the_mean_was_estimated_too_long(tmp_path, monkeypatch):
     monkeypatch.setattr(synthesis, "MEAN_SECONDS", 2.4)  # 72 s / 2.4 s = 30 utterances,
     made = synthesise(tmp_path, hours=0.02, jobs=1)  # about 65 s: more must follow

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 from tests.models.ctc.oracles import drawn, in_float64, over_all_paths
 
 ON_A_CPU = ["llvm", "cpu", "xla"]
+XLA = pytest.param("xla", marks=pytest.mark.slow)
+"""It compiles for every shape, which takes seconds; it is a GPU's."""
+MOSTLY_QUICK = ["llvm", "cpu", XLA]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def compute(tf):
     return compute
 
 
-@pytest.mark.parametrize("kernel", ON_A_CPU)
+@pytest.mark.parametrize("kernel", MOSTLY_QUICK)
 @pytest.mark.parametrize(("labels", "frames"), [([0], 1), ([0, 1], 2), ([1, 1], 3), ([0, 1, 0], 5)])
 def test_the_loss_is_the_sum_over_all_paths(compute, kernel, labels, frames):
     logits = np.random.default_rng(0).normal(size=(1, 6, 3)).astype(np.float32)
@@ -64,7 +67,7 @@ def test_our_kernels_are_those_of_float64_however_large_the_loss(compute, scale,
         assert not np.any(gradients[n, long:])
 
 
-@pytest.mark.parametrize("kernel", ["llvm", "xla"])
+@pytest.mark.parametrize("kernel", ["llvm", XLA])
 def test_our_kernels_are_tensorflows_for_cpus_on_a_large_batch(compute, kernel):
     batch = drawn(np.random.default_rng(3), batch=16, frames=200, classes=30, labels=60, scale=1.0)
     (ours, gradient), (theirs, gradient_theirs) = (compute(*batch, kernel=each) for each in (kernel, "cpu"))
@@ -82,7 +85,7 @@ def test_labels_past_an_utterances_own_and_their_width_change_nothing(compute, s
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("kernel", ON_A_CPU)
+@pytest.mark.parametrize("kernel", MOSTLY_QUICK)
 def test_it_is_finite_where_the_label_just_fits_even_for_hopeless_logits(compute, kernel):
     logits = np.full((1, 830, 30), 0.0, np.float32)
     logits[..., 29] = 50.0  # certain blanks
@@ -100,7 +103,7 @@ def test_on_a_cpu_labels_that_do_not_fit_are_an_error_within_a_graph(tf):
         run(tf.constant([[1, 1]]), tf.constant([2]), tf.zeros([1, 2, 30]), tf.constant([2]))
 
 
-@pytest.mark.parametrize("kernel", ON_A_CPU)
+@pytest.mark.parametrize("kernel", MOSTLY_QUICK)
 def test_an_empty_utterance_has_no_loss_and_no_gradient_and_nothing_past_an_end_matters(compute, kernel):
     logits = np.random.default_rng(4).normal(size=(3, 6, 30)).astype(np.float32)
     logits[1, 1:] = logits[2, 4:] = np.nan
@@ -110,7 +113,7 @@ def test_an_empty_utterance_has_no_loss_and_no_gradient_and_nothing_past_an_end_
     assert np.isfinite(losses).all() and np.isfinite(gradients).all()
 
 
-@pytest.mark.parametrize("kernel", ["llvm", "xla"])
+@pytest.mark.parametrize("kernel", ["llvm", XLA])
 def test_our_kernels_repeat_themselves_to_the_last_bit(compute, kernel):
     batch = drawn(np.random.default_rng(5), batch=3, frames=400, classes=30, labels=120, scale=1.0)
     for one, again in zip(compute(*batch, kernel=kernel), compute(*batch, kernel=kernel), strict=True):
@@ -218,7 +221,7 @@ def test_the_faster_of_two_right_kernels_is_chosen_and_the_reason_told(tf, monke
     assert ctc._tried(shape)[:2] == ("xla", "it failed")
 
 
-@pytest.mark.parametrize("kernel", ON_A_CPU)
+@pytest.mark.parametrize("kernel", MOSTLY_QUICK)
 def test_a_trial_of_a_kernel_takes_time(tf, kernel):
     from models.ctc import loss as ctc
 

@@ -136,7 +136,10 @@ def large(tmp_path_factory):
     )
 
 
-@pytest.mark.parametrize(("noise", "known", "equal"), [(CLEAR, 400, 12), (CLEAR, 250, 3), (NOISY, 400, 0)])
+@pytest.mark.parametrize(
+    ("noise", "known", "equal"),
+    [(CLEAR, 400, 12), (CLEAR, 250, 3), pytest.param(NOISY, 400, 0, marks=pytest.mark.slow)],
+)
 def test_its_sentences_are_those_of_pyctcdecode_or_better_ones_by_the_same_score(large, noise, known, equal):
     """Also where words of the sentences are not known: of these the score is another one if they are long."""
     pytest.importorskip("pyctcdecode")

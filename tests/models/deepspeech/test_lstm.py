@@ -6,7 +6,7 @@ import pytest
 SIZES = [
     ("xla", 5, 3, 7),
     ("portable", 5, 3, 7),
-    ("xla", 16, 1, 1),
+    pytest.param("xla", 16, 1, 1, marks=pytest.mark.slow),
     ("llvm", 16, 1, 1),
     ("llvm", 48, 7, 9),
     ("llvm", 16, 5, 40),

@@ -38,6 +38,7 @@ def test_keras_reads_its_own_layers_without_the_suite(run_of, opened_of, elsewhe
     assert told["file"] == "model.keras" and told["checkpoint"]["name"] in ("last", "best and last")
 
 
+@pytest.mark.slow
 def test_peepholes_are_no_layer_of_keras(run_of, tmp_path, capsys):
     run = run_of("authors")
     capsys.readouterr()

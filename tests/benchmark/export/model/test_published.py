@@ -83,6 +83,7 @@ def folder(run, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_the_suite_begins_with_the_folder_as_with_the_run(folder, opened):
     from models.whisper import network, weights
 

@@ -183,6 +183,7 @@ def test_machines_of_one_name_are_rigs_of_their_own(bundles, tmp_path):
     assert sum("Another Processor" in hardware for hardware, _ in rows) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(program() is None, reason="no Chromium is here")
 def test_the_pages_fit_every_width_in_light_and_dark_and_filters_work(site, tmp_path):
     pages = [site / "index.html", *(next((site / kind).glob("*.html")) for kind in ("workload", "rig", "result"))]

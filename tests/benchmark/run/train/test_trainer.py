@@ -248,7 +248,9 @@ def test_batches_from_memory_are_as_many_as_read_ones_and_nothing_is_read(make, 
     assert len(epochs) == 1
 
 
-@pytest.mark.parametrize(("replicas", "synthetic"), [(1, False), (2, False), (2, True)])
+@pytest.mark.parametrize(
+    ("replicas", "synthetic"), [(1, False), (2, False), pytest.param(2, True, marks=pytest.mark.slow)]
+)
 def test_no_dataset_is_tuned_by_tf_data_those_of_devices_included(make, tmp_path, on_replicas, replicas, synthetic):
     """Giving up a tuned iterator waits for a sleeping thread, and the clock goes on."""
     if synthetic:
@@ -260,7 +262,9 @@ def test_no_dataset_is_tuned_by_tf_data_those_of_devices_included(make, tmp_path
     assert {data.options().autotune.enabled for data in read} == {False}
 
 
-@pytest.mark.parametrize(("augment", "opened"), [("none", [(1, 0)]), ("specaugment", [(1, 0), (2, 0)])])
+@pytest.mark.parametrize(
+    ("augment", "opened"), [("none", [(1, 0)]), pytest.param("specaugment", [(1, 0), (2, 0)], marks=pytest.mark.slow)]
+)
 def test_batches_are_opened_once_for_all_epochs_and_with_masks_once_for_each(
     make, tmp_path, monkeypatch, augment, opened
 ):
@@ -292,7 +296,8 @@ def test_two_replicas_train_the_same_utterances_and_stay_equal(on_replicas):
         np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("replicas", [1, 2])
 def test_on_devices_that_are_not_the_host_and_with_a_gpus_ctc_losses_are_those_of_a_cpu(
     on_replicas, make, tmp_path, tf, replicas
 ):
@@ -611,13 +616,15 @@ def undropped(modern, tf, tone_features, tmp_path_factory):
     return trained
 
 
-@pytest.mark.parametrize(("replicas", "accumulation"), [pytest.param(2, 1, marks=pytest.mark.slow), (1, 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("replicas", "accumulation"), [(2, 1), (1, 2)])
 def test_modern_trains_alike_on_replicas_and_in_pieces(undropped, replicas, accumulation):
     """Gradients are clipped by the norm of their sum. Without dropout, which is drawn for each replica and piece."""
     for mine, theirs in zip(undropped(1, 1), undropped(replicas, accumulation), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_modern_swapped_gives_the_same_losses_and_error_rates(modern, modern_run, make, tmp_path):
     swapped, resident = run(make(workload=modern), tmp_path / "r.csv", evaluation="swap"), modern_run[1]
     assert figures(swapped) == figures(resident) and losses(swapped) == losses(resident)
@@ -645,7 +652,7 @@ def test_a_part_of_the_training_set_is_all_that_is_trained_on(make, tone_feature
         assert sum(row.utterances for row in rows) == 9
 
 
-@pytest.mark.parametrize("recipe", ["paper", "authors", "modern"])
+@pytest.mark.parametrize("recipe", ["paper", pytest.param("authors", marks=pytest.mark.slow), "modern"])
 def test_all_recipes_and_both_paddings_train(make, tmp_path, recipe):
     workload = replace(TINY.with_model(recipe=recipe), padding="fixed", max_frames=200, augment="specaugment")
     record = run(make(workload=workload), tmp_path / "r.csv", max_epochs=1)
@@ -678,7 +685,9 @@ def timestamps(function) -> int:
     return len({node.name for node in nodes if node.op == "Timestamp"})
 
 
-@pytest.mark.parametrize("options", [{}, {"replicas": 2}, {"accumulation": 2}])
+@pytest.mark.parametrize(
+    "options", [{}, *(pytest.param({each: 2}, marks=pytest.mark.slow) for each in ("replicas", "accumulation"))]
+)
 def test_several_machines_measure_it_and_it_is_less_than_the_segment_took(tf, step_of, options):
     step, batches = step_of(**options)
     began_s = time.monotonic()
@@ -688,7 +697,7 @@ def test_several_machines_measure_it_and_it_is_less_than_the_segment_took(tf, st
     assert int(totals.batches) == 2
 
 
-@pytest.mark.parametrize("waits_before", [True, False])
+@pytest.mark.parametrize("waits_before", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_what_comes_before_the_gradients_is_part_of_it_and_what_comes_after_is_not(
     tf, step_of, monkeypatch, waits_before
 ):
@@ -720,6 +729,7 @@ def test_what_comes_before_the_gradients_is_part_of_it_and_what_comes_after_is_n
     assert (float(totals.own_s) > 1.0) is waits_before
 
 
+@pytest.mark.slow
 def test_one_machine_reads_the_time_twice_a_batch_as_before_and_several_once_more(tf, step_of):
     for machines, expected in ((1, 2), (2, 3)):
         step, batches = step_of(machines=machines)

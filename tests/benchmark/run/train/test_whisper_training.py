@@ -181,10 +181,8 @@ def losses_of_segments(trainer, record):
     return found
 
 
-@pytest.mark.parametrize(
-    ("replicas", "accumulation"),
-    [(1, 2), pytest.param(2, 2, marks=pytest.mark.slow), pytest.param(2, 1, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("replicas", "accumulation"), [(1, 2), (2, 2), (2, 1)])
 def test_a_batch_means_the_same_in_pieces_and_on_several_replicas(new_trainer, whole, replicas, accumulation):
     """Layer norms see one utterance each: nothing but rounding tells the trainings apart."""
     _, uncut, weights = whole
