@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ from features.shards.records import (
     finished,
     look_at,
     outcome_path,
-    unfinished_path,
+    remove_unfinished,
     worker_environment,
     write_shard,
 )
@@ -308,9 +308,7 @@ def _write(plans: list[ShardPlan], out: Path, *, jobs: int, scheduler: str = "")
     except ValueError as error:
         raise CorpusError(f"{error}; {SKIP_BAD_HINT}") from error
     finally:
-        for plan in waiting:
-            with suppress(OSError):
-                unfinished_path(plan.path).unlink()
+        remove_unfinished(out, waiting)
     return done
 
 

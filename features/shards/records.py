@@ -18,7 +18,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -319,6 +319,16 @@ def outcome_path(shard: Path) -> Path:
 
 def unfinished_path(shard: Path) -> Path:
     return shard.with_name(shard.name + ".tmp")
+
+
+def remove_unfinished(folder: Path, plans: Sequence[ShardPlan]) -> None:
+    """Remove what processes that were ended in the middle left of shards: parts of them, or of their outcomes."""
+    shards = [plan.path for plan in plans]
+    parts, outcomes = {unfinished_path(shard) for shard in shards}, {outcome_path(shard).name for shard in shards}
+    for left in folder.glob("*.tmp"):
+        if left in parts or left.name.rsplit(".", 2)[0] in outcomes:  # NAME.PID.tmp: `write_whole`
+            with suppress(OSError):
+                left.unlink()
 
 
 def parse(serialized: tf.Tensor, settings: manifest.Settings) -> dict[str, tf.Tensor]:

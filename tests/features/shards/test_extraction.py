@@ -112,6 +112,15 @@ def test_a_manifest_does_not_outlive_the_shards_it_is_of(corpus, tmp_path, capsy
     assert "manifest.json" not in content_names(tmp_path / "out")
 
 
+def test_what_killed_processes_left_is_removed(corpus, tmp_path, capsys):
+    """Each part is written to a temporary file, a shard's outcome to one with the process's number."""
+    (tmp_path / "out").mkdir()
+    for name in ("train-a-00000.json.17496.tmp", "train-a-00000.tfrecord.tmp"):
+        (tmp_path / "out" / name).touch()
+    assert run(corpus, tmp_path / "out", capsys=capsys)[0] == 0
+    assert not any(name.endswith(".tmp") for name in content_names(tmp_path / "out"))
+
+
 def test_a_shard_cut_short_is_made_again_and_one_that_is_whole_is_kept(corpus, tmp_path):
     out, settings = tmp_path / "out", Settings(shard_utterances=2)
     found = extract_corpus(corpus, out, settings=settings, jobs=1)
