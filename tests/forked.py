@@ -5,9 +5,9 @@
     Forked("benchmark", [], cwd=folder, env=environment, given="to be read from standard input")
 
 Importing TensorFlow, and what follows once, is half of the CPU time of a test's short run. What such a process does is
-what `python -m benchmark` does from its arguments on, with what every report has in it packed already; hash seeds are
-those of the first, as are flags that TensorFlow reads while it loads. So tests of a start, of hashes and of the
-environment take real processes (`commands.py`).
+what `python -m benchmark` does from its arguments on, with what every report has in it packed already, and what LLVM
+and Numba compile for each process compiled; hash seeds are those of the first, as are flags that TensorFlow reads while
+it loads. So tests of a start, of hashes and of the environment take real processes (`commands.py`).
 """
 
 from __future__ import annotations
@@ -159,6 +159,24 @@ def _requests(channel: socket.socket) -> dict | None:
         return json.loads(message)
 
 
+def _compile() -> None:
+    """Compile what each process would, in this thread: processes are forked, threads are not."""
+    import numpy as np
+
+    from models.ctc import on_cpu
+    from models.ctc.decoders import Decoder
+    from models.deepspeech import batch_norm, layer_norm, recurrence
+
+    for code in (
+        on_cpu.code,
+        recurrence.code,
+        functools.partial(batch_norm.code, True),
+        functools.partial(layer_norm.code, True),
+    ):
+        code()
+    Decoder(name="dictionary", words=("one",)).load()(np.zeros([1, 9, 30], np.float32), np.array([9]))
+
+
 def main() -> None:
     from benchmark.report import page
     from features.jobs.process import import_tensorflow
@@ -170,6 +188,7 @@ def main() -> None:
         importlib.import_module(name)
     for part in (page.template, page.plotly):
         part()
+    _compile()
     gc.collect()
     gc.freeze()
     request = _requests(channel)
