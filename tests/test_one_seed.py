@@ -13,15 +13,15 @@ from benchmark.record import journal
 def test_one_seed_gives_one_journal_beside_any_load_with_any_number_of_workers(tone_corpus, tone_data, tmp_path):
     """A run with one worker, and two more at once, of four and of three: all but times is equal.
 
-    They are processes that load TensorFlow themselves, as hash seeds differ from one start to the next.
+    Those two are processes that load TensorFlow themselves, as hash seeds differ from one start to the next.
     """
     usual = ["--workload", tiny(tmp_path), "--decoder", "dictionary", "--seed", 3, "--monitor-hz", 0]
 
-    def run(workers):
+    def run(workers, *, fresh=True):
         options = ["--corpus", tone_corpus, "--data", tone_data, *usual, "--decode-jobs", workers]
-        return command(tmp_path, "benchmark", *options, "--name", f"r{workers}", fresh=True)
+        return command(tmp_path, "benchmark", *options, "--name", f"r{workers}", fresh=fresh)
 
-    alone = run(1)  # it makes the features too, if they are not there, which the others share
+    alone = run(1, fresh=False)  # it makes the features too, if they are not there, which the others share
     with ThreadPoolExecutor(2) as pool:  # each beside the load of the other
         together = list(pool.map(run, (4, 3)))
     journals = []
