@@ -132,8 +132,7 @@ def _target(options: argparse.Namespace) -> tuple[str, Path]:
         raise DetectError(f"the name is {name[:80]!r}; expected letters, digits, - and _")
     if path.stem != name:
         raise DetectError(f"{one_line(path)}: expected {name}.toml, as a platform is called as its file is: {name}")
-    if not options.force and path.exists():
-        raise DetectError(f"{one_line(path)} is there already; choose another name, or overwrite it with --force")
+    _check_place(path, force=options.force)  # before seconds are spent on measuring
     return name, path
 
 
@@ -179,11 +178,15 @@ def _missing(text: str) -> str:
     return ""
 
 
-def _write(path: Path, text: str, *, force: bool) -> None:
+def _check_place(path: Path, *, force: bool) -> None:
     if not path.parent.is_dir():
         raise DetectError(f"{one_line(path)}: there is no folder {one_line(path.parent)}; make it, or choose another")
     if not force and path.exists():
         raise DetectError(f"{one_line(path)} is there already; choose another name, or overwrite it with --force")
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    _check_place(path, force=force)  # again: something may have come meanwhile
     try:
         write_whole(path, text)
     except OSError as error:

@@ -268,8 +268,8 @@ def test_nothing_is_overwritten_without_force(here, tmp_path, capsys):
         (["mine", "--seconds", "-1"], "expected seconds"),
     ],
 )
-def test_wrong_arguments_are_refused_in_a_line(here, tmp_path, capsys, monkeypatch, arguments, said):
-    monkeypatch.setattr(detect.Place, "here", classmethod(lambda cls: trees.root(tmp_path / "root", {})))
+def test_wrong_arguments_are_refused_in_a_line(capsys, monkeypatch, arguments, said):
+    monkeypatch.setattr(detect.Place, "here", lambda: pytest.fail("it looked at the machine first"))
     before = set(platforms.FOLDER.iterdir())
     try:
         status = main(["detect", *arguments])
