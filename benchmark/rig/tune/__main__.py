@@ -118,12 +118,15 @@ def _as_path(path: Path) -> str:
 
 
 def _target(options: argparse.Namespace, job: Job) -> Path:
-    """Return the file to write. Raises TuneError if that is one of the suite's own."""
+    """Return the file to write. Raises TuneError if that is one of the suite's own, or its folder is not there."""
     path = options.out or _own_file(options.platform)
     if path.suffix != ".toml":
         raise TuneError(f"{path}: expected a file that ends in .toml")
     if not options.out and not options.dry_run and job.platform.name in SUITES_OWN:
         raise TuneError(f"{path} is one of the suite's own: give a file with -o mine.toml, or look with --dry-run")
+    if not options.dry_run and not os.access(path.parent, os.W_OK):
+        found = "cannot be written to" if path.parent.is_dir() else "is not there"
+        raise TuneError(f"{path}: its folder {found}; make it, or choose another -o")
     return path
 
 

@@ -139,6 +139,8 @@ def test_the_suites_own_platform_is_not_written_over(rig, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     before = (platforms.FOLDER / "cpu.toml").read_text()
     assert tune.main([]) == 2 and "is one of the suite's own: give a file with -o mine.toml" in capsys.readouterr().err
+    assert tune.main(["-o", "none/mine.toml"]) == 2
+    assert "none/mine.toml: its folder is not there; make it, or choose another -o" in capsys.readouterr().err
     assert tune.main(["--dry-run", "--limit", "96"]) == 0 and "Not written" in capsys.readouterr().out
     assert (platforms.FOLDER / "cpu.toml").read_text() == before
 
