@@ -96,13 +96,12 @@ def energies_to(groups: Sequence[Group], meters: Mapping[str, Meter] | None = No
 
 def _of_group(group: Group, meter: Meter | None) -> list[EnergyTo]:
     ends_s = [_ends_s(run, group, n) for n, run in enumerate(group.runs)]
-    powers = [run.gpu_powers_until(ends) for run, ends in zip(group.runs, ends_s, strict=True)]
-    packages = [run.package_powers_until(ends) for run, ends in zip(group.runs, ends_s, strict=True)]
-    idles = [watts for run in group.runs if (watts := run.idle_power().watts) is not None]
+    powers = [run.powers_until(ends) for run, ends in zip(group.runs, ends_s, strict=True)]
+    idles = [each.idle.watts for each in powers if each.idle.watts is not None]
     found = []
     for place, level in enumerate(group.levels):
-        boards = _mean(group, level, [each[place] for each in powers])
-        of_packages = _mean(group, level, [each[place] for each in packages])
+        boards = _mean(group, level, [each.gpus[place] for each in powers])
+        of_packages = _mean(group, level, [each.packages[place] for each in powers])
         if meter is None:
             metered = _Mean(reason="no meter's log is given")
         else:

@@ -32,6 +32,8 @@ from benchmark.record.usage import Usage, UsageError, read_usage, usage_name
 if TYPE_CHECKING:
     from benchmark.record.sentences import Heard
 
+UsageOf = Callable[[int], Usage | None]
+"""The samples of a host, by its rank. Raises UsageError or OSError."""
 NO_RAPL = "the machine showed no RAPL package, or an older version sampled"
 NO_IDLE = "no power was sampled before model creation"
 IDLE_SAMPLES = 5
@@ -50,6 +52,19 @@ class GpuPower:
     share: float | None = None
     note: str = NO_POWER
     ratio: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Powers:
+    """Mean powers of a run: of its GPUs and of the chief's processor packages (RAPL) until some moments, None for None.
+
+    `idle` is of the chief's GPUs before model creation, TensorFlow's context open, and no part of the run: by its
+    samples of power, IDLE_SAMPLES of them or more.
+    """
+
+    gpus: list[GpuPower | None]
+    packages: list[GpuPower | None]
+    idle: GpuPower
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,15 +166,18 @@ class Run:
         others = {number for number, hosts in addresses.items() if hosts != last}
         return times.of_attempts({row.attempt for row in times.rows} - others)
 
-    def gpu_powers_until(self, ends_s: Sequence[float | None]) -> list[GpuPower | None]:
-        """Return the mean power of the run's GPUs until some moments of its clock, by the samples; None for None."""
+    def powers_until(self, ends_s: Sequence[float | None]) -> Powers:
+        """Return the mean powers of a run until some moments of its clock, by its samples, which are read once."""
         usage_of = cache(self.usage)  # a run of days has millions of samples
-        return [None if end is None else self._sampled_power(end, usage_of) or GpuPower() for end in ends_s]
+        return Powers(
+            gpus=[None if end is None else self._sampled_power(end, usage_of) or GpuPower() for end in ends_s],
+            packages=self._packages_until(ends_s, usage_of),
+            idle=self._idle_power(usage_of),
+        )
 
-    def package_powers_until(self, ends_s: Sequence[float | None]) -> list[GpuPower | None]:
-        """Return the mean power of the machine's processor packages until some moments, by RAPL; None for None."""
+    def _packages_until(self, ends_s: Sequence[float | None], usage_of: UsageOf) -> list[GpuPower | None]:
         try:
-            usage = self.usage()
+            usage = usage_of(0)
         except (UsageError, OSError):
             usage = None
         if usage is None or not usage.packages or self.identity.machines > 1:
@@ -170,13 +188,9 @@ class Run:
             None if each is None else GpuPower(watts=each.mean_w, share=each.share, note=each.note) for each in found
         ]
 
-    def idle_power(self) -> GpuPower:
-        """Return the mean power of the run's GPUs before model creation, TensorFlow's context open; no part of a run.
-
-        It is of the chief's machine, by its samples of power; IDLE_SAMPLES of them or more.
-        """
+    def _idle_power(self, usage_of: UsageOf) -> GpuPower:
         try:
-            usage = self.usage()
+            usage = usage_of(0)
         except (UsageError, OSError):
             return GpuPower(note=NO_IDLE)
         devices = self._devices
@@ -211,9 +225,7 @@ class Run:
         except FactsError:
             return None
 
-    def _sampled_power(
-        self, end_s: float | None = None, usage_of: Callable[[int], Usage | None] | None = None
-    ) -> GpuPower | None:
+    def _sampled_power(self, end_s: float | None = None, usage_of: UsageOf | None = None) -> GpuPower | None:
         """Return the power by the samples, of the whole run or until a moment of its clock; None if there are none."""
         usage_of = usage_of or self.usage
         devices = self._devices
@@ -234,18 +246,14 @@ class Run:
         return self._power_of(sensors, usage_of, end_s) if sensors else GpuPower()
 
     @staticmethod
-    def _energy_of_rank(
-        rank: int, sensors: Sequence[str], usage_of: Callable[[int], Usage | None], end_s: float | None
-    ) -> Energy | None:
+    def _energy_of_rank(rank: int, sensors: Sequence[str], usage_of: UsageOf, end_s: float | None) -> Energy | None:
         try:
             usage = usage_of(rank)
         except (UsageError, OSError):
             return None
         return usage.energy(sensors, end_s=end_s) if usage and usage.gpus else None
 
-    def _power_of(
-        self, sensors: Sequence[str], usage_of: Callable[[int], Usage | None], end_s: float | None
-    ) -> GpuPower:
+    def _power_of(self, sensors: Sequence[str], usage_of: UsageOf, end_s: float | None) -> GpuPower:
         """Return the power of these GPUs of every machine of the run, which are alike."""
         energies = []
         for rank in range(self.identity.machines):

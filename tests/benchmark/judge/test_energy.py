@@ -13,6 +13,8 @@ from benchmark.judge.cost import rig_costs
 from benchmark.judge.energy import energies_to, energy_parts
 from benchmark.judge.terms import Terms
 from benchmark.record import read_run
+from benchmark.record import run as of_runs
+from benchmark.record.usage import read_usage
 from benchmark.tables import plain
 from platforms import Power
 
@@ -115,11 +117,20 @@ def test_processors_and_idle_gpus_stand_apart(tmp_path):
     assert hard.wh.value == pytest.approx(300 * 470 / 3600)  # nothing is subtracted, nor added
 
 
+def test_samples_are_read_once_a_run_however_many_levels_it_reached(tmp_path, monkeypatch):
+    """A run of days has millions of them."""
+    runs, read = [run_of(tmp_path)], []
+    monkeypatch.setattr(
+        of_runs, "read_usage", lambda *given, **more: (read.append(given), read_usage(*given, **more))[1]
+    )
+    assert len(energies_to(judge(runs, WER))) > 1 and len(read) == 1
+
+
 def test_without_rapl_and_idle_samples_there_are_reasons_and_no_zeros(tmp_path):
     run = run_of(tmp_path)
     _, hard = energies_to(judge([run], WER))
     assert hard.packages_wh is None and hard.packages_reason.startswith("the machine showed no RAPL package")
-    assert (hard.idle_w, run.idle_power().note) == (None, "0 samples before model creation; expected 5")
+    assert (hard.idle_w, run.powers_until([]).idle.note) == (None, "0 samples before model creation; expected 5")
 
 
 def test_a_meter_tells_of_the_whole_machine_beside_its_boards(tmp_path, capsys):
