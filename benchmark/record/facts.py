@@ -18,6 +18,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -204,7 +205,7 @@ class Cuda:
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """The content of a run.json. A part is parsed when it is asked for; FactsError is raised then if it is invalid."""
+    """The content of a run.json. A part is parsed when it is first asked for; FactsError is raised if it is invalid."""
 
     content: Mapping[str, Any]
     path: Path | None = None
@@ -256,16 +257,16 @@ class Facts:
             raise self._error(f'created is {found!r}; expected a time with its zone, such as "2026-01-31T12:00+00:00"')
         return created
 
-    @property
+    @cached_property
     def platform(self) -> Platform:
         return self._made("platform", lambda value: Platform.from_dict(value))
 
-    @property
+    @cached_property
     def workload(self) -> Workload:
         label = str(_mapping(self.content.get("decoder")).get("label") or "")
         return self._made("workload", lambda value: _workload(value, label))
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         return self._made("plan", _plan)
 
@@ -286,37 +287,37 @@ class Facts:
         found = self.content.get("log")
         return found if isinstance(found, Mapping) else None
 
-    @property
+    @cached_property
     def targets(self) -> Mapping[str, tuple[float, ...]]:
         """The levels in percent that the run aimed at, by metric; empty if the plan has none."""
         return self._made("plan", lambda value: _targets(value["targets"]))
 
-    @property
+    @cached_property
     def features(self) -> Features:
         return self._made("features", _features)
 
-    @property
+    @cached_property
     def decoder(self) -> DecoderFacts:
         return self._made("decoder", _decoder)
 
-    @property
+    @cached_property
     def devices(self) -> DevicesUsed:
         return self._made("devices", _devices)
 
-    @property
+    @cached_property
     def command(self) -> CommandLine:
         """The command that began the run."""
         return self._made("command", _command)
 
-    @property
+    @cached_property
     def code(self) -> Code:
         return self._made("code", lambda value: _known(Code, value))
 
-    @property
+    @cached_property
     def host(self) -> Host:
         return self._made("host", _host)
 
-    @property
+    @cached_property
     def system(self) -> System:
         """The machine by MLPerf's keys; all are None in a run of a version that did not write them."""
         return self._made("system", lambda value: _known(System, value)) if "system" in self.content else System()
@@ -333,7 +334,7 @@ class Facts:
             named |= {words: _mapping(content.get("loaded")).get(key), f"{words} build": built_for.get(key)}
         return {str(name): str(version) for name, version in named.items() if version}
 
-    @property
+    @cached_property
     def plugins(self) -> tuple[PlugIn, ...]:
         """What plug-ins brought to the run."""
         return (
