@@ -23,6 +23,7 @@ import soundfile
 from features.corpus.audio import SAMPLE_RATE_HZ
 
 SHORTER_S, SHORTER_SHARE = 0.1, 0.02
+LONGER = 1.5
 """What a decoded recording may lack of its promised length: encoders pad and players trim."""
 LIMIT_S = 3600.0
 
@@ -67,6 +68,13 @@ def too_short(seconds: float, promised: float | None) -> str:
     if promised is None or seconds >= promised - max(SHORTER_S, SHORTER_SHARE * promised):
         return ""
     return f"holds {seconds:.2f} s, and {promised:.2f} s were promised; expected a whole recording"
+
+
+def unlike(seconds: float, promised: float | None) -> str:
+    """Say that a recording is shorter than was promised, or so much longer that a part of it was meant; "" if not."""
+    if promised and seconds > LONGER * promised + 1:
+        return f"holds {seconds:.2f} s, and {promised:.2f} s were promised; expected a recording of the sentence alone"
+    return too_short(seconds, promised)
 
 
 def speech(samples: np.ndarray, rate_hz: int) -> np.ndarray:

@@ -23,6 +23,7 @@ STEP_SAMPLES = 160
 FRAME_STEP_S = STEP_SAMPLES / SAMPLE_RATE_HZ
 MAX_FRAMES = 360_000  # an hour
 STRANGE_SAMPLE = 1e6  # a float WAV may exceed 1 a little; squares of far larger ones overflow
+FORMATS = ("FLAC", "WAV", "WAVEX", "RF64")  # libsndfile's names; of others nothing tells whether they are whole
 UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's, of a FLAC that was written into a pipe
 LEAST_LEFT_BY_MIXING = 0.01
 """The share of the channels' energy that their mean must keep; the mean of uncorrelated channels keeps half of it."""
@@ -202,12 +203,26 @@ def promised_frames(path: Path) -> int:
         return 0
 
 
+def is_flac_or_wav(path: Path) -> bool:
+    """Tell whether a file is one of these by what is in it, whatever it is called; one that cannot be opened is."""
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            return file.format in FORMATS
+    except (soundfile.SoundFileError, RuntimeError):
+        return True
+
+
 def _promised_frames(file: soundfile.SoundFile) -> int:
     return -(-file.frames * SAMPLE_RATE_HZ // (file.samplerate * STEP_SAMPLES))
 
 
 def _check_whole(path: Path, file: soundfile.SoundFile) -> None:
-    """Raise ValueError for a WAV file that was cut short: libsndfile reads the rest, and says so only in its log."""
+    """Raise ValueError for a WAV file that was cut short: libsndfile reads the rest, and says so only in its log.
+
+    Files of other formats that are called .wav too: of those nothing tells whether they are whole.
+    """
+    if file.format not in FORMATS:
+        raise ValueError(f"{path}: holds {file.format}; expected FLAC or WAV: python -m features.prepare converts it")
     if file.frames >= UNKNOWN_LENGTH:
         raise ValueError(
             f"{path}: its header does not say how long it is; expected the number of samples: encode it again, "

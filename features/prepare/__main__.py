@@ -115,7 +115,9 @@ def _prepare(options: argparse.Namespace) -> list[str]:
     source = recognised(options.source, form=options.form, columns=Columns(**named), audio=options.audio)
     say(f"{options.source}: {WORDS[source.form]}: {', '.join(each.name for each in source.files[:6])}")
     if source.unused:
-        say(f"not read, as others stand for subsets: {', '.join(each.name for each in source.unused[:6])}")
+        why = "no text stands beside them" if source.form == "beside" else "others stand for them"
+        more = f" and {len(source.unused) - 6:,} more" if len(source.unused) > 6 else ""
+        say(f"not read, as {why}: {', '.join(each.name for each in source.unused[:6])}{more}")
     normaliser = Normaliser(numbers=options.numbers, accents=options.accents)
     sharing = Split(dev=options.dev, test=options.test, seed=options.seed)
     plan = planned(source, normaliser=normaliser, sharing=sharing, skip_bad=options.skip_bad)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from features.prepare.spoken import SourceError, Spoken, subset_of
+from features.prepare.spoken import SourceError, Spoken, named_subset, subset_of
 from features.prepare.tables import Columns
 
 
@@ -34,8 +34,10 @@ def read_arrow(source: Path, *, columns: Columns) -> Iterator[Spoken]:
     for path in arrow_files(source):
         table = _table(path)
         found = columns.find(table.column_names, str(path))
-        kind = table.schema.field(found["audio"]).type
-        if not (hasattr(kind, "get_field_index") and kind.get_field_index("bytes") >= 0):
+        if columns.audio is None:
+            found["audio"] = next((each for each in table.column_names if _holds_audio(table, each)), found["audio"])
+        if not _holds_audio(table, found["audio"]):
+            kind = table.schema.field(found["audio"]).type
             raise SourceError(
                 f"{path}: column {found['audio']!r} is {str(kind)[:60]}; expected audio as datasets keeps it, a struct "
                 f"of bytes and path: cast it to Audio before saving"
@@ -53,18 +55,22 @@ def read_arrow(source: Path, *, columns: Columns) -> Iterator[Spoken]:
                 id=str(values.get("id") or named),
                 audio=path,
                 row=row,
+                column=found["audio"],
                 text=values["text"],
                 where=where,
                 speaker=str(values.get("speaker") if values.get("speaker") is not None else ""),
-                subset=subset_of(str(values["subset"])) if values.get("subset") else subset,
+                subset=named_subset(str(values["subset"]), where) if values.get("subset") else subset,
             )
 
 
-def audio_bytes(path: Path, row: int) -> bytes:
+def _holds_audio(table: Any, column: str) -> bool:
+    kind = table.schema.field(column).type
+    return hasattr(kind, "get_field_index") and kind.get_field_index("bytes") >= 0
+
+
+def audio_bytes(path: Path, row: int, *, column: str) -> bytes:
     """Return an encoded recording of a file. Raises SourceError if it holds none."""
-    table = _table(path)
-    column = table.column(Columns().find(table.column_names, str(path))["audio"])
-    found: dict[str, Any] = column[row].as_py() or {}
+    found: dict[str, Any] = _table(path).column(column)[row].as_py() or {}
     if not found.get("bytes"):
         there = Path(str(found.get("path")))
         if there.is_file():

@@ -93,6 +93,8 @@ def planned(source: Source, *, normaliser: Normaliser, sharing: Split, skip_bad:
     problems: list[str] = []
     for spoken in source.read():
         try:
+            if spoken.problem:
+                raise ValueError(spoken.problem)
             words = normaliser(spoken.text)
             if not words:
                 raise ValueError(f"nothing is left of {spoken.text[:60]!r}; expected words")
@@ -122,7 +124,14 @@ def _in_subsets(found: Sequence[Spoken], sharing: Split) -> tuple[list[Spoken], 
     """
     if not any(each.subset for each in found):
         return _shared_out(found, sharing)
-    named = [each if each.subset else replace(each, subset="train") for each in found]
+    if nameless := [each for each in found if not each.subset]:
+        others = ", ".join(sorted({each.subset for each in found if each.subset})[:5])
+        raise SourceError(
+            f"{nameless[0].where}: {len(nameless):,} of {len(found):,} utterances are in no subset that is called "
+            f"train, dev or test, and others are in {others}; expected all or none: rename what they are in, or "
+            f"give it alone"
+        )
+    named = list(found)
     roles = {role(each.subset) for each in named}
     if "dev" in roles or "train" not in roles:
         return named, None, False

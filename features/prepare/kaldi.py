@@ -44,9 +44,10 @@ def read_kaldi(folders: list[Path], *, audio: Path | None = None) -> Iterator[Sp
                     f"{line}: {path[:80]!r} is a command; expected a path: no command is run: write the files first "
                     f"(wav-copy scp:wav.scp)"
                 )
+            found, problem = places.found(path)
             yield Spoken(
                 id=utterance,
-                audio=places(path, line),
+                audio=found,
                 text=text,
                 where=where,
                 speaker=speakers.get(utterance, ""),
@@ -54,6 +55,7 @@ def read_kaldi(folders: list[Path], *, audio: Path | None = None) -> Iterator[Sp
                 start_s=start_s,
                 end_s=end_s,
                 seconds=None if end_s is None else end_s - start_s,
+                problem=f"{line}: {problem}" if problem else "",
             )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from features.prepare.spoken import SourceError, Spoken, number, subset_of
+from features.prepare.spoken import SourceError, Spoken, check_uncut, named_subset, number, subset_of
 from features.prepare.tables import KNOWN, Places, decoded
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
@@ -55,10 +55,11 @@ def _spoken(entry: Mapping[str, Any], where: str, places: Places, folder: Path, 
     for root in ROOTS:
         name = name.replace(root, str(folder))
     seconds = number(found.get("duration"), "duration", where)
-    recording = places(name, where)
+    recording, problem = places.found(name)
     cut = "offset" in entry and entry["offset"] is not None
     if cut and seconds is None:
         raise SourceError(f"{where}: an offset without a duration; expected both")
+    check_uncut({str(key): value for key, value in entry.items() if key != "offset"}, where)
     named = found.get("subset")
     identity = str(found.get("id") or (f"{recording.stem}-{round(start_s * 1000)}" if cut else recording.stem))
     return Spoken(
@@ -66,11 +67,12 @@ def _spoken(entry: Mapping[str, Any], where: str, places: Places, folder: Path, 
         audio=recording,
         text=text,
         where=where,
-        speaker=str(found.get("speaker") or ""),
-        subset=subset_of(str(named)) if named else subset,
+        speaker=str(found["speaker"]) if found.get("speaker") is not None else "",
+        subset=named_subset(str(named), where) if named else subset,
         start_s=start_s,
         end_s=start_s + seconds if cut and seconds is not None else None,
         seconds=seconds,
+        problem=problem,
     )
 
 

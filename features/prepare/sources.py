@@ -4,7 +4,8 @@
     for spoken in source.read(): ...
 
 Where a table or a manifest stands for each of train, dev and test, those are taken and others beside them are not:
-Common Voice has validated.tsv, which is all of them again.
+Common Voice has validated.tsv, which is all of them again. Where there is no train.tsv, that is taken alone: beside
+it are invalidated.tsv and other.tsv.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def recognised(
         if files := _files(name, place, asked=form is not None):
             chosen = _of_subsets(files) if name in ("table", "manifest") else files
             rest = tuple(each for each in files if each not in chosen)
+            if name == "beside":
+                rest = tuple(recording for recording, text in beside.pairs(place) if text is None)
             return Source(form=name, place=place, files=chosen, columns=columns or Columns(), audio=audio, unused=rest)
     expected = WORDS[form] if form else ", or ".join(WORDS.values())
     raise SourceError(f"{place}: found none of the forms that are known; expected {expected}")
@@ -90,4 +93,7 @@ def _files(form: str, place: Path, *, asked: bool) -> tuple[Path, ...]:
 
 def _of_subsets(files: tuple[Path, ...]) -> tuple[Path, ...]:
     named = tuple(each for each in files if subset_of(each.stem))
-    return named if any(subset_of(each.stem).startswith("train") for each in named) else files
+    if any(subset_of(each.stem).startswith("train") for each in named):
+        return named
+    validated = tuple(each for each in files if each.stem.lower() == "validated")
+    return validated or files

@@ -13,13 +13,15 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import SequenceMatcher
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from features.corpus.layout import AUDIO_SUFFIXES, OTHER_AUDIO
-from features.prepare.spoken import SourceError, Spoken, number, subset_of
+from features.prepare.spoken import SourceError, Spoken, check_uncut, named_subset, number, subset_of
 
 SUFFIXES = (".csv", ".tsv")
 PLAIN, QUOTED = "\t|", ",;"
@@ -27,6 +29,9 @@ PLAIN, QUOTED = "\t|", ",;"
 FOLDERS = ("", "clips", "wavs", "wav", "audio")
 MOST_BYTES = 1 << 32
 LJSPEECH = ("id", "text", "normalised")
+LJSPEECH_THREE = ["path", "as written", "text"]
+LOOKED_AT = 50  # rows
+ALIKE = 0.35
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "audio": (
         *("path", "audio", "audio_path", "audio_file", "audio_filepath"),
@@ -88,29 +93,45 @@ def read_tables(tables: Sequence[Path], *, columns: Columns, audio: Path | None 
         names, rows = _parsed(text, table)
         found = columns.find(names, str(table))
         places = Places(table.parent if audio is None else audio)
+        if names == LJSPEECH_THREE:
+            rows = _as_ljspeech(rows, table)
         for line, row in rows:
+            check_uncut(row, f"{table}:{line}")
             yield _spoken(row, found, f"{table}:{line}", subset_of(table.stem), places)
 
 
-def _spoken(
-    row: Mapping[str, str], found: Mapping[str, str], where: str, subset: str, places: Callable[[str, str], Path]
-) -> Spoken:
+def _spoken(row: Mapping[str, str], found: Mapping[str, str], where: str, subset: str, places: Places) -> Spoken:
     said = {thing: (row.get(column) or "").strip() for thing, column in found.items()}
     if not said["audio"]:
         raise SourceError(f"{where}: no recording in column {found['audio']!r}; expected its path")
-    audio = places(said["audio"], where)
+    audio, problem = places.found(said["audio"])
     named = said.get("subset", "")
-    if named and not subset_of(named):
-        raise SourceError(f"{where}: subset is {named[:40]!r}; expected train, dev (or validation) or test")
     return Spoken(
         id=said.get("id") or audio.stem,
         audio=audio,
         text=said["text"],
         where=where,
         speaker=said.get("speaker", ""),
-        subset=subset_of(named) or subset,
+        subset=named_subset(named, where) if named else subset,
         seconds=number(said.get("duration"), "duration", where),
+        problem=problem,
     )
+
+
+def _as_ljspeech(rows: Iterator[tuple[int, dict[str, str]]], table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Return the rows of three fields without names if the last is the sentence again, as LJSpeech has it.
+
+    Raises SourceError: it is something else, such as who speaks.
+    """
+    first = list(islice(rows, LOOKED_AT))
+    alike = [SequenceMatcher(None, row["as written"].lower(), row["text"].lower()).ratio() for _, row in first]
+    if alike and sum(alike) / len(alike) < ALIKE:
+        found = "|".join(first[0][1].values())
+        raise SourceError(
+            f"{table}:1: found {found[:80]!r}, three fields without names, and the third is not the second one written "
+            f"out, as LJSpeech has it; expected a first line that names them: path|text|speaker"
+        )
+    return chain(first, rows)
 
 
 def is_table(path: Path) -> bool:
@@ -162,7 +183,7 @@ def _parsed(text: str, path: Path) -> tuple[list[str], Iterator[tuple[int, dict[
     is_ljspeech = separator == "|" and first.count("|") in (1, 2) and not _is_header(first.split("|"))
     if is_ljspeech:
         names = list(LJSPEECH[: first.count("|") + 1])
-        keys = ["path", *names[1:]] if len(names) == 2 else ["path", "as written", "text"]
+        keys = ["path", *names[1:]] if len(names) == 2 else LJSPEECH_THREE
         return keys, _numbered(rows, keys, path)
     try:
         names = [name.strip() for name in next(rows)]
@@ -204,17 +225,24 @@ class Places:
 
     def __call__(self, name: str, where: str) -> Path:
         """Return the path of a recording. Raises SourceError if it is not there."""
-        given = Path(name).expanduser()
+        path, problem = self.found(name)
+        if problem:
+            raise SourceError(f"{where}: {problem}")
+        return path
+
+    def found(self, name: str) -> tuple[Path, str]:
+        """Return the path of a recording, and what is wrong if it is not there."""
+        given = Path(name).expanduser() if name.startswith("~/") else Path(name)
         if given.is_absolute():
             if (found := _with_ending(given)) is not None:
-                return found
+                return found, ""
         else:
             folders = [self.folder / each for each in FOLDERS]
             for folder in [self._before, *folders] if self._before else folders:
                 if (found := _with_ending(folder / given)) is not None:
                     self._before = folder
-                    return found
-        raise SourceError(f"{where}: no recording {name[:200]!r} in {self.folder}; say where they are with --audio DIR")
+                    return found, ""
+        return given, f"no recording {name[:200]!r} in {self.folder}; say where they are with --audio DIR"
 
 
 def _with_ending(path: Path) -> Path | None:

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from features.corpus.anyformat import decoded, too_short
-from features.corpus.audio import SAMPLE_RATE_HZ, read_audio
+from features.corpus.anyformat import decoded, unlike
+from features.corpus.audio import SAMPLE_RATE_HZ, is_flac_or_wav, read_audio
 from features.prepare.arrow import audio_bytes
 from features.prepare.spoken import Spoken
 
@@ -62,7 +62,7 @@ def write(copy: Copy) -> Written:
     path = Path(f"{copy.path}{suffix}")
     try:
         audio = read_audio(path)
-        if problem := too_short(audio.seconds, spoken.seconds):
+        if problem := unlike(audio.seconds, spoken.seconds):
             raise ValueError(problem)
     except ValueError as error:
         path.unlink(missing_ok=True)
@@ -75,10 +75,10 @@ def write(copy: Copy) -> Written:
 def _written(spoken: Spoken, path: Path) -> tuple[str, bool]:
     """Write a recording's file; return its suffix, and whether samples were over full scale."""
     suffix = spoken.audio.suffix.lower()
-    if spoken.row is None and not spoken.is_part and suffix in AS_IT_IS:
+    if spoken.row is None and not spoken.is_part and suffix in AS_IT_IS and is_flac_or_wav(spoken.audio):
         _moved(lambda beside: shutil.copyfile(spoken.audio, beside), Path(f"{path}{suffix}"))
         return suffix, False
-    source = spoken.audio if spoken.row is None else audio_bytes(spoken.audio, spoken.row)
+    source = spoken.audio if spoken.row is None else audio_bytes(spoken.audio, spoken.row, column=spoken.column)
     samples, rate_hz = decoded(source, name=str(spoken.audio), start_s=spoken.start_s, end_s=spoken.end_s)
     loudest = float(np.abs(samples).max(initial=0.0))
     whole = (np.clip(samples, -1, FULL) * 32768).round().astype(np.int16)

@@ -30,7 +30,8 @@ SELECTIONS = ("utterances", "speakers")
 def chosen_of(names: Sequence[str], *, utterances: int, seed: int, by: str = "utterances") -> np.ndarray:
     """Return which of these ids are in a part of `utterances` utterances, bool [ids].
 
-    By speakers a part has at least that many: the last speaker is taken whole.
+    By speakers a part has at least that many: the last speaker is taken whole. Raises ValueError where ids do not tell
+    who speaks.
     """
     if by not in SELECTIONS:
         raise ValueError(f"by is {by!r}; expected {' or '.join(SELECTIONS)}")
@@ -44,6 +45,13 @@ def chosen_of(names: Sequence[str], *, utterances: int, seed: int, by: str = "ut
     members: dict[str, list[int]] = {}
     for n, name in enumerate(names):
         members.setdefault(name.partition("-")[0], []).append(n)
+    if len(members) in (1, len(names)) and len(names) > 1:
+        alike = "the same in all" if len(members) == 1 else "another in each"
+        raise ValueError(
+            f"speakers cannot be selected: they are told by what stands before the first dash of an id, which is "
+            f"{alike} of {len(names):,} utterances ({names[0]!r}, {names[1]!r}); expected SPEAKER-..., or "
+            f"select utterances"
+        )
     for speaker in sorted(members, key=lambda speaker: _rank(seed, speaker)):
         if chosen.sum() >= utterances:
             break

@@ -249,7 +249,7 @@ def _kept(plan: ShardPlan) -> ShardOutcome | None:
             content.update(_content(found))
     if (content.hexdigest(), tuple(left_out)) != (outcome.shard.content, outcome.left_out):
         return None
-    return _noted(plan, replace(outcome, stamp=stamp))
+    return _noted(plan, _by_speakers_now(plan, replace(outcome, stamp=stamp)))
 
 
 def _noted(plan: ShardPlan, outcome: ShardOutcome) -> ShardOutcome:
@@ -292,7 +292,20 @@ def _content(found: Usable) -> bytes:
 def finished(plan: ShardPlan) -> ShardOutcome | None:
     """Return the outcome of a shard that an earlier run finished, of the same key and stamp, if its file is whole."""
     outcome = _earlier(plan)
-    return outcome if outcome and outcome.stamp == plan.stamp else None
+    return _by_speakers_now(plan, outcome) if outcome and outcome.stamp == plan.stamp else None
+
+
+def _by_speakers_now(plan: ShardPlan, outcome: ShardOutcome) -> ShardOutcome:
+    """Return an outcome with its speakers as their folders are called now: renaming one changes no file in it."""
+    if not outcome.speakers:  # of an older version, which did not look
+        return outcome
+    left_out = {each.where for each in outcome.left_out}
+    if isinstance(plan.utterances, Selection):
+        paths = map(Path, plan.utterances.audio)  # SPEAKER/CHAPTER/ID.flac
+        speakers = {path.parent.parent.name for path in paths if path.stem not in left_out}
+    else:
+        speakers = {each.speaker for each in plan.utterances if each.id not in left_out}
+    return replace(outcome, speakers=apart.marks(sorted(speakers)))
 
 
 def _earlier(plan: ShardPlan) -> ShardOutcome | None:

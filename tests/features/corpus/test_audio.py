@@ -224,3 +224,12 @@ def test_a_flac_whose_header_promises_another_number_of_samples_than_it_holds_is
         ValueError, match=r"x.flac: (its samples are not those that its header|cannot be|its header pr)"
     ):
         read_audio(path)
+
+
+@pytest.mark.parametrize("kind", ["OGG", "AIFF", "AU"])
+def test_what_is_called_wav_and_is_neither_that_nor_flac_is_refused(tmp_path, kind):
+    """Of a file of these that was cut short nothing tells that there was more."""
+    soundfile.write(tmp_path / "a", np.zeros(16_000) + 0.1, 16_000, format=kind)
+    (tmp_path / "a").rename(tmp_path / "a.wav")
+    with pytest.raises(ValueError, match=f"a.wav: holds {kind}; expected FLAC or WAV: python -m features.prepare"):
+        read_audio(tmp_path / "a.wav")

@@ -68,7 +68,6 @@ def test_utf_16_is_known_by_its_mark_and_other_bytes_are_refused(tmp_path):
     ("text", "why"),
     [
         ("a,b\n1,2\n", "no column for the audio: found 'a', 'b'; expected one of path, audio"),
-        ("path,text\nb.wav,x\n", "no recording 'b.wav' in .*; say where they are with --audio DIR"),
         ("path,text\na.wav\n", "1 fields; expected 2"),
         ("path,text\n,x\n", "no recording in column 'path'"),
         ("path,text,split\na.wav,x,holdout\n", "subset is 'holdout'; expected train"),
@@ -81,6 +80,31 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, text, why):
     audio(tmp_path, "a.wav")
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(SourceError, match=why):
+        read(tmp_path / "a.csv")
+
+
+def test_a_recording_that_is_not_there_is_a_problem_of_its_row(tmp_path):
+    audio(tmp_path, "a.wav")
+    (tmp_path / "a.csv").write_text("path,text\nb.wav,x\na.wav,y\n~foo.wav,z\n")
+    missing, there, home = read(tmp_path / "a.csv")
+    assert missing.problem.startswith("no recording 'b.wav' in ") and "with --audio DIR" in missing.problem
+    assert there.problem == "" and home.problem.startswith("no recording '~foo.wav'")
+
+
+@pytest.mark.parametrize("text", ["ID,wav,start,stop,wrd\nu0,a.wav,0,48000,one\n", "path,text,End\na.wav,one,2.5\n"])
+def test_parts_of_recordings_are_not_taken_for_whole_ones(tmp_path, text):
+    audio(tmp_path, "a.wav")
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(SourceError, match="a part of its recording seems to be meant"):
+        read(tmp_path / "a.csv")
+
+
+def test_three_fields_without_names_are_ljspeechs_if_the_last_is_the_sentence_again(tmp_path):
+    audio(tmp_path, "a.wav")
+    (tmp_path / "a.csv").write_text("a|In 1923, Dr. Bell|In nineteen twenty-three, Doctor Bell\n")
+    assert read(tmp_path / "a.csv")[0].text == "In nineteen twenty-three, Doctor Bell"
+    (tmp_path / "a.csv").write_text("a.wav|Two birds sing.|anna\n")
+    with pytest.raises(SourceError, match="expected a first line that names them: path|text|speaker"):
         read(tmp_path / "a.csv")
 
 

@@ -1,6 +1,7 @@
 """Parts of the training set: nested, stable, whole speakers, and what is read of them."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,3 +54,9 @@ def test_only_what_is_chosen_is_read_and_each_once_an_epoch(tf, tone_features):
         read = [name.decode() for batch in batches for name in batch["id"].numpy() if name]
         assert len(batches) == layout.batches(lengths[chosen]) == 3
         assert sorted(read) == sorted(name for name, c in zip(names, chosen, strict=True) if c)
+
+
+@pytest.mark.parametrize("names", [["rec-1", "rec-2", "rec-3"], ["a1", "a2", "a3"]])
+def test_speakers_are_not_selected_where_ids_do_not_tell_them(names):
+    with pytest.raises(ValueError, match=r"speakers cannot be selected: .* of 3 utterances"):
+        chosen_of(names, utterances=1, seed=1, by="speakers")

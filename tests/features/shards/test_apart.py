@@ -57,6 +57,16 @@ def test_a_copy_as_wav_and_a_speaker_of_training_are_seen(corpus, tmp_path):
     assert any("1 speakers of dev-b are in a training subset too" in line for line in account.warnings(found, "dev-b"))
 
 
+def test_a_speakers_folder_that_is_renamed_is_seen_though_shards_are_kept(corpus, tmp_path):
+    """As the warning advises; no file is touched by it."""
+    folder = corpus / "dev-a" / "3"
+    for name, known in (("1", 1), ("4", 0)):
+        folder = folder.rename(folder.with_name(name))
+        found = extract_corpus(corpus, tmp_path / "out", settings=SETTINGS, jobs=1)
+        assert found.shared["dev-a"].speakers == known
+        assert found.shared == extract_corpus(corpus, tmp_path / f"fresh{name}", settings=SETTINGS, jobs=1).shared
+
+
 def test_what_is_apart_is_not_warned_of(tone_features):
     found = manifest.load(tone_features)
     assert set(found.shared.values()) == {Shared()} and not list(account.warnings(found, "dev"))
