@@ -43,6 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _choose(options: argparse.Namespace) -> None:
     terms = cli.terms_of(options)
+    if terms.failures or terms.down_time:
+        raise JudgeError(
+            "--failures and --down-time are not reckoned with here, where the cost is that of a training that reaches "
+            "the level; expected neither: python -m benchmark.price takes them"
+        )
     metric, percent = options.level
     question = Question(
         metrics=(metric,), levels=(percent,), window=options.epochs, reference=options.reference,

@@ -324,14 +324,22 @@ def listed_links(links: Any, gpus: int) -> Any:
     return tuple(found)
 
 
+VARIANTS = {"TI", "SUPER"}
+
+
 def is_other_gpu(gpu: str | None, device: str) -> bool:
     """Tell whether a device's name is not that of a platform's GPU, going by the number of its model ("2070", "V100").
 
-    Without such a number in `gpu`, and for CPUs, there is no telling: False.
+    The number is a word: an A100 is no A10. So are Ti and Super after it. Without such a number in `gpu`, and for CPUs,
+    there is no telling: False.
     """
     words = [word for word in (gpu or "").upper().split() if re.fullmatch(r"[A-Z]*\d{2,4}[A-Z]*", word)]
     models = [word for word in words if not re.fullmatch(r"\d{1,3}(GB|GIB)?", word)]
-    return bool(models) and not device.upper().startswith("CPU") and models[0] not in device.upper()
+    if not models or device.upper().startswith("CPU"):
+        return False
+    variants = VARIANTS & set((gpu or "").upper().split())
+    boards = [set(re.findall(r"[A-Z0-9]+", each)) for each in re.split(r"[,+;]", device.upper())]
+    return not any(models[0] in board and VARIANTS & board == variants for board in boards)
 
 
 def names() -> list[str]:

@@ -169,7 +169,7 @@ class Offers:
     def _usual(self) -> dict[tuple[str, str], float]:
         by_kind: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
         for each in (*self.offers, *example().offers):
-            if each.gpu_hour and not each.without_host:
+            if each.gpu_hour and each.kind and not each.without_host:
                 of_kind = by_kind.setdefault((each.kind.model, each.currency), ([], []))
                 of_kind[each.spot].append(each.gpu_hour)
         return {key: statistics.median(asked or spot) for key, (asked, spot) in by_kind.items()}

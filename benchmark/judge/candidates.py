@@ -267,8 +267,9 @@ def _rented(rent: Offer, terms: Terms, preparing_hours: float) -> Money:
     an_hour = (rent.rent_per_hour or 0.0) + (rent.storage_per_hour or 0.0)
     beside_hours = (terms.setup_minutes + unit / 2) / 60 + preparing_hours
     words = [f"rented at {money(rent.rent_per_hour, rent.currency)} an hour", rent.circumstances]
-    fixed = beside_hours * an_hour + (rent.network_per_training or 0.0)
-    return Money(fixed, an_hour, rent.currency, ", ".join(filter(None, words)))
+    network = rent.network_per_training or 0.0
+    fixed, least = beside_hours * an_hour + network, unit / 60 * an_hour + network
+    return Money(fixed, an_hour, rent.currency, ", ".join(filter(None, words)), least)
 
 
 # --- the reference ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ one that is worth most for its cost; where none is worth its cost, one stops. Se
 alone may be worth nothing and a few together much.
 
 Expectations are sums over POINTS equally probable values of what would be seen, and so the same at every call. A rent
-by whole units is taken for what it is on the average: half a unit more than the time.
+by whole units is taken for what it is on the average, half a unit more than the time, and for one unit at least.
 
 Sources: I. Gupta and W. Miescke, Journal of Statistical Planning and Inference 54 (1996), and P. Frazier, W. Powell,
 S. Dayanik, INFORMS Journal on Computing 21 (2009), for the knowledge gradient; P. Frazier and W. Powell, Decision
@@ -42,15 +42,16 @@ NOTHING = 1e-4  # a shift of log time that changes nothing
 
 @dataclass(frozen=True)
 class Money:
-    """What a training on a rig costs: a sum, and so much an hour."""
+    """What a training on a rig costs: a sum, and so much an hour; `least` is the smallest bill."""
 
     fixed: float
     per_hour: float
     currency: str = "USD"
     basis: str = ""
+    least: float = 0.0
 
     def of(self, hours: float) -> float:
-        return self.fixed + self.per_hour * hours
+        return max(self.least, self.fixed + self.per_hour * hours)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,13 +264,13 @@ def gain_of(beliefs: Beliefs, look: Look, allowed: Sequence[int], lines: Sequenc
         mean, variance = beliefs.log_time(n)
         move = [found[n] for found in shifts]
         left = max(0.0, variance - sum(m * m for m in move))
-        fixed = line.of(beliefs.starts_s[n] / 3600)
-        about.append((fixed, line.per_hour / 3600, mean + left / 2, move))
+        fixed = line.fixed + line.per_hour * beliefs.starts_s[n] / 3600
+        about.append((line.least, fixed, line.per_hour / 3600, mean + left / 2, move))
     saved, count = 0.0, 0
     for z in itertools.product(points, repeat=len(shifts)):
         values = [
-            fixed + factor * math.exp(mean + sum(m * x for m, x in zip(move, z, strict=True)))
-            for fixed, factor, mean, move in about
+            max(least, fixed + factor * math.exp(mean + sum(m * x for m, x in zip(move, z, strict=True))))
+            for least, fixed, factor, mean, move in about
         ]
         saved += values[mine] - min(values)
         count += 1

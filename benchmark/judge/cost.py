@@ -311,7 +311,11 @@ def _more_minutes(group: Group, level: Level, terms: Terms) -> dict[str, float]:
             if seconds is None and not run.is_going
         ]
         failed = sum(missed) / level.reached / 60 * terms.failures
-        down = statistics.fmean([_down_s(run.record) for run in group.runs] or [0.0]) / 60 * terms.down_time
+        waited = [
+            0.0 if seconds is None and not terms.failures else _down_s(run.record, until_s=seconds)
+            for run, seconds in zip(group.runs, level.wall_seconds, strict=False)
+        ]
+        down = sum(waited) / level.reached / 60 * terms.down_time
     return {FAILED: failed, DOWN: down, PREPARED: prepared}
 
 
@@ -338,10 +342,13 @@ def _to_tell(minutes: float | None, level: Level, terms: Terms) -> float | None:
     return minutes
 
 
-def _down_s(record: RunRecord) -> float:
-    """Return the seconds in which a run stood still between attempts."""
-    down_s = record.table.columns["down_s"]
-    return float(np.where(np.isnan(down_s), 0.0, down_s).sum())
+def _down_s(record: RunRecord, *, until_s: float | None = None) -> float:
+    """Return the seconds in which a run stood still between attempts, until so many after model creation began."""
+    columns = record.table.columns
+    counts = ~np.isnan(columns["down_s"])
+    if until_s is not None:
+        counts &= columns["started_s"] < record.created_s + until_s
+    return float(columns["down_s"][counts].sum())
 
 
 def far_apart(costs: Sequence[RigCost]) -> str:

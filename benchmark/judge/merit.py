@@ -223,7 +223,7 @@ def merit_of(first: Group, second: Group, place: int, question: Question) -> Mer
     samples = [_trainings(group, level.metric, level.percent, question, unit or "epochs") for group in groups]
     if not all(samples):
         reason = f"no run of {groups[0 if not samples[0] else 1].label} has an evaluation"
-        nothing = {name: Part(reason=reason) for name in PARTS}
+        nothing = {name: Part(reason=reason) for name in PARTS if name != "rest" or question.clock != "train"}
         return Merit(**about, unit=unit or "epochs", time=Part(reason=reason), parts=nothing)
     time = _censored([[(t.total_s, t.reached, t.step) for t in side] for side in samples], groups)
     parts: dict[str, Part] = {}

@@ -196,3 +196,11 @@ def test_spot_prices_are_not_what_a_gpu_usually_costs():
     assert Offers(tuple(spot)).usual_gpu_hour("X1", "USD") == 0.1  # there is no other
     both = Offers((*spot, Offer(gpu="X1", gpus=2, rent_per_hour=4.0, **DATED)))
     assert both.usual_gpu_hour("X1", "USD") == 2.0 and both.usual_gpu_hour("X1", "EUR") is None
+
+
+def test_an_offer_for_a_platform_needs_no_gpus_name(tmp_path):
+    path = tmp_path / "o.csv"
+    path.write_text("platform,gpus,rent_per_hour,date,source\nh100x8,8,20,2026-11-01,me\n")
+    book = read_offers(path)
+    assert book.by_platform["h100x8"][0].rent_per_hour == 20
+    assert book.usual_gpu_hour("no such model", "USD") is None

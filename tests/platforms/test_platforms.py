@@ -473,3 +473,24 @@ def test_what_several_machines_cannot_be_is_refused(asked, says):
     with pytest.raises(PlatformError) as error:
         asked()
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "device", "other"),
+    [
+        ("NVIDIA A10", "8 x NVIDIA A100-SXM4-80GB", True),
+        ("NVIDIA A100", "8 x NVIDIA A100-SXM4-80GB", False),
+        ("L40", "NVIDIA L40S", True),
+        ("H20", "NVIDIA H200", True),
+        ("RTX 2080", "NVIDIA GeForce RTX 2080 Ti", True),
+        ("RTX 2080 Ti", "NVIDIA GeForce RTX 2080 Ti", False),
+        ("RTX 2080 Ti", "NVIDIA GeForce RTX 2080", True),
+        ("RTX 6000 Ada", "NVIDIA RTX A6000", True),
+        ("RTX 2070", "GeForce RTX 2060, GeForce RTX 2070", False),
+        ("V100", "Tesla V100-SXM2-32GB", False),
+        ("Imaginary", "NVIDIA A10", False),
+        ("A10", "CPU", False),
+    ],
+)
+def test_another_gpu_is_told_by_whole_words_of_its_name(gpu, device, other):
+    assert platforms.is_other_gpu(gpu, device) is other

@@ -1,6 +1,7 @@
 """The rigs that one could take: what their runs, estimates and offers say."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from journals import make_run, make_runs, write
@@ -214,3 +215,17 @@ def test_what_the_command_cannot_choose_among_is_refused(tmp_path, capsys):
     emulated = write(tmp_path / "d.csv", make_run(FALLING, run="d", platform="d", emulated=True))
     assert main([emulated, "--level", "wer:20"]) == 2
     assert "all runs are emulated" in capsys.readouterr().err
+
+
+def test_a_bill_is_one_unit_at_least_and_half_a_unit_more_than_the_time_on_the_average():
+    """As `price` bills: a started hour of 12 USD for a training of minutes is never 6.30 USD."""
+    runs = make_runs(FALLING, [x + 0.1 for x in FALLING], platform="a")
+    (found,) = candidates_of(judge(runs, WER_20), replace(offered(a=12.0), billing_minutes=60.0))
+    assert found.money.of(1.5 / 60) == 12.0 and found.money.of(0.6) == pytest.approx(12 * 1.1)
+
+
+@pytest.mark.parametrize("option", ["--failures", "--down-time"])
+def test_what_a_choice_does_not_reckon_with_is_refused(tmp_path, capsys, option):
+    path = write(tmp_path / "a.csv", make_run(FALLING, platform="a"))
+    assert main([str(path), "--level", "wer:20", "--offer", "a=2/h", option]) == 2
+    assert "are not reckoned with here" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from benchmark.judge.offered import check_offers
 from benchmark.judge.terms import PriceError, Terms
 from benchmark.record import read_run
 from benchmark.record.energy import COUNTERS, NO_POWER, POWER
+from benchmark.record.history import RunRecord
 from benchmark.record.journal import read
 from platforms import Price
 from platforms.offers import offer
@@ -200,6 +201,21 @@ def test_rent_is_for_every_started_unit_and_for_set_up_down_time_and_failures(tm
     found = costs(*both, terms=replace(usual, failures=True))["sys1"]
     assert found.cost == pytest.approx(3 * (6 + 11.5 / 2) / 60)  # two got there, and pay for the 690 s
     assert "paying for the runs that missed it adds 5.75 min" in found.notes
+
+
+def test_a_level_pays_for_interruptions_until_it_was_reached_and_no_later_ones(tmp_path):
+    """WER 60 after the first epoch, an hour's interruption in the third, WER 50 after the fourth."""
+    rented = replace(BOUGHT, rent_per_hour=3.0)
+    record = run_of(tmp_path, "rig", wers=(60, 60, 60, 50), price_table=rented)
+    late = next(row for row in record.rows if row.epoch == 3)
+    rows = [replace(row, attempt=1 + (row.started_s >= late.started_s)) for row in record.rows]
+    rows[record.rows.index(late)] = replace(late, attempt=2, down_s=3600.0)
+    question = Question(metrics=("wer",), levels=(60.0, 50.0), window=1)
+    judged = judge([RunRecord(tuple(rows), source=record.source)], question)
+    (early,), (last,) = (rig_costs(judged, Terms(tenure="rented", down_time=True), level=n) for n in (0, 1))
+    assert not any("stood still" in note for note in early.notes)
+    assert any("stood still adds 60.0 min" in note for note in last.notes)
+    assert last.cost == pytest.approx(3 * (last.minutes / 60 + 1))
 
 
 def replace_platform(path: Path):

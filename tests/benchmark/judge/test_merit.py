@@ -10,7 +10,7 @@ from scipy import stats
 
 from benchmark import compare as door
 from benchmark.judge import JudgeError, Question, judge, merits
-from benchmark.judge.merit import merit_table
+from benchmark.judge.merit import merit_of, merit_table
 
 WER = Question(metrics=("wer",), levels=(50.0,), window=1)
 
@@ -190,3 +190,11 @@ def test_by_the_train_clock_there_is_no_rest():
     found = one(*groups, question=question)
     assert set(found.parts) == {"amount", "pace"} and found.time.ratio.value == pytest.approx(0.5)
     assert len(merit_table([found]).header) == 5
+
+
+def test_by_the_train_clock_a_rig_without_an_evaluation_is_open_in_the_table_of_others():
+    question = Question(metrics=("wer",), levels=(50.0,), window=1, clock="train")
+    groups = [group(falling(n), falling(n, 49.0), platform=p, question=question) for n, p in ((3, "a"), (6, "b"))]
+    groups.append(group((), platform="c", question=question))
+    merits = [merit_of(groups[0], other, 0, question) for other in groups[1:]]
+    assert [row[2] for row in merit_table(merits).rows][1].startswith("open") and len(merit_table(merits).header) == 5
