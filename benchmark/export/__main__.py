@@ -224,6 +224,10 @@ def _export(arguments: argparse.Namespace) -> None:
 
 def _store(store: Store, runs: Sequence[Run], out: str | None) -> None:
     place = Path(out or store.place)
+    stems = [Path(run.source).stem for run in runs]
+    if twice := [n for n, stem in enumerate(stems) if store is STORES["tensorboard"] and stem in stems[:n]]:
+        first, second = runs[stems.index(stems[twice[0]])].source, runs[twice[0]].source
+        raise ExportError(f"{second}: would be in {place}, as {first} is; export them to folders of their own")
     for run in runs:
         try:
             then = store.add(run, place)

@@ -65,7 +65,7 @@ def _ingest(options: argparse.Namespace) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         there = _digests(folder)
-        new = list({log.digest: log for log in logs if log.digest not in there}.values())
+        new = list({log.key: log for log in logs if log.key not in there}.values())
         for log, name in zip(new, _names(new, options.platform, folder), strict=True):
             _write(log, name, folder, options.platform)
     except OSError as error:
@@ -73,7 +73,7 @@ def _ingest(options: argparse.Namespace) -> None:
     known = len(logs) - len(new)
     print(
         f"{len(new)} runs in {folder}"
-        + (f"; {known} logs were there already" if known else "")
+        + (f"; {known} logs were there already, by the options of then: for others choose another -o" if known else "")
         + (f"; passed over {_counted(others)}" if others else "")
     )
     _say_notes(logs)

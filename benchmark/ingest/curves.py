@@ -34,6 +34,7 @@ from benchmark.record.table import Table
 
 NEAR = 0.01  # epochs
 SLACK = 1e-3  # the share by which clocks of one log may disagree
+FROM_0 = "step 0 is taken for an untrained model: if steps are counted from 0, add one to them"
 COUNTED = "its epochs are evaluations, counted: the log does not say that they stand at the ends of epochs"
 
 
@@ -114,6 +115,8 @@ class Curve:
             kept = within
         if not kept:
             raise IngestError(f"{self.source}: no evaluation left; expected one at least")
+        if kept[0].step == 0 and len(kept) > 1 and 2 * kept[0].time_s > kept[1].time_s - kept[0].time_s:
+            notes = (*notes, f"{FROM_0} ({kept[0].time_s:g} s had passed)")
         return kept, notes
 
     @property
@@ -297,16 +300,21 @@ class Curve:
             or self.said.evaluation == OUTSIDE,
         }
 
+    @property
+    def key(self) -> str:
+        """What tells the log from others that were taken in: its digest, and the metric where it is not WER."""
+        return self.digest if self.metric == "wer" else f"{self.digest}-{self.metric}"
+
     def facts(self) -> dict[str, Any]:
         """Return the content of the run's run.json: its targets, and what the log says of how it was made."""
         clocks = [name for name in ("train_s", "eval_s") if getattr(self.points[0], name) is not None]
-        found: dict[str, Any] = {
+        return {
             "schema": SCHEMA,
             "plan": {"targets": {metric: [level] for metric, level in self.targets.items()}},
             "log": {
                 "format": self.known.format,
                 "file": Path(self.source).name,
-                "digest": self.digest,
+                "digest": self.key,
                 "rows": len(self.rows),
                 "knows": self.knows,
                 "clocks": ["time_s", *clocks],
@@ -315,7 +323,6 @@ class Curve:
                 "values": dict(self.known.values),
             },
         }
-        return found if found["plan"]["targets"] else {k: v for k, v in found.items() if k != "plan"}
 
 
 def _clock_s(point: Point) -> float:

@@ -176,6 +176,11 @@ class Log:
         )
 
     @property
+    def key(self) -> str:
+        """What tells the log from others that were taken in."""
+        return self.digest
+
+    @property
     def _recipe_digest(self) -> str:
         kept = {k: v for k, v in self.values.items() if not k.startswith(NOT_OF_THE_RECIPE)}
         return hashlib.md5(json.dumps(kept, sort_keys=True).encode(), usedforsecurity=False).hexdigest()[:12]

@@ -38,6 +38,8 @@ WORDS = (
     "machine."
 )
 
+NO_WATTS = "the sensors say 0 W, which nothing takes that computes"
+
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyTo:
@@ -155,15 +157,17 @@ def _mean(group: Group, level: Level, powers: Sequence[GpuPower | None]) -> _Mea
     found: list[float | None] = [None] * len(powers)
     for n, power in there:
         seconds = level.wall_seconds[n]
-        found[n] = None if power.watts is None or seconds is None else power.watts * seconds / 3600
-    unknown = [(group.runs[n].source, power.note) for n, power in there if power.watts is None]
+        found[n] = None if not power.watts or seconds is None else power.watts * seconds / 3600
+    unknown = [
+        (group.runs[n].source, NO_WATTS if power.watts == 0 else power.note) for n, power in there if not power.watts
+    ]
     reason = ""
     if unknown:
         why = "; ".join(dict.fromkeys(note for _, note in unknown))
         reason = why if len(unknown) == len(there) else f"{why} ({some([source for source, _ in unknown])})"
     elif len(there) < len(powers):
         reason = f"{len(there)} of {len(powers)} runs reached {level.name}: a mean of these alone would flatter"
-    known = [power for _, power in there if power.watts is not None]
+    known = [power for _, power in there if power.watts]
     ratios = [power.ratio for power in known if power.ratio is not None]
     values = _of_curves(level, found) if not reason else []
     return _Mean(

@@ -193,7 +193,9 @@ class Ranking:
         missing = [p for p in self.places if p.level.minutes is None]
         if not missing:
             return []
-        return [f"Not ranked, as under half of their runs reached {self.level}: {some([p.label for p in missing])}."]
+        return [
+            f"Not ranked, as no more than half of their runs reached {self.level}: {some([p.label for p in missing])}."
+        ]
 
     def _way_out(self) -> str:
         few = [place.label for place in (*self.ranked[:1], *self.tied) if place.level.n < 2]

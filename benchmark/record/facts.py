@@ -289,7 +289,9 @@ class Facts:
 
     @cached_property
     def targets(self) -> Mapping[str, tuple[float, ...]]:
-        """The levels in percent that the run aimed at, by metric; empty if the plan has none."""
+        """The levels in percent that the run aimed at, by metric; empty if the plan, or another's log, has none."""
+        if self.log is not None and "plan" not in self.content:
+            return {}
         return self._made("plan", lambda value: _targets(value["targets"]))
 
     @cached_property

@@ -112,7 +112,13 @@ def gathered(paths: Sequence[Path], verdicts: Verdicts | None = None) -> Iterato
             raise Refusal(f"{path}: the same run as {by_seal[report.seal]}; leave one out")
         by_seal[report.seal] = path
     with ExitStack() as stack:
-        yield [_result(path, report, verdicts, stack) for path, report in reports.items()]
+        results = [_result(path, report, verdicts, stack) for path, report in reports.items()]
+        by_journal: dict[bytes, Path] = {}
+        for result in results:  # sealed twice, with other files beside it
+            other = by_journal.setdefault(Path(result.run.source).read_bytes(), result.path)
+            if other is not result.path:
+                raise Refusal(f"{result.path}: the same run as {other}; leave one out")
+        yield results
 
 
 def bundles_in(paths: Sequence[Path]) -> list[Path]:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from benchmark.judge.terms import Terms
 from benchmark.proof.bundle import ENDING
@@ -55,6 +56,8 @@ def build(results: Sequence[Result], ingested: Sequence[Run], out: Path, wish: W
     """Write all pages; return how many. Raises GalleryError where another folder is at `out`."""
     if out.exists() and not (out / MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise GalleryError(f"-o {out}: is there already, and no gallery; expected a new or an empty folder")
+    if wish.bundles_at:
+        _check_bundles([result.path for result in results], out)
     beside = out.with_name(f"{out.name}.{os.getpid()}.tmp")
     try:
         beside.mkdir(parents=True)
@@ -64,6 +67,15 @@ def build(results: Sequence[Result], ingested: Sequence[Run], out: Path, wish: W
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return count
+
+
+def _check_bundles(paths: Sequence[Path], out: Path) -> None:
+    """Check bundles that are linked to elsewhere, by their names. Raises GalleryError."""
+    if inside := [path for path in paths if path.resolve().is_relative_to(out.resolve())]:
+        raise GalleryError(f"{inside[0]}: is in -o {out}, which is made anew; move it, or leave --bundles-at out")
+    names = [path.name for path in paths]
+    if twice := [path for path in paths if names.count(path.name) > 1]:
+        raise GalleryError(f"{twice[0]} and {twice[1]}: one name, and so one link under --bundles-at; rename one")
 
 
 def _write(found: Contents, results: Sequence[Result], out: Path, wish: Wish) -> int:
@@ -103,7 +115,7 @@ def _write(found: Contents, results: Sequence[Result], out: Path, wish: Wish) ->
 def _place(result: Result, out: Path, wish: Wish) -> str:
     """Return where a result's bundle is, from the folder of pages; it is copied there if nowhere else."""
     if wish.bundles_at:
-        return f"{wish.bundles_at.rstrip('/')}/{result.path.name}"
+        return f"{wish.bundles_at.rstrip('/')}/{quote(result.path.name)}"
     name = f"{result.id}{ENDING}"
     (out / "bundles").mkdir(exist_ok=True)
     shutil.copyfile(result.path, out / "bundles" / name)

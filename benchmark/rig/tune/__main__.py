@@ -127,7 +127,31 @@ def _target(options: argparse.Namespace, job: Job) -> Path:
     if not options.dry_run and not os.access(path.parent, os.W_OK):
         found = "cannot be written to" if path.parent.is_dir() else "is not there"
         raise TuneError(f"{path}: its folder {found}; make it, or choose another -o")
+    if not options.dry_run:
+        _check_file(path, options, job)
     return path
+
+
+def _check_file(path: Path, options: argparse.Namespace, job: Job) -> None:
+    """Check that the file can be written and read in the end, and is of no other machine.
+
+    Raises:
+        TuneError, WriteError: it cannot, or is.
+    """
+    from benchmark.rig.detect import NAME  # loads NumPy
+
+    if options.out and path.exists():
+        try:
+            there = platforms.load(_as_path(path)).hardware
+        except platforms.PlatformError:
+            there = None
+        if there != job.platform.hardware:
+            raise TuneError(f"{path} is there already, and describes another machine; choose another -o")
+    if not NAME.fullmatch(path.stem):
+        raise TuneError(f"{path}: a platform is called as its file is; expected letters, digits, - and _ before .toml")
+    now = job.platform.input
+    settings = {"batch": now.batch, "readers": now.readers, "buffer": now.buffer}
+    tuned_text(_own_file(options.platform).read_text(encoding="utf-8"), settings, why="", name=path.stem)
 
 
 def _own_file(platform: str) -> Path:

@@ -144,3 +144,12 @@ def test_wandb_writes_an_offline_run(tmp_path):
     pytest.importorskip("wandb")
     said = trackers.to_wandb(read_run(run_at(tmp_path, [50.0])), tmp_path / "w")
     assert said.startswith("wandb sync ") and list((tmp_path / "w").rglob("*.wandb"))
+
+
+def test_two_runs_of_one_name_do_not_take_one_folder(tmp_path, capsys):
+    paths = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        paths.append(str(write(tmp_path / folder / "r1.csv", make_run([50, 40], platform=folder))))
+    assert main([*paths, "--to", "tensorboard", "-o", str(tmp_path / "tb")]) == 2
+    assert "export them to folders of their own" in capsys.readouterr().err and not (tmp_path / "tb").exists()

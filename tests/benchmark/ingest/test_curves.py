@@ -314,3 +314,28 @@ def test_tensorflows_own_event_files_are_read(tf, tmp_path):
     writer.close()
     curve = mapped(sorted(tmp_path.glob("*tfevents*")), TB)
     assert [(point.step, point.errors["wer"]) for point in curve.points] == [(300, 50.0), (70_000, 25.0)]
+
+
+def test_a_log_without_a_target_is_judged_at_a_level_and_at_one_made_up(tmp_path, capsys):
+    """docs/judging.md takes logs in without --target."""
+    (tmp_path / "t.csv").write_text("wall,step,val_wer,val_cer\n100,10,0.5,0.3\n200,20,0.4,0.2\n300,30,0.2,0.1\n")
+    asked = [str(tmp_path / "t.csv"), "-o", str(tmp_path / "in"), "--map"]
+    assert main([*asked, "time=wall,step=step,error=val_wer,unit=share"]) == 0
+    runs = read_runs([str(path) for path in (tmp_path / "in").glob("*.csv")])
+    (group,) = judge(runs, Question(metrics=("wer",), levels=(30.0,), window=1))
+    assert group.levels[0].seconds == (300.0,)
+    (group,) = judge(runs, Question(metrics=("wer",), window=1))
+    assert group.levels[0].percent == 20.0
+    assert main([*asked, "time=wall,step=step,error=val_wer,unit=share", "--target", "30"]) == 0
+    assert "0 runs in" in (said := capsys.readouterr().out) and "by the options of then: for others choose" in said
+    assert main([*asked, "time=wall,step=step,error=val_cer,metric=cer,unit=share"]) == 0
+    assert capsys.readouterr().out.startswith("1 runs in ")
+
+
+def test_steps_counted_from_0_are_told_from_an_untrained_model(tmp_path, capsys):
+    for first_s, doubted in ((600, True), (5, False)):
+        path = tmp_path / f"t{first_s}.csv"
+        path.write_text(f"t,s,e\n{first_s},0,0.5\n1200,1,0.3\n1800,2,0.1\n")
+        assert main([str(path), "-o", str(tmp_path / "in"), "--map", "time=t,step=s,error=e,unit=share"]) == 0
+        said = capsys.readouterr()
+        assert ("if steps are counted from 0, add one to them (600 s had passed)" in said.out + said.err) is doubted

@@ -152,3 +152,8 @@ def test_a_meter_tells_of_the_whole_machine_beside_its_boards(tmp_path, capsys):
     assert "a meter of 'sys9', which has no runs here; there are sys1" in capsys.readouterr().err
     assert price.main([*given, f"sys1={plug}", "--meter", str(plug)]) == 2
     assert "a second log of sys1" in capsys.readouterr().err
+
+
+def test_a_sensor_that_says_0_w_is_not_known_and_not_free(tmp_path):
+    (easy, hard) = energies_to(judge([run_of(tmp_path, watts=lambda s: 0.0)], WER))
+    assert easy.wh is None and hard.wh is None and "the sensors say 0 W" in hard.reason

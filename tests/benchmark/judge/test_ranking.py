@@ -93,7 +93,7 @@ def test_costs_of_single_runs_have_no_intervals_that_could_overlap():
 def test_rigs_that_did_not_reach_the_level_are_named_and_not_ranked():
     missed = [make_run([90] * 9, platform="b", run="b1", source="b.csv")]
     text = said(runs("a", 8, 9), missed)
-    assert "Not ranked, as under half of their runs reached WER 30: b." in text
+    assert "Not ranked, as no more than half of their runs reached WER 30: b." in text
 
 
 def test_a_single_evaluation_below_the_level_is_no_silence_about_it():

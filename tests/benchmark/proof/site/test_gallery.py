@@ -207,3 +207,29 @@ def test_the_pages_fit_every_width_in_light_and_dark_and_filters_work(site, tmp_
             )
             assert page.evaluate(shown) == count, field
         assert page.problems() == []
+
+
+def test_bundles_that_are_linked_to_keep_their_files_and_have_a_link_each(bundles, tmp_path, capsys):
+    out, elsewhere = tmp_path / "site", ["--no-reports", "--bundles-at", "https://x.org/b"]
+    first, second = sorted(bundles.glob("*.tta.zip"))[:2]
+    assert main([str(first), "-o", str(out), "--no-reports"]) == 0
+    (copied,) = (out / "bundles").iterdir()
+    assert main([str(out / "bundles"), "-o", str(out), *elsewhere]) == 2 and copied.is_file()
+    assert "which is made anew; move it, or leave --bundles-at out" in capsys.readouterr().err
+    for name, each in (("a", first), ("b", second)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "my run#1.tta.zip").write_bytes(each.read_bytes())
+    assert main([str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(tmp_path / "two"), *elsewhere]) == 2
+    assert "one name, and so one link under --bundles-at" in capsys.readouterr().err
+    assert main([str(tmp_path / "a"), "-o", str(tmp_path / "one"), *elsewhere]) == 0
+    page = next((tmp_path / "one" / "result").glob("*.html")).read_text()
+    assert 'href="https://x.org/b/my%20run%231.tta.zip"' in page
+
+
+def test_a_run_that_was_sealed_twice_is_refused_by_the_check_too(tmp_path, capsys):
+    files = run_files(tmp_path / "r", platform="cpu")
+    bundle(tmp_path / "one.tta.zip", files)
+    bundle(tmp_path / "two.tta.zip", {name: text for name, text in files.items() if name != "utilisation.csv"})
+    assert main([str(tmp_path / "one.tta.zip"), str(tmp_path / "two.tta.zip"), "--check"]) == 1
+    said = capsys.readouterr().err
+    assert "two.tta.zip: the same run as " in said and "one.tta.zip" in said and "/verify-" not in said

@@ -213,3 +213,14 @@ def test_a_try_under_a_limit_of_memory_ends_cleanly_and_a_smaller_one_runs(folde
     assert small[:2] == ["True", "True"] and int(small[3]) == 3 * 2**30 and 0 < int(small[2]) < 3 * 2**30
     assert "labels (the longest transcript), 2 buckets" in small[5]
     assert large[0] == "False" and "ResourceExhaustedError" in large[4], large
+
+
+def test_another_machines_file_is_not_written_over_nor_one_that_could_not_be_read(rig, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    other = (platforms.FOLDER / "sys1.toml").read_text().replace('name = "sys1"', 'name = "other"')
+    (tmp_path / "other.toml").write_text(other)
+    assert tune.main(["-o", "other.toml", "--limit", "96"]) == 2
+    assert "other.toml is there already, and describes another machine" in capsys.readouterr().err
+    assert (tmp_path / "other.toml").read_text() == other
+    assert tune.main(["-o", "my rig.toml", "--limit", "96"]) == 2
+    assert "my rig.toml: a platform is called as its file is" in capsys.readouterr().err and rig == []
