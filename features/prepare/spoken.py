@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.corpus.layout import Problem as Problem
@@ -49,8 +49,8 @@ class Spoken:
     end_s: float | None = WHOLE
     seconds: float | None = None
     row: int | None = None
-    column: str = ""
-    problem: str = ""
+    column: str = field(default="", repr=False)  # no part of what a preparation is known by, when it goes on
+    problem: str = field(default="", repr=False)
 
     @property
     def is_part(self) -> bool:
