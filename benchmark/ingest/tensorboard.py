@@ -27,6 +27,7 @@ NAME = "tfevents"
 WALL_TIME, STEP = "wall_time", "step"
 CHECKED = 2**16  # bytes of a record whose checksum is looked at: scalars are short, pictures are not ours
 FLOAT, DOUBLE = 1, 2
+LARGEST_FLOAT32 = 3.4028234e38
 
 
 def is_event_file(path: Path) -> bool:
@@ -166,7 +167,7 @@ def _scalar(data: bytes) -> tuple[str, float] | None:
         if number == 1:
             tag = bytes(value).decode("utf-8", "replace")  # type: ignore[arg-type]
         elif number == 2:
-            (found,) = struct.unpack("<f", value)  # type: ignore[arg-type]
+            found = _float32(value)  # type: ignore[arg-type]
         elif number == 8:
             found = _tensor(value)  # type: ignore[arg-type]
     return None if found is None else (tag, found)
@@ -181,7 +182,16 @@ def _tensor(data: bytes) -> float | None:
         elif number in (4, 5, 6):  # tensor_content, float_val, double_val
             content = bytes(value)  # type: ignore[arg-type]
     form = {FLOAT: "<f", DOUBLE: "<d"}.get(kind)
-    return struct.unpack(form, content)[0] if form and len(content) == struct.calcsize(form) else None
+    if not form or len(content) != struct.calcsize(form):
+        return None
+    return _float32(content) if kind == FLOAT else struct.unpack(form, content)[0]
+
+
+def _float32(content: bytes) -> float:
+    """Return the shortest number that these four bytes are: 0.3, not 0.30000001192, which would miss a level of 30."""
+    (found,) = struct.unpack("<f", content)
+    short = (float(f"{found:.{digits}g}") for digits in range(1, 10))
+    return next((each for each in short if abs(each) <= LARGEST_FLOAT32 and struct.pack("<f", each) == content), found)
 
 
 def _table() -> tuple[int, ...]:

@@ -339,3 +339,13 @@ def test_steps_counted_from_0_are_told_from_an_untrained_model(tmp_path, capsys)
         assert main([str(path), "-o", str(tmp_path / "in"), "--map", "time=t,step=s,error=e,unit=share"]) == 0
         said = capsys.readouterr()
         assert ("if steps are counted from 0, add one to them (600 s had passed)" in said.out + said.err) is doubted
+
+
+@pytest.mark.parametrize("value", [0.3, 0.1, 12.5, 1e-7, 0.0, -2.5, 16777217.0, 1e38])
+def test_a_scalar_of_32_bits_is_the_shortest_number_that_it_is(value):
+    """0.3 in 32 bits is 0.3000000119: as 30.00000119 percent it would miss a level of 30."""
+    from benchmark.ingest.tensorboard import _float32
+
+    content = struct.pack("<f", value)
+    assert struct.pack("<f", _float32(content)) == content and len(repr(_float32(content))) <= len(repr(value)) + 2
+    assert _float32(struct.pack("<f", 0.3)) == 0.3
